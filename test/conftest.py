@@ -1,0 +1,32 @@
+"""Fixtures that several rooms' tests share."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+# Few cores, several processes: one thread each is faster than a fight for them.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+RECORDINGS = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+
+@pytest.fixture(scope='session')
+def real_recordings():
+    """A real OpenFace CSV and a real voice, where a developer has them beside the checkout."""
+    paths = SimpleNamespace(openface=RECORDINGS / 'openface_demo.csv', audio=RECORDINGS / 'jfk.flac')
+    missing = [str(path.name) for path in vars(paths).values() if not path.is_file()]
+    if missing:
+        pytest.skip(f'no real recordings beside this checkout: {", ".join(missing)}')
+    return paths
+
+
+@pytest.fixture
+def ros_domain(monkeypatch):
+    """A ROS domain that no other test run on this machine is likely to use; set in the environment."""
+    domain = 1 + (os.getpid() * 7 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])) % 100
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    monkeypatch.delenv('CYCLONEDDS_URI', raising=False)
+    return domain
