@@ -49,7 +49,7 @@ setup(
         'training': training,
         'onnx': onnx,
         'test': test,
-        'dev': [*standalone, *training, *onnx, *test, 'mypy', 'ruff', 'rosless', 'rclpy-intellisense',
+        'dev': [*standalone, *training, *onnx, *test, 'mypy', 'ruff', 'rosless',
                 'colcon-common-extensions', 'types-PyYAML', 'types-tqdm'],
     },
     maintainer='robot_face_gen maintainers',
