@@ -1,0 +1,78 @@
+"""The command line: one table of subcommands, each a module with `add_arguments` and `run`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+
+# name: (module, what it does). A module is imported only when its subcommand is asked for.
+COMMANDS: dict[str, tuple[str, str]] = {
+    'demo': ('robot_face_gen.demo', 'show a robot that listens to a recorded face and voice'),
+    'bringup': ('robot_face_gen.bringup', 'start all nodes, as launch/bringup.launch.py says'),
+    'topic': ('robot_face_gen.topic', 'list, show and time topics'),
+    'bench': ('robot_face_gen.bench', 'measure speed and memory'),
+    'generate': ('robot_face_gen.data.generate', 'make conversations to train on'),
+    'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
+    'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
+    'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f'{self.prog}: error: {message} (--help tells more)\n')
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser; only the arguments of `command` are filled in."""
+    parser = _Parser(prog='robot-face-gen', description='A robot that listens with its face.')
+    parser.add_argument('--version', action='version', version=f'robot-face-gen {__version__}')
+    parser.add_argument(
+        '--traceback', action='store_true', help='show where in the code an error came up'
+    )
+    commands = parser.add_subparsers(dest='command', metavar='command', parser_class=_Parser)
+    for name, (module, text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=f'{text[0].upper()}{text[1:]}.')
+        if name == command:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns:
+        int: the exit code; 2 after an error, which is told in one line.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    command = next((word for word in argv if not word.startswith('-')), None)
+    show_traceback = '--traceback' in argv
+    try:
+        parser = build_parser(command)
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help()
+            return 0
+        return int(importlib.import_module(COMMANDS[args.command][0]).run(args) or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` closed our output: nothing is left to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if show_traceback:
+            raise
+        text = ' '.join(str(error).split()) or type(error).__name__
+        print(f'robot-face-gen: error: {text}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The latent of a window: a prior from what was known before it, a posterior that saw the
+listener.
+
+A conditional VAE (Kingma & Welling 2014; Sohn et al. 2015). The prior of window w sees the speaker
+up to the last frame before w, so that the first frame of a window can be answered at once. The
+noise of successive windows is an AR(1) process of unit variance, z_t = a z_(t-1) + sqrt(1 - a^2)
+e, and within a window the latent moves smoothly from the last window's to its own: no jumps at
+borders.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from .config import FACE_DIM, ModelConfig
+
+_LOG_STD_RANGE = (-5.0, 2.0)
+_MASK64 = (1 << 64) - 1
+
+
+def _mix(seed: int, window: int) -> int:
+    """Spread (seed, window) over 64 bits (the finaliser of SplitMix64, Steele et al. 2014)."""
+    x = (seed * 0x9E3779B97F4A7C15 + window * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) & _MASK64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK64
+    return x ^ (x >> 31)
+
+
+def fresh_noise(seeds: Sequence[int], windows: Sequence[int], latent_dim: int) -> Tensor:
+    """The innovation e of each session's window, a function of (seed, window) alone.
+
+    Nothing is drawn in sequence, so that a session can be cut, saved and resumed anywhere.
+
+    Returns:
+        Tensor: (B, latent_dim), standard normal, on the CPU.
+    """
+    generator = torch.Generator()
+    rows = []
+    for seed, window in zip(seeds, windows, strict=True):
+        generator.manual_seed(_mix(seed, window) >> 1)
+        rows.append(torch.randn(latent_dim, generator=generator))
+    return torch.stack(rows)
+
+
+def blend_weight(phase: Tensor, window_size: int) -> Tensor:
+    """Share of a window's own latent at each phase (frame of the window): rises smoothly to 1."""
+    x = (phase + 1) / window_size
+    return x * x * (3 - 2 * x)
+
+
+def phase_code(phase: Tensor, window_size: int) -> Tensor:
+    """Place within a window as (..., 2) cosine and sine: continuous over the borders."""
+    angle = phase * (2 * math.pi / window_size)
+    return torch.stack((angle.cos(), angle.sin()), dim=-1)
+
+
+class FacialVAE(nn.Module):
+    """Prior and posterior of the latents."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, latent = config.feature_dim, config.latent_dim
+        self.window_size, self.latent_dim = config.window_size, latent
+        self.correlation = config.latent_correlation
+        # What the prior sees before the first frame of a session.
+        self.beginning = nn.Parameter(torch.zeros(width))
+        self.prior_net = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * latent)
+        )
+        frame = max(width // 4, 8)
+        self.listener_frame = nn.Sequential(
+            nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)
+        )
+        self.speaker_frame = nn.Linear(width, frame)
+        self.posterior_net = nn.Sequential(
+            nn.Linear(2 * frame * config.window_size, width),
+            nn.GELU(),
+            nn.Linear(width, 2 * latent),
+        )
+
+    @staticmethod
+    def _normal(parameters: Tensor) -> Normal:
+        mean, log_std = parameters.chunk(2, dim=-1)
+        low, high = _LOG_STD_RANGE
+        # A soft bound: a hard one would stop the gradient where it is reached.
+        log_std = low + (high - low) * torch.sigmoid(log_std - math.log((high / -low)))
+        return Normal(mean, log_std.exp(), validate_args=False)
+
+    def prior(self, context: Tensor) -> Normal:
+        """p(z_w | the speaker before window w); context (..., feature_dim), to (..., latent_dim)."""
+        return self._normal(self.prior_net(context))
+
+    def window_contexts(self, encoded: Tensor) -> Tensor:
+        """Last encoded frame before each window of (B, T, feature_dim): (B, W, feature_dim)."""
+        before = encoded[:, self.window_size - 1 : encoded.shape[1] - 1 : self.window_size]
+        return torch.cat((self.beginning.expand(encoded.shape[0], 1, -1), before), dim=1)
+
+    def posterior(self, encoded: Tensor, listener: Tensor, valid: Tensor) -> Normal:
+        """q(z_w | the speaker up to the end of window w, the listener within it).
+
+        Args:
+            encoded: (B, T, feature_dim), the encoded speaker.
+            listener: (B, T, 160), the real listener's standardised face.
+            valid: (B, T) bool, where the listener's face is to be believed.
+
+        Returns:
+            Normal: (B, W, latent_dim), W = ceil(T / window_size).
+        """
+        listener = torch.where(valid[..., None], listener, listener.new_zeros(()))
+        frames = torch.cat((self.listener_frame(listener), self.speaker_frame(encoded)), dim=-1)
+        batch, count, _ = frames.shape
+        windows = math.ceil(count / self.window_size)
+        frames = nn.functional.pad(frames, (0, 0, 0, windows * self.window_size - count))
+        return self._normal(self.posterior_net(frames.reshape(batch, windows, -1)))
+
+    def correlate(self, previous: Tensor | None, fresh: Tensor) -> Tensor:
+        """One step of AR(1): unit variance stays unit variance. None: the first window."""
+        if previous is None:
+            return fresh
+        a = self.correlation
+        return a * previous + math.sqrt(1 - a * a) * fresh
+
+    def noise(self, seeds: Sequence[int], windows: int) -> Tensor:
+        """The correlated noise (B, windows, latent_dim) of sessions from their first window on."""
+        steps: list[Tensor] = []
+        for window in range(windows):
+            fresh = fresh_noise(seeds, [window] * len(seeds), self.latent_dim)
+            steps.append(self.correlate(steps[-1] if steps else None, fresh))
+        return torch.stack(steps, dim=1)
+
+    def spread(self, latents: Tensor, frames: int) -> Tensor:
+        """Latents (..., W, latent_dim) of windows to those of frames, with the place in the
+        window.
+
+        Returns:
+            Tensor: (..., frames, latent_dim + 2).
+        """
+        index = torch.arange(frames, device=latents.device)
+        window, phase = index // self.window_size, index % self.window_size
+        own = latents.index_select(-2, window)
+        last = latents.index_select(-2, (window - 1).clamp(min=0))
+        return self.blend(last, own, phase.expand(*latents.shape[:-2], -1))
+
+    def blend(self, last: Tensor, own: Tensor, phase: Tensor) -> Tensor:
+        """The latent of frames: last and own window's (..., T, latent_dim), phase (..., T)."""
+        weight = blend_weight(phase.to(own.dtype), self.window_size)[..., None]
+        code = phase_code(phase.to(own.dtype), self.window_size)
+        return torch.cat((last + weight * (own - last), code), dim=-1)
