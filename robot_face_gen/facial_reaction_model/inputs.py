@@ -47,7 +47,8 @@ def _audio(
         tensor = tensor[:, :, None].expand(-1, -1, pair, -1)
     else:
         raise ValueError(
-            f"speaker_data['audio'] has shape {shape}: expected ({batch}, {frames}, {pair}, {dim}), "
+            f"speaker_data['audio'] has shape {shape}: "
+            f'expected ({batch}, {frames}, {pair}, {dim}), '
             f'two embeddings a frame, or the same as ({batch}, {pair * frames}, {dim}), '
             f'or one a frame, ({batch}, {frames}, {dim})'
         )

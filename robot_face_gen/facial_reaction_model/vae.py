@@ -1,5 +1,4 @@
-"""The latent of a window: a prior from what was known before it, a posterior that saw the
-listener.
+"""The latent of a window: a prior that knows what came before, a posterior with the listener.
 
 A conditional VAE (Kingma & Welling 2014; Sohn et al. 2015). The prior of window w sees the speaker
 up to the last frame before w, so that the first frame of a window can be answered at once. The
@@ -88,11 +87,11 @@ class FacialVAE(nn.Module):
         mean, log_std = parameters.chunk(2, dim=-1)
         low, high = _LOG_STD_RANGE
         # A soft bound: a hard one would stop the gradient where it is reached.
-        log_std = low + (high - low) * torch.sigmoid(log_std - math.log((high / -low)))
+        log_std = low + (high - low) * torch.sigmoid(log_std - math.log(high / -low))
         return Normal(mean, log_std.exp(), validate_args=False)
 
     def prior(self, context: Tensor) -> Normal:
-        """p(z_w | the speaker before window w); context (..., feature_dim), to (..., latent_dim)."""
+        """Give p(z_w | the speaker before w): context (..., feature_dim) to (..., latent_dim)."""
         return self._normal(self.prior_net(context))
 
     def window_contexts(self, encoded: Tensor) -> Tensor:
@@ -134,8 +133,7 @@ class FacialVAE(nn.Module):
         return torch.stack(steps, dim=1)
 
     def spread(self, latents: Tensor, frames: int) -> Tensor:
-        """Latents (..., W, latent_dim) of windows to those of frames, with the place in the
-        window.
+        """Latents (..., W, latent_dim) of windows to those of frames, with the place within.
 
         Returns:
             Tensor: (..., frames, latent_dim + 2).

@@ -1,0 +1,244 @@
+"""The model's contract: causal, the same however it is cut, unbounded, repeatable."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from speakers import SMALL, cut, join, largest_difference, make_speaker
+from torch.utils.flop_counter import FlopCounterMode
+
+from robot_face_gen.facial_reaction_model import (
+    BRANCHES,
+    OnlineInferenceManager,
+    create_model,
+)
+
+
+def stream(model, speaker, cuts, **options):
+    manager = OnlineInferenceManager(model, **options)
+    parts, begin = [], 0
+    for length in cuts:
+        parts.append(manager.process_window(cut(speaker, begin, begin + length)))
+        begin += length
+    return join(parts)
+
+
+def test_quick_start_as_written():
+    model = create_model(device='cpu')
+    speaker = {'landmarks': torch.randn(1, 100, 136), 'au': torch.randn(1, 100, 18),
+               'pose': torch.randn(1, 100, 4), 'gaze': torch.randn(1, 100, 2),
+               'audio': torch.randn(1, 100, 384)}
+    predictions, distributions, _ = model(speaker)
+    assert {name: tuple(p.shape) for name, p in predictions.items()} == {
+        name: (1, 100, width) for name, width in BRANCHES.items()}
+    assert distributions.prior.mean.shape == (1, 7, model.config.latent_dim)
+    manager = OnlineInferenceManager(model, 'cpu')
+    listener = manager.process_window(cut(speaker, 0, 16))
+    assert listener['landmarks'].shape == (1, 16, 136)
+
+
+@pytest.mark.parametrize('frame', [0, 3, 4, 19, 20, 45])
+@pytest.mark.parametrize('changed', ['landmarks', 'audio', 'face_valid'])
+@torch.no_grad()
+def test_the_future_does_not_change_the_past(model, frame, changed):
+    speaker = make_speaker(60)
+    before, _, _ = model(speaker, seed=5)
+    other = dict(speaker)
+    if changed == 'face_valid':
+        other['face_valid'] = (torch.arange(60) < frame)[None]
+    else:
+        other[changed] = speaker[changed].clone()
+        other[changed][:, frame:] += 3.0
+    after, _, _ = model(other, seed=5)
+    for name in BRANCHES:
+        assert torch.equal(before[name][:, :frame], after[name][:, :frame])  # bit for bit
+        assert not torch.equal(before[name][:, frame], after[name][:, frame])  # answered at once
+
+
+@given(cuts=st.lists(st.integers(1, 33), min_size=1, max_size=12), seed=st.integers(0, 2 ** 62))
+@settings(deadline=None, max_examples=30)
+@torch.no_grad()
+def test_joined_windows_equal_the_whole(model, cuts, seed):
+    speaker = make_speaker(sum(cuts), seed=seed % 1000)
+    whole, _, _ = model(speaker, seed=seed)
+    assert largest_difference(whole, stream(model, speaker, cuts, seed=seed)) < 1e-4
+
+
+@torch.no_grad()
+def test_full_size_model_is_cut_invariant_beyond_its_window():
+    torch.manual_seed(0)
+    model = create_model()
+    speaker = make_speaker(800, audio_dim=384)
+    whole, _, _ = model(speaker, seed=1)
+    cuts = [1, 16, 7, 100, 1, 1, 350, 64, 16, 16, 128, 99, 1]
+    assert sum(cuts) == 800
+    assert largest_difference(whole, stream(model, speaker, cuts, seed=1)) < 1e-4
+
+
+def test_attention_reaches_max_seq_len_and_no_farther(model):
+    """Each layer adds a window of attention; the latents of two windows look back once more."""
+    layers = SMALL.encoder_layers + SMALL.decoder_layers
+    reach = layers * (SMALL.max_seq_len - 1) + 2 * SMALL.window_size
+    speaker = make_speaker(reach + 10)
+    speaker['audio'].requires_grad_()
+    predictions, _, _ = model(speaker, seed=0, temperature=0.0)
+    predictions['pose'][:, -1].sum().backward()
+    seen = speaker['audio'].grad.abs().sum(dim=(0, 2, 3)) > 0
+    assert not seen[:9].any()
+    assert seen[9 + 2 * SMALL.window_size:].all()
+    assert seen[-SMALL.max_seq_len:].all()
+
+
+@torch.no_grad()
+def test_cost_and_memory_stay_the_same_over_3000_frames(model):
+    manager = OnlineInferenceManager(model, seed=0)
+    speaker = make_speaker(3000)
+    outputs, flops, sizes = [], {}, {}
+    for frame in range(3000):
+        window = cut(speaker, frame, frame + 1)
+        if frame in (100, 104, 1500, 2900, 2904):
+            with FlopCounterMode(display=False) as counter:
+                outputs.append(manager.process_window(window))
+            flops[frame] = counter.get_total_flops()
+            sizes[frame] = manager.state.nbytes()
+        else:
+            outputs.append(manager.process_window(window))
+    assert len({flops[100], flops[104], flops[1500], flops[2900], flops[2904]}) == 1
+    assert len(set(sizes.values())) == 1
+    whole, _, _ = model(speaker, seed=0)
+    assert largest_difference(whole, join(outputs)) < 1e-4
+
+
+@torch.no_grad()
+def test_positions_stay_exact_over_a_day(model):
+    """A session that has run for a day answers as one that began `cycle` frames later would."""
+    speaker = make_speaker(40)
+    fresh, old = (OnlineInferenceManager(model, seed=0, temperature=0.0) for _ in range(2))
+    for manager in (fresh, old):
+        manager.process_window(cut(speaker, 0, 8))
+    # As if both had been made earlier: only the clock differs, by a day, and not by whole cycles.
+    saved = old.state_dict()
+    late = 24 * 3600 * 25 + 8 * model.geometry.ring_size * SMALL.window_size
+    late -= late % model.geometry.ring_size
+    late -= late % (model.geometry.ring_size * SMALL.window_size)
+    saved['clock'] += late
+    saved['starts'] = saved['starts'] + late
+    # Keys carry their own positions: turn them to where they would be after so many frames.
+    shift = model.geometry.rotary(late, 1)
+    from robot_face_gen.facial_reaction_model.components import rotate
+    for name in saved:
+        if name.endswith('.keys'):
+            saved[name] = rotate(saved[name], shift)
+    old.load_state_dict(saved)
+    rest = cut(speaker, 8, 40)
+    assert largest_difference(fresh.process_window(rest), old.process_window(rest)) < 1e-4
+
+
+@torch.no_grad()
+def test_save_and_restore_in_mid_stream(model):
+    speaker = make_speaker(50)
+    manager = OnlineInferenceManager(model, seed=9)
+    manager.process_window(cut(speaker, 0, 23))
+    saved = manager.state_dict()
+    first = manager.process_window(cut(speaker, 23, 50))
+    other = OnlineInferenceManager(model)
+    other.load_state_dict(saved)
+    second = other.process_window(cut(speaker, 23, 50))
+    assert all(torch.equal(first[name], second[name]) for name in BRANCHES)
+    manager.load_state_dict(saved)  # what was saved has not moved on with the session
+    again = manager.process_window(cut(speaker, 23, 50))
+    assert all(torch.equal(first[name], again[name]) for name in BRANCHES)
+
+
+def test_a_session_of_another_model_is_refused(model):
+    manager = OnlineInferenceManager(model, seed=0)
+    manager.process_window(make_speaker(3))
+    saved = manager.state_dict()
+    saved['context'] = torch.zeros(1, 7)
+    with pytest.raises(ValueError, match=r"saved session: 'context' has shape \(1, 7\)"):
+        manager.load_state_dict(saved)
+    assert int(manager.state.frames[0]) == 3
+
+
+@torch.no_grad()
+def test_seeds_temperature_and_reset(model):
+    speaker = make_speaker(30)
+    many, distributions, _ = model(speaker, seed=[1, 2, 3])
+    assert many['au'].shape[0] == 3
+    assert distributions.latents.shape[0] == 3
+    assert not torch.allclose(many['pose'][0], many['pose'][1])
+    for row, seed in enumerate([1, 2, 3]):
+        alone, _, _ = model(speaker, seed=seed)
+        assert float((alone['pose'][0] - many['pose'][row]).abs().max()) < 1e-5
+    assert largest_difference(many, stream(model, speaker, [5, 25], seed=[1, 2, 3])) < 1e-4
+    cold = [model(speaker, seed=seed, temperature=0.0)[0] for seed in (1, 2)]
+    assert largest_difference(*cold) == 0.0
+    manager = OnlineInferenceManager(model, seed=4)
+    first = manager.process_window(speaker)
+    manager.reset()
+    assert largest_difference(first, manager.process_window(speaker)) == 0.0
+    manager.reset(seed=5)
+    assert largest_difference(first, manager.process_window(speaker)) > 1e-3
+
+
+@torch.no_grad()
+def test_sessions_of_a_batch_begin_at_any_time_without_touching_each_other(model):
+    speaker = make_speaker(40, batch=2)
+    state = model.make_state(2, seed=[7, 8])
+    from robot_face_gen.facial_reaction_model.inputs import check_speaker
+    checked = check_speaker(speaker, SMALL, model.device)
+    answers = []
+    for frame in range(40):
+        if frame == 11:  # neither a window's border nor a ring's
+            state.reset([1], seeds=[80])
+        answers.append(model.step(cut(checked, frame, frame + 1), state, 1.0))
+    answers = join(answers)
+    kept, _, _ = model(cut({n: v[:1] for n, v in speaker.items()}, 0, 40), seed=7)
+    begun, _, _ = model(cut({n: v[1:] for n, v in speaker.items()}, 11, 40), seed=80)
+    for name in BRANCHES:
+        assert float((answers[name][:1] - kept[name]).abs().max()) < 1e-4
+        assert float((answers[name][1:, 11:] - begun[name]).abs().max()) < 1e-4
+
+
+@torch.no_grad()
+def test_missing_face_or_voice_is_no_zero_face_or_silence(model):
+    speaker = make_speaker(12)
+    usual, _, _ = model(speaker, seed=0)
+    no_audio = {name: value for name, value in speaker.items() if name != 'audio'}
+    silent, _, _ = model(no_audio, seed=0)
+    assert largest_difference(usual, silent) > 1e-3
+    blind = {**speaker, 'face_valid': torch.zeros(1, 12, dtype=torch.bool)}
+    blind_a, _, _ = model(blind, seed=0)
+    blind_b, _, _ = model({**blind, 'au': speaker['au'] + 1.0}, seed=0)  # nobody looks at it
+    assert largest_difference(blind_a, blind_b) == 0.0
+
+
+@torch.no_grad()
+def test_the_three_forms_of_audio(model):
+    speaker = make_speaker(10)
+    speaker['audio'][:, :, 1] = speaker['audio'][:, :, 0]
+    a, _, _ = model(speaker, seed=0)
+    b, _, _ = model({**speaker, 'audio': speaker['audio'].reshape(1, 20, -1)}, seed=0)
+    c, _, _ = model({**speaker, 'audio': speaker['audio'][:, :, 0]}, seed=0)
+    assert largest_difference(a, b) == 0.0
+    assert largest_difference(a, c) == 0.0
+
+
+@torch.no_grad()
+def test_action_units_stay_in_their_range(model):
+    predictions, _, _ = model(make_speaker(50), seed=0, temperature=5.0)
+    au = predictions['au']
+    assert float(au.min()) >= 0.0
+    assert float(au[..., :17].max()) <= 5.0
+    assert float(au[..., 17].max()) <= 1.0
+
+
+def test_output_has_no_more_of_a_jump_at_borders_than_within(model):
+    """Noise alone drives the face here: the steps at borders are as large as the others."""
+    still = {name: value[:, :1].expand(-1, 1200, *value.shape[2:])
+             for name, value in make_speaker(1).items()}
+    with torch.no_grad():
+        predictions, _, _ = model(still, seed=list(range(8)))
+    steps = predictions['pose'].diff(dim=1).square().mean(dim=(0, 2))[40:]
+    border = (torch.arange(41, 1200) % SMALL.window_size) == 0
+    assert float(steps[border].mean()) < 1.5 * float(steps[~border].mean())
