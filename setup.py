@@ -6,9 +6,15 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 package_name = 'robot_face_gen'
-version = next(line.split("'")[1] for line in
-               Path(__file__).with_name(package_name).joinpath('__init__.py').read_text(encoding='utf-8').splitlines()
-               if line.startswith('__version__'))
+version = next(
+    line.split("'")[1]
+    for line in Path(__file__)
+    .with_name(package_name)
+    .joinpath('__init__.py')
+    .read_text(encoding='utf-8')
+    .splitlines()
+    if line.startswith('__version__')
+)
 
 # What a machine without ROS 2 needs in its place: DDS and ROS 2's messages from the package index.
 standalone = ['cyclonedds>=11,<12', 'rosbags>=0.10,<0.12']
@@ -49,8 +55,18 @@ setup(
         'training': training,
         'onnx': onnx,
         'test': test,
-        'dev': [*standalone, *training, *onnx, *test, 'mypy', 'ruff', 'rosless',
-                'colcon-common-extensions', 'types-PyYAML', 'types-tqdm'],
+        'dev': [
+            *standalone,
+            *training,
+            *onnx,
+            *test,
+            'mypy',
+            'ruff',
+            'rosless',
+            'colcon-common-extensions',
+            'types-PyYAML',
+            'types-tqdm',
+        ],
     },
     maintainer='robot_face_gen maintainers',
     maintainer_email='maintainers@robot-face-gen.org',

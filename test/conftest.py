@@ -15,7 +15,9 @@ RECORDINGS = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 @pytest.fixture(scope='session')
 def real_recordings():
     """A real OpenFace CSV and a real voice, where a developer has them beside the checkout."""
-    paths = SimpleNamespace(openface=RECORDINGS / 'openface_demo.csv', audio=RECORDINGS / 'jfk.flac')
+    paths = SimpleNamespace(
+        openface=RECORDINGS / 'openface_demo.csv', audio=RECORDINGS / 'jfk.flac'
+    )
     missing = [str(path.name) for path in vars(paths).values() if not path.is_file()]
     if missing:
         pytest.skip(f'no real recordings beside this checkout: {", ".join(missing)}')
@@ -24,7 +26,7 @@ def real_recordings():
 
 @pytest.fixture
 def ros_domain(monkeypatch):
-    """A ROS domain that no other test run on this machine is likely to use; set in the environment."""
+    """A ROS domain that no other test run here is likely to use; set in the environment."""
     domain = 1 + (os.getpid() * 7 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])) % 100
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')

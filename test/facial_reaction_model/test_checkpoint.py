@@ -20,7 +20,9 @@ from robot_face_gen.facial_reaction_model import (
 @pytest.fixture
 def path(model, tmp_path):
     path = tmp_path / 'model.safetensors'
-    model.info = CheckpointInfo(trained_on='a test', audio_encoder='whisper-x', audio={'hop_s': 0.04})
+    model.info = CheckpointInfo(
+        trained_on='a test', audio_encoder='whisper-x', audio={'hop_s': 0.04}
+    )
     save_checkpoint(model, path)
     return path
 
@@ -53,7 +55,7 @@ def test_missing_file(tmp_path):
 
 def test_cut_off_and_flipped(path):
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r'model\.safetensors: .*damaged'):
         load_checkpoint(path)
     path.write_bytes(b'\xff' * 8 + whole[8:])
@@ -75,17 +77,20 @@ def test_a_pickle_is_not_run(tmp_path):
 
 def rewrite(path, tensors=None, **metadata):
     old = path.read_bytes()
-    header = json.loads(old[8:8 + struct.unpack('<Q', old[:8])[0]])['__metadata__']
+    header = json.loads(old[8 : 8 + struct.unpack('<Q', old[:8])[0]])['__metadata__']
     save_file(tensors or load_file(path), path, metadata={**header, **metadata})
 
 
-@pytest.mark.parametrize(('metadata', 'message'), [
-    ({'format': 'other/9'}, "format 'other/9': expected 'robot_face_gen/1'"),
-    ({'config': '{"feature_dims": 3}'}, "its description is damaged: .*'feature_dims'"),
-    ({'config': 'no json'}, 'its description is damaged'),
-    ({'info': '[1]'}, 'its description is damaged'),
-    ({'info': '{"audio": 3}'}, 'audio = 3: expected dict'),
-])
+@pytest.mark.parametrize(
+    ('metadata', 'message'),
+    [
+        ({'format': 'other/9'}, "format 'other/9': expected 'robot_face_gen/1'"),
+        ({'config': '{"feature_dims": 3}'}, "its description is damaged: .*'feature_dims'"),
+        ({'config': 'no json'}, 'its description is damaged'),
+        ({'info': '[1]'}, 'its description is damaged'),
+        ({'info': '{"audio": 3}'}, 'audio = 3: expected dict'),
+    ],
+)
 def test_bad_description(path, metadata, message):
     rewrite(path, **metadata)
     with pytest.raises(ValueError, match=message):

@@ -15,17 +15,20 @@ def test_yaml_file_holds_the_defaults():
     assert create_model(CONFIG).config == ModelConfig()
 
 
-@pytest.mark.parametrize(('values', 'message'), [
-    ({'feature_dims': 256}, "unknown name 'feature_dims'; did you mean 'feature_dim'"),
-    ({'feature_dim': 100}, 'feature_dim = 100: expected a multiple of 2 x num_heads = 16'),
-    ({'feature_dim': 'wide'}, "feature_dim = 'wide': expected int"),
-    ({'feature_dim': True}, 'feature_dim = True: expected int'),
-    ({'window_size': 0}, 'window_size = 0: expected at least 1'),
-    ({'max_seq_len': 8}, 'max_seq_len = 8: expected at least window_size = 16'),
-    ({'dropout': 1.0}, 'dropout = 1.0: expected 0 to below 1'),
-    ({'latent_correlation': -0.5}, 'latent_correlation = -0.5'),
-    ({'temperature': float('nan')}, 'temperature = nan'),
-])
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'feature_dims': 256}, "unknown name 'feature_dims'; did you mean 'feature_dim'"),
+        ({'feature_dim': 100}, 'feature_dim = 100: expected a multiple of 2 x num_heads = 16'),
+        ({'feature_dim': 'wide'}, "feature_dim = 'wide': expected int"),
+        ({'feature_dim': True}, 'feature_dim = True: expected int'),
+        ({'window_size': 0}, 'window_size = 0: expected at least 1'),
+        ({'max_seq_len': 8}, 'max_seq_len = 8: expected at least window_size = 16'),
+        ({'dropout': 1.0}, 'dropout = 1.0: expected 0 to below 1'),
+        ({'latent_correlation': -0.5}, 'latent_correlation = -0.5'),
+        ({'temperature': float('nan')}, 'temperature = nan'),
+    ],
+)
 def test_refused_by_name(values, message):
     with pytest.raises(ValueError, match=message):
         create_model(values)

@@ -18,20 +18,26 @@ def with_nan(name):
     return speaker
 
 
-@pytest.mark.parametrize(('speaker', 'message'), [
-    (with_nan('au'), r"speaker_data\['au'\]\[0, 4, 1\] = nan: expected finite"),
-    (with_nan('audio'), r"speaker_data\['audio'\]\[0, 4, 1, 0\] = nan: expected finite"),
-    (spoilt('pose', torch.full((1, 6, 4), float('inf'))), r"'pose'\]\[0, 0, 0\] = inf"),
-    (spoilt('gaze', torch.zeros(1, 6, 3)), r"'gaze'\] has shape \(1, 6, 3\): expected \(B, T, 2\)"),
-    (spoilt('gaze', torch.zeros(1, 5, 2)), r"'gaze'\] has shape \(1, 5, 2\): expected 1 x 6"),
-    (spoilt('landmarks', torch.zeros(6, 136)), r"'landmarks'\] has shape \(6, 136\)"),
-    (spoilt('audio', torch.zeros(1, 7, SMALL.audio_dim)), r"'audio'\] has shape \(1, 7, 24\)"),
-    (spoilt('action_units', torch.zeros(1, 6, 18)), "unknown name 'action_units'"),
-    (spoilt('face_valid', torch.zeros(1, 6)), r"'face_valid'\] is \(1, 6\) torch.float32"),
-    ({'au': torch.zeros(1, 6, 18)}, 'lacks landmarks, pose, gaze'),
-    (cut(make_speaker(6), 0, 0), '1 x 0 frames: expected at least one'),
-    ([1, 2], 'is a list: expected a dict'),
-])
+@pytest.mark.parametrize(
+    ('speaker', 'message'),
+    [
+        (with_nan('au'), r"speaker_data\['au'\]\[0, 4, 1\] = nan: expected finite"),
+        (with_nan('audio'), r"speaker_data\['audio'\]\[0, 4, 1, 0\] = nan: expected finite"),
+        (spoilt('pose', torch.full((1, 6, 4), float('inf'))), r"'pose'\]\[0, 0, 0\] = inf"),
+        (
+            spoilt('gaze', torch.zeros(1, 6, 3)),
+            r"'gaze'\] has shape \(1, 6, 3\): expected \(B, T, 2\)",
+        ),
+        (spoilt('gaze', torch.zeros(1, 5, 2)), r"'gaze'\] has shape \(1, 5, 2\): expected 1 x 6"),
+        (spoilt('landmarks', torch.zeros(6, 136)), r"'landmarks'\] has shape \(6, 136\)"),
+        (spoilt('audio', torch.zeros(1, 7, SMALL.audio_dim)), r"'audio'\] has shape \(1, 7, 24\)"),
+        (spoilt('action_units', torch.zeros(1, 6, 18)), "unknown name 'action_units'"),
+        (spoilt('face_valid', torch.zeros(1, 6)), r"'face_valid'\] is \(1, 6\) torch.float32"),
+        ({'au': torch.zeros(1, 6, 18)}, 'lacks landmarks, pose, gaze'),
+        (cut(make_speaker(6), 0, 0), '1 x 0 frames: expected at least one'),
+        ([1, 2], 'is a list: expected a dict'),
+    ],
+)
 def test_refused_by_name(model, speaker, message):
     with pytest.raises(ValueError, match=message):
         model(speaker)
@@ -47,7 +53,9 @@ def test_a_refused_window_leaves_the_session_alone(model):
     with pytest.raises(ValueError, match='window of 2 speakers: this session has 1'):
         manager.process_window(make_speaker(2, batch=2))
     second = manager.process_window(cut(speaker, 6, 10))
-    assert largest_difference({n: v.detach() for n, v in whole.items()}, join([first, second])) < 1e-4
+    assert (
+        largest_difference({n: v.detach() for n, v in whole.items()}, join([first, second])) < 1e-4
+    )
 
 
 def test_numpy_arrays_are_welcome(model):

@@ -25,12 +25,17 @@ def stream(model, speaker, cuts, **options):
 
 def test_quick_start_as_written():
     model = create_model(device='cpu')
-    speaker = {'landmarks': torch.randn(1, 100, 136), 'au': torch.randn(1, 100, 18),
-               'pose': torch.randn(1, 100, 4), 'gaze': torch.randn(1, 100, 2),
-               'audio': torch.randn(1, 100, 384)}
+    speaker = {
+        'landmarks': torch.randn(1, 100, 136),
+        'au': torch.randn(1, 100, 18),
+        'pose': torch.randn(1, 100, 4),
+        'gaze': torch.randn(1, 100, 2),
+        'audio': torch.randn(1, 100, 384),
+    }
     predictions, distributions, _ = model(speaker)
     assert {name: tuple(p.shape) for name, p in predictions.items()} == {
-        name: (1, 100, width) for name, width in BRANCHES.items()}
+        name: (1, 100, width) for name, width in BRANCHES.items()
+    }
     assert distributions.prior.mean.shape == (1, 7, model.config.latent_dim)
     manager = OnlineInferenceManager(model, 'cpu')
     listener = manager.process_window(cut(speaker, 0, 16))
@@ -55,7 +60,7 @@ def test_the_future_does_not_change_the_past(model, frame, changed):
         assert not torch.equal(before[name][:, frame], after[name][:, frame])  # answered at once
 
 
-@given(cuts=st.lists(st.integers(1, 33), min_size=1, max_size=12), seed=st.integers(0, 2 ** 62))
+@given(cuts=st.lists(st.integers(1, 33), min_size=1, max_size=12), seed=st.integers(0, 2**62))
 @settings(deadline=None, max_examples=30)
 @torch.no_grad()
 def test_joined_windows_equal_the_whole(model, cuts, seed):
@@ -85,8 +90,8 @@ def test_attention_reaches_max_seq_len_and_no_farther(model):
     predictions['pose'][:, -1].sum().backward()
     seen = speaker['audio'].grad.abs().sum(dim=(0, 2, 3)) > 0
     assert not seen[:9].any()
-    assert seen[9 + 2 * SMALL.window_size:].all()
-    assert seen[-SMALL.max_seq_len:].all()
+    assert seen[9 + 2 * SMALL.window_size :].all()
+    assert seen[-SMALL.max_seq_len :].all()
 
 
 @torch.no_grad()
@@ -126,6 +131,7 @@ def test_positions_stay_exact_over_a_day(model):
     # Keys carry their own positions: turn them to where they would be after so many frames.
     shift = model.geometry.rotary(late, 1)
     from robot_face_gen.facial_reaction_model.components import rotate
+
     for name in saved:
         if name.endswith('.keys'):
             saved[name] = rotate(saved[name], shift)
@@ -186,6 +192,7 @@ def test_sessions_of_a_batch_begin_at_any_time_without_touching_each_other(model
     speaker = make_speaker(40, batch=2)
     state = model.make_state(2, seed=[7, 8])
     from robot_face_gen.facial_reaction_model.inputs import check_speaker
+
     checked = check_speaker(speaker, SMALL, model.device)
     answers = []
     for frame in range(40):
@@ -235,8 +242,10 @@ def test_action_units_stay_in_their_range(model):
 
 def test_output_has_no_more_of_a_jump_at_borders_than_within(model):
     """Noise alone drives the face here: the steps at borders are as large as the others."""
-    still = {name: value[:, :1].expand(-1, 1200, *value.shape[2:])
-             for name, value in make_speaker(1).items()}
+    still = {
+        name: value[:, :1].expand(-1, 1200, *value.shape[2:])
+        for name, value in make_speaker(1).items()
+    }
     with torch.no_grad():
         predictions, _, _ = model(still, seed=list(range(8)))
     steps = predictions['pose'].diff(dim=1).square().mean(dim=(0, 2))[40:]

@@ -1,4 +1,4 @@
-"""Latents: unit variance, correlated over windows, smooth within, a posterior that sees its window."""
+"""Latents: unit variance, correlated over windows, smooth within; the posterior sees its window."""
 
 import pytest
 import torch
@@ -36,9 +36,11 @@ def test_blend_ends_at_the_windows_own_latent_and_is_continuous(vae):
     assert float(weights[-1]) == 1.0
     assert (weights.diff() > 0).all()
     latents = torch.randn(1, 5, SMALL.latent_dim)
-    frames = vae.spread(latents, 20)[..., :SMALL.latent_dim]
+    frames = vae.spread(latents, 20)[..., : SMALL.latent_dim]
     assert torch.allclose(frames[:, 3::4], latents)
-    assert torch.allclose(frames[:, :4], latents[:, :1].expand(-1, 4, -1))  # nothing before the first
+    assert torch.allclose(
+        frames[:, :4], latents[:, :1].expand(-1, 4, -1)
+    )  # nothing before the first
 
 
 def test_prior_of_a_window_does_not_see_it(model):
