@@ -76,8 +76,9 @@ class FacialVAE(nn.Module):
             nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)
         )
         self.speaker_frame = nn.Linear(width, frame)
+        # Two windows: a latent rises in its own and fades in the next.
         self.posterior_net = nn.Sequential(
-            nn.Linear(2 * frame * config.window_size, width),
+            nn.Linear(2 * 2 * frame * config.window_size, width),
             nn.GELU(),
             nn.Linear(width, 2 * latent),
         )
@@ -100,7 +101,7 @@ class FacialVAE(nn.Module):
         return torch.cat((self.beginning.expand(encoded.shape[0], 1, -1), before), dim=1)
 
     def posterior(self, encoded: Tensor, listener: Tensor, valid: Tensor) -> Normal:
-        """q(z_w | the speaker up to the end of window w, the listener within it).
+        """Give q(z_w | speaker, listener): both over window w and the next, where z_w fades out.
 
         Args:
             encoded: (B, T, feature_dim), the encoded speaker.
@@ -114,8 +115,9 @@ class FacialVAE(nn.Module):
         frames = torch.cat((self.listener_frame(listener), self.speaker_frame(encoded)), dim=-1)
         batch, count, _ = frames.shape
         windows = math.ceil(count / self.window_size)
-        frames = nn.functional.pad(frames, (0, 0, 0, windows * self.window_size - count))
-        return self._normal(self.posterior_net(frames.reshape(batch, windows, -1)))
+        padding = (windows + 1) * self.window_size - count
+        own = nn.functional.pad(frames, (0, 0, 0, padding)).reshape(batch, windows + 1, -1)
+        return self._normal(self.posterior_net(torch.cat((own[:, :-1], own[:, 1:]), dim=-1)))
 
     def correlate(self, previous: Tensor | None, fresh: Tensor) -> Tensor:
         """One step of AR(1): unit variance stays unit variance. None: the first window."""

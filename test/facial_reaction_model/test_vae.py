@@ -1,4 +1,4 @@
-"""Latents: unit variance, correlated over windows, smooth within; the posterior sees its window."""
+"""Latents: unit variance, correlated over windows, smooth within; what the posterior sees."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_prior_of_a_window_does_not_see_it(model):
     assert same.tolist() == [True, True, True, False, False]
 
 
-def test_posterior_sees_its_own_window_alone(model):
+def test_posterior_sees_the_two_windows_of_its_latent(model):
     listener = torch.randn(1, 20, 160)
     valid = torch.ones(1, 20, dtype=torch.bool)
     encoded = torch.randn(1, 20, SMALL.feature_dim)
@@ -62,7 +62,7 @@ def test_posterior_sees_its_own_window_alone(model):
     changed[:, 8:12] += 1.0
     other = model.vae.posterior(encoded, changed, valid)
     differs = (q.mean != other.mean).any(dim=-1)[0]
-    assert differs.tolist() == [False, False, True, False, False]
+    assert differs.tolist() == [False, True, True, False, False]
     unbelieved = valid.clone()
     unbelieved[:, 8:12] = False
     changed[:, 8:12] = float('nan')

@@ -1,0 +1,194 @@
+"""The five losses. Faces are compared in standardised units, so that every branch counts alike.
+
+Predictions are dicts of (B, M, T, F): M samples for each of B speakers; targets are dicts of
+(B, T, F) with a mask (B, T) of the frames that the tracker believed. A loss is a mean over clips
+of a value that each clip has of its own, so that many processes with a part of the batch each get
+the gradient of the whole. Each is of order one where training begins, times a scale that makes its
+weight of 1, 15 or 100 mean something.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+
+from .config import BRANCHES
+from .encoder import Face, FeatureStatistics
+
+
+def clip_means(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of values (B, ..., T, F) over the believed frames of mask (B, T), clip by clip: (B,).
+
+    0 for a clip without any.
+    """
+    shape = (mask.shape[0], *(1,) * (values.ndim - 3), mask.shape[1], 1)
+    weight = mask.to(values.dtype).view(shape).expand_as(values)
+    return (values * weight).flatten(1).sum(dim=1) / weight.flatten(1).sum(dim=1).clamp(min=1.0)
+
+
+def standardise(face: Face, statistics: FeatureStatistics) -> Face:
+    """Each branch in units of its spread."""
+    return {name: statistics.standardise(name, face[name]) for name in BRANCHES}
+
+
+def pairwise_distances(samples: Face) -> Tensor:
+    """Mean squared distance (B, pairs) between the samples of each speaker, branches alike.
+
+    Args:
+        samples: standardised, dict of (B, M, T, F), M at least 2.
+    """
+    pairs = list(itertools.combinations(range(samples['au'].shape[1]), 2))
+    return torch.stack(
+        [
+            torch.stack(
+                [(x[:, i] - x[:, j]).square().mean(dim=(1, 2)) for x in samples.values()]
+            ).mean(dim=0)
+            for i, j in pairs
+        ],
+        dim=1,
+    )
+
+
+class FacialVAELoss(nn.Module):
+    """Reconstruction of each branch and KL(q || p), summed over latent dimensions, with free bits.
+
+    Args:
+        kl_weight: of a nat for each frame beside a unit of mean squared error.
+        free_bits: nats of each latent dimension and window that cost nothing (Kingma et al. 2016).
+    """
+
+    def __init__(self, kl_weight: float = 0.02, free_bits: float = 0.02) -> None:
+        super().__init__()
+        self.kl_weight, self.free_bits = kl_weight, free_bits
+
+    def forward(
+        self,
+        prediction: Face,
+        target: Face,
+        valid: Tensor,
+        posterior: Normal,
+        prior: Normal,
+        window_size: int,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both faces standardised, (B, T, F); the distributions (B, W, latent_dim).
+
+        Returns:
+            tuple: the loss, and its parts: `reconstruction`, `kl` (nats a window) and each branch.
+        """
+        parts = {
+            name: clip_means((prediction[name] - target[name]).square(), valid).mean()
+            for name in BRANCHES
+        }
+        reconstruction = torch.stack(list(parts.values())).mean()
+        each = kl_divergence(posterior, prior)  # (B, W, latent_dim)
+        kl = each.mean(dim=1).clamp(min=self.free_bits).sum(dim=-1).mean()
+        parts.update(reconstruction=reconstruction, kl=each.sum(dim=-1).mean())
+        return reconstruction + self.kl_weight * kl / window_size, parts
+
+
+class FacialSmoothLoss(nn.Module):
+    """Mean squared second difference over time, borders of windows included.
+
+    In units of the real listener's own: 1 is as restless as the real one, 0 is frozen.
+    """
+
+    scale = 0.01
+
+    def forward(self, samples: Face, target: Face, valid: Tensor) -> Tensor:
+        """Standardised samples (B, M, T, F) against the target (B, T, F)."""
+        triple = valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
+        ratios = []
+        for name in BRANCHES:
+            real = clip_means(target[name].diff(n=2, dim=1).square(), triple)
+            ours = samples[name].diff(n=2, dim=2).square().mean(dim=(1, 2, 3))
+            ratios.append((ours / (real + 1e-3)).mean())
+        return self.scale * torch.stack(ratios).mean()
+
+
+class FacialDiversityLoss(nn.Module):
+    """exp(-d^2 / reach) between the samples for one speaker, d^2 their mean squared distance.
+
+    1 where all samples are the same; the gradient is largest there and fades once they differ
+    by about `reach`, so that they are not driven apart without end.
+    """
+
+    scale = 0.01
+
+    def __init__(self, reach: float = 0.5) -> None:
+        super().__init__()
+        self.reach = reach
+
+    def forward(self, samples: Face) -> Tensor:
+        """Standardised samples (B, M, T, F), M at least 2."""
+        return self.scale * (-pairwise_distances(samples) / self.reach).exp().mean()
+
+
+class FacialContrastiveLoss(nn.Module):
+    """near / (near + reach) + reach / (apart + reach) / 2: near the listener, apart from each other.
+
+    `near` is the mean squared distance of the nearest samples to the target (a soft minimum),
+    `apart` that between samples. No margin: it always pulls, and pulls to the target the more.
+    """
+
+    scale = 0.1
+
+    def __init__(self, reach: float = 0.5) -> None:
+        super().__init__()
+        self.reach = reach
+
+    def forward(self, samples: Face, target: Face, valid: Tensor) -> Tensor:
+        """Standardised samples (B, M, T, F) against the target (B, T, F)."""
+        marked = valid[:, None].expand(-1, samples['au'].shape[1], -1).flatten(0, 1)
+        each = [
+            clip_means((samples[name] - target[name][:, None]).square().flatten(0, 1), marked)
+            for name in BRANCHES
+        ]
+        distance = torch.stack(each).mean(dim=0).view(samples['au'].shape[:2])  # (B, M)
+        near = (distance * torch.softmax(-distance.detach(), dim=1)).sum(dim=1)
+        apart = pairwise_distances(samples).mean(dim=1)
+        pull = near / (near + self.reach)
+        push = self.reach / (apart + self.reach)
+        return self.scale * (pull + 0.5 * push).mean()
+
+
+class FacialConsistencyLoss(nn.Module):
+    """How far the landmarks are from what action units, pose and gaze say they should be.
+
+    The relation is a linear map, fitted to real faces by ridge regression (`fit`).
+    """
+
+    scale = 1.0
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        causes = sum(width for name, width in BRANCHES.items() if name != 'landmarks')
+        self.register_buffer('weights', torch.zeros(causes + 1, BRANCHES['landmarks']))
+
+    @staticmethod
+    def _causes(face: Face) -> Tensor:
+        parts = [face[name] for name in BRANCHES if name != 'landmarks']
+        return torch.cat((*parts, torch.ones_like(parts[0][..., :1])), dim=-1)
+
+    def fit(self, face: Face, ridge: float = 1e-2) -> float:
+        """Fit the map to standardised real faces (N, F).
+
+        Returns:
+            float: share of the landmarks' variance that the map explains, 0..1.
+        """
+        causes, marks = self._causes(face).double(), face['landmarks'].double()
+        gram = causes.T @ causes
+        gram += ridge * len(causes) * torch.eye(len(gram), dtype=gram.dtype)
+        self.weights.copy_(torch.linalg.solve(gram, causes.T @ marks))
+        rest = marks - causes @ self.weights.double()
+        return float(1 - rest.square().mean() / (marks - marks.mean(dim=0)).square().mean())
+
+    def forward(self, samples: Face) -> Tensor:
+        """Standardised samples (..., F)."""
+        return (
+            self.scale
+            * (samples['landmarks'] - self._causes(samples) @ self.weights).square().mean()
+        )
