@@ -1,0 +1,335 @@
+"""The metrics: the REACT challenge's, from their definitions, and plain errors beside them.
+
+The set metrics compare M sampled reactions with all listeners that suit a speaker. The arrays:
+
+    P (N, M, T, F)  predictions: N clips, M samples, T frames, F values
+    Y (N, T, F)     the real listeners
+    X (N, T, F)     the speakers
+    A (N, N)        A[k, j] = 1 where listener j is appropriate for speaker k
+
+All arithmetic is float64. Two habits of the challenge's own code are kept on purpose, so that
+figures can be compared: FRCorr and FRDist are sums over the M samples, not means (they grow with
+M), and in FRDist its 25 emotion channels have the weights of `REACT_GROUPS`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .dtw import dtw, nearest_distance
+from .metric_inputs import Group, appropriate, finite, predictions_and_real, resolve_groups
+from .synchrony import MAX_LAG, Synchrony, lagged_synchrony
+
+__all__ = [
+    'BRANCH_GROUPS',
+    'REACT_GROUPS',
+    'Synchrony',
+    'acceleration',
+    'ccc',
+    'dtw',
+    'frame_difference',
+    'frcorr',
+    'frdist',
+    'frdiv',
+    'frdvs',
+    'frsyn',
+    'frvar',
+    'mae',
+    'mse',
+    'pearson',
+    'rmse',
+    'sample_distance',
+    'synchrony',
+]
+
+# The challenge's 25 channels with its own weights: 15 action units, valence and arousal (whose
+# weight is 1, not 1/2), 8 expressions.
+REACT_GROUPS: tuple[Group, ...] = (
+    (slice(0, 15), 1 / 15),
+    (slice(15, 17), 1.0),
+    (slice(17, 25), 1 / 8),
+)
+# All branches side by side, in the order landmarks, au, pose, gaze.
+BRANCH_GROUPS: tuple[Group, ...] = (
+    slice(0, 136),
+    slice(136, 154),
+    slice(154, 158),
+    slice(158, 160),
+)
+
+
+def ccc(y: ArrayLike, x: ArrayLike) -> np.ndarray:
+    """Lin's concordance correlation along the first axis, with population variances.
+
+    2 cov / (var_y + var_x + (mean_y - mean_x)^2 + 1e-8): 0 where either stands still.
+
+    Args:
+        y: (T, ...).
+        x: (T, ...), same shape or one that broadcasts.
+
+    Returns:
+        np.ndarray: (...), float64, -1..1.
+    """
+    y = np.asarray(y, dtype=np.float64)
+    x = np.asarray(x, dtype=np.float64)
+    mean_y, mean_x = y.mean(axis=0), x.mean(axis=0)
+    dy, dx = y - mean_y, x - mean_x
+    covariance = (dy * dx).mean(axis=0)
+    spread = (dy * dy).mean(axis=0) + (dx * dx).mean(axis=0)
+    return 2 * covariance / (spread + (mean_y - mean_x) ** 2 + 1e-8)
+
+
+def frcorr(P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False):
+    """Appropriateness by concordance: (1/N) sum_k sum_i max_j mean_f ccc(Y_j, P_ki).
+
+    Args:
+        P: (N, M, T, F).
+        Y: (N, T, F).
+        A: (N, N) of 0 and 1.
+        per_clip: return each clip's sum instead of their mean.
+
+    Returns:
+        float: at most M; higher is better. Or (N,) float64.
+
+    Raises:
+        ValueError: naming the array whose shape or values are wrong.
+    """
+    P, Y = predictions_and_real(P, Y)
+    sums = np.empty(len(P))
+    for k, listeners in enumerate(appropriate(A, len(P))):
+        prediction = P[k].transpose(1, 0, 2)  # (T, M, F)
+        agreement = [ccc(Y[j][:, None], prediction).mean(axis=-1) for j in listeners]
+        sums[k] = np.max(agreement, axis=0).sum()
+    return sums if per_clip else float(sums.mean())
+
+
+def frdist(
+    P: ArrayLike,
+    Y: ArrayLike,
+    A: ArrayLike,
+    groups: Sequence[Group] | None = None,
+    *,
+    threads: int = 1,
+    per_clip: bool = False,
+):
+    """Appropriateness by warped distance: (1/N) sum_k sum_i min_j sum_g DTW_g(P_ki, Y_j) / size_g.
+
+    Exact: without a band or an approximation. 100 clips of 10 samples and 750 frames with ten
+    appropriate listeners each take a minute or two of one core at 25 channels.
+
+    Args:
+        P: (N, M, T, F).
+        Y: (N, T, F).
+        A: (N, N) of 0 and 1.
+        groups: slices of channels, each weighted by 1/size, or pairs (slice, weight). By default
+            one group of all channels; for exactly 25 channels, the challenge's `REACT_GROUPS`.
+        threads: how many cores to use.
+        per_clip: return each clip's sum instead of their mean.
+
+    Returns:
+        float: lower is better; grows with M. Or (N,) float64.
+
+    Raises:
+        ValueError: naming the array or the group that is wrong.
+    """
+    P, Y = predictions_and_real(P, Y)
+    width = P.shape[-1]
+    if groups is None:
+        groups = REACT_GROUPS if width == 25 else (slice(0, width),)
+    starts, stops, weights = resolve_groups(groups, width)
+    transposed = np.ascontiguousarray(Y.transpose(0, 2, 1))
+    listeners = appropriate(A, len(P))
+
+    def clip(k: int) -> float:
+        others = np.ascontiguousarray(transposed[listeners[k]])
+        return sum(
+            nearest_distance(np.ascontiguousarray(sample), others, starts, stops, weights)
+            for sample in P[k]
+        )
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        sums = np.array(list(pool.map(clip, range(len(P)))))
+    return sums if per_clip else float(sums.mean())
+
+
+def _pairwise_squared(x: np.ndarray) -> float:
+    """The sum over all ordered pairs of rows of their squared distance; x is (n, D)."""
+    centred = x - x.mean(axis=0)
+    # sum_ij ||x_i - x_j||^2 = 2 n sum_i ||x_i - mean||^2
+    return float(2 * len(x) * np.einsum('nd,nd->', centred, centred))
+
+
+def frdiv(P: ArrayLike, *, per_clip: bool = False):
+    """How different the samples for one speaker are: mean squared distance between two of them.
+
+    Args:
+        P: (N, M, T, F).
+        per_clip: return each clip's value instead of their mean.
+
+    Returns:
+        float: in squared units of F; 0 where M is 1. Or (N,) float64.
+    """
+    P = finite('P', P, 4)
+    clips, samples, frames, width = P.shape
+    if samples == 1:
+        values = np.zeros(clips)
+    else:
+        scale = samples * (samples - 1) * frames * width
+        values = np.array([_pairwise_squared(p.reshape(samples, -1)) for p in P]) / scale
+    return values if per_clip else float(values.mean())
+
+
+def frvar(P: ArrayLike, *, per_clip: bool = False):
+    """How much a reaction moves: the unbiased variance over time, mean over all else.
+
+    Args:
+        P: (N, M, T, F), at least 2 frames.
+        per_clip: return each clip's value instead of their mean.
+
+    Returns:
+        float: in squared units of F. Or (N,) float64.
+    """
+    P = finite('P', P, 4)
+    if P.shape[2] < 2:
+        raise ValueError(f'P: a variance over time needs 2 frames, got shape {P.shape}')
+    values = P.var(axis=2, ddof=1).mean(axis=(1, 2))
+    return values if per_clip else float(values.mean())
+
+
+def frdvs(P: ArrayLike) -> float:
+    """How different the reactions to different speakers are: mean squared distance.
+
+    Args:
+        P: (N, M, T, F).
+
+    Returns:
+        float: in squared units of F; 0 where N is 1.
+    """
+    P = finite('P', P, 4)
+    clips, samples, frames, width = P.shape
+    if clips == 1:
+        return 0.0
+    total = sum(_pairwise_squared(P[:, i].reshape(clips, -1)) for i in range(samples))
+    return total / (samples * clips * (clips - 1) * frames * width)
+
+
+def synchrony(P: ArrayLike, X: ArrayLike) -> Synchrony:
+    """The lag of each prediction behind its speaker, and how many channels stood still.
+
+    Args:
+        P: (N, M, T, F).
+        X: (N, T, F).
+
+    Returns:
+        Synchrony: `.lags` (N, M) in frames, `.mean_abs_lag`, `.left_out` of `.channels`.
+    """
+    P, X = predictions_and_real(P, X, real_name='X')
+    if P.shape[2] < MAX_LAG + 2:
+        raise ValueError(
+            f'P: lags of {MAX_LAG} frames need at least {MAX_LAG + 2} frames, got {P.shape[2]}'
+        )
+    return lagged_synchrony(P, X)
+
+
+def frsyn(P: ArrayLike, X: ArrayLike) -> float:
+    """Synchrony: mean |lag| at the peak of the channel-mean Pearson correlation, lags -49 .. 49.
+
+    Channels that stand still are left out; a warning says how many (`synchrony` gives the
+    figure).
+
+    Args:
+        P: (N, M, T, F), at least 51 frames.
+        X: (N, T, F).
+
+    Returns:
+        float: frames; NaN where nothing moves at all.
+    """
+    result = synchrony(P, X)
+    if result.left_out:
+        warnings.warn(
+            f'frsyn: {result.left_out} of {result.channels} channels stand still: left out',
+            stacklevel=2,
+        )
+    return result.mean_abs_lag
+
+
+def _error(P: ArrayLike, Y: ArrayLike) -> np.ndarray:
+    P, Y = predictions_and_real(P, Y)
+    return P - Y[:, None]
+
+
+def mse(P: ArrayLike, Y: ArrayLike) -> float:
+    """Mean squared error of P (N, M, T, F) against Y (N, T, F)."""
+    return float(np.square(_error(P, Y)).mean())
+
+
+def mae(P: ArrayLike, Y: ArrayLike) -> float:
+    """Mean absolute error of P (N, M, T, F) against Y (N, T, F)."""
+    return float(np.abs(_error(P, Y)).mean())
+
+
+def rmse(P: ArrayLike, Y: ArrayLike) -> float:
+    """Root of the mean squared error of P (N, M, T, F) against Y (N, T, F)."""
+    return float(np.sqrt(mse(P, Y)))
+
+
+def frame_difference(x: ArrayLike) -> float:
+    """Mean |x[t] - x[t-1]|: how much happens from frame to frame. x is (..., T, F), T >= 2."""
+    return _mean_difference(x, 1)
+
+
+def acceleration(x: ArrayLike) -> float:
+    """Mean |x[t] - 2 x[t-1] + x[t-2]|: how jerky a motion is. x is (..., T, F), T >= 3."""
+    return _mean_difference(x, 2)
+
+
+def _mean_difference(x: ArrayLike, order: int) -> float:
+    x = finite('x', x, None)
+    if x.ndim < 2 or x.shape[-2] <= order:
+        raise ValueError(f'x: expected (..., T > {order}, F), got shape {x.shape}')
+    return float(np.abs(np.diff(x, n=order, axis=-2)).mean())
+
+
+def pearson(P: ArrayLike, Y: ArrayLike) -> float:
+    """Mean over clips, samples and channels of Pearson's r over time.
+
+    Pairs in which either side stands still have no r and are left out.
+
+    Args:
+        P: (N, M, T, F).
+        Y: (N, T, F).
+
+    Returns:
+        float: -1..1; NaN where nothing moves at all.
+    """
+    P, Y = predictions_and_real(P, Y)
+    moves = (np.ptp(P, axis=2) > 0) & (np.ptp(Y, axis=1) > 0)[:, None]
+    if not moves.any():
+        return float('nan')
+    p = P - P.mean(axis=2, keepdims=True)
+    y = Y - Y.mean(axis=1, keepdims=True)
+    covariance = np.einsum('kmtf,ktf->kmf', p, y)
+    norm = np.linalg.norm(p, axis=2) * np.linalg.norm(y, axis=1)[:, None]
+    return float((covariance[moves] / norm[moves]).mean())
+
+
+def sample_distance(P: ArrayLike) -> float:
+    """The mean Euclidean distance between two samples' frames, over pairs of different samples.
+
+    Args:
+        P: (N, M, T, F).
+
+    Returns:
+        float: in units of F; 0 where M is 1.
+    """
+    P = finite('P', P, 4)
+    samples = P.shape[1]
+    if samples == 1:
+        return 0.0
+    pairs = [(i, j) for i in range(samples) for j in range(i)]
+    return float(np.mean([np.linalg.norm(P[:, i] - P[:, j], axis=-1).mean() for i, j in pairs]))

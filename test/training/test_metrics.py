@@ -1,0 +1,231 @@
+"""The metrics against loops written straight from their definitions."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+from robot_face_gen.training import metrics
+
+from .test_dtw import brute_force
+
+N, M, T, F = 4, 3, 60, 5
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(3)
+    P = np.cumsum(rng.normal(size=(N, M, T, F)), axis=2) / 4
+    Y = np.cumsum(rng.normal(size=(N, T, F)), axis=1) / 4
+    X = np.cumsum(rng.normal(size=(N, T, F)), axis=1) / 4
+    A = np.eye(N)
+    A[0, 2] = A[1, 0] = A[1, 3] = 1
+    return P, Y, X, A
+
+
+def loop_ccc(y, x):
+    covariance = np.mean((y - y.mean()) * (x - x.mean()))
+    return 2 * covariance / (y.var() + x.var() + (y.mean() - x.mean()) ** 2 + 1e-8)
+
+
+def test_frcorr_from_its_definition(arrays):
+    P, Y, _, A = arrays
+    total = 0.0
+    for k in range(N):
+        for i in range(M):
+            total += max(
+                np.mean([loop_ccc(Y[j, :, f], P[k, i, :, f]) for f in range(F)])
+                for j in range(N)
+                if A[k, j] == 1
+            )
+    assert metrics.frcorr(P, Y, A) == pytest.approx(total / N, abs=1e-12)
+
+
+def test_frcorr_of_the_real_listener_is_the_number_of_samples(arrays):
+    _, Y, _, A = arrays
+    copies = np.repeat(Y[:, None], M, axis=1)
+    assert metrics.frcorr(copies, Y, A) == pytest.approx(M, abs=1e-6)
+    assert metrics.frcorr(np.zeros_like(copies), Y, A) == 0
+
+
+@pytest.mark.parametrize(
+    'groups, parts',
+    [
+        (None, [(0, F, 1 / F)]),
+        ([slice(0, 2), slice(2, None)], [(0, 2, 1 / 2), (2, F, 1 / 3)]),
+        ([(slice(1, 4), 2.0)], [(1, 4, 2.0)]),
+    ],
+)
+def test_frdist_from_its_definition(arrays, groups, parts):
+    P, Y, _, A = arrays
+    total = 0.0
+    for k, i in itertools.product(range(N), range(M)):
+        total += min(
+            sum(w * brute_force(P[k, i, :, s:e], Y[j, :, s:e]) for s, e, w in parts)
+            for j in range(N)
+            if A[k, j] == 1
+        )
+    assert metrics.frdist(P, Y, A, groups) == pytest.approx(total / N, rel=1e-9)
+    assert metrics.frdist(P, Y, A, groups, threads=2) == pytest.approx(total / N, rel=1e-9)
+
+
+def test_frdist_of_25_channels_weighs_as_the_challenge_does():
+    rng = np.random.default_rng(0)
+    P, Y = rng.normal(size=(1, 1, 9, 25)), rng.normal(size=(1, 9, 25))
+    p, y = P[0, 0], Y[0]
+    expected = (
+        brute_force(p[:, :15], y[:, :15]) / 15
+        + brute_force(p[:, 15:17], y[:, 15:17])
+        + brute_force(p[:, 17:], y[:, 17:]) / 8
+    )
+    assert metrics.frdist(P, Y, np.eye(1)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_frdist_is_exact_at_its_zero(arrays):
+    _, Y, _, A = arrays
+    assert metrics.frdist(Y[:, None], Y, A) == 0
+
+
+def test_frdiv_frvar_frdvs_from_their_definitions(arrays):
+    P = arrays[0]
+    between_samples = sum(
+        np.sum((P[k, i] - P[k, j]) ** 2) for k in range(N) for i in range(M) for j in range(M)
+    ) / (N * M * (M - 1) * T * F)
+    assert metrics.frdiv(P) == pytest.approx(between_samples, rel=1e-12)
+    between_speakers = sum(
+        np.sum((P[k, i] - P[j, i]) ** 2) for i in range(M) for k in range(N) for j in range(N)
+    ) / (M * N * (N - 1) * T * F)
+    assert metrics.frdvs(P) == pytest.approx(between_speakers, rel=1e-12)
+    variance = np.mean(
+        [np.sum((x - x.mean()) ** 2) / (T - 1) for x in P.transpose(0, 1, 3, 2).reshape(-1, T)]
+    )
+    assert metrics.frvar(P) == pytest.approx(variance, rel=1e-12)
+
+
+def test_one_sample_or_one_clip_has_no_diversity(arrays):
+    P = arrays[0]
+    assert metrics.frdiv(P[:, :1]) == 0
+    assert metrics.sample_distance(P[:, :1]) == 0
+    assert metrics.frdvs(P[:1]) == 0
+
+
+def loop_lag(p, x):
+    """The lag of the highest mean correlation, as numpy alone computes it."""
+    means = []
+    for lag in range(-49, 50):
+        a, b = (p[lag:], x[: len(x) - lag]) if lag >= 0 else (p[:lag], x[-lag:])
+        means.append(np.mean([np.corrcoef(a[:, f], b[:, f])[0, 1] for f in range(F)]))
+    return int(np.argmax(means)) - 49
+
+
+def test_frsyn_from_its_definition(arrays):
+    P, _, X, _ = arrays
+    expected = [[loop_lag(P[k, i], X[k]) for i in range(M)] for k in range(N)]
+    np.testing.assert_array_equal(metrics.synchrony(P, X).lags, expected)
+    assert metrics.frsyn(P, X) == pytest.approx(np.abs(expected).mean())
+
+
+@pytest.mark.parametrize('lag', [-17, 0, 12, 49])
+def test_frsyn_finds_a_known_lag(lag):
+    rng = np.random.default_rng(1)
+    wide = np.cumsum(rng.normal(size=(1, 300, F)), axis=1)
+    X, P = wide[:, 50:250], wide[:, None, 50 - lag : 250 - lag]
+    assert metrics.synchrony(P, X).lags[0, 0] == lag
+    assert metrics.frsyn(P, X) == abs(lag)
+
+
+def test_frsyn_leaves_out_and_counts_what_stands_still():
+    rng = np.random.default_rng(1)
+    wide = np.cumsum(rng.normal(size=(1, 300, F)), axis=1)
+    X, P = wide[:, 50:250].copy(), wide[:, None, 40:240].copy()
+    X[0, :, 1] = 7.0  # never moves
+    P[0, 0, 20:, 3] = 0.25  # moves only at the beginning: no correlation at a lag of 49
+    with pytest.warns(UserWarning, match='2 of 5 channels stand still'):
+        assert metrics.frsyn(P, X) == 10
+    with pytest.warns(UserWarning, match='5 of 5'):
+        assert np.isnan(metrics.frsyn(np.zeros_like(P), X))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert metrics.frsyn(wide[:, None, 40:240], wide[:, 50:250]) == 10
+
+
+def test_plain_errors_from_their_definitions(arrays):
+    P, Y, _, _ = arrays
+    errors = [P[k, i] - Y[k] for k in range(N) for i in range(M)]
+    assert metrics.mse(P, Y) == pytest.approx(np.mean(np.square(errors)))
+    assert metrics.mae(P, Y) == pytest.approx(np.mean(np.abs(errors)))
+    assert metrics.rmse(P, Y) == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+    r = [
+        np.corrcoef(P[k, i, :, f], Y[k, :, f])[0, 1]
+        for k in range(N)
+        for i in range(M)
+        for f in range(F)
+    ]
+    assert metrics.pearson(P, Y) == pytest.approx(np.mean(r), rel=1e-12)
+    distances = [
+        np.linalg.norm(P[k, i, t] - P[k, j, t])
+        for k in range(N)
+        for i in range(M)
+        for j in range(i)
+        for t in range(T)
+    ]
+    assert metrics.sample_distance(P) == pytest.approx(np.mean(distances))
+
+
+def test_pearson_leaves_out_what_stands_still(arrays):
+    P, Y, _, _ = arrays
+    P = np.repeat(Y[:, None], M, axis=1)
+    P[:, :, :, 0] = 1.0
+    assert metrics.pearson(P, Y) == pytest.approx(1)
+    assert np.isnan(metrics.pearson(np.ones_like(P), Y))
+
+
+def test_motion_of_known_curves():
+    t = np.arange(8.0)
+    assert metrics.frame_difference(np.stack([3 * t, -t], axis=1)) == pytest.approx(2)
+    assert metrics.acceleration(np.stack([3 * t, -t], axis=1)) == pytest.approx(0)
+    assert metrics.acceleration((t**2)[:, None]) == pytest.approx(2)
+
+
+def test_per_clip_values_average_to_the_metric(arrays):
+    P, Y, _, A = arrays
+    for value, clips in [
+        (metrics.frcorr(P, Y, A), metrics.frcorr(P, Y, A, per_clip=True)),
+        (metrics.frdist(P, Y, A), metrics.frdist(P, Y, A, per_clip=True)),
+        (metrics.frdiv(P), metrics.frdiv(P, per_clip=True)),
+        (metrics.frvar(P), metrics.frvar(P, per_clip=True)),
+    ]:
+        assert clips.shape == (N,)
+        assert clips.mean() == pytest.approx(value)
+
+
+def with_nan(x):
+    x = x.copy()
+    x[(1,) * x.ndim] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    'call, message',
+    [
+        (lambda P, Y, X, A: metrics.frcorr(P[0], Y, A), 'P: expected 4 dimensions'),
+        (lambda P, Y, X, A: metrics.frcorr(P, Y[:, :-1], A), 'Y: expected .4, 60, 5'),
+        (lambda P, Y, X, A: metrics.frcorr(P, Y, A[:2]), r'A: expected \(4, 4\)'),
+        (lambda P, Y, X, A: metrics.frcorr(P, Y, 2 * A), 'A: expected 0 and 1 alone, found 2'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, 0 * A), 'A: row 0 lists no appropriate'),
+        (lambda P, Y, X, A: metrics.frdist(with_nan(P), Y, A), r'P: not finite at \(1, 1, 1, 1\)'),
+        (lambda P, Y, X, A: metrics.mse(P, with_nan(Y)), 'Y: not finite'),
+        (lambda P, Y, X, A: metrics.frsyn(P, X[..., :2]), 'X: expected'),
+        (lambda P, Y, X, A: metrics.frsyn(P[:, :, :50], X[:, :50]), 'at least 51 frames, got 50'),
+        (lambda P, Y, X, A: metrics.frdiv(P[:, :0]), 'P: is empty'),
+        (lambda P, Y, X, A: metrics.frvar(P[:, :, :1]), 'P: a variance over time'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, A, [slice(3, 9)]), r'groups\[0\]'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, A, [(slice(3), 0)]), 'weight above 0, got 0'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, A, []), 'groups: is empty'),
+        (lambda P, Y, X, A: metrics.acceleration(X[:, :2]), 'x: expected'),
+    ],
+)
+def test_a_bad_array_is_refused_by_name(arrays, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*arrays)
