@@ -1,0 +1,177 @@
+"""What all nodes share: parameters, health, worker threads, an orderly end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+try:  # its name since iron
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+    )
+except ImportError:
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+    )
+
+from .diagnostics import Diagnostics
+from .health import Health
+from .parameter_table import Parameters, ParameterTable
+
+WARN_EVERY_S = 5.0
+SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
+JOIN_S = 5.0
+
+
+def sensor_qos(depth: int) -> QoSProfile:
+    """Best effort: a late frame is worth nothing. Overridable through parameters."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+class BaseNode(Node):
+    """A node of the graph.
+
+    Args:
+        table: its name and its parameters.
+
+    Raises:
+        ValueError: a parameter given at start-up is refused.
+    """
+
+    def __init__(self, table: ParameterTable) -> None:
+        super().__init__(table.node)
+        self.exit_code: int | None = None  # set, by any thread, when the node is to end
+        self.stopping = threading.Event()
+        self.health = Health()
+        self.parameters = Parameters(self, table, self.on_change)
+        self._workers: list[threading.Thread] = []
+        self._warned: dict[str, float] = {}
+        self._diagnostics = Diagnostics(self, self.health)
+
+    def on_change(self, changes: dict[str, Any]) -> None:
+        """Parameters have been changed and accepted; a ValueError refuses them after all."""
+
+    def now_ns(self) -> int:
+        """The node's time (simulated where use_sim_time says so), ns."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def sleep_until(self, stamp_ns: int) -> bool:
+        """Sleep until the node's clock shows `stamp_ns`; False if the node is stopping."""
+        while (left_s := (stamp_ns - self.now_ns()) / 1e9) > 0.0 and not self.stopping.is_set():
+            simulated = self.get_parameter('use_sim_time').value
+            self.stopping.wait(min(left_s, SIM_POLL_S) if simulated else left_s)
+        return not self.stopping.is_set()
+
+    def subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        *,
+        flow: str,
+        stall_s: float,
+        depth: int = 10,
+    ) -> None:
+        """Listen to a sensor topic; a message that `callback` refuses is counted and dropped.
+
+        Args:
+            kind: of the messages.
+            topic: relative name.
+            callback: may raise ValueError for a bad message.
+            flow: name of its count and rate in the diagnostics.
+            stall_s: silence after which the level rises.
+            depth: messages that the middleware keeps while the executor is busy.
+        """
+        resolved = self.resolve_topic_name(topic)
+        self.health.add_flow(flow, resolved, stall_s)
+
+        def receive(message: Any) -> None:
+            self.health.tick(flow)
+            try:
+                callback(message)
+            except ValueError as error:
+                self.health.count('invalid', trouble=f'{resolved}: {error}')
+                self.warn(f'invalid {flow}', f'{resolved}: message dropped: {error}')
+
+        self.create_subscription(
+            kind,
+            topic,
+            receive,
+            sensor_qos(depth),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._incompatible(resolved, 'publisher', event)
+            ),
+        )
+
+    def advertise(self, kind: type, topic: str, *, flow: str, depth: int = 10) -> Any:
+        """A publisher on a sensor topic; `flow` names its count and rate in the diagnostics."""
+        resolved = self.resolve_topic_name(topic)
+        self.health.add_flow(flow)
+        return self.create_publisher(
+            kind,
+            topic,
+            sensor_qos(depth),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: self._incompatible(resolved, 'subscription', event)
+            ),
+        )
+
+    def _incompatible(self, topic: str, other: str, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self.health.count(
+            'incompatible_qos', trouble=f'{topic}: a {other} has an incompatible {policy}'
+        )
+        self.get_logger().warning(
+            f'{topic}: a {other} asks or offers another {policy} policy: the two do not talk'
+        )
+
+    def warn(self, key: str, text: str) -> None:
+        """Log a warning, at most one of a `key` every few seconds."""
+        now = time.monotonic()
+        if now - self._warned.get(key, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned[key] = now
+            self.get_logger().warning(text)
+
+    def start_worker(self, work: Callable[[], None], name: str) -> None:
+        """Run `work` in a thread until it returns; it has to watch `stopping`."""
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:
+                # Ctrl-C takes the publishers from under a worker's feet: that is no error.
+                if not self.stopping.is_set() and self.context.ok():
+                    self.get_logger().fatal(f'{name}: {type(error).__name__}: {error}')
+                    self.exit_code = 1
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._workers.append(thread)
+        thread.start()
+
+    def finish(self) -> None:
+        """End the node without an error; any thread may call it."""
+        self.exit_code = 0
+
+    def destroy_node(self) -> None:
+        """Let the workers end, then go."""
+        self.stopping.set()
+        for worker in self._workers:
+            worker.join(JOIN_S)
+        super().destroy_node()

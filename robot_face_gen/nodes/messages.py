@@ -1,0 +1,207 @@
+"""Messages to arrays and back; what comes in is checked here, before anything uses it."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen_msgs.msg import (
+    AudioChunk,
+    AudioEmbedding,
+    FaceFeatures,
+    FaceReaction,
+)
+
+SECOND_NS = 1_000_000_000
+LOUDEST = 4.0  # samples beyond it are no sound of -1..1 but integers that nobody scaled
+# Field of a face message: name of the array below.
+_FACE_FIELDS = {'landmarks': 'landmarks', 'action_units': 'au', 'pose': 'pose', 'gaze': 'gaze'}
+
+
+class BadMessage(ValueError):
+    """A message that says something impossible; the text names the field."""
+
+
+def to_ns(stamp: Time) -> int:
+    """Nanoseconds of a message's time."""
+    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
+
+
+def to_time(stamp_ns: int) -> Time:
+    """A message's time from nanoseconds."""
+    seconds, nanoseconds = divmod(int(stamp_ns), SECOND_NS)
+    return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def _header(stamp_ns: int, frame_id: str) -> Header:
+    return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
+
+
+def _capture_time(header: Header) -> int:
+    stamp_ns = to_ns(header.stamp)
+    if stamp_ns <= 0:
+        raise BadMessage('header.stamp = 0: expected the time of capture')
+    return stamp_ns
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise BadMessage(
+            f'{name}[{bad[0]}] = {values.flat[bad[0]]} ({bad.size} of {values.size} values): '
+            'expected finite numbers'
+        )
+    return values
+
+
+def from_face_frame(frame: FaceFrame, frame_id: str) -> FaceFeatures:
+    """A tracker's frame as a message."""
+    message = FaceFeatures(
+        header=_header(frame.stamp_ns, frame_id),
+        confidence=float(frame.confidence),
+        success=bool(frame.success),
+        image_width=int(frame.image_width),
+        image_height=int(frame.image_height),
+    )
+    for field, name in _FACE_FIELDS.items():
+        setattr(message, field, np.asarray(getattr(frame, name), np.float32))
+    return message
+
+
+def to_face_frame(message: FaceFeatures) -> FaceFrame:
+    """A tracker's frame from a message.
+
+    Where the tracker itself says that it found no face, the numbers are not looked at: they come
+    out as zeros where they are not finite.
+
+    Raises:
+        BadMessage: no stamp, or a number that is not finite or out of its range.
+    """
+    stamp_ns = _capture_time(message.header)
+    if not 0.0 <= message.confidence <= 1.0:
+        raise BadMessage(f'confidence = {message.confidence}: expected 0 to 1')
+    arrays = {}
+    for field, name in _FACE_FIELDS.items():
+        values = np.array(getattr(message, field), np.float32)
+        if message.success:
+            _finite(field, values)
+        else:
+            values = np.where(np.isfinite(values), values, np.float32(0.0))
+        arrays[name] = values
+    return FaceFrame(
+        stamp_ns=stamp_ns,
+        confidence=float(message.confidence),
+        success=bool(message.success),
+        image_width=int(message.image_width),
+        image_height=int(message.image_height),
+        **arrays,
+    )
+
+
+def from_samples(
+    stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int, frame_id: str
+) -> AudioChunk:
+    """Mono samples (n,) as a message."""
+    return AudioChunk(
+        header=_header(stamp_ns, frame_id),
+        sample_rate=int(sample_rate),
+        first_sample=int(first_sample),
+        samples=_floats(samples),
+    )
+
+
+def to_samples(message: AudioChunk) -> tuple[int, int, np.ndarray, int]:
+    """Stamp in ns, number of the first sample, samples (n,) float32, sample rate in Hz.
+
+    Raises:
+        BadMessage: no stamp, no samples, an impossible rate or impossible samples.
+    """
+    stamp_ns = _capture_time(message.header)
+    if not 1_000 <= message.sample_rate <= 1_000_000:
+        raise BadMessage(f'sample_rate = {message.sample_rate}: expected 1000 to 1000000 Hz')
+    samples = np.array(message.samples, np.float32)
+    if not samples.size:
+        raise BadMessage('samples is empty: expected sound')
+    loudest = float(np.abs(_finite('samples', samples)).max())
+    if loudest > LOUDEST:
+        raise BadMessage(f'samples reach {loudest:g}: expected -1 to 1')
+    return stamp_ns, int(message.first_sample), samples, int(message.sample_rate)
+
+
+def from_embeddings(
+    stamp_ns: int, data: np.ndarray, rate_hz: float, encoder: str, frame_id: str
+) -> AudioEmbedding:
+    """Embeddings (n, dim) as a message."""
+    return AudioEmbedding(
+        header=_header(stamp_ns, frame_id),
+        encoder=encoder,
+        rate=float(rate_hz),
+        dim=int(data.shape[1]),
+        data=_floats(data),
+    )
+
+
+def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[int, np.ndarray]:
+    """Stamp in ns and embeddings (n, dim) float32.
+
+    Args:
+        message: as it came.
+        dim: what the model was made for.
+        rate_hz: the same.
+
+    Raises:
+        BadMessage: no stamp, another dim or rate, ragged or not finite data.
+    """
+    stamp_ns = _capture_time(message.header)
+    if message.dim != dim:
+        raise BadMessage(f'dim = {message.dim}: the model expects {dim}')
+    if abs(message.rate - rate_hz) > 1e-3:
+        raise BadMessage(f'rate = {message.rate:g} Hz: the model expects {rate_hz:g}')
+    data = np.array(message.data, np.float32)
+    if not data.size or data.size % dim:
+        raise BadMessage(f'data holds {data.size} values: expected a multiple of dim = {dim}')
+    return stamp_ns, _finite('data', data).reshape(-1, dim)
+
+
+def from_reaction(
+    face: Mapping[str, np.ndarray], frame: int, stamp_ns: int, source_stamp_ns: int, frame_id: str
+) -> FaceReaction:
+    """A listener's face as a message.
+
+    Args:
+        face: landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,).
+        frame: number of the reaction.
+        stamp_ns: when it is to be shown.
+        source_stamp_ns: of the speaker's frame that it answers.
+        frame_id: of the header.
+    """
+    message = FaceReaction(
+        header=_header(stamp_ns, frame_id),
+        frame=int(frame),
+        source_stamp=to_time(source_stamp_ns),
+    )
+    for field, name in _FACE_FIELDS.items():
+        setattr(message, field, np.asarray(face[name], np.float32))
+    return message
+
+
+def to_reaction(message: FaceReaction) -> dict[str, np.ndarray]:
+    """The listener's face of a message: landmarks, au, pose, gaze.
+
+    Raises:
+        BadMessage: a number that is not finite.
+    """
+    return {
+        name: _finite(field, np.array(getattr(message, field), np.float32))
+        for field, name in _FACE_FIELDS.items()
+    }
+
+
+def _floats(values: np.ndarray) -> array.array:
+    """What rclpy wants of an unbounded float32 sequence; lists are checked one by one there."""
+    return array.array('f', np.ascontiguousarray(values, np.float32).tobytes())

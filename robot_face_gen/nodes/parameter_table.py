@@ -1,0 +1,234 @@
+"""One table a node: declaration, validation and documentation of its parameters come from it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from rcl_interfaces.msg import ParameterDescriptor
+    from rclpy.node import Node
+
+Value = bool | int | float | str
+_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One parameter.
+
+    Args:
+        name: as in the YAML file.
+        default: its type is the parameter's type.
+        text: what it does, one sentence without a full stop.
+        unit: of the value; '' where it has none.
+        low: least value allowed, for numbers.
+        high: greatest value allowed, for numbers.
+        choices: texts allowed; none means any.
+        settable: whether it can be changed while the node runs.
+        check: why a value of the right type and range is refused; '' if it is not.
+    """
+
+    name: str
+    default: Value
+    text: str
+    unit: str = ''
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    settable: bool = False
+    check: Callable[[Any], str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f'{self.name}: low and high go together')
+        if reason := self.reason_against(self.default):
+            raise ValueError(f'default of {reason}')
+
+    @property
+    def limits(self) -> str:
+        """What is allowed, for people: '0 to 2', 'auto, cpu or cuda', ''."""
+        if self.choices:
+            *most, last = (choice or "''" for choice in self.choices)
+            return f'{", ".join(most)} or {last}' if most else last
+        if self.low is None:
+            return ''
+        return f'{self.low:.10g} to {self.high:.10g}'
+
+    def reason_against(self, value: Any) -> str:
+        """Why a value is refused, '' if it is not; names parameter, value and what is expected."""
+        kind = type(self.default)
+        said = f'{self.name} = {value!r}'
+        if type(value) is not kind:
+            hint = f' (write {value}.0)' if kind is float and type(value) is int else ''
+            return f'{said}: expected {_KINDS[kind]}{hint}'
+        if isinstance(value, float) and not math.isfinite(value):
+            return f'{said}: expected a finite number'
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+            return f'{said}: expected {self.limits}{f" {self.unit}" if self.unit else ""}'
+        if self.choices and value not in self.choices:
+            return f'{said}: expected {self.limits}'
+        why = self.check(value) if self.check else ''
+        return f'{said}: {why}' if why else ''
+
+    @property
+    def note(self) -> str:
+        """Text, unit and limits on one line, as in the YAML file's comments."""
+        inside = ', '.join(
+            part for part in (self.unit, self.limits, 'settable' if self.settable else '') if part
+        )
+        return f'{self.text} [{inside}]' if inside else self.text
+
+    def descriptor(self) -> ParameterDescriptor:
+        """What `ros2 param describe` shows."""
+        from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+        constraints = [f'unit: {self.unit}'] if self.unit else []
+        if self.choices:
+            constraints.append(f'one of: {self.limits}')
+        descriptor = ParameterDescriptor(
+            name=self.name,
+            description=self.text,
+            additional_constraints='; '.join(constraints),
+            read_only=not self.settable,
+        )
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, float):
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=float(self.low), to_value=float(self.high))
+                ]
+            else:
+                descriptor.integer_range = [
+                    IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)
+                ]
+        return descriptor
+
+
+@dataclass(frozen=True)
+class ParameterTable:
+    """All parameters of one node."""
+
+    node: str
+    text: str
+    rows: tuple[Row, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __getitem__(self, name: str) -> Row:
+        return next(row for row in self.rows if row.name == name)
+
+    def __contains__(self, name: str) -> bool:
+        return any(row.name == name for row in self.rows)
+
+    def markdown(self) -> str:
+        """The table for a README."""
+        lines = [
+            f'### {self.node}',
+            '',
+            f'{self.text[0].upper()}{self.text[1:]}.',
+            '',
+            '| parameter | default | unit | allowed | settable | what it does |',
+            '|---|---|---|---|---|---|',
+        ]
+        for row in self.rows:
+            default = f'`{_yaml_value(row.default)}`'
+            settable = 'yes' if row.settable else ''
+            lines.append(
+                f'| `{row.name}` | {default} | {row.unit} | {row.limits} | {settable} '
+                f'| {row.text} |'
+            )
+        return '\n'.join(lines) + '\n'
+
+    def yaml(self) -> str:
+        """This node's part of config/bringup.yaml; `/**/` finds the node in any namespace."""
+        lines = [
+            f'# {self.text[0].upper()}{self.text[1:]}.',
+            f'/**/{self.node}:',
+            '  ros__parameters:',
+        ]
+        for row in self.rows:
+            lines += textwrap.wrap(
+                row.note, 99, initial_indent='    # ', subsequent_indent='    # '
+            )
+            lines.append(f'    {row.name}: {_yaml_value(row.default)}')
+        return '\n'.join(lines) + '\n'
+
+
+def _yaml_value(value: Value) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
+
+
+class Parameters:
+    """A table declared on a node: `parameters['hop']` is the value in force.
+
+    Args:
+        node: the parameters are declared on it.
+        table: what there is.
+        on_change: called with names and new values after a change has been accepted; may raise
+            ValueError, and the change is refused with its text.
+
+    Raises:
+        ValueError: a value given at start-up is refused; one line that says why.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        table: ParameterTable,
+        on_change: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        from rclpy.exceptions import ParameterException
+
+        self.table = table
+        self._on_change = on_change
+        self._values: dict[str, Any] = {}
+        for row in table:
+            try:
+                value = node.declare_parameter(row.name, row.default, row.descriptor()).value
+            except ParameterException as error:
+                # The exception holds the value only inside its text; the table says it better.
+                given = getattr(error, 'args', ('',))[0]
+                limits = f', {row.limits}' if row.limits else ''
+                raise ValueError(
+                    f'parameter {row.name}: expected {_KINDS[type(row.default)]}'
+                    f'{limits}{f" {row.unit}" if row.unit else ""} ({given})'
+                ) from None
+            if reason := row.reason_against(value):
+                raise ValueError(f'parameter {reason}')
+            self._values[row.name] = value
+        node.add_on_set_parameters_callback(self._set)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Names and values in force."""
+        return dict(self._values)
+
+    def _set(self, parameters: list[Any]) -> Any:
+        from rcl_interfaces.msg import SetParametersResult
+
+        changes = {}
+        for parameter in parameters:
+            if parameter.name not in self.table:  # use_sim_time and QoS overrides are rclpy's
+                continue
+            row = self.table[parameter.name]
+            reason = row.reason_against(parameter.value)
+            if not reason and not row.settable:
+                reason = f'{row.name} is read when the node starts: restart it to change it'
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+            changes[row.name] = parameter.value
+        try:
+            if changes and self._on_change:
+                self._on_change(changes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._values.update(changes)
+        return SetParametersResult(successful=True)

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from robot_face_gen.nodes import tables
+from robot_face_gen.nodes.parameter_table import Row
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+YAML = REPOSITORY / 'config' / 'bringup.yaml'
+
+
+def test_bringup_yaml_is_what_the_tables_say():
+    assert YAML.read_text(encoding='utf-8') == tables.bringup_yaml(), (
+        'python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml'
+    )
+
+
+def test_bringup_yaml_parses_to_every_default():
+    parsed = yaml.safe_load(YAML.read_text(encoding='utf-8'))
+    assert {name: part['ros__parameters'] for name, part in parsed.items()} == {
+        f'/**/{table.node}': {row.name: row.default for row in table} for table in tables.TABLES
+    }
+    for table in tables.TABLES:
+        for row in table:
+            value = parsed[f'/**/{table.node}']['ros__parameters'][row.name]
+            assert type(value) is type(row.default), row.name
+
+
+def test_every_parameter_has_a_comment_with_text_and_unit():
+    lines = YAML.read_text(encoding='utf-8').splitlines()
+    assert max(map(len, lines)) <= 99
+    rows = [row for table in tables.TABLES for row in table]
+    comments, comment = [], ''
+    for line in lines:
+        if line.startswith('    # '):
+            comment += line[5:]
+        elif line.startswith('    '):
+            comments.append(comment.strip())
+            comment = ''
+    assert len(comments) == len(rows)
+    for row, text in zip(rows, comments, strict=True):
+        assert text.startswith(row.text)
+        assert row.unit in text and row.limits in text
+
+
+def test_markdown_has_every_parameter_with_its_default():
+    text = tables.markdown()
+    for table in tables.TABLES:
+        for row in table:
+            assert f'| `{row.name}` | `' in text
+    assert '| `hop` | `1` | frames of 40 ms | 1 to 16 | yes |' in text
+
+
+@pytest.mark.parametrize(
+    ('table', 'name', 'value', 'words'),
+    [
+        (tables.REACTION, 'hop', 17, 'hop = 17: expected 1 to 16 frames of 40 ms'),
+        (tables.REACTION, 'hop', 2.0, 'hop = 2.0: expected a whole number'),
+        (tables.REACTION, 'hop', True, 'hop = True: expected a whole number'),
+        (tables.REACTION, 'temperature', 1, 'temperature = 1: expected a number (write 1.0)'),
+        (tables.REACTION, 'temperature', float('nan'), 'expected a finite number'),
+        (tables.REACTION, 'temperature', 2.5, 'temperature = 2.5: expected 0 to 2'),
+        (tables.OPENFACE, 'source', ' ', "source = ' ': expected a source"),
+        (tables.OPENFACE, 'start_time', -1.0, 'start_time = -1.0: expected 0.0 or a time'),
+        (tables.OPENFACE, 'loop', 'yes', "loop = 'yes': expected true or false"),
+    ],
+)
+def test_refusals_name_parameter_value_and_expectation(table, name, value, words):
+    assert words in table[name].reason_against(value)
+
+
+def test_what_is_allowed_is_not_refused():
+    for table in tables.TABLES:
+        for row in table:
+            assert row.reason_against(row.default) == ''
+            if row.low is not None:
+                kind = type(row.default)
+                assert row.reason_against(kind(row.low)) == ''
+                assert row.reason_against(kind(row.high)) == ''
+
+
+def test_a_default_that_its_own_row_refuses_is_a_mistake():
+    with pytest.raises(ValueError, match='default of a = 3: expected 1 to 2'):
+        Row('a', 3, 'text', low=1, high=2)
+    with pytest.raises(ValueError, match='low and high go together'):
+        Row('a', 3, 'text', low=1)
+
+
+def test_choices_are_told_and_held():
+    row = Row('mode', 'a', 'text', choices=('a', 'b', ''))
+    assert row.limits == "a, b or ''"
+    assert row.reason_against('b') == ''
+    assert row.reason_against('c') == "mode = 'c': expected a, b or ''"
