@@ -30,6 +30,7 @@ class Geometry(nn.Module):
     sin: Tensor
     band: Tensor
     slots: Tensor
+    nothing: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -49,15 +50,18 @@ class Geometry(nn.Module):
         turns[wheels // 2] = self.cycle // config.period  # one wheel turns once in a period
         frames = torch.arange(self.cycle, dtype=torch.float64)
         angle = 2 * math.pi * (frames[:, None] * turns[None, :]).remainder(self.cycle) / self.cycle
-        self.register_buffer('cos', angle.cos().float(), persistent=False)
-        self.register_buffer('sin', angle.sin().float(), persistent=False)
+        # Both halves of a head turn at once: see `rotate`.
+        cos, sin = angle.cos().float(), angle.sin().float()
+        self.register_buffer('cos', torch.cat((cos, cos), dim=-1), persistent=False)
+        self.register_buffer('sin', torch.cat((-sin, sin), dim=-1), persistent=False)
         query = torch.arange(self.window)[:, None]
         age = query - (torch.arange(2 * self.window - 1)[None, :] - (self.window - 1))
         self.register_buffer('band', (age >= 0) & (age < self.window), persistent=False)
+        self.register_buffer('nothing', torch.zeros(()), persistent=False)
         self.register_buffer('slots', torch.arange(self.ring_size), persistent=False)
 
     def rotary(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (count, wheels) of `count` frames from frame number `first`."""
+        """Cosines and signed sines (count, head_dim) of `count` frames from frame number `first`."""
         start = first % self.cycle
         if start + count <= self.cycle:
             return self.cos[start : start + count], self.sin[start : start + count]
@@ -73,7 +77,8 @@ class Geometry(nn.Module):
             starts: (B,) number of the frame at which each session of the batch began, on the CPU.
 
         Returns:
-            Tensor: bool (B or 1, 1, count, ring_size); 1 where all sessions see the same.
+            Tensor: 0 where it sees and -inf elsewhere, (B or 1, 1, count, ring_size); 1 where all
+                sessions see the same.
         """
         last = clock + count - 1
         held = last - (last - self.slots) % self.ring_size  # the frame that each slot holds
@@ -81,9 +86,12 @@ class Geometry(nn.Module):
         visible = (age >= 0) & (age < self.window)
         first, latest = int(starts.min()), int(starts.max())
         if first == latest:
-            return (visible & (held >= first)[None, :])[None, None]
-        begun = held[None, :] >= starts.to(held.device)[:, None]
-        return (visible[None] & begun[:, None, :])[:, None]
+            visible = (visible & (held >= first)[None, :])[None, None]
+        else:
+            begun = held[None, :] >= starts.to(held.device)[:, None]
+            visible = (visible[None] & begun[:, None, :])[:, None]
+        # Additive: made once a step, not once a layer.
+        return torch.where(visible, self.nothing, self.nothing - math.inf)
 
 
 @dataclass
@@ -95,10 +103,9 @@ class Ring:
 
 
 def rotate(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the pairs of channels of x (B, heads, T, head_dim) by their frame's angles."""
+    """Turn x (..., T, head_dim) by the angles of its frames: channel i with i + head_dim / 2."""
     cos, sin = rotary
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class SlidingWindowAttention(nn.Module):
@@ -112,8 +119,9 @@ class SlidingWindowAttention(nn.Module):
 
     def _project(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         batch, frames, _ = x.shape
-        q, k, v = self.qkv(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        return rotate(q, rotary), rotate(k, rotary), v
+        qkv = self.qkv(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = rotate(qkv[:2], rotary)
+        return q, k, qkv[2]
 
     def _merge(self, heads: Tensor) -> Tensor:
         return self.out(heads.transpose(1, 2).flatten(2))

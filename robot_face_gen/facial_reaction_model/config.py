@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 # Width of each branch of a face: 68 landmarks (x, then y), 18 action units, head pose, gaze.
 BRANCHES: dict[str, int] = {'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2}
 FACE_DIM = sum(BRANCHES.values())
 EMBEDDINGS_PER_FRAME = 2  # Whisper gives 50 embeddings a second, a face has 25 frames.
+
+
+def check_names(values: Any, known: Collection[str], where: str) -> None:
+    """Refuse what is no mapping, or has a name that is not known; the nearest one is offered."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f'{where}: {values!r}: expected a mapping of names to values')
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f'; did you mean {near[0]!r}?' if near else f'; known: {", ".join(known)}'
+            raise ValueError(f'{where}: unknown name {name!r}{hint}')
+
+
+def check_types(config: Any, where: str) -> None:
+    """Hold each field of a frozen dataclass against the type of its default; an int may be a float."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        kind = type(field.default)
+        if field.default is MISSING:
+            continue
+        if kind is float and type(value) is int:
+            object.__setattr__(config, field.name, float(value))
+        elif type(value) is not kind:
+            raise ValueError(f'{where}: {field.name} = {value!r}: expected {kind.__name__}')
 
 
 @dataclass(frozen=True)
@@ -40,14 +64,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check every value, by name."""
-        for field in fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            if kind is float and type(value) is int:
-                object.__setattr__(self, field.name, float(value))
-            elif type(value) is not kind:
-                raise ValueError(
-                    f'model config: {field.name} = {value!r}: expected {kind.__name__}'
-                )
+        check_types(self, 'model config')
         for name in (
             'feature_dim',
             'audio_dim',
@@ -91,14 +108,7 @@ class ModelConfig:
         Raises:
             ValueError: a name is unknown (the nearest known one is offered) or a value impossible.
         """
-        if not isinstance(values, Mapping):
-            raise ValueError(f'model config: {values!r}: expected a mapping of names to values')
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                near = difflib.get_close_matches(str(name), known, 1)
-                hint = f'; did you mean {near[0]!r}?' if near else f'; known: {", ".join(known)}'
-                raise ValueError(f'model config: unknown name {name!r}{hint}')
+        check_names(values, [field.name for field in fields(cls)], 'model config')
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:

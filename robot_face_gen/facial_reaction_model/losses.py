@@ -127,10 +127,10 @@ class FacialDiversityLoss(nn.Module):
 
 
 class FacialContrastiveLoss(nn.Module):
-    """near / (near + reach) + reach / (apart + reach) / 2: near the listener, apart from each other.
+    """Samples near the listener, apart from each other: near / (near + r) + r / (apart + r) / 2.
 
     `near` is the mean squared distance of the nearest samples to the target (a soft minimum),
-    `apart` that between samples. No margin: it always pulls, and pulls to the target the more.
+    `apart` that between samples, r the reach. No margin: it always pulls, and pulls to the target the more.
     """
 
     scale = 0.1
