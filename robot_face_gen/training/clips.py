@@ -1,0 +1,104 @@
+"""Feeds a trainer: batches of clips, and what must be known of the whole set before the first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.facial_reaction_model import BRANCHES
+
+from .config import TrainingConfig
+
+_LEAST_STD = {'landmarks': 2e-3, 'au': 5e-2, 'pose': 1e-2, 'gaze': 1e-2}
+
+
+class ClipsModule(lightning.LightningDataModule):
+    """The training and the validation clips of a run, shared out among its processes."""
+
+    def __init__(
+        self, config: TrainingConfig, train: ClipDataset, validation: ClipDataset
+    ) -> None:
+        super().__init__()
+        self.config, self.train, self.validation = config, train, validation
+
+    def _share(self, dataset: ClipDataset, *, shuffle: bool) -> DataLoader:
+        trainer, config = self.trainer, self.config
+        world = trainer.world_size if trainer else 1
+        rank = trainer.global_rank if trainer else 0
+        # Shuffled alike for any number of processes: a step sees the same clips, however many share it.
+        sampler: DistributedSampler = DistributedSampler(
+            dataset,
+            num_replicas=world,
+            rank=rank,
+            shuffle=shuffle,
+            seed=config.seed,
+            drop_last=shuffle,
+        )
+        if trainer and shuffle:
+            sampler.set_epoch(trainer.current_epoch)
+            dataset.set_epoch(trainer.current_epoch)
+        return DataLoader(
+            dataset,
+            batch_size=config.batch_size,
+            sampler=sampler,
+            num_workers=config.workers,
+            drop_last=shuffle,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of this epoch; asked for anew at each."""
+        return self._share(self.train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of held-out clips."""
+        return self._share(self.validation, shuffle=False)
+
+
+def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
+    """Mean and standard deviation of each value over the believed frames of speakers and listeners.
+
+    Returns:
+        dict: role -> branch -> (mean, std), each (F,).
+    """
+    sums: dict[tuple[str, str], list[Tensor]] = {}
+    for index in range(len(dataset)):
+        item = dataset[index]
+        for role in ('speaker', 'listener'):
+            valid = item[role]['face_valid']
+            for branch in BRANCHES:
+                x = item[role][branch][valid].double()
+                total = sums.setdefault(
+                    (role, branch), [torch.zeros(()), torch.zeros(()), torch.zeros(())]
+                )
+                total[0] = total[0] + len(x)
+                total[1] = total[1] + x.sum(dim=0)
+                total[2] = total[2] + x.square().sum(dim=0)
+    out: dict[str, dict[str, tuple[Tensor, Tensor]]] = {'speaker': {}, 'listener': {}}
+    for (role, branch), (count, total, squares) in sums.items():
+        mean = total / count.clamp(min=1)
+        variance = (squares / count.clamp(min=1) - mean.square()).clamp(min=0)
+        # A value that hardly moves must not be blown up to unit spread.
+        out[role][branch] = (mean.float(), variance.sqrt().clamp(min=_LEAST_STD[branch]).float())
+    return out
+
+
+def listener_faces(
+    dataset: ClipDataset,
+    statistics: dict[str, dict[str, tuple[Tensor, Tensor]]],
+    most: int = 20_000,
+) -> dict[str, Tensor]:
+    """Standardised real listener faces (N, F), spread over the set, to fit a relation to."""
+    every = max(1, len(dataset) * dataset.frames // most)
+    parts: dict[str, list[Tensor]] = {branch: [] for branch in BRANCHES}
+    for index in range(len(dataset)):
+        listener: dict[str, Any] = dataset[index]['listener']
+        valid = listener['face_valid']
+        for branch in BRANCHES:
+            mean, std = statistics['listener'][branch]
+            parts[branch].append(((listener[branch][valid] - mean) / std)[::every])
+    return {branch: torch.cat(chunks) for branch, chunks in parts.items()}

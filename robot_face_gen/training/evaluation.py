@@ -1,0 +1,127 @@
+"""All metrics of a set of reactions, per branch and in all, with confidence intervals."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.facial_reaction_model import BRANCHES
+
+from . import metrics
+from .baselines import Clips
+
+METRICS = ('frcorr', 'frdist', 'frdiv', 'frvar', 'frdvs', 'frsyn')
+_RESAMPLES = 1000
+
+
+def branch_slices() -> dict[str, slice]:
+    """Columns of each branch where all are side by side, and `all`."""
+    out, begin = {}, 0
+    for name, width in BRANCHES.items():
+        out[name] = slice(begin, begin + width)
+        begin += width
+    return {'all': slice(0, begin), **out}
+
+
+def _interval(values: np.ndarray) -> list[float] | None:
+    """Bootstrap 95 % interval of the mean over clips (Efron & Tibshirani 1993)."""
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return None
+    draws = np.random.default_rng(0).integers(len(values), size=(_RESAMPLES, len(values)))
+    return [float(x) for x in np.percentile(values[draws].mean(axis=1), (2.5, 97.5))]
+
+
+def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> dict[str, Any]:
+    Y, X = test.listeners[..., columns], test.speakers[..., columns]
+    part = P[..., columns]
+    groups = list(metrics.BRANCH_GROUPS) if part.shape[-1] == P.shape[-1] else None
+    clip_wise = {
+        'frcorr': metrics.frcorr(part, Y, test.appropriate, per_clip=True),
+        'frdist': metrics.frdist(
+            part, Y, test.appropriate, groups, threads=threads, per_clip=True
+        ),
+        'frdiv': metrics.frdiv(part, per_clip=True),
+        'frvar': metrics.frvar(part, per_clip=True),
+    }
+    out: dict[str, Any] = {}
+    for name, values in clip_wise.items():
+        out[name] = float(np.mean(values))
+        out[f'{name}_ci95'] = _interval(values)
+    out['frdvs'] = metrics.frdvs(part)
+    lag = metrics.synchrony(part, X)
+    out['frsyn'] = None if np.isnan(lag.mean_abs_lag) else lag.mean_abs_lag
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)  # the mean of a clip without a lag
+        out['frsyn_ci95'] = _interval(np.nanmean(np.abs(lag.lags), axis=1))
+    out['frsyn_left_out_channels'] = lag.left_out
+    out['frsyn_channels'] = lag.channels
+    out['frsyn_median_lag'] = (
+        float(np.nanmedian(lag.lags)) if np.isfinite(lag.lags).any() else None
+    )
+    return out
+
+
+def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, float]:
+    Y, part = test.listeners[..., columns], P[..., columns]
+    return {
+        'mse': metrics.mse(part, Y),
+        'mae': metrics.mae(part, Y),
+        'rmse': metrics.rmse(part, Y),
+        'pearson': metrics.pearson(part, Y),
+        'sample_distance': metrics.sample_distance(part),
+        'frame_difference': metrics.frame_difference(part),
+        'frame_difference_real': metrics.frame_difference(Y),
+        'acceleration': metrics.acceleration(part),
+        'acceleration_real': metrics.acceleration(Y),
+    }
+
+
+def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str, Any]]:
+    """All metrics of reactions P (N, M, T, 160) to the speakers of a set.
+
+    Returns:
+        dict: `all` and each branch -> metric -> value; `..._ci95` is its interval over clips.
+    """
+    return {
+        name: {**_set_metrics(P, test, columns, threads), **_plain_metrics(P, test, columns)}
+        for name, columns in branch_slices().items()
+    }
+
+
+def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.ndarray]]:
+    """The same in units of the real listeners' spread, so that branches can be added up."""
+    mean = test.listeners.mean(axis=(0, 1))
+    std = test.listeners.std(axis=(0, 1)) + 1e-6
+    return (
+        Clips((test.speakers - mean) / std, (test.listeners - mean) / std, test.appropriate),
+        [(P - mean) / std for P in reactions],
+    )
+
+
+def table(results: dict[str, dict[str, dict[str, Any]]], part: str = 'all') -> str:
+    """A readable table: a row for each source of reactions, a column for each metric."""
+    head = ['', *(name[:2].upper() + name[2:].capitalize() for name in METRICS), 'MSE', 'Pearson']
+    rows = [head]
+    for source, measured in results.items():
+        row = [source]
+        for name in (*METRICS, 'mse', 'pearson'):
+            value = measured[part].get(name)
+            interval = measured[part].get(f'{name}_ci95')
+            text = '-' if value is None else f'{value:.3f}'
+            row.append(
+                f'{text} ± {(interval[1] - interval[0]) / 2:.3f}'
+                if interval and value is not None
+                else text
+            )
+        rows.append(row)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return '\n'.join(
+        '  '.join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )

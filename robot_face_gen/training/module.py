@@ -1,0 +1,207 @@
+"""One training step: the function that the robot runs, with a posterior beside its prior."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from robot_face_gen.facial_reaction_model import BRANCHES, CheckpointInfo, FacialReactionModel
+from robot_face_gen.facial_reaction_model import losses as terms
+
+from .config import TrainingConfig
+
+
+def clip_seeds(seed: int, epoch: int, keys: Tensor, samples: int) -> list[int]:
+    """A seed for each sample of each clip, the same on whichever process the clip lands.
+
+    Args:
+        seed: of the run.
+        epoch: counted from 0.
+        keys: (B,) number of each clip in the data set.
+        samples: for each clip.
+
+    Returns:
+        list: B x samples seeds, samples of a clip side by side.
+    """
+    return [
+        (((seed * 1_000_003 + epoch) * 1_000_003 + int(key)) * 64 + sample) & ((1 << 63) - 1)
+        for key in keys.tolist()
+        for sample in range(samples)
+    ]
+
+
+class ReactionTraining(lightning.LightningModule):
+    """Trains a `FacialReactionModel` on pairs of a speaker and a listener.
+
+    Args:
+        config: of the run.
+        statistics: mean and standard deviation of each branch, of `speaker` and `listener`:
+            `{'speaker': {'au': (mean, std), ...}, 'listener': {...}}`.
+        relation: real, standardised listener faces (N, F) a branch, to fit the consistency loss to.
+        info: what the checkpoint will say of itself.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        statistics: dict[str, dict[str, tuple[Tensor, Tensor]]] | None = None,
+        relation: dict[str, Tensor] | None = None,
+        info: CheckpointInfo | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.model = FacialReactionModel(config.model, info)
+        self.vae_loss = terms.FacialVAELoss(config.kl_weight, config.free_bits)
+        self.smooth_loss = terms.FacialSmoothLoss()
+        self.diversity_loss = terms.FacialDiversityLoss()
+        self.contrastive_loss = terms.FacialContrastiveLoss()
+        self.consistency_loss = terms.FacialConsistencyLoss()
+        if statistics is not None:
+            for role, place in (
+                ('speaker', self.model.encoder.statistics),
+                ('listener', self.model.decoder.heads.statistics),
+            ):
+                for branch, (mean, std) in statistics[role].items():
+                    place.set(branch, mean, std)
+        if relation is not None:
+            self.explained = self.consistency_loss.fit(relation)
+
+    def losses(self, batch: dict[str, Any], samples: int, seeds: list[int]) -> dict[str, Tensor]:
+        """All losses of a batch and `loss`, their weighted sum.
+
+        Args:
+            batch: `speaker` and `listener`, dicts of (B, T, ...).
+            samples: drawn from the prior for each speaker.
+            seeds: B x (1 + samples), see `clip_seeds`.
+        """
+        model, config = self.model, self.config
+        vae, statistics = model.vae, model.decoder.heads.statistics
+        target = terms.standardise(batch['listener'], statistics)
+        valid = batch['listener']['face_valid']
+        clips, frames = valid.shape
+        encoded = model.encoder(batch['speaker'], model.geometry)
+        prior = vae.prior(vae.window_contexts(encoded))
+        posterior = vae.posterior(encoded, torch.cat([target[n] for n in BRANCHES], dim=-1), valid)
+        # The noise of training is the noise of a live session: correlated over windows.
+        noise = vae.noise(seeds, prior.mean.shape[1]).to(encoded)
+        noise = noise.view(clips, 1 + samples, *noise.shape[1:])
+        mean = torch.stack((posterior.mean, *[prior.mean] * samples), dim=1)
+        spread = torch.stack((posterior.stddev, *[prior.stddev] * samples), dim=1)
+        latents = (mean + spread * noise).flatten(0, 1)
+        speakers = encoded[:, None].expand(-1, 1 + samples, -1, -1).flatten(0, 1)
+        faces = terms.standardise(model.decode(speakers, latents), statistics)
+        faces = {name: face.view(clips, 1 + samples, frames, -1) for name, face in faces.items()}
+        rebuilt = {name: face[:, 0] for name, face in faces.items()}
+        sampled = {name: face[:, 1:] for name, face in faces.items()}
+        return self._weigh(rebuilt, sampled, target, valid, posterior, prior)
+
+    def _weigh(
+        self,
+        rebuilt: terms.Face,
+        sampled: terms.Face,
+        target: terms.Face,
+        valid: Tensor,
+        posterior: Normal,
+        prior: Normal,
+    ) -> dict[str, Tensor]:
+        weights = self.config.loss_weights
+        vae, parts = self.vae_loss(
+            rebuilt, target, valid, posterior, prior, self.config.model.window_size
+        )
+        several = sampled['au'].shape[1] > 1
+        nothing = vae.new_zeros(())
+        out = {
+            'vae': vae,
+            'smooth': self.smooth_loss(sampled, target, valid),
+            'diversity': self.diversity_loss(sampled) if several else nothing,
+            'contrastive': self.contrastive_loss(sampled, target, valid) if several else nothing,
+            'consistency': self.consistency_loss(sampled),
+        }
+        loss = torch.stack([getattr(weights, name) * value for name, value in out.items()]).sum()
+        return {
+            'loss': loss,
+            **out,
+            'reconstruction': parts['reconstruction'].detach(),
+            'kl': parts['kl'].detach(),
+            'sample_error': self._error(sampled, target, valid),
+        }
+
+    @staticmethod
+    def _error(sampled: terms.Face, target: terms.Face, valid: Tensor) -> Tensor:
+        """Mean squared error of what a robot would show, samples from the prior."""
+        with torch.no_grad():
+            return torch.stack(
+                [
+                    terms.clip_means((sampled[n] - target[n][:, None]).square(), valid).mean()
+                    for n in BRANCHES
+                ]
+            ).mean()
+
+    def _step(self, batch: dict[str, Any], stage: str, epoch: int) -> Tensor:
+        samples = self.config.samples
+        out = self.losses(
+            batch, samples, clip_seeds(self.config.seed, epoch, batch['key'], 1 + samples)
+        )
+        if not bool(torch.isfinite(out['loss'])):
+            parts = ', '.join(f'{name} = {float(value):.4g}' for name, value in out.items())
+            raise ValueError(
+                f'{stage}: the loss is not finite in clips {batch["key"].tolist()}: {parts}'
+            )
+        self.log_dict(
+            {f'{stage}/{name}': value for name, value in out.items()},
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch['key']),
+        )
+        self.log(
+            'loss',
+            out['loss'],
+            prog_bar=stage == 'train',
+            logger=False,
+            sync_dist=True,
+            batch_size=len(batch['key']),
+        ) if stage == 'train' else None
+        return out['loss']
+
+    def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
+        """One batch."""
+        # Dropout draws from the global generator: tie it to the step, so that a resumed run goes on alike.
+        torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        return self._step(batch, 'train', self.current_epoch)
+
+    def validation_step(self, batch: dict[str, Any], index: int) -> None:
+        """One batch, with the same noise at every epoch."""
+        self._step(batch, 'validation', 0)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; a linear warm-up, then a cosine down to a twentieth."""
+        config = self.config
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {'params': decayed, 'weight_decay': config.weight_decay},
+                {'params': others, 'weight_decay': 0.0},
+            ],
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+
+        def factor(step: int) -> float:
+            if step < config.warmup_steps:
+                return (step + 1) / (config.warmup_steps + 1)
+            done = (step - config.warmup_steps) / max(total - config.warmup_steps, 1)
+            return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
+        }
