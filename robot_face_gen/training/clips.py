@@ -1,4 +1,4 @@
-"""Feeds a trainer: batches of clips, and what must be known of the whole set before the first step."""
+"""Feeds a trainer: batches of clips, and what must be known of the set before the first step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClipsModule(lightning.LightningDataModule):
         trainer, config = self.trainer, self.config
         world = trainer.world_size if trainer else 1
         rank = trainer.global_rank if trainer else 0
-        # Shuffled alike for any number of processes: a step sees the same clips, however many share it.
+        # Shuffled alike for any number of processes: a step sees the same clips, shared or not.
         sampler: DistributedSampler = DistributedSampler(
             dataset,
             num_replicas=world,
@@ -60,7 +60,7 @@ class ClipsModule(lightning.LightningDataModule):
 
 
 def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
-    """Mean and standard deviation of each value over the believed frames of speakers and listeners.
+    """Mean and standard deviation of each value, over believed frames, of each role.
 
     Returns:
         dict: role -> branch -> (mean, std), each (F,).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -164,10 +165,8 @@ def _override(values: dict[str, Any], assignment: str) -> None:
             raise ValueError(f'{assignment!r}: {part!r} holds a value, no names')
     value = yaml.safe_load(text)
     if isinstance(value, str):  # YAML 1.1 takes 1e-4 for a word
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     place[last] = value
 
 

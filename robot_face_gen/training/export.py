@@ -28,7 +28,7 @@ def checkpoint_info(config: TrainingConfig, data: ClipDataset) -> CheckpointInfo
 
 
 class ExportCheckpoints(Callback):
-    """Writes `best.safetensors` when the validation loss is the least so far, `last.safetensors` always."""
+    """Writes `best.safetensors` at each least validation loss, `last.safetensors` always."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.best = folder, float('inf')

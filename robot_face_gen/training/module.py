@@ -42,7 +42,8 @@ class ReactionTraining(lightning.LightningModule):
         config: of the run.
         statistics: mean and standard deviation of each branch, of `speaker` and `listener`:
             `{'speaker': {'au': (mean, std), ...}, 'listener': {...}}`.
-        relation: real, standardised listener faces (N, F) a branch, to fit the consistency loss to.
+        relation: real, standardised listener faces (N, F) a branch, to fit the consistency loss
+            to.
         info: what the checkpoint will say of itself.
     """
 
@@ -79,7 +80,7 @@ class ReactionTraining(lightning.LightningModule):
             samples: drawn from the prior for each speaker.
             seeds: B x (1 + samples), see `clip_seeds`.
         """
-        model, config = self.model, self.config
+        model = self.model
         vae, statistics = model.vae, model.decoder.heads.statistics
         target = terms.standardise(batch['listener'], statistics)
         valid = batch['listener']['face_valid']
@@ -171,7 +172,7 @@ class ReactionTraining(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         """One batch."""
-        # Dropout draws from the global generator: tie it to the step, so that a resumed run goes on alike.
+        # Dropout draws from the global generator: tied to the step, a resumed run goes on alike.
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
         return self._step(batch, 'train', self.current_epoch)
 

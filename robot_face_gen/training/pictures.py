@@ -63,7 +63,7 @@ def _trajectories(axes: Any, real: np.ndarray, samples: np.ndarray) -> None:
 
 
 def training_page(folder: Path, checkpoint: Path, data: ClipDataset, clips: int = 2) -> None:
-    """Curves of every loss, and reactions of the best weights to held-out speakers: `pictures.png`."""
+    """Write `pictures.png`: curves of every loss, reactions of the best weights to held-out clips."""
     curves = _curves(folder / 'curves' / 'metrics.csv')
     figure = Figure(figsize=(14, 15), layout='constrained')
     axes = figure.subplots(
@@ -101,7 +101,7 @@ def evaluation_pages(
     test: Clips,
     results: dict[str, dict[str, dict[str, Any]]],
 ) -> None:
-    """`trajectories.png`, and `comparison.png`: spread of samples, lags, distance to each baseline."""
+    """Write `trajectories.png` and `comparison.png` (spread of samples, lags, distances)."""
     clips = min(3, len(test.listeners))
     figure = Figure(figsize=(16, 12), layout='constrained')
     axes = figure.subplots(len(CHANNELS), clips, squeeze=False)
