@@ -1,0 +1,176 @@
+"""The listener: a known, random function of the speaker's recent past, and some life of his own.
+
+Nothing here looks ahead: what the listener does at a moment follows from what the speaker showed
+and said up to a lag before it. What differs from listener to listener (lag, gains) and from nod to
+nod (time, depth) is random; so several listeners of one speaker differ, and all suit him.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import CONTROL_HZ, ListenerConfig
+from .motion import AU, RX, RY, RZ, TZ, Motion, add_mouth, own_motion
+from .script import Phrase, Script, make_hum, make_phrase
+from .signals import add_blinks, add_bump, add_hold, delayed, draw, smooth
+from .voice import Articulation, articulate
+
+# A silence shows itself as a pause only after a while.
+PAUSE_SHOWS_S = 0.25
+# Loudness above which a voice counts as raised, relative to plain speech.
+RAISED = 0.85
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How one listener listens; drawn from the ranges of `ListenerConfig`, where each is told."""
+
+    lag_s: float
+    smile_gain: float
+    brow_gain: float
+    frown_gain: float
+    nod_lag_s: float
+    nod_rad: float
+    gaze_gain: float
+    tilt_gain: float
+    lean_m: float
+    own_motion: float
+    blink_interval_s: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, config: ListenerConfig) -> Manner:
+        """Somebody of this kind."""
+        return cls(**{name: draw(rng, getattr(config, name)) for name in cls.__annotations__})
+
+
+def _perceived(x: np.ndarray, lag_s: float, settle_s: float) -> np.ndarray:
+    """What comes back of a signal after `lag_s`, its own inertia included."""
+    return delayed(smooth(x, settle_s), max(0.0, lag_s - 2 * settle_s))
+
+
+def pauses(script: Script, duration_s: float) -> list[tuple[Phrase, float]]:
+    """Each phrase that is followed by a pause that shows, with the pause's length."""
+    starts = [phrase.start_s for phrase in script.phrases[1:]] + [duration_s]
+    gaps = [
+        (phrase, after - phrase.stop_s)
+        for phrase, after in zip(script.phrases, starts, strict=True)
+    ]
+    return [(phrase, gap) for phrase, gap in gaps if gap > PAUSE_SHOWS_S]
+
+
+def listener_script(
+    rng: np.random.Generator, config: ListenerConfig, speaker: Script, duration_s: float
+) -> Script:
+    """What a listener says: a short answer to a question, a hum in a pause, or nothing."""
+    script = Script()
+    for phrase, gap in pauses(speaker, duration_s):
+        start = phrase.stop_s + rng.uniform(0.35, 0.55)
+        if phrase.kind == 'question' and rng.random() < config.answer:
+            said = make_phrase(rng, 'statement', start, int(rng.integers(2, 5)), 4.5)
+        elif phrase.kind != 'question' and rng.random() < config.backchannel:
+            said = make_hum(rng, start)
+        else:
+            continue
+        if said.stop_s < phrase.stop_s + gap:
+            script.phrases.append(said)
+    return script
+
+
+def _nods(
+    rng: np.random.Generator, config: ListenerConfig, manner: Manner, speaker: Script, steps: int
+) -> np.ndarray:
+    """Nods at pauses and, smaller, at stressed syllables; (T,) radians, down is positive."""
+    nod = np.zeros(steps)
+    occasions = [
+        (phrase.stop_s + PAUSE_SHOWS_S, 1.0, 0.85)
+        for phrase, _ in pauses(speaker, steps / CONTROL_HZ)
+    ]
+    occasions += [
+        (s.peak_s, config.stress_nod * s.stress, 0.6) for s in speaker.syllables if s.stress
+    ]
+    for moment, depth, length in occasions:
+        missed = rng.random() < config.nod_miss
+        jitter = np.clip(config.nod_jitter_s * rng.standard_normal(), -0.15, 0.15)
+        size = depth * manner.nod_rad * max(0.2, 1 + config.nod_spread * rng.standard_normal())
+        if not missed:
+            # Its deepest point comes nod_lag_s after the occasion; it never begins before it.
+            start = moment + max(0.0, manner.nod_lag_s + jitter - length / 2)
+            add_bump(nod, start, length, size)
+    return nod
+
+
+def listener_motion(
+    rng: np.random.Generator,
+    config: ListenerConfig,
+    manner: Manner,
+    speaker: Motion,
+    script: Script,
+    loudness: np.ndarray,
+    own_script: Script,
+    own_loudness: np.ndarray,
+    own_articulation: Articulation | None = None,
+) -> Motion:
+    """The face of somebody who listens.
+
+    Args:
+        rng: for what differs from nod to nod and for the listener's own motion.
+        config: how people listen.
+        manner: how this one does.
+        speaker: the face he sees.
+        script: the words he hears (their stress and pauses).
+        loudness: (T,) envelope of the voice he hears, 1 for plain speech.
+        own_script: what he says himself.
+        own_loudness: (T,) envelope of that.
+        own_articulation: of that; made from `own_script` if not given.
+
+    Returns:
+        Motion: on the same grid as the speaker's.
+    """
+    steps = len(speaker)
+    motion = own_motion(rng, steps, manner.own_motion)
+    lag = manner.lag_s
+    smile = manner.smile_gain * _perceived(speaker.au[:, AU['AU12']], lag, 0.1)
+    motion.au[:, AU['AU12']] += smile
+    motion.au[:, AU['AU06']] += 0.75 * smile
+    motion.au[:, AU['AU14']] += 0.3 * smile
+    motion.au[:, AU['AU25']] += 0.25 * smile
+    brows = manner.brow_gain * _perceived(
+        0.5 * (speaker.au[:, AU['AU01']] + speaker.au[:, AU['AU02']]), lag, 0.08
+    )
+    motion.au[:, AU['AU01']] += brows
+    motion.au[:, AU['AU02']] += 0.9 * brows
+    motion.au[:, AU['AU05']] += 0.35 * brows
+    # A raised voice is loud, not for a syllable but for a while.
+    heard = smooth(np.maximum(loudness - RAISED, 0), 0.25)
+    frown = manner.frown_gain * np.minimum(5.0 * delayed(heard, max(0.0, lag - 0.3)), 2.8)
+    motion.au[:, AU['AU04']] += frown
+    motion.au[:, AU['AU07']] += 0.6 * frown
+    motion.au[:, AU['AU17']] += 0.4 * frown
+    motion.au[:, AU['AU15']] += 0.3 * frown
+
+    nod = _nods(rng, config, manner, script, steps)
+    lively = delayed(smooth(np.minimum(loudness, 2.5), 0.5), max(0.0, lag - 0.3))
+    motion.pose[:, RX] += nod
+    motion.pose[:, RY] += manner.tilt_gain * _perceived(speaker.pose[:, RY], lag, 0.12)
+    motion.pose[:, RZ] += manner.tilt_gain * _perceived(speaker.pose[:, RZ], lag, 0.12)
+    motion.pose[:, TZ] -= manner.lean_m * lively
+    motion.gaze[:, 0] += manner.gaze_gain * _perceived(speaker.gaze[:, 0], lag, 0.06)
+    # Eyes stay on the other while the head goes down.
+    motion.gaze[:, 1] += manner.gaze_gain * _perceived(speaker.gaze[:, 1], lag, 0.06) - 0.4 * nod
+
+    add_mouth(motion, own_articulation or articulate(own_script, steps), own_loudness)
+    for phrase in own_script.phrases:
+        if phrase.kind != 'hum':
+            smiles = np.zeros(steps)
+            add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, rng.uniform(0.3, 0.8), 0.3)
+            motion.au[:, AU['AU12']] += smiles
+    # Listeners blink when a phrase ends, and now and then.
+    ends = [
+        phrase.stop_s + PAUSE_SHOWS_S + manner.nod_lag_s
+        for phrase, _ in pauses(script, steps / CONTROL_HZ)
+        if rng.random() < 0.6
+    ]
+    add_blinks(motion.au[:, AU['AU45']], rng, 2.0 * manner.blink_interval_s, ends)
+    return motion

@@ -1,0 +1,102 @@
+"""Small signals that motion is made of; all on a grid of `CONTROL_HZ`."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .config import CONTROL_HZ
+
+
+@numba.njit(cache=True)
+def _one_pole(x: np.ndarray, share: float) -> np.ndarray:
+    out = np.empty_like(x)
+    state = x[0]
+    for t in range(len(x)):
+        state += share * (x[t] - state)
+        out[t] = state
+    return out
+
+
+def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
+    """A causal, critically damped low-pass: two equal poles.
+
+    Args:
+        x: (T,) float64.
+        time_s: time constant of each pole; the output lags by about twice that.
+
+    Returns:
+        np.ndarray: (T,) float64.
+    """
+    share = 1.0 - np.exp(-1.0 / (time_s * CONTROL_HZ))
+    return _one_pole(_one_pole(np.ascontiguousarray(x, dtype=np.float64), share), share)
+
+
+def delayed(x: np.ndarray, time_s: float) -> np.ndarray:
+    """The signal some time later (rounded to the grid); its first value is held before."""
+    steps = round(time_s * CONTROL_HZ)
+    if steps <= 0:
+        return x.copy()
+    return np.concatenate((np.full(min(steps, len(x)), x[0]), x[: max(0, len(x) - steps)]))
+
+
+def wander(rng: np.random.Generator, steps: int, time_s: float) -> np.ndarray:
+    """Smooth random motion of mean 0 and, in the long run, standard deviation 1.
+
+    Args:
+        rng: the source of randomness.
+        steps: length.
+        time_s: time constant.
+
+    Returns:
+        np.ndarray: (steps,) float64.
+    """
+    warm_up = int(8 * time_s * CONTROL_HZ)
+    x = smooth(rng.standard_normal(steps + warm_up), time_s)[warm_up:]
+    # Variance of white noise behind two equal poles a: s^4 (1 + a^2) / (1 - a^2)^3.
+    a = np.exp(-1.0 / (time_s * CONTROL_HZ))
+    return x / np.sqrt((1 - a) ** 4 * (1 + a * a) / (1 - a * a) ** 3)
+
+
+def add_bump(x: np.ndarray, start_s: float, length_s: float, height: float) -> None:
+    """Add one raised cosine, in place; what lies outside of the signal is left out."""
+    begin, length = round(start_s * CONTROL_HZ), max(2, round(length_s * CONTROL_HZ))
+    low, high = max(begin, 0), min(begin + length, len(x))
+    if low < high:
+        phase = (np.arange(low, high) - begin + 0.5) / length
+        x[low:high] += height * 0.5 * (1 - np.cos(2 * np.pi * phase))
+
+
+def add_hold(
+    x: np.ndarray, start_s: float, stop_s: float, height: float, ramp_s: float = 0.25
+) -> None:
+    """Raise the signal between two moments, with soft ramps around them, in place."""
+    t = np.arange(len(x)) / CONTROL_HZ
+    rise = np.clip((t - start_s) / ramp_s + 0.5, 0, 1)
+    fall = np.clip((t - stop_s) / ramp_s + 0.5, 0, 1)
+    x += height * (_ease(rise) - _ease(fall))
+
+
+def _ease(x: np.ndarray) -> np.ndarray:
+    return x * x * (3 - 2 * x)
+
+
+def add_blinks(
+    x: np.ndarray, rng: np.random.Generator, interval_s: float, at_s: list[float]
+) -> None:
+    """Add eye blinks (AU45): at given moments, and at random ones in between, in place."""
+    duration = len(x) / CONTROL_HZ
+    times = list(at_s)
+    t = rng.exponential(interval_s)
+    while t < duration:
+        times.append(t)
+        t += 0.4 + rng.exponential(interval_s)
+    blinks = np.zeros_like(x)
+    for t in times:
+        add_bump(blinks, t, rng.uniform(0.2, 0.36), rng.uniform(1.6, 3.2))
+    x += np.minimum(blinks, 3.5)
+
+
+def draw(rng: np.random.Generator, interval: tuple[float, float]) -> float:
+    """One value of a range, evenly."""
+    return float(rng.uniform(*interval))
