@@ -1,0 +1,66 @@
+"""What ROS 2's environment variables ask for."""
+
+import os
+from collections.abc import Mapping
+
+#: Distributions whose interfaces rosbags knows and whose wire rules are served.
+DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
+DEFAULT_DISTRO = 'jazzy'
+RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
+
+
+def distro(environ: Mapping[str, str] = os.environ) -> str:
+    """Distribution whose interfaces and wire rules to follow: ROS_DISTRO, else jazzy."""
+    name = environ.get('ROS_DISTRO', '')
+    return name if name in DISTROS else DEFAULT_DISTRO
+
+
+def domain_id(environ: Mapping[str, str] = os.environ) -> int:
+    """Domain of the graph: ROS_DOMAIN_ID, else 0.
+
+    Raises:
+        ValueError: It is not a number from 0 to 232.
+    """
+    text = environ.get('ROS_DOMAIN_ID', '') or '0'
+    if not text.isdecimal() or int(text) > 232:
+        raise ValueError(f'ROS_DOMAIN_ID is {text!r}, expected a number from 0 to 232')
+    return int(text)
+
+
+def discovery_range(environ: Mapping[str, str] = os.environ) -> str:
+    """How far to look for others: one of RANGES; LOCALHOST unless asked for more.
+
+    Raises:
+        ValueError: ROS_AUTOMATIC_DISCOVERY_RANGE is none of them.
+    """
+    if environ.get('ROS_LOCALHOST_ONLY', '0') == '1':
+        return 'LOCALHOST'
+    value = environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '') or 'LOCALHOST'
+    if value not in RANGES:
+        raise ValueError(f'ROS_AUTOMATIC_DISCOVERY_RANGE is {value!r}, expected one of '
+                         f'{", ".join(RANGES)}')
+    return value
+
+
+def cyclone_config(environ: Mapping[str, str] = os.environ) -> str:
+    """Configuration of Cyclone DDS for that range; what CYCLONEDDS_URI says comes on top."""
+    wanted = discovery_range(environ)
+    peers = [peer for peer in environ.get('ROS_STATIC_PEERS', '').split(';') if peer]
+    general = discovery = ''
+    if wanted == 'LOCALHOST':
+        general = ('<Interfaces><NetworkInterface address="127.0.0.1"/></Interfaces>'
+                   '<AllowMulticast>false</AllowMulticast>')
+        peers = ['127.0.0.1']
+    elif wanted == 'OFF':
+        general = '<AllowMulticast>false</AllowMulticast>'
+        peers = []
+    if peers or wanted in ('LOCALHOST', 'OFF'):
+        # Without multicast others are found at well-known ports, one for each process.
+        listed = ''.join(f'<Peer Address="{peer}"/>' for peer in peers)
+        discovery = ('<ParticipantIndex>auto</ParticipantIndex>'
+                     '<MaxAutoParticipantIndex>64</MaxAutoParticipantIndex>'
+                     f'<Peers>{listed}</Peers>')
+    parts = [f'<{name}>{text}</{name}>' for name, text in
+             (('General', general), ('Discovery', discovery)) if text]
+    ours = f'<CycloneDDS><Domain Id="any">{"".join(parts)}</Domain></CycloneDDS>' if parts else ''
+    return ','.join(part for part in (ours, environ.get('CYCLONEDDS_URI', '')) if part)

@@ -1,0 +1,1 @@
+"""Interfaces of builtin_interfaces, from their definitions."""

@@ -1,0 +1,1 @@
+"""Interfaces of diagnostic_msgs, from their definitions."""

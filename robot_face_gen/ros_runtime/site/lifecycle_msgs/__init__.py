@@ -1,0 +1,1 @@
+"""Interfaces of lifecycle_msgs, from their definitions."""

@@ -1,0 +1,1 @@
+"""Interfaces of rcl_interfaces, from their definitions."""

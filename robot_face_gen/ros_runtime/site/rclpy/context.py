@@ -1,0 +1,5 @@
+"""Contexts."""
+
+from robot_face_gen.ros_runtime.context import Context
+
+__all__ = ['Context']

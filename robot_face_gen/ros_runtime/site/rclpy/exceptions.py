@@ -1,0 +1,41 @@
+"""Exceptions."""
+
+from robot_face_gen.ros_runtime.exceptions import (
+    InvalidHandle,
+    InvalidNamespaceException,
+    InvalidNodeNameException,
+    InvalidParameterException,
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    InvalidServiceNameException,
+    InvalidTopicNameException,
+    NameValidationException,
+    NotInitializedException,
+    NoTypeSupportImportedException,
+    ParameterAlreadyDeclaredException,
+    ParameterException,
+    ParameterImmutableException,
+    ParameterNotDeclaredException,
+    ParameterUninitializedException,
+    ROSInterruptException,
+)
+
+__all__ = [
+    'InvalidHandle',
+    'InvalidNamespaceException',
+    'InvalidNodeNameException',
+    'InvalidParameterException',
+    'InvalidParameterTypeException',
+    'InvalidParameterValueException',
+    'InvalidServiceNameException',
+    'InvalidTopicNameException',
+    'NameValidationException',
+    'NoTypeSupportImportedException',
+    'NotInitializedException',
+    'ParameterAlreadyDeclaredException',
+    'ParameterException',
+    'ParameterImmutableException',
+    'ParameterNotDeclaredException',
+    'ParameterUninitializedException',
+    'ROSInterruptException',
+]

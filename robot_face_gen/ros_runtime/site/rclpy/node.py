@@ -1,0 +1,5 @@
+"""Nodes."""
+
+from robot_face_gen.ros_runtime.node import Node
+
+__all__ = ['Node']

@@ -1,0 +1,1 @@
+"""Interfaces of rmw_dds_common, from their definitions."""

@@ -1,0 +1,1 @@
+"""Interfaces of robot_face_gen_msgs, from their definitions."""

@@ -1,0 +1,1 @@
+"""Interfaces of rosgraph_msgs, from their definitions."""

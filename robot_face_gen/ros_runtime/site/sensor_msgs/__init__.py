@@ -1,0 +1,1 @@
+"""Interfaces of sensor_msgs, from their definitions."""

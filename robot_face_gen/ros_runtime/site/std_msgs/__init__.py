@@ -1,0 +1,1 @@
+"""Interfaces of std_msgs, from their definitions."""

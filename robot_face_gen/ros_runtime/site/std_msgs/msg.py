@@ -1,0 +1,5 @@
+"""Messages of std_msgs; the classes are made when they are first used."""
+
+from robot_face_gen.ros_runtime.messages import populate
+
+populate(__name__)

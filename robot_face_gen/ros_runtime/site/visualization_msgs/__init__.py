@@ -1,0 +1,1 @@
+"""Interfaces of visualization_msgs, from their definitions."""
