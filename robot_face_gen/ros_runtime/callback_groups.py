@@ -1,11 +1,12 @@
 """Callback groups by rclpy's names: which callbacks may run at the same time."""
 
 import weakref
+from abc import ABC, abstractmethod
 from threading import Lock
 from typing import Any
 
 
-class CallbackGroup:
+class CallbackGroup(ABC):
     """Some entities' callbacks."""
 
     def __init__(self) -> None:
@@ -19,17 +20,17 @@ class CallbackGroup:
         """Whether an entity is in the group."""
         return entity in self.entities
 
+    @abstractmethod
     def can_execute(self, entity: Any) -> bool:
         """Whether its callback may begin now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def beginning_execution(self, entity: Any) -> bool:
         """Note that its callback begins; False where it may not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ending_execution(self, entity: Any) -> None:
         """Note that its callback has ended."""
-        raise NotImplementedError
 
 
 class ReentrantCallbackGroup(CallbackGroup):

@@ -77,7 +77,7 @@ QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibl
 
 _P, _S = QoSPublisherEventType, QoSSubscriptionEventType
 #: Event -> DDS' status, the method that reads it, and what the callback gets.
-_SOURCES: dict[Any, tuple[int, str, type]] = {
+_SOURCES: dict[Any, tuple[int, str, Any]] = {
     ('publisher', _P.RCL_PUBLISHER_OFFERED_DEADLINE_MISSED): (
         DDSStatus.OfferedDeadlineMissed, 'get_offered_deadline_missed_status',
         QoSDeadlineMissedInfo),

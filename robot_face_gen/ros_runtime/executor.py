@@ -4,6 +4,7 @@ import inspect
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ __all__ = ['ConditionReachedException', 'Executor', 'ExternalShutdownException',
 Work = Callable[[], None]
 
 
-class Executor:
+class Executor(ABC):
     """Waits until a node has something to do, and does it."""
 
     def __init__(self, *, context: Context | None = None) -> None:
@@ -129,14 +130,14 @@ class Executor:
             if limit is not None and time.monotonic() >= limit:
                 return
 
+    @abstractmethod
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Do one piece of work, or wait that long for one (None or negative: without limit)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spin_once_until_future_complete(self, future: Future,
                                         timeout_sec: float | None = None) -> None:
         """As `spin_once`, and come back when the future is done."""
-        raise NotImplementedError
 
     def can_execute(self, entity: Any) -> bool:
         """Whether the entity's callback group lets it run now."""

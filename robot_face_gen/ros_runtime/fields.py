@@ -149,7 +149,7 @@ def _numbers(name: str, field: FieldType) -> Rule:
     dtype, code, wanted = DTYPES[field.base], TYPECODES[field.base], (
         int if field.base in INTEGERS else float)
     low, high = INTEGERS.get(field.base, (-FLOATS.get(field.base, 0), FLOATS.get(field.base, 0)))
-    held = np.ndarray if field.kind == 'array' else array.array
+    held: type[Any] = np.ndarray if field.kind == 'array' else array.array
 
     def build(value: Any) -> Any:
         if field.kind == 'array':
@@ -158,10 +158,10 @@ def _numbers(name: str, field: FieldType) -> Rule:
 
     def accept(value: Any) -> Any:
         if isinstance(value, held):
-            assert (value.dtype == dtype if held is np.ndarray else value.typecode == code), (
-                f"The '{name}' field wants {held.__name__} of {field.base}, not of "
-                f"{value.dtype if held is np.ndarray else value.typecode!r}")
-            _check_length(name, field, value.size if held is np.ndarray else len(value))
+            kind = value.dtype if isinstance(value, np.ndarray) else value.typecode
+            assert kind == (dtype if isinstance(value, np.ndarray) else code), (
+                f"The '{name}' field wants {held.__name__} of {field.base}, not of {kind!r}")
+            _check_length(name, field, getattr(value, 'size', len(value)))
             return value
         assert _is_listlike(value), (
             f"The '{name}' field must be a set or sequence of '{wanted.__name__}', or "

@@ -3,10 +3,14 @@
 from functools import cache
 from typing import Any
 
-from cyclonedds.idl import IdlStruct, make_idl_struct, types
+from cyclonedds.idl import IdlStruct, make_idl_struct
+from cyclonedds.idl import types as _types
 
 from .definitions import FieldType, definitions
 from .names import dds_type
+
+#: The module's type constructors are not what a type checker makes of them.
+types: Any = _types
 
 _PRIMITIVES: dict[str, Any] = {'bool': bool, 'string': str} | {
     name: getattr(types, name) for name in (

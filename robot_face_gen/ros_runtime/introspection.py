@@ -1,5 +1,6 @@
 """What a node can ask about the graph, by rclpy's names."""
 
+from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import Any
 
@@ -65,18 +66,18 @@ def _collect(pairs: Any) -> NamesAndTypes:
     return [(name, sorted(types)) for name, types in sorted(found.items())]
 
 
-class IntrospectionMixin:
+class IntrospectionMixin(ABC):
     """The part of a node that looks at the graph."""
 
     _context: Any
 
+    @abstractmethod
     def get_name(self) -> str:
         """The node's name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get_namespace(self) -> str:
         """The node's namespace."""
-        raise NotImplementedError
 
     def _endpoints(self) -> list[Endpoint]:
         return self._context.observer.endpoints()
