@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -17,30 +18,47 @@ def run(make_node: Callable[[], BaseNode], args: Sequence[str] | None = None) ->
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
     Args:
-        make_node: makes it; a ValueError, OSError or ImportError of its is told in one line.
+        make_node: makes it; what it raises is told in one line.
         args: command line with `--ros-args`; None is this process's.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
     """
-    node = None
+    node: BaseNode | None = None
     try:
-        rclpy.init(args=None if args is None else list(args))
+        try:
+            rclpy.init(args=None if args is None else list(args))
+        except (ValueError, RuntimeError) as error:
+            return _refuse(error)
         try:
             node = make_node()
         except (ValueError, OSError, ImportError, RuntimeError) as error:
-            if not rclpy.ok():  # Ctrl-C while it was being made
-                return 0
-            print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while rclpy.ok() and node.exit_code is None:
-            executor.spin_once(timeout_sec=LOOK_S)
-        return node.exit_code or 0
+            # Without a context it was Ctrl-C, and whatever failed failed for that.
+            return _refuse(error) if rclpy.ok() else 0
+        return _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     finally:
+        # A terminal and a launcher may both say it: a second Ctrl-C must not break the tidying up.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        signal.signal(signal.SIGINT, previous)
+
+
+def _refuse(error: Exception) -> int:
+    print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+    return 1
+
+
+def _spin(node: BaseNode) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while rclpy.ok() and node.exit_code is None:
+            executor.spin_once(timeout_sec=LOOK_S)
+    except RuntimeError:
+        if rclpy.ok():  # otherwise Ctrl-C took the context from under the executor
+            raise
+    return node.exit_code or 0

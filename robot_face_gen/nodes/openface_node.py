@@ -1,0 +1,76 @@
+"""`openface_node`: brings the frames of OpenFace in, in real time."""
+
+from __future__ import annotations
+
+import sys
+
+from robot_face_gen.features.openface import OpenFaceFollower, OpenFaceTrack, read_openface_csv
+from robot_face_gen_msgs.msg import FaceFeatures
+
+from .face_player import FaceFollower, FacePlayer
+from .messages import from_face_frame
+from .played_node import PlayedNode
+from .run import run
+from .tables import FOLLOW, OPENFACE
+
+FOLLOW_STALL_S = 1.0
+
+
+class OpenFaceNode(PlayedNode):
+    """Publishes each frame when it is due, from a thread that sleeps in between."""
+
+    def __init__(self) -> None:
+        super().__init__(OPENFACE)
+        self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
+        source: str = self.parameters['source']
+        if source.startswith(FOLLOW):
+            path = source.removeprefix(FOLLOW)
+            self.health.add_flow('rows', f'new rows in {path}', FOLLOW_STALL_S)
+            follower = FaceFollower(
+                OpenFaceFollower(path).poll, round(self.parameters['poll_s'] * 1e9)
+            )
+            self.start_worker(lambda: self._publish_from(follower, 'rows'), 'follower')
+        else:
+            track = read_openface_csv(source)
+            for problem in track.problems:
+                self.get_logger().warning(f'{source}: {problem}')
+            self.get_logger().info(
+                f'{source}: {len(track.frames)} frames, {track.rate_hz:g} a second'
+            )
+            self.start_worker(lambda: self._play(track), 'player')
+
+    def _play(self, track: OpenFaceTrack) -> None:
+        begin_ns = self.begin_ns()
+        if begin_ns is None:
+            return
+        player = FacePlayer(
+            track.frames,
+            speed=self.parameters['speed'],
+            loop=self.parameters['loop'],
+            start_ns=begin_ns,
+        )
+        self._publish_from(player)
+        if player.end_ns is not None and not self.stopping.is_set():
+            self.recording_ended(player.end_ns, 'frames_out')
+
+    def _publish_from(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
+        frame_id, skipped = self.parameters['frame_id'], 0
+        while (due_ns := source.next_due_ns) is not None:
+            if not self.sleep_until(due_ns):
+                return
+            for frame in source.pop(self.now_ns()):
+                self._publisher.publish(from_face_frame(frame, frame_id))
+                for name in filter(None, ('frames_out', flow)):
+                    self.health.tick(name)
+            if source.skipped > skipped:
+                self.health.count('skipped', source.skipped - skipped)
+                skipped = source.skipped
+
+
+def main() -> int:
+    """Run the node."""
+    return run(OpenFaceNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`whisper_node`: turns sound into Whisper embeddings, 50 a second."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
+
+from .base_node import BaseNode
+from .inbox import Inbox
+from .messages import from_embeddings, to_samples
+from .run import run
+from .tables import WHISPER
+
+STALL_S = 1.0
+IDLE_S = 0.2
+
+Chunk = tuple[int, int, np.ndarray, int]
+
+
+class WhisperNode(BaseNode):
+    """The callback checks and hands over; a worker encodes and publishes."""
+
+    def __init__(self) -> None:
+        super().__init__(WHISPER)
+        from .whisper_setup import make_stream  # torch: after rclpy, so that Ctrl-C ends it well
+
+        self._stream = make_stream(self.parameters, self.health, self.get_logger())
+        self._inbox: Inbox[Chunk] = Inbox(self.parameters['max_queue_s'])
+        self._frame_id = ''
+        self._publisher = self.advertise(
+            AudioEmbedding, 'whisper/embedding', flow='embeddings_out'
+        )
+        # 50 chunks a second come while Python may be busy elsewhere: a deeper queue loses none.
+        self.subscribe(
+            AudioChunk, 'audio', self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
+        )
+        self.start_worker(self._encode, 'encoder')
+
+    def _on_audio(self, message: AudioChunk) -> None:
+        chunk = to_samples(message)
+        self._frame_id = message.header.frame_id
+        if dropped := self._inbox.put(chunk, weight=len(chunk[2]) / chunk[3]):
+            self.health.count(
+                'dropped', dropped, trouble=f'the encoder is too slow: {dropped} chunks dropped'
+            )
+
+    def _encode(self) -> None:
+        while not self.stopping.is_set():
+            for stamp_ns, first_sample, samples, sample_rate in self._inbox.take_all(IDLE_S):
+                self._publish(stamp_ns, first_sample, samples, sample_rate)
+
+    def _publish(
+        self, stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int
+    ) -> None:
+        begin_ns = self.now_ns()
+        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample)
+        if blocks:
+            self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)
+        for block in blocks:
+            self._publisher.publish(
+                from_embeddings(
+                    block.stamp_ns,
+                    block.data,
+                    block.rate_hz,
+                    self._stream.encoder.id,
+                    self._frame_id,
+                )
+            )
+            self.health.tick('embeddings_out', len(block.data))
+            end_ns = block.stamp_ns + round(len(block.data) / block.rate_hz * 1e9)
+            self.health.latency('latency', (self.now_ns() - end_ns) / 1e9)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(WhisperNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

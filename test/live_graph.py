@@ -1,0 +1,144 @@
+"""For tests over real DDS: nodes as processes of their own, and a peer inside the test."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+
+import robot_face_gen.nodes  # noqa: F401  # isort: skip  (makes rclpy importable)
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+PATIENCE_S = 40.0  # a condition that has not come true by then never will
+
+
+class NodeProcess:
+    """One of our nodes, running; its output goes to a file."""
+
+    def __init__(self, name, folder, **parameters):
+        self.name = name
+        self.log = folder / f'{name}.log'
+        words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
+        command = [sys.executable, '-m', f'robot_face_gen.nodes.{name}', '--ros-args', *words]
+        with self.log.open('w') as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, 'PYTHONUNBUFFERED': '1'},
+                start_new_session=True,
+            )
+
+    @property
+    def text(self):
+        return self.log.read_text(errors='replace')
+
+    def wait(self, timeout_s=PATIENCE_S):
+        return self.process.wait(timeout_s)
+
+    def interrupt(self):
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Peer:
+    """A node in this process, spun by a thread; what it hears is kept."""
+
+    def __init__(self, name='test_peer'):
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = Node(name, context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._news = threading.Condition()
+        self._clients = {}
+        self.heard = defaultdict(list)  # topic: [(monotonic time, message)]
+        self.statuses = {}
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 50)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self):
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def _on_diagnostics(self, message):
+        with self._news:
+            self.statuses.update((status.name, status) for status in message.status)
+            self._news.notify_all()
+
+    def listen(self, kind, topic):
+        def receive(message):
+            with self._news:
+                self.heard[topic].append((time.monotonic(), message))
+                self._news.notify_all()
+
+        self.node.create_subscription(
+            kind, topic, receive, QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+        )
+
+    def publisher(self, kind, topic, listeners=1, depth=50):
+        """A publisher that somebody listens to already."""
+        publisher = self.node.create_publisher(kind, topic, depth)
+        self.wait_for(
+            lambda: publisher.get_subscription_count() >= listeners, f'a listener on {topic}'
+        )
+        return publisher
+
+    def wait_for(self, condition, what, timeout_s=PATIENCE_S):
+        """The condition's first true value; fails loudly after a while."""
+        end = time.monotonic() + timeout_s
+        with self._news:
+            while not (value := condition()):
+                left = end - time.monotonic()
+                assert left > 0.0, f'never came: {what}'
+                self._news.wait(min(left, 0.05))
+        return value
+
+    def count(self, topic):
+        return len(self.heard[topic])
+
+    def values(self, node_name):
+        """Keys and values of a node's last status; empty before the first."""
+        status = self.statuses.get(node_name)
+        return {} if status is None else {item.key: item.value for item in status.values}
+
+    def set_parameter(self, node_name, name, value):
+        """As `ros2 param set` does it: (successful, reason)."""
+        if node_name not in self._clients:
+            client = self.node.create_client(SetParameters, f'/{node_name}/set_parameters')
+            assert client.wait_for_service(timeout_sec=PATIENCE_S)
+            self._clients[node_name] = client
+        kinds = {
+            float: (ParameterType.PARAMETER_DOUBLE, 'double_value'),
+            int: (ParameterType.PARAMETER_INTEGER, 'integer_value'),
+            str: (ParameterType.PARAMETER_STRING, 'string_value'),
+        }
+        kind, field = kinds[type(value)]
+        parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+        future = self._clients[node_name].call_async(SetParameters.Request(parameters=[parameter]))
+        self.wait_for(future.done, f'an answer of {node_name}')
+        result = future.result().results[0]
+        return result.successful, result.reason
+
+    def close(self):
+        self.context.try_shutdown()
+        self._thread.join(10.0)
+        self.node.destroy_node()

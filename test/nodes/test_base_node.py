@@ -1,0 +1,176 @@
+"""Parameters, bad messages and workers on a node of the real rclpy or the one in its place."""
+
+import threading
+
+import pytest
+import rclpy
+from live_graph import Peer
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from robot_face_gen.nodes import tables
+from robot_face_gen.nodes.base_node import BaseNode
+from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
+
+pytestmark = pytest.mark.graph
+
+
+class Listener(BaseNode):
+    """The parameters of `reaction_node`, and a callback that refuses faces without success."""
+
+    def __init__(self):
+        self.changes = []
+        super().__init__(tables.REACTION)
+        self.reactions = self.advertise(FaceReaction, 'reaction', flow='out')
+        self.subscribe(FaceFeatures, 'features', self.on_face, flow='faces', stall_s=1.0)
+        self.faces = []
+
+    def on_change(self, changes):
+        if changes.get('hop') == 13:
+            raise ValueError('13 is not liked')
+        self.changes.append(changes)
+
+    def on_face(self, message):
+        if not message.success:
+            raise ValueError('success = False: expected True')
+        self.faces.append(message)
+
+
+@pytest.fixture
+def make_node(graph_domain):
+    nodes = []
+
+    def make(*arguments):
+        rclpy.init(args=['--ros-args', *arguments])
+        nodes.append(Listener())
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_declares_what_its_table_says_and_nothing_else(make_node):
+    node = make_node()
+    own = {
+        name
+        for name in node._parameters  # rclpy lists them only through a service
+        if not name.startswith(('qos_overrides.', 'use_sim_time', 'start_type_description'))
+    }
+    assert own == {row.name for row in tables.REACTION}
+    for row in tables.REACTION:
+        assert node.get_parameter(row.name).value == row.default
+        descriptor = node.describe_parameter(row.name)
+        assert descriptor.description == row.text
+        assert descriptor.read_only is not row.settable
+        assert row.unit in descriptor.additional_constraints
+        ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
+        if row.low is None:
+            assert not ranges
+        else:
+            assert (ranges[0].from_value, ranges[0].to_value) == (row.low, row.high)
+
+
+def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node):
+    node = make_node()
+    (result,) = node.set_parameters([Parameter('hop', value=4)])
+    assert result.successful and node.parameters['hop'] == 4 and node.changes == [{'hop': 4}]
+    for name, value, words in (
+        ('hop', 17, 'hop'),
+        ('temperature', 2.5, 'temperature'),
+        ('temperature', 1, 'DOUBLE'),  # rclpy's own words
+        ('checkpoint', 'other.safetensors', 'checkpoint'),
+        ('hop', 13, '13 is not liked'),
+    ):
+        before = node.parameters[name]
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        assert not result.successful and words in result.reason
+        assert node.parameters[name] == before
+    assert node.changes == [{'hop': 4}]
+
+
+def test_several_changes_at_once_are_taken_over_all_or_none(make_node):
+    node = make_node()
+    bad = [Parameter('temperature', value=0.5), Parameter('hop', value=13)]
+    assert not node.set_parameters_atomically(bad).successful
+    assert node.parameters['temperature'] == 1.0 and node.changes == []
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ('hop:=99', 'parameter hop: expected a whole number, 1 to 16'),
+        ('temperature:=1', 'parameter temperature: expected a number, 0 to 2'),
+        ('frame_id:=7', 'parameter frame_id: expected a text'),
+    ],
+)
+def test_a_bad_value_at_start_up_is_one_clear_line(make_node, given, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        make_node('-p', given)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_refused_message_is_counted_and_the_next_one_taken(make_node):
+    node, peer = make_node(), Peer('sender')
+    try:
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        publisher = peer.publisher(FaceFeatures, 'features')
+        for success in (False, True):
+            publisher.publish(FaceFeatures(success=success))
+        peer.wait_for(lambda: executor.spin_once(timeout_sec=0.1) or node.faces, 'the good face')
+        report = node.health.report()
+        assert report.values['invalid'] == '1' and report.values['faces'] == '2'
+        assert '/features: success = False: expected True' in report.message
+    finally:
+        peer.close()
+
+
+def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node):
+    node, peer = make_node(), Peer('reliable')
+    try:
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        peer.node.create_subscription(FaceReaction, 'reaction', print, reliable)
+        peer.wait_for(
+            lambda: executor.spin_once(timeout_sec=0.1) or 'RELIABILITY' in report(node).message,
+            'a warning that names the policy',
+        )
+        assert report(node).values['incompatible_qos'] == '1'
+        assert '/reaction' in report(node).message
+    finally:
+        peer.close()
+
+
+def report(node):
+    return node.health.report()
+
+
+def test_a_worker_that_fails_ends_the_node_with_an_error(make_node):
+    node = make_node()
+
+    def work():
+        raise RuntimeError('no more sound')
+
+    node.start_worker(work, 'worker')
+    for worker in node._workers:
+        worker.join(10.0)
+    assert node.exit_code == 1
+
+
+def test_destroying_a_node_wakes_its_workers(make_node):
+    node, slept = make_node(), []
+    begun = threading.Event()
+
+    def work():
+        begun.set()
+        slept.append(node.sleep_until(node.now_ns() + 3_600_000_000_000))
+
+    node.start_worker(work, 'sleeper')
+    assert begun.wait(10.0)
+    node.destroy_node()
+    assert slept == [False]
+    assert node.exit_code is None
