@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from robot_face_gen.features.openface import OpenFaceFollower, OpenFaceTrack, read_openface_csv
+from robot_face_gen.features.openface import OpenFaceTrack, read_openface_csv
+from robot_face_gen.features.openface_follow import OpenFaceFollower
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .face_player import FaceFollower, FacePlayer

@@ -1,0 +1,91 @@
+"""Faces as an OpenFace CSV, so that other tools read what comes out of here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from .openface import FaceFrame
+from .openface_columns import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
+
+CROP_PX = 224  # side of the face crop in which a reaction's landmarks are written
+# In OpenFace's own order.
+_HEADER = (
+    'frame', 'face_id', 'timestamp', 'confidence', 'success', *GAZE_COLUMNS,
+    'pose_Tx', 'pose_Ty', 'pose_Tz', 'pose_Rx', 'pose_Ry', 'pose_Rz',
+    *LANDMARK_COLUMNS, *AU_COLUMNS,
+)  # fmt: skip
+
+
+class OpenFaceWriter:
+    """Writes frames one by one; use it in a `with` block.
+
+    Timestamps count from the first frame. `pose_Tx` and `pose_Ty` are 0: they are not known here.
+
+    Args:
+        path: of the CSV; what it held is lost.
+        flush: after each row, for a reader that follows the file.
+        decimals: of landmarks in pixels.
+    """
+
+    def __init__(self, path: str | Path, *, flush: bool = False, decimals: int = 3) -> None:
+        self._file = open(path, 'w', encoding='utf-8', newline='')  # noqa: SIM115 (closed by close)
+        self._flush = flush
+        self._landmarks = f'%.{decimals}f'
+        self._count = 0
+        self._first_ns = 0
+        self._file.write(','.join(_HEADER) + '\n')
+
+    def write(self, frame: FaceFrame) -> None:
+        """Append a frame."""
+        if not self._count:
+            self._first_ns = frame.stamp_ns
+        self._count += 1
+        rx, ry, rz, tz = (float(x) for x in frame.pose)
+        cells = [
+            str(self._count), '0', f'{(frame.stamp_ns - self._first_ns) / 1e9:.6f}',
+            f'{frame.confidence:.4g}', str(int(frame.success)),
+            *(f'{x:.5f}' for x in frame.gaze),
+            '0.0', '0.0', f'{tz * 1000:.3f}', f'{rx:.5f}', f'{ry:.5f}', f'{rz:.5f}',
+            *(self._landmarks % x for x in frame.landmarks),
+            *(f'{x:.4f}' for x in frame.au),
+        ]  # fmt: skip
+        self._file.write(','.join(cells) + '\n')
+        if self._flush:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self._file.close()
+
+    def __enter__(self) -> OpenFaceWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def write_openface_csv(
+    path: str | Path, frames: Iterable[FaceFrame], *, decimals: int = 3
+) -> None:
+    """Write all frames to a file."""
+    with OpenFaceWriter(path, decimals=decimals) as writer:
+        for frame in frames:
+            writer.write(frame)
+
+
+def reaction_frame(face: dict[str, np.ndarray], stamp_ns: int) -> FaceFrame:
+    """A listener's face (landmarks in crop units) as a frame of a picture of the crop's size."""
+    return FaceFrame(
+        stamp_ns=stamp_ns, confidence=1.0, success=True, image_width=CROP_PX, image_height=CROP_PX,
+        landmarks=np.asarray(face['landmarks'], np.float32) * CROP_PX,
+        au=np.asarray(face['au'], np.float32), pose=np.asarray(face['pose'], np.float32),
+        gaze=np.asarray(face['gaze'], np.float32))  # fmt: skip
