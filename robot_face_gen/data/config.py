@@ -121,7 +121,7 @@ class ListenerConfig:
                     f'ListenerConfig.{name}: expected 0..1, got {getattr(self, name)}'
                 )
         slowest = max(self.lag_s[1], self.nod_lag_s[1])
-        if not 0 <= min(self.lag_s[0], self.nod_lag_s[0]) or slowest > 1.5:
+        if min(self.lag_s[0], self.nod_lag_s[0]) < 0 or slowest > 1.5:
             raise ValueError('ListenerConfig: lags beyond 0..1.5 s are no reaction any more')
 
 

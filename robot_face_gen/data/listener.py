@@ -14,7 +14,7 @@ import numpy as np
 from .config import CONTROL_HZ, ListenerConfig
 from .motion import AU, RX, RY, RZ, TZ, Motion, add_mouth, own_motion
 from .script import Phrase, Script, make_hum, make_phrase
-from .signals import add_blinks, add_bump, add_hold, delayed, draw, smooth
+from .signals import add_blinks, add_bump, add_hold, children, delayed, draw, smooth
 from .voice import Articulation, articulate
 
 # A silence shows itself as a pause only after a while.
@@ -52,10 +52,10 @@ def _perceived(x: np.ndarray, lag_s: float, settle_s: float) -> np.ndarray:
 
 def pauses(script: Script, duration_s: float) -> list[tuple[Phrase, float]]:
     """Each phrase that is followed by a pause that shows, with the pause's length."""
-    starts = [phrase.start_s for phrase in script.phrases[1:]] + [duration_s]
+    starts = [phrase.start_s for phrase in script.phrases] + [duration_s]
     gaps = [
         (phrase, after - phrase.stop_s)
-        for phrase, after in zip(script.phrases, starts, strict=True)
+        for phrase, after in zip(script.phrases, starts[1:], strict=True)
     ]
     return [(phrase, gap) for phrase, gap in gaps if gap > PAUSE_SHOWS_S]
 
@@ -83,21 +83,22 @@ def _nods(
 ) -> np.ndarray:
     """Nods at pauses and, smaller, at stressed syllables; (T,) radians, down is positive."""
     nod = np.zeros(steps)
-    occasions = [
+    at_pauses = [
         (phrase.stop_s + PAUSE_SHOWS_S, 1.0, 0.85)
         for phrase, _ in pauses(speaker, steps / CONTROL_HZ)
     ]
-    occasions += [
+    at_stress = [
         (s.peak_s, config.stress_nod * s.stress, 0.6) for s in speaker.syllables if s.stress
     ]
-    for moment, depth, length in occasions:
-        missed = rng.random() < config.nod_miss
-        jitter = np.clip(config.nod_jitter_s * rng.standard_normal(), -0.15, 0.15)
-        size = depth * manner.nod_rad * max(0.2, 1 + config.nod_spread * rng.standard_normal())
-        if not missed:
-            # Its deepest point comes nod_lag_s after the occasion; it never begins before it.
-            start = moment + max(0.0, manner.nod_lag_s + jitter - length / 2)
-            add_bump(nod, start, length, size)
+    for source, occasions in zip(children(rng, 2), (at_pauses, at_stress), strict=True):
+        for moment, depth, length in occasions:
+            missed = source.random() < config.nod_miss
+            jitter = np.clip(config.nod_jitter_s * source.standard_normal(), -0.15, 0.15)
+            spread = max(0.2, 1 + config.nod_spread * source.standard_normal())
+            if not missed:
+                # Deepest nod_lag_s after the occasion; but it never begins before it.
+                start = moment + max(0.0, manner.nod_lag_s + jitter - length / 2)
+                add_bump(nod, start, length, depth * manner.nod_rad * spread)
     return nod
 
 
@@ -150,7 +151,8 @@ def listener_motion(
     motion.au[:, AU['AU17']] += 0.4 * frown
     motion.au[:, AU['AU15']] += 0.3 * frown
 
-    nod = _nods(rng, config, manner, script, steps)
+    nod_rng, smile_rng, end_rng, blink_rng = children(rng, 4)
+    nod = _nods(nod_rng, config, manner, script, steps)
     lively = delayed(smooth(np.minimum(loudness, 2.5), 0.5), max(0.0, lag - 0.3))
     motion.pose[:, RX] += nod
     motion.pose[:, RY] += manner.tilt_gain * _perceived(speaker.pose[:, RY], lag, 0.12)
@@ -164,13 +166,13 @@ def listener_motion(
     for phrase in own_script.phrases:
         if phrase.kind != 'hum':
             smiles = np.zeros(steps)
-            add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, rng.uniform(0.3, 0.8), 0.3)
+            add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, smile_rng.uniform(0.3, 0.8), 0.3)
             motion.au[:, AU['AU12']] += smiles
     # Listeners blink when a phrase ends, and now and then.
     ends = [
         phrase.stop_s + PAUSE_SHOWS_S + manner.nod_lag_s
         for phrase, _ in pauses(script, steps / CONTROL_HZ)
-        if rng.random() < 0.6
+        if end_rng.random() < 0.6
     ]
-    add_blinks(motion.au[:, AU['AU45']], rng, 2.0 * manner.blink_interval_s, ends)
+    add_blinks(motion.au[:, AU['AU45']], blink_rng, 2.0 * manner.blink_interval_s, ends)
     return motion

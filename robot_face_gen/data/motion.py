@@ -11,10 +11,9 @@ from .script import Script
 from .signals import add_blinks, add_bump, add_hold, draw, smooth, wander
 from .voice import Articulation
 
-AU_NAMES = (
-    *'AU01 AU02 AU04 AU05 AU06 AU07 AU09 AU10 AU12 AU14 AU15 AU17 AU20 AU23 AU25 AU26 AU45'.split(),
-    'AU28',
-)
+# OpenFace's 17 intensities and the one unit that it only classifies.
+_NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45, 28)
+AU_NAMES = tuple(f'AU{number:02}' for number in _NUMBERS)
 AU = {name: index for index, name in enumerate(AU_NAMES)}
 RX, RY, RZ, TZ = range(4)
 

@@ -137,8 +137,8 @@ def write_script(
     rng: np.random.Generator, config: SpeakerConfig, duration_s: float, rate: float
 ) -> Script:
     """What somebody says who has the floor for the whole clip."""
-    shares = [config.question, config.raised, config.amused, config.emphatic]
-    shares = np.array([max(0.0, 1 - sum(shares)), *shares])
+    special = [config.question, config.raised, config.amused, config.emphatic]
+    shares = np.array([max(0.0, 1 - sum(special)), *special])
     script = Script()
     t = float(rng.uniform(0.1, 0.8))
     while True:

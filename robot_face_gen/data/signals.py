@@ -85,16 +85,22 @@ def add_blinks(
     x: np.ndarray, rng: np.random.Generator, interval_s: float, at_s: list[float]
 ) -> None:
     """Add eye blinks (AU45): at given moments, and at random ones in between, in place."""
+    given_rng, own_rng = children(rng, 2)
     duration = len(x) / CONTROL_HZ
-    times = list(at_s)
-    t = rng.exponential(interval_s)
-    while t < duration:
-        times.append(t)
-        t += 0.4 + rng.exponential(interval_s)
     blinks = np.zeros_like(x)
-    for t in times:
-        add_bump(blinks, t, rng.uniform(0.2, 0.36), rng.uniform(1.6, 3.2))
+    for t in at_s:
+        add_bump(blinks, t, given_rng.uniform(0.2, 0.36), given_rng.uniform(1.6, 3.2))
+    t = own_rng.exponential(interval_s)
+    while t < duration:
+        add_bump(blinks, t, own_rng.uniform(0.2, 0.36), own_rng.uniform(1.6, 3.2))
+        t += 0.4 + own_rng.exponential(interval_s)
     x += np.minimum(blinks, 3.5)
+
+
+def children(rng: np.random.Generator, count: int) -> list[np.random.Generator]:
+    """Independent sources: how much is drawn from one does not change what another gives."""
+    seeds = rng.integers(0, 2**63, size=(count, 2))
+    return [np.random.default_rng(seed) for seed in seeds]
 
 
 def draw(rng: np.random.Generator, interval: tuple[float, float]) -> float:

@@ -1,0 +1,200 @@
+"""What can be wrong with a recording, in numbers; nothing is mended here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_face_gen.features.openface import FaceFrame
+
+ERROR, WARNING = 'error', 'warning'
+
+LEAST_LENGTH_S = 2.0
+RATES_HZ = (15.0, 121.0)
+LEAST_BELIEVED = 0.7
+BELIEVED_CONFIDENCE = 0.7
+# A face and its sound may differ in length by this much, in seconds and as a share of the whole.
+LENGTH_SLACK_S, LENGTH_SLACK = 1.0, 0.02
+LONGEST_GAP_S = 1.0
+SILENCE = 1e-4
+CLIPPED, MOST_CLIPPED = 0.999, 0.01
+# Mouth and sound: a peak of their correlation that high is taken for the truth.
+SURE_CORRELATION = 0.4
+MOST_APART_S, MOST_DRIFT_S = 0.25, 0.16
+_GRID_HZ = 50.0
+_REACH_S = 1.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and where.
+
+    Attributes:
+        session: name of the session.
+        person: a, b, or '' for the session as a whole.
+        level: 'error' (the session is left out) or 'warning' (it is used).
+        what: the measure, for example 'face rate'.
+        value: what was found, with its unit.
+        expected: what would have been right.
+    """
+
+    session: str
+    person: str
+    level: str
+    what: str
+    value: str
+    expected: str
+
+
+class Findings(list[Finding]):
+    """The findings of one person in one session."""
+
+    def __init__(self, session: str, person: str) -> None:
+        super().__init__()
+        self._session, self._person = session, person
+
+    def add(self, level: str, what: str, value: str, expected: str) -> None:
+        """Note something."""
+        self.append(Finding(self._session, self._person, level, what, value, expected))
+
+    @property
+    def bad(self) -> bool:
+        """Whether there is an error among them."""
+        return any(finding.level == ERROR for finding in self)
+
+
+def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
+    """Rate, gaps, length and belief of a face track.
+
+    Returns:
+        float: the track's length in seconds (0 if it is empty).
+    """
+    if len(frames) < 2:
+        found.add(ERROR, 'face frames', str(len(frames)), 'at least 2')
+        return 0.0
+    t = np.array([frame.stamp_ns for frame in frames]) / 1e9
+    steps = np.diff(t)
+    if (steps <= 0).any():
+        line = int(np.argmax(steps <= 0)) + 1
+        found.add(
+            ERROR, 'face timestamps', f'step {steps.min():.3f} s after frame {line}', 'rising'
+        )
+        return 0.0
+    rate = 1 / float(np.median(steps))
+    length = float(t[-1] - t[0] + np.median(steps))
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        found.add(ERROR, 'face rate', f'{rate:.2f} Hz', f'{RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz')
+    if length < LEAST_LENGTH_S:
+        found.add(ERROR, 'face length', f'{length:.2f} s', f'at least {LEAST_LENGTH_S:g} s')
+    if t[0] > LONGEST_GAP_S or t[0] < 0:
+        found.add(ERROR, 'first face', f'at {t[0]:.2f} s', f'0 to {LONGEST_GAP_S:g} s')
+    gap = float(steps.max())
+    if gap > 2.5 / rate:
+        level = ERROR if gap > LONGEST_GAP_S else WARNING
+        found.add(
+            level, 'longest gap', f'{gap:.2f} s', f'at most {LONGEST_GAP_S:g} s, better none'
+        )
+    believed = float(
+        np.mean([frame.success and frame.confidence >= BELIEVED_CONFIDENCE for frame in frames])
+    )
+    if believed < LEAST_BELIEVED:
+        found.add(ERROR, 'believed frames', f'{believed:.1%}', f'at least {LEAST_BELIEVED:.0%}')
+    return length
+
+
+def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float:
+    """Length, silence and clipping of a sound.
+
+    Returns:
+        float: its length in seconds.
+    """
+    length = len(samples) / sample_rate
+    if not np.isfinite(samples).all():
+        found.add(ERROR, 'sound', 'NaN or infinite samples', 'numbers in -1..1')
+        return length
+    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+    if level < SILENCE:
+        found.add(ERROR, 'sound level', f'{level:.1e}', f'above {SILENCE:g} of full scale')
+    clipped = float(np.mean(np.abs(samples) >= CLIPPED)) if len(samples) else 0.0
+    if clipped > MOST_CLIPPED:
+        found.add(WARNING, 'clipped samples', f'{clipped:.1%}', f'at most {MOST_CLIPPED:.0%}')
+    return length
+
+
+def check_lengths(face_s: float, sound_s: float, found: Findings) -> None:
+    """Whether a face and its sound are equally long; if not, a clock ran away or one was cut."""
+    slack = max(LENGTH_SLACK_S, LENGTH_SLACK * face_s)
+    if abs(face_s - sound_s) > slack:
+        found.add(
+            ERROR,
+            'face and sound lengths',
+            f'{face_s:.2f} s and {sound_s:.2f} s',
+            f'at most {slack:.2f} s apart',
+        )
+
+
+def _mouth_opening(frames: Sequence[FaceFrame], t: np.ndarray) -> np.ndarray:
+    """Distance of the inner lips relative to the face's width, at times t (s)."""
+    stamps = np.array([frame.stamp_ns for frame in frames]) / 1e9
+    x = np.stack([frame.landmarks[:68] for frame in frames]).astype(np.float64)
+    y = np.stack([frame.landmarks[68:] for frame in frames]).astype(np.float64)
+    width = np.hypot(x[:, 16] - x[:, 0], y[:, 16] - y[:, 0])
+    opening = np.hypot(x[:, 66] - x[:, 62], y[:, 66] - y[:, 62]) / np.maximum(width, 1e-6)
+    return np.interp(t, stamps, opening)
+
+
+def _loudness(samples: np.ndarray, sample_rate: int, t: np.ndarray) -> np.ndarray:
+    power = np.concatenate(([0.0], np.cumsum(np.square(samples, dtype=np.float64))))
+    at = np.clip(np.round(t * sample_rate).astype(int), 0, len(samples))
+    half = sample_rate // 25
+    low, high = np.maximum(at - half, 0), np.minimum(at + half, len(samples))
+    return np.sqrt(np.maximum(power[high] - power[low], 0) / np.maximum(high - low, 1))
+
+
+def _lag(mouth: np.ndarray, loud: np.ndarray) -> tuple[float, float]:
+    """How many seconds the sound comes after the mouth, and how sure that is (correlation)."""
+    reach = round(_REACH_S * _GRID_HZ)
+    best, lag = -1.0, 0
+    for shift in range(-reach, reach + 1):
+        a = mouth[: len(mouth) - shift] if shift >= 0 else mouth[-shift:]
+        b = loud[shift:] if shift >= 0 else loud[: len(loud) + shift]
+        a, b = a - a.mean(), b - b.mean()
+        norm = np.sqrt((a * a).sum() * (b * b).sum())
+        r = float((a * b).sum() / norm) if norm > 0 else 0.0
+        if r > best:
+            best, lag = r, shift
+    return lag / _GRID_HZ, best
+
+
+def check_drift(
+    frames: Sequence[FaceFrame], samples: np.ndarray, sample_rate: int, found: Findings
+) -> None:
+    """Whether the mouth moves when the voice sounds, at the beginning as at the end.
+
+    The lag between the opening of the lips and the loudness is measured in both halves. It is
+    believed only where the two agree well; people who hardly speak give no answer here.
+    """
+    end = min(frames[-1].stamp_ns / 1e9, len(samples) / sample_rate)
+    t = np.arange(0.0, end, 1 / _GRID_HZ)
+    if len(t) < 8 * _REACH_S * _GRID_HZ:
+        return
+    mouth, loud = _mouth_opening(frames, t), _loudness(samples, sample_rate, t)
+    half = len(t) // 2
+    parts = [_lag(mouth[part], loud[part]) for part in (slice(half), slice(half, None))]
+    lags = [lag for lag, sure in parts if sure >= SURE_CORRELATION]
+    if lags and max(abs(lag) for lag in lags) > MOST_APART_S:
+        found.add(
+            ERROR,
+            'sound against mouth',
+            f'{" and ".join(f"{lag:+.2f}" for lag in lags)} s',
+            f'at most {MOST_APART_S:g} s apart',
+        )
+    elif len(lags) == 2 and abs(lags[1] - lags[0]) > MOST_DRIFT_S:
+        found.add(
+            ERROR,
+            'drift of sound and face',
+            f'{lags[1] - lags[0]:+.2f} s from the first half to the second',
+            f'at most {MOST_DRIFT_S:g} s',
+        )
