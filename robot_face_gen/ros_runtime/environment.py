@@ -1,7 +1,10 @@
 """What ROS 2's environment variables ask for."""
 
 import os
+import socket
 from collections.abc import Mapping
+
+import psutil
 
 #: Distributions whose interfaces rosbags knows and whose wire rules are served.
 DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
@@ -42,14 +45,24 @@ def discovery_range(environ: Mapping[str, str] = os.environ) -> str:
     return value
 
 
+def _has_network() -> bool:
+    """Whether an interface other than the loopback one is up and has an IPv4 address."""
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    return any(address.family == socket.AF_INET and not address.address.startswith('127.')
+               for name in up for address in psutil.net_if_addrs().get(name, []))
+
+
 def cyclone_config(environ: Mapping[str, str] = os.environ) -> str:
     """Configuration of Cyclone DDS for that range; what CYCLONEDDS_URI says comes on top."""
     wanted = discovery_range(environ)
     peers = [peer for peer in environ.get('ROS_STATIC_PEERS', '').split(';') if peer]
     general = discovery = ''
     if wanted == 'LOCALHOST':
-        general = ('<Interfaces><NetworkInterface address="127.0.0.1"/></Interfaces>'
-                   '<AllowMulticast>false</AllowMulticast>')
+        # Beside the loopback address the network's is announced, as ROS 2's own middleware does:
+        # there are some that never send to a loopback address. Only this machine is told of it.
+        network = '<NetworkInterface autodetermine="true"/>' if _has_network() else ''
+        general = ('<Interfaces><NetworkInterface address="127.0.0.1" priority="10"/>'
+                   f'{network}</Interfaces><AllowMulticast>false</AllowMulticast>')
         peers = ['127.0.0.1']
     elif wanted == 'OFF':
         general = '<AllowMulticast>false</AllowMulticast>'
