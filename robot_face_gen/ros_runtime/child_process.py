@@ -1,0 +1,110 @@
+"""One process of its own group whose output is read line by line, and that cannot outlive us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+
+from .process_guard import guard
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
+#: How long output of processes that left the group is waited for after the process has ended.
+_DRAIN_S = 0.5
+
+LineHandler = Callable[[str, str], None]
+"""Called with 'stdout' or 'stderr' and a line without its end."""
+
+
+class ChildProcess:
+    """A running process; `start` makes one."""
+
+    def __init__(self, process: Process, readers: list[asyncio.Task]) -> None:
+        self._process = process
+        self._readers = readers
+
+    @classmethod
+    async def start(
+        cls,
+        cmd: Sequence[str],
+        *,
+        on_line: LineHandler,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        shell: bool = False,
+    ) -> ChildProcess:
+        """Start a process in a session, and so a process group, of its own.
+
+        Raises:
+            OSError: The program or the folder is not there, or may not be used.
+        """
+        words = ['/bin/sh', '-c', ' '.join(cmd)] if shell else list(cmd)
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            # In the child, before its program runs. The parent may have gone before this line.
+            if _LIBC is not None:
+                _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+                if os.getppid() != parent:
+                    os._exit(1)
+
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        guard().watch(process.pid)
+        assert process.stdout is not None and process.stderr is not None
+        readers = [
+            asyncio.ensure_future(_read_lines(stream, name, on_line))
+            for name, stream in (('stdout', process.stdout), ('stderr', process.stderr))
+        ]
+        return cls(process, readers)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its group's too."""
+        return self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process and all that it started in its group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def wait(self) -> int:
+        """Wait for its end; what is left of its group is killed, and all lines are read.
+
+        Returns:
+            int: The exit code; a negative one is the signal that ended it.
+        """
+        code = await self._process.wait()
+        self.send_signal(signal.SIGKILL)
+        guard().forget(self.pid)
+        _, late = await asyncio.wait(self._readers, timeout=_DRAIN_S)
+        for reader in late:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        return code
+
+
+async def _read_lines(stream: asyncio.StreamReader, name: str, on_line: LineHandler) -> None:
+    rest = b''
+    try:
+        while chunk := await stream.read(65536):
+            *lines, rest = (rest + chunk).split(b'\n')
+            for line in lines:
+                on_line(name, line.rstrip(b'\r').decode(errors='replace'))
+    finally:
+        if rest:
+            on_line(name, rest.decode(errors='replace'))
