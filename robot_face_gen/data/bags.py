@@ -1,0 +1,167 @@
+"""People in a bag: rosbag2 recordings (MCAP or SQLite) of our own topics, read without ROS 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.ros_runtime.definitions import OWN_PACKAGE, message_folder
+
+FACE_TYPE = f'{OWN_PACKAGE}/msg/FaceFeatures'
+AUDIO_TYPE = f'{OWN_PACKAGE}/msg/AudioChunk'
+
+
+@dataclass
+class BagPerson:
+    """One person of a bag; times count from the bag's first face or sound.
+
+    Attributes:
+        frames: of the face, in order of time.
+        samples: (n,) float32, zeros where nothing was recorded.
+        sample_rate: Hz; 0 where there is no sound.
+        lost_samples: how many are missing between the first and the last.
+        clock_drift_s: how far stamps and the count of samples move apart from the first to the
+            last chunk.
+    """
+
+    frames: list[FaceFrame] = field(default_factory=list)
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    sample_rate: int = 0
+    lost_samples: int = 0
+    clock_drift_s: float = 0.0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        from rosbags.highlevel import AnyReader, AnyReaderError
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    except ImportError:
+        raise ValueError(
+            f"{path}: reading bags needs rosbags: pip install 'robot_face_gen[standalone]'"
+        ) from None
+    # SQLite bags of ROS 2 humble do not hold the definitions of their messages.
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for file in sorted(message_folder().glob('*.msg')):
+        name = f'{OWN_PACKAGE}/msg/{file.stem}'
+        store.register(get_types_from_msg(file.read_text(encoding='utf-8'), name))
+    try:
+        with AnyReader([path], default_typestore=store) as reader:
+            yield reader
+    except (AnyReaderError, KeyError, OSError) as error:
+        raise ValueError(f'{path}: cannot be read as a bag: {error}') from None
+
+
+def _stamp(message: Any) -> int:
+    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+
+
+def _topic(reader: Any, namespace: str, name: str, kind: str) -> list[Any]:
+    wanted = f'/{namespace.strip("/")}/{name}'
+    return [c for c in reader.connections if c.topic == wanted and c.msgtype == kind]
+
+
+def _face_frame(message: Any) -> FaceFrame:
+    return FaceFrame(
+        stamp_ns=_stamp(message),
+        confidence=float(message.confidence),
+        success=bool(message.success),
+        image_width=int(message.image_width),
+        image_height=int(message.image_height),
+        landmarks=np.asarray(message.landmarks, np.float32),
+        au=np.asarray(message.action_units, np.float32),
+        pose=np.asarray(message.pose, np.float32),
+        gaze=np.asarray(message.gaze, np.float32),
+    )
+
+
+def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
+    """The sound of a person's chunks, each where its `first_sample` puts it."""
+    person = BagPerson()
+    if not chunks:
+        return person
+    first, rate = chunks[0], int(chunks[0].sample_rate)
+    if rate <= 0 or any(int(chunk.sample_rate) != rate for chunk in chunks):
+        raise ValueError(
+            f'sample rates {sorted({int(c.sample_rate) for c in chunks})}: expected one'
+        )
+    begin = round((_stamp(first) - origin_ns) * rate / 1e9)
+    places = [begin + int(c.first_sample) - int(first.first_sample) for c in chunks]
+    if min(places) < 0 or max(places) > begin + len(chunks) * 10 * rate:
+        raise ValueError('first_sample jumps: the microphone was started anew in between')
+    end = max(place + len(chunk.samples) for place, chunk in zip(places, chunks, strict=True))
+    person.sample_rate = rate
+    person.samples = np.zeros(end, np.float32)
+    there = np.zeros(end, bool)
+    for place, chunk in zip(places, chunks, strict=True):
+        person.samples[place : place + len(chunk.samples)] = chunk.samples
+        there[place : place + len(chunk.samples)] = True
+    person.lost_samples = int((~there[begin:]).sum())
+    expected_ns = (int(chunks[-1].first_sample) - int(first.first_sample)) * 1e9 / rate
+    person.clock_drift_s = (_stamp(chunks[-1]) - _stamp(first) - expected_ns) / 1e9
+    return person
+
+
+def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, BagPerson]:
+    """The two people of a bag.
+
+    Args:
+        path: folder of the bag.
+        namespaces: of the topics of a and of b, for example 'a' for `/a/openface/features` and
+            `/a/audio`.
+
+    Returns:
+        tuple: a and b, on one clock.
+
+    Raises:
+        ValueError: no bag, or no face of one of the two; the message names both.
+    """
+    path = Path(path)
+    with _opened(path) as reader:
+        faces: list[list[FaceFrame]] = []
+        chunks: list[list[Any]] = []
+        for namespace in namespaces:
+            connections = _topic(reader, namespace, 'openface/features', FACE_TYPE)
+            if not connections:
+                raise ValueError(
+                    f'{path}: no topic /{namespace.strip("/")}/openface/features of type '
+                    f'{FACE_TYPE}; there are {sorted(reader.topics)}'
+                )
+            sound = _topic(reader, namespace, 'audio', AUDIO_TYPE)
+            faces.append(
+                [
+                    _face_frame(reader.deserialize(raw, connection.msgtype))
+                    for connection, _, raw in reader.messages(connections=connections)
+                ]
+            )
+            # Without connections rosbags would give all messages.
+            chunks.append(
+                [
+                    reader.deserialize(raw, connection.msgtype)
+                    for connection, _, raw in reader.messages(connections=sound)
+                ]
+                if sound
+                else []
+            )
+    stamps = [frame.stamp_ns for some in faces for frame in some]
+    stamps += [_stamp(chunk) for some in chunks for chunk in some]
+    if not stamps:
+        raise ValueError(f'{path}: holds no message of the two people')
+    origin = min(stamps)
+    people = []
+    for frames, sound, namespace in zip(faces, chunks, namespaces, strict=True):
+        try:
+            person = _join(sound, origin)
+        except ValueError as error:
+            raise ValueError(f'{path}, /{namespace.strip("/")}/audio: {error}') from None
+        person.frames = [
+            FaceFrame(**{**vars(frame), 'stamp_ns': frame.stamp_ns - origin}) for frame in frames
+        ]
+        people.append(person)
+    return people[0], people[1]

@@ -1,0 +1,234 @@
+"""Prepared clips: cropping, masks, roles, groups, augmentation."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from robot_face_gen.data.augmentation import hold, losses
+from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.data.store import (
+    WIDTHS,
+    Catalogue,
+    PreparedSession,
+    measure_spread,
+    read_catalogue,
+    read_track,
+    write_catalogue,
+    write_track,
+)
+
+FACE = (*WIDTHS, 'face_valid')
+
+
+def make_track(frames, seed, audio_dim=4):
+    """Every frame says which one it is: au[0] is the frame's number, au[1] whose it is."""
+    rng = np.random.default_rng(seed)
+    track = {
+        name: rng.normal(size=(frames, width)).astype(np.float32) for name, width in WIDTHS.items()
+    }
+    track['au'][:, 0], track['au'][:, 1] = np.arange(frames), seed
+    track['audio'] = rng.normal(size=(frames, 2, audio_dim))
+    track['audio'][:, 0, 0] = np.arange(frames)
+    track['face_valid'] = rng.random(frames) < 0.95
+    track['audio_valid'] = rng.random(frames) < 0.95
+    return track
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    lengths = {'short': 30, 'middle': 100, 'long': 250}
+    sessions = []
+    for index, (name, frames) in enumerate(lengths.items()):
+        tracks = (f'{name}-a', f'{name}-b')
+        write_track(tmp_path, tracks[0], make_track(frames, 2 * index))
+        write_track(tmp_path, tracks[1], make_track(frames, 2 * index + 1))
+        who = 'ab' if name == 'middle' else 'b'
+        groups = ('joke', '') if name != 'short' else ('', '')
+        sessions.append(PreparedSession(name, 'train', who, groups, tracks, frames))
+    catalogue = Catalogue({'name': 'x', 'audio_encoder': 'e'}, sessions)
+    catalogue.spread = measure_spread(tmp_path, sessions)
+    write_catalogue(tmp_path, catalogue)
+    return tmp_path
+
+
+def told(clip, who):
+    """(whose track, its frames) that a clip's person says."""
+    au = clip[who]['au']
+    return int(au[0, 1]), au[:, 0].int().tolist()
+
+
+def test_clips_of_all_sessions_and_roles(prepared):
+    data = ClipDataset(prepared, 'train', frames=100)
+    found = [(told(clip, 'speaker'), told(clip, 'listener')) for clip in data]
+    held = [*range(30), *[29] * 70]
+    expected = [
+        ((0, held), (1, held)),
+        ((3, list(range(100))), (2, list(range(100)))),
+        ((2, list(range(100))), (3, list(range(100)))),
+        *(((4, list(range(s, s + 100))), (5, list(range(s, s + 100)))) for s in (0, 100, 150)),
+    ]
+    assert found == expected
+    assert data.description == {'name': 'x', 'audio_encoder': 'e'}
+
+
+def test_an_item_has_what_was_stored(prepared):
+    clip = ClipDataset(prepared, 'train', frames=100)[4]
+    speaker, listener = make_track(250, 4), make_track(250, 5)
+    for name in FACE:
+        np.testing.assert_array_equal(clip['speaker'][name], speaker[name][100:200])
+        np.testing.assert_array_equal(clip['listener'][name], listener[name][100:200])
+    assert clip['speaker']['audio'].dtype == torch.float32
+    np.testing.assert_array_equal(
+        clip['speaker']['audio'], speaker['audio'][100:200].astype(np.float16)
+    )
+    assert set(clip['speaker']) == {*FACE, 'audio', 'audio_valid'}
+    assert set(clip['listener']) == set(FACE)
+    assert clip['key'] == 4
+
+
+def test_frames_past_the_end_are_not_valid(prepared):
+    clip = ClipDataset(prepared, 'train', frames=100)[0]
+    for who, name in (('speaker', 'face_valid'), ('speaker', 'audio_valid'),
+                      ('listener', 'face_valid')):  # fmt: skip
+        assert clip[who][name][:30].any()
+        assert not clip[who][name][30:].any()
+
+
+def test_groups_say_whose_listeners_suit_whom(prepared):
+    data = ClipDataset(prepared, 'train', frames=100)
+    A = data.appropriate()
+    expected = np.eye(6)
+    # "middle" with b listening and "long" from its start: both speakers tell the same joke.
+    expected[2, 3] = expected[3, 2] = 1
+    np.testing.assert_array_equal(A, expected)
+    assert data[2]['group'] == data[3]['group'] != data[4]['group']
+
+
+def test_batches_are_made_by_torch_itself(prepared):
+    batch = next(iter(DataLoader(ClipDataset(prepared, 'train', frames=100), batch_size=4)))
+    assert batch['speaker']['audio'].shape == (4, 100, 2, 4)
+    assert batch['listener']['landmarks'].shape == (4, 100, 136)
+    assert batch['key'].tolist() == [0, 1, 2, 3]
+
+
+HARD = SimpleNamespace(temporal_dropout=0.3, feature_noise=0.5, cropping=True)
+
+
+def test_augmentation_never_touches_the_target(prepared):
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=3)
+    changed = 0
+    for epoch in range(4):
+        data.set_epoch(epoch)
+        for index in range(3, 6):
+            clip = data[index]
+            whole = make_track(250, 5)
+            start = int(clip['listener']['au'][0, 0])
+            for name in FACE:
+                np.testing.assert_array_equal(
+                    clip['listener'][name], whole[name][start : start + 100]
+                )
+            # The speaker is cropped at the same place (the noise on au[0] is small beside it).
+            heard = clip['speaker']['audio_valid'].numpy()
+            assert (
+                clip['speaker']['audio'][heard, 0, 0].numpy() == start + np.flatnonzero(heard)
+            ).all()
+            speaker = make_track(250, 4)['pose'][start : start + 100]
+            changed += int((clip['speaker']['pose'].numpy() != speaker).any())
+    assert changed == 12
+
+
+def test_what_is_lost_is_masked_held_and_silent(prepared):
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=0)
+    clip = data[2]
+    plain = ClipDataset(prepared, 'train', frames=100)[2]
+    for name in ('face_valid', 'audio_valid'):
+        assert not (clip['speaker'][name] & ~plain['speaker'][name]).any()
+    seen, heard = clip['speaker']['face_valid'].numpy(), clip['speaker']['audio_valid'].numpy()
+    assert 0 < seen.sum() < plain['speaker']['face_valid'].sum()
+    assert not clip['speaker']['audio'][~heard].any()
+    for t in range(1, 100):
+        if not seen[t] and seen[:t].any():
+            assert (clip['speaker']['pose'][t] == clip['speaker']['pose'][t - 1]).all()
+
+
+def test_noise_is_in_units_of_each_values_spread(prepared):
+    noisy = SimpleNamespace(temporal_dropout=0.0, feature_noise=0.02, cropping=False)
+    plain = ClipDataset(prepared, 'train', frames=100)
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=noisy)
+    spread = read_catalogue(prepared).spread
+    error = {name: [] for name in WIDTHS}
+    for epoch in range(30):
+        data.set_epoch(epoch)
+        a, b = data[3]['speaker'], plain[3]['speaker']
+        seen = b['face_valid'].numpy()
+        for name in WIDTHS:
+            error[name].append((a[name] - b[name]).numpy()[seen] / np.array(spread[name]))
+        assert torch.equal(a['audio'][b['audio_valid']], b['audio'][b['audio_valid']])
+    for name in WIDTHS:
+        assert np.concatenate(error[name]).std() == pytest.approx(0.02, rel=0.05)
+    assert spread['au'][0] == pytest.approx(make_track(250, 0)['au'][:, 0].std(), rel=0.3)
+
+
+def same(a, b):
+    return all(
+        torch.equal(a[who][n], b[who][n]) for who in ('speaker', 'listener') for n in a[who]
+    )
+
+
+def test_a_seed_and_an_epoch_decide_all(prepared):
+    def clip(seed, epoch):
+        data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=seed)
+        data.set_epoch(epoch)
+        return data[3]
+
+    assert same(clip(1, 2), clip(1, 2))
+    assert not same(clip(1, 2), clip(1, 3))
+    assert not same(clip(1, 2), clip(2, 2))
+
+
+@settings(deadline=None, max_examples=30)
+@given(share=st.floats(0.02, 0.6), seed=st.integers(0, 10_000))
+def test_the_share_that_is_lost(share, seed):
+    lost = losses(np.random.default_rng(seed), 40_000, share)
+    assert lost.mean() == pytest.approx(share, abs=0.05)
+    ends = np.diff(lost.astype(int)) != 0
+    # It is lost in stretches, not frame by frame.
+    assert ends.sum() < 0.55 * 2 * 40_000 * share * (1 - share)
+    assert not losses(np.random.default_rng(seed), 100, 0.0).any()
+
+
+def test_hold_repeats_the_last_valid_frame():
+    x = np.arange(6.0)[:, None]
+    valid = np.array([False, True, False, False, True, False])
+    assert hold(x, valid)[:, 0].tolist() == [0, 1, 1, 1, 4, 4]
+
+
+def test_nothing_there_is_told_plainly(tmp_path, prepared):
+    with pytest.raises(FileNotFoundError, match=r'dataset\.json: not found'):
+        ClipDataset(tmp_path / 'nowhere')
+    with pytest.raises(ValueError, match='no clip of the split test'):
+        ClipDataset(prepared, 'test')
+    with pytest.raises(ValueError, match="split = 'all'"):
+        ClipDataset(prepared, 'all')
+    (prepared / 'tracks' / 'long-a.safetensors').write_bytes(b'nonsense')
+    with pytest.raises(ValueError, match=r'long-a.safetensors: cannot be read'):
+        ClipDataset(prepared, 'train', frames=100)[4]
+    (prepared / 'dataset.json').write_text('{"format": 0}')
+    with pytest.raises(ValueError, match=r'dataset.json: .* prepare the data again'):
+        ClipDataset(prepared)
+
+
+def test_half_precision_is_for_sound_alone(prepared):
+    write_track(prepared, 'x', make_track(5, 0))
+    track = read_track(prepared, 'x')
+    assert {name: x.dtype for name, x in track.items()} == {
+        **dict.fromkeys(WIDTHS, np.dtype(np.float32)),
+        'audio': np.dtype(np.float16),
+        'face_valid': np.dtype(bool),
+        'audio_valid': np.dtype(bool),
+    }
