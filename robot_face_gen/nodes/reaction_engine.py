@@ -67,7 +67,7 @@ class ReactionEngine:
         self._max_backlog = max_backlog
         self._timer = timer
         self._pending: deque[TimelineFrame] = deque()
-        self._sessions = 0
+        self._epoch: int | None = None  # of the timeline; another one is another session
 
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
@@ -91,10 +91,9 @@ class ReactionEngine:
             int: number of frames answered.
         """
         for frame in self.timeline.pop(now_ns):
-            if frame.index == 0 and self._pending:
+            if frame.epoch != self._epoch:
                 self._answer(now_ns)  # what belongs to the session that ends here
-            if frame.index == 0:
-                self._begin_session()
+                self._begin_session(frame.epoch)
             self._pending.append(frame)
         if dropped := max(0, len(self._pending) - self._max_backlog):
             for _ in range(dropped):
@@ -109,13 +108,15 @@ class ReactionEngine:
         # A speaker who stops sending leaves less than a hop: that is answered late, not never.
         return self._answer(now_ns) if complete or waited_ns > (self.hop + 25) * FRAME_NS else 0
 
-    def _begin_session(self) -> None:
-        if self._sessions:
+    def _begin_session(self, epoch: int) -> None:
+        if self._epoch is not None:
             self.manager.reset()
             self._health.count('session_resets')
-        self._sessions += 1
+        self._epoch = epoch
 
     def _answer(self, now_ns: int) -> int:
+        if not self._pending:
+            return 0
         frames = list(self._pending)
         self._pending.clear()
         begin = self._timer()

@@ -1,0 +1,90 @@
+"""`openface_node` alone, as a process, heard over DDS."""
+
+import time
+
+import numpy as np
+import pytest
+from faces import make_frames
+
+from robot_face_gen.features.openface_write import OpenFaceWriter, write_openface_csv
+from robot_face_gen.nodes.messages import to_ns
+from robot_face_gen_msgs.msg import FaceFeatures
+
+pytestmark = pytest.mark.graph
+TOPIC = '/openface/features'
+
+
+@pytest.fixture
+def heard(peer):
+    """Frames that came since the test began."""
+    if TOPIC not in peer.heard:
+        peer.listen(FaceFeatures, TOPIC)
+    peer.heard[TOPIC].clear()
+    peer.statuses.clear()
+    return peer.heard[TOPIC]
+
+
+def test_plays_a_recording_at_its_pace_and_ends(peer, heard, start, tmp_path):
+    recorded = make_frames(40)
+    write_openface_csv(tmp_path / 'face.csv', recorded)
+    begin = time.time() + 2.5
+    node = start(
+        'openface_node',
+        source=tmp_path / 'face.csv',
+        start_time=f'{begin:.3f}',
+        exit_at_end='true',
+        frame_id='left_camera',
+    )
+    assert node.wait() == 0, node.text
+    peer.wait_for(lambda: len(heard) == 40, 'all frames')
+    offsets = [to_ns(message.header.stamp) / 1e9 - begin for _, message in heard]
+    assert np.allclose(offsets, np.arange(40) * 0.04, atol=1e-3)
+    assert heard[0][1].header.frame_id == 'left_camera'
+    for (_, message), frame in zip(heard, recorded, strict=True):
+        assert np.allclose(message.landmarks, frame.landmarks, atol=1e-3)
+        assert np.allclose(message.action_units, frame.au, atol=1e-3)
+    times = np.array([when for when, _ in heard])
+    assert abs((times[-1] - times[0]) - 39 * 0.04) < 0.1  # paced, not in a burst
+    assert 'end of the recording' in node.text and 'Traceback' not in node.text
+
+
+def test_follows_a_file_that_is_still_being_written(peer, heard, start, tmp_path):
+    path = tmp_path / 'growing.csv'
+    node = start('openface_node', source=f'follow:{path}')
+    peer.wait_for(
+        lambda: 'waiting for new rows' in node.text and 'openface_node' in peer.statuses,
+        'the node to wait for the file',
+    )
+    frames = make_frames(12)
+    with OpenFaceWriter(path, flush=True) as writer:
+        for count, frame in enumerate(frames, 1):
+            writer.write(frame)
+            peer.wait_for(lambda count=count: len(heard) == count, f'row {count}')
+    stamps = [to_ns(message.header.stamp) for _, message in heard]
+    assert stamps == sorted(set(stamps)) and abs(stamps[-1] / 1e9 - time.time()) < 5.0
+    assert np.allclose(heard[-1][1].pose, frames[-1].pose, atol=1e-3)
+    peer.wait_for(lambda: peer.values('openface_node').get('rows') == '12', 'diagnostics')
+    assert node.interrupt() == 0
+    assert 'Traceback' not in node.text
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'source': 'not_there.csv'}, 'not_there.csv'),
+        ({'source': 'x.csv', 'speed': '99.0'}, 'parameter speed: expected a number, 0.1 to 20'),
+    ],
+)
+def test_what_cannot_start_says_so_in_one_line(start, parameters, words):
+    node = start('openface_node', **parameters)
+    assert node.wait() == 1
+    lines = node.text.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith('error: ') and words in lines[0]
+
+
+def test_imports_no_torch(start, tmp_path):
+    import subprocess
+    import sys
+
+    code = 'import sys, robot_face_gen.nodes.openface_node; sys.exit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
