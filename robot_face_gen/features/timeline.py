@@ -1,0 +1,280 @@
+"""Joins a face and a voice by time on a grid of 25 frames a second; live and for training alike.
+
+Slot n of the grid is nominally at c_n = anchor + 40 ms x n, where the anchor is the stamp of the
+first frame. It takes the earliest believed frame stamped within 20 ms of c_n, so that
+cameras of 25, 30 or 60 frames a second are thinned out without looking ahead, and the two newest
+embeddings that end by c_n (+ 10 ms: the sound's grid has its own phase). A slot is given out as
+soon as both are there. It waits for a stream that is alive, longer than that stream's usual delay
+by `max_wait_s` at most; one that has gone is not waited for.
+
+What else can happen, each counted:
+- a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
+  slot has no valid face (`gaps`)
+- a frame that the tracker does not believe: no valid face (`low_confidence`)
+- the same stamp twice (`duplicates`); a frame whose slot is gone (`late`); two in a slot
+  (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped)
+- stamps that fall back by more than `jump_s`, or nothing of either stream for as long: the clock
+  jumped, or a recording began anew (`clock_jumps`, `interruptions`): a new epoch, index 0
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from .face_crop import FaceCrop, FaceCropParameters
+from .openface import FaceFrame
+from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer
+
+PERIOD_NS = 40_000_000
+EMBEDDING_NS = 20_000_000
+_HALF_NS = PERIOD_NS // 2
+_PHASE_NS = EMBEDDING_NS // 2
+
+
+@dataclass(frozen=True)
+class TimelineFrame:
+    """One frame for the model; always finite, 0 or the last value where it is not valid.
+
+    Attributes:
+        index: counts from 0 in each epoch.
+        epoch: counts the beginnings.
+        stamp_ns: end of the slot; nothing in it is later.
+        source_stamp_ns: of the face frame that it holds, else the middle of the slot.
+        face_valid: whether the face is to be believed.
+        audio_valid: whether there is sound.
+        landmarks: (136,) float32 in the face crop, [0, 1].
+        au: (18,) float32.
+        pose: (4,) float32.
+        gaze: (2,) float32.
+        audio: (2, dim) float32.
+    """
+
+    index: int
+    epoch: int
+    stamp_ns: int
+    source_stamp_ns: int
+    face_valid: bool
+    audio_valid: bool
+    landmarks: np.ndarray
+    au: np.ndarray
+    pose: np.ndarray
+    gaze: np.ndarray
+    audio: np.ndarray
+
+
+class Timeline:
+    """Takes frames and embeddings in any order, gives slots out in theirs.
+
+    The clock is passed in; stamps and `now_ns` are of one clock.
+
+    Args:
+        audio_dim: of an embedding.
+        max_wait_s: how much longer than usual a stream is waited for.
+        min_confidence: a face below it is not believed; may be changed at any time.
+        hold_s: how long a face holds where none comes.
+        jump_s: stamps that fall back, or nothing at all, for so long begin a new epoch.
+        alive_s: a stream that has been silent for so long is not waited for.
+        crop: parameters of the face crop.
+    """
+
+    def __init__(
+        self, *, audio_dim: int = 384, max_wait_s: float = 0.12, min_confidence: float = 0.7,
+        hold_s: float = 0.1, jump_s: float = 1.0, alive_s: float = 1.0,
+        crop: FaceCropParameters | None = None,
+    ) -> None:  # fmt: skip
+        self.min_confidence = min_confidence
+        self.max_wait_ns = round(max_wait_s * 1e9)
+        self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
+        self._audio_dim = audio_dim
+        self._faces, self._voice = FaceBuffer(), EmbeddingBuffer()
+        self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
+        self._crop = FaceCrop(crop)
+        self._anchor_ns: int | None = None
+        self._next = 0
+        self._epoch = 0
+        self._held: FaceFrame | None = None
+        self._begun: list[TimelineFrame] = []  # of an epoch that ended, not yet given out
+        self.counters: Counter[str] = Counter()
+
+    def push_face(self, frame: FaceFrame, now_ns: int) -> None:
+        """A frame of the tracker."""
+        if frame.stamp_ns > now_ns + self._jump_ns:
+            self.counters['from_the_future'] += 1
+            return
+        newest = self._newest_face_ns()
+        if newest is not None and frame.stamp_ns < newest - self._jump_ns:
+            self.counters['clock_jumps'] += 1
+            self._fall_back(frame.stamp_ns)
+        self._face_arrivals.arrived(frame.stamp_ns, now_ns)
+        if self._anchor_ns is not None and frame.stamp_ns <= self._end_ns(self._next - 1):
+            behind = self._held is not None and frame.stamp_ns == self._held.stamp_ns
+            self.counters['duplicates' if behind else 'late'] += 1
+            return
+        if event := self._faces.add(frame):
+            self.counters[event] += 1
+
+    def push_audio(
+        self, stamp_ns: int, embeddings: np.ndarray, rate_hz: float, now_ns: int
+    ) -> None:
+        """Embeddings (n, dim) from one time on.
+
+        Raises:
+            ValueError: another rate or dim than the timeline is for.
+        """
+        if abs(rate_hz - 1e9 / EMBEDDING_NS) > 1e-3:
+            raise ValueError(f'rate_hz = {rate_hz}: expected {1e9 / EMBEDDING_NS:g}')
+        data = np.asarray(embeddings, np.float32)
+        if data.ndim != 2 or data.shape[1] != self._audio_dim:
+            raise ValueError(f'embeddings of shape {data.shape}: expected (n, {self._audio_dim})')
+        if stamp_ns > now_ns + self._jump_ns:
+            self.counters['from_the_future'] += 1
+            return
+        newest = self._voice.last_ns
+        if newest is not None and stamp_ns < newest - self._jump_ns:
+            self.counters['audio_jumps'] += 1
+            self._voice.clear()
+        for i, embedding in enumerate(data):
+            end_ns = stamp_ns + (i + 1) * EMBEDDING_NS
+            if event := self._voice.add(end_ns, embedding, _PHASE_NS // 2):
+                self.counters[event] += 1
+        self._voice_arrivals.arrived(stamp_ns + len(data) * EMBEDDING_NS, now_ns)
+
+    def pop(self, now_ns: int) -> list[TimelineFrame]:
+        """The slots that are complete, or have waited long enough."""
+        out, self._begun = self._begun, []
+        while self._anchored(now_ns) and self._due(now_ns):
+            out.append(self._take())
+        return out
+
+    def flush(self) -> list[TimelineFrame]:
+        """All slots up to the last face that came, without waiting for anything."""
+        out, self._begun = self._begun, []
+        while (first_ns := self._faces.first_ns) is not None:
+            if self._anchor_ns is not None and self._interrupted():
+                self.counters['interruptions'] += 1
+                self._new_epoch()
+            if self._anchor_ns is None:
+                self._begin(first_ns)
+            out.append(self._take())
+        return out
+
+    def reset(self) -> None:
+        """Begin anew, as if nothing had come."""
+        self._begun.clear()
+        self._faces.clear()
+        self._voice.clear()
+        self._new_epoch()
+
+    # -- the grid
+
+    def _middle_ns(self, index: int) -> int:
+        assert self._anchor_ns is not None
+        return self._anchor_ns + index * PERIOD_NS
+
+    def _end_ns(self, index: int) -> int:
+        return self._middle_ns(index) + _HALF_NS
+
+    def _newest_face_ns(self) -> int | None:
+        if self._faces.last_ns is not None:
+            return self._faces.last_ns
+        return self._held.stamp_ns if self._held is not None else None
+
+    def _believed(self, frame: FaceFrame) -> bool:
+        return frame.success and frame.confidence >= self.min_confidence
+
+    def _new_epoch(self) -> None:
+        self._crop.reset()
+        self._anchor_ns, self._held, self._next = None, None, 0
+
+    def _fall_back(self, stamp_ns: int) -> None:
+        """The clock fell back: give out what waits, and forget sound of the time before."""
+        if self._anchor_ns is not None:
+            while len(self._faces) and not self._interrupted():
+                self._begun.append(self._take())
+        self._faces.clear()
+        if self._voice.last_ns is not None and self._voice.last_ns > stamp_ns + self._jump_ns:
+            self._voice.clear()
+        self._new_epoch()
+
+    def _begin(self, anchor_ns: int) -> None:
+        self._anchor_ns, self._next = anchor_ns, 0
+        self._epoch += 1
+
+    def _anchored(self, now_ns: int) -> bool:
+        """Whether there is a grid; lays one where there can be."""
+        if self._anchor_ns is not None and self._interrupted():
+            self.counters['interruptions'] += 1
+            self._new_epoch()
+        if self._anchor_ns is None and self._faces.first_ns is not None:
+            self._begin(self._faces.first_ns)
+        first, last = self._voice.first_ns, self._voice.last_ns
+        # A camera may still be starting: only after a while the sound alone sets the time.
+        long_sound = first is not None and last is not None and last - first > self._jump_ns
+        if self._anchor_ns is None and last is not None and long_sound:
+            self._begin(last)
+        return self._anchor_ns is not None
+
+    def _interrupted(self) -> bool:
+        """Whether the next thing that is known comes longer than `jump_s` after the next slot."""
+        middle = self._middle_ns(self._next)
+        coming = [
+            t for t in (self._faces.first_ns, self._voice.first_from(middle)) if t is not None
+        ]
+        return bool(coming) and min(coming) > middle + self._jump_ns
+
+    # -- one slot
+
+    def _due(self, now_ns: int) -> bool:
+        middle = self._middle_ns(self._next)
+        face = len(self._faces) > 0  # of this slot, or of a later one: then this slot's was lost
+        voice = self._voice.reaches(middle + _PHASE_NS, EMBEDDING_NS)
+        if not face and not voice:
+            return False  # nothing of this slot or after it has come
+        waits = []
+        if not face and self._face_arrivals.alive(now_ns):
+            waits.append(self._face_arrivals.usual_delay_ns())
+        if not voice and self._voice_arrivals.alive(now_ns):
+            waits.append(self._voice_arrivals.usual_delay_ns())
+        if not waits:
+            return True
+        return now_ns >= middle + max(waits) + self.max_wait_ns
+
+    def _take(self) -> TimelineFrame:
+        index = self._next
+        middle, end = self._middle_ns(index), self._end_ns(index)
+        self._next += 1
+        candidates = self._faces.until(end)
+        chosen = next((f for f in candidates if self._believed(f)), None)
+        if len(candidates) > 1:
+            self.counters['surplus'] += len(candidates) - 1
+        source_ns, valid = middle, True
+        if chosen is not None:
+            self._held, source_ns = chosen, chosen.stamp_ns
+        elif candidates:
+            source_ns, valid = candidates[0].stamp_ns, False
+            self.counters['low_confidence'] += 1
+        else:
+            self.counters['gaps'] += 1
+            valid = self._held is not None and middle - self._held.stamp_ns <= self._hold_ns
+        face = self._held
+        self._crop.update(
+            face.landmarks if face is not None else np.zeros(136), chosen is not None
+        )
+        audio = self._voice.pair(middle + _PHASE_NS, EMBEDDING_NS)
+        self._voice.forget(middle - self._jump_ns)
+        if audio is None:
+            self.counters['without_audio'] += 1
+        nothing = np.zeros
+        return TimelineFrame(
+            index=index, epoch=self._epoch, stamp_ns=end, source_stamp_ns=source_ns,
+            face_valid=valid, audio_valid=audio is not None,
+            landmarks=nothing(136, np.float32)
+            if face is None else self._crop.to_crop(face.landmarks),
+            au=nothing(18, np.float32) if face is None else face.au,
+            pose=nothing(4, np.float32) if face is None else face.pose,
+            gaze=nothing(2, np.float32) if face is None else face.gaze,
+            audio=nothing((2, self._audio_dim), np.float32) if audio is None else audio,
+        )  # fmt: skip
