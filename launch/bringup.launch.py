@@ -61,7 +61,7 @@ ARGUMENTS = (
         'start_time',
         '0.0',
         'When recorded sources begin, in seconds since 1970: the same for face and voice, so that '
-        'they stay in step; 0.0 is start_delay from now',
+        'they stay in step; 0.0 is start_delay from now (at once with use_sim_time)',
     ),
     (
         'start_delay',
@@ -173,9 +173,13 @@ def truth(context: LaunchContext, name: str) -> bool | None:
     return said in ('true', '1') if said else None
 
 
-def start_time(context: LaunchContext) -> float:
+def start_time(context: LaunchContext) -> float | None:
     """One moment for all recorded sources, in seconds since 1970."""
-    return number(context, 'start_time') or time.time() + (number(context, 'start_delay') or 0.0)
+    given = number(context, 'start_time')
+    # Simulated time is not known here: without a start_time, sources begin at once.
+    if given or truth(context, 'use_sim_time'):
+        return given or None
+    return time.time() + (number(context, 'start_delay') or 0.0)
 
 
 def absolute(path: str) -> str:

@@ -9,7 +9,7 @@ from ._subset import subset
 from .action import Action
 from .condition import Condition
 from .event import Event
-from .event_handler import BaseEventHandler, EventHandler
+from .event_handler import EventHandler
 from .launch_context import LaunchContext
 from .launch_description import LaunchDescription
 from .launch_description_entity import LaunchDescriptionEntity
@@ -20,7 +20,6 @@ from .substitution import Substitution
 
 __all__ = [
     'Action',
-    'BaseEventHandler',
     'Condition',
     'Event',
     'EventHandler',

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Condition:
     """A predicate over the context."""
 
-    def __init__(self, *, predicate: Callable[[LaunchContext], bool]) -> None:
+    def __init__(self, *, predicate: Callable[[LaunchContext], bool] | None = None) -> None:
         self._predicate = predicate
 
     def describe(self) -> str:
@@ -21,4 +21,4 @@ class Condition:
 
     def evaluate(self, context: LaunchContext) -> bool:
         """Whether it holds."""
-        return self._predicate(context)
+        return self._predicate is None or self._predicate(context)

@@ -196,7 +196,7 @@ class LaunchService:
 
         for entity, _ in self.__futures:
             if isinstance(entity, ExecuteLocal):
-                entity.hurry()
+                entity._hurry()
 
     @contextlib.contextmanager
     def __signals(self) -> Iterator[None]:

@@ -27,11 +27,11 @@ def ensure_argument_type(argument: Any, types: Any, argument_name: str, caller: 
         )
 
 
-def is_a_subclass(entity_type: Any, base: type) -> bool:
-    """Whether something is an instance or a subclass of `base`."""
-    if isinstance(entity_type, type):
-        return issubclass(entity_type, base)
-    return isinstance(entity_type, base)
+def is_a_subclass(obj: Any, entity_type: type) -> bool:
+    """Whether something is an instance or a subclass of `entity_type`."""
+    if isinstance(obj, type):
+        return issubclass(obj, entity_type)
+    return isinstance(obj, entity_type)
 
 
 def normalize_to_list_of_substitutions(subs: SomeSubstitutionsType) -> list[Substitution]:

@@ -201,7 +201,13 @@ def _evaluated(context: LaunchContext, value: Any) -> Any:
         return value
     if is_substitution(value):  # the text is taken as YAML takes it; an empty one is a text
         return ParameterValue(value).evaluate(context) if _text(context, value) else ''
-    return ParameterValue(list(value)).evaluate(context)
+    parts = [
+        normalize_to_list_of_substitutions(part) if isinstance(part, (list, tuple)) else part
+        for part in value
+    ]
+    if {type(part) for part in parts} == {int, float}:
+        parts = [float(part) for part in parts]
+    return ParameterValue(parts).evaluate(context)
 
 
 def _text(context: LaunchContext, value: Any) -> str:

@@ -37,13 +37,17 @@ from ..utilities import (
     perform_typed_substitution,
 )
 from .functions import OpaqueFunction
+from .process_output import shown_streams
 
 _numbers = count(1)
-_OUTPUTS = ('screen', 'log', 'both', 'own_log', 'full')
 Names = dict[SomeSubstitutionsType, SomeSubstitutionsType]
 
 
-class ExecuteProcess(Action):
+class ExecuteLocal(Action):
+    """What all actions of processes are, for isinstance."""
+
+
+class ExecuteProcess(ExecuteLocal):
     """Runs a process until it ends or the launch does.
 
     Args:
@@ -217,24 +221,6 @@ class ExecuteProcess(Action):
             sigkill_timeout=sigkill_timeout,
         )
 
-    def __shown(self, context: LaunchContext) -> dict[str, bool]:
-        """Which of its streams are shown."""
-        output = self.__output
-        if not isinstance(output, dict):
-            parts = normalize_to_list_of_substitutions(output)
-            output = {'both': perform_substitutions(context, parts)}
-        shown = {'stdout': False, 'stderr': False}
-        for stream, words in output.items():
-            for word in [words] if isinstance(words, str) else words:
-                if word not in _OUTPUTS or stream not in ('stdout', 'stderr', 'both'):
-                    raise ValueError(
-                        f'output {self.__output!r}: expected one of {", ".join(_OUTPUTS)}, or a '
-                        "dict of 'stdout', 'stderr' and 'both' with them"
-                    )
-                for one in ('stdout', 'stderr') if stream == 'both' else (stream,):
-                    shown[one] |= word != 'log' or one == 'stderr'
-        return shown
-
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         """Start the process.
 
@@ -247,7 +233,7 @@ class ExecuteProcess(Action):
         self.final_name = settings.name
         if context.is_shutdown:
             return None
-        shown = self.__shown(context)
+        shown = shown_streams(context, self.__output)
         log = logging.get_logger(settings.name)
         screen = logging.get_screen()
         if self.__log_cmd:
@@ -304,7 +290,7 @@ class ExecuteProcess(Action):
         ):
             context.register_event_handler(handler)
 
-    def hurry(self) -> None:
+    def _hurry(self) -> None:
         """End the process at once with the next stronger signal."""
         if self.__supervisor is not None:
             self.__supervisor.hurry()
@@ -312,6 +298,3 @@ class ExecuteProcess(Action):
     def get_asyncio_future(self) -> asyncio.Future | None:
         """Done when the process has ended for good."""
         return self.__task
-
-
-ExecuteLocal = ExecuteProcess

@@ -8,7 +8,7 @@ _TOKEN = r'[A-Za-z_]\w*'
 
 
 def joined_namespace(base: str | None, namespace: str | None) -> str | None:
-    """An absolute namespace: `namespace` if that is absolute, else under `base`; None if neither."""
+    """An absolute namespace: `namespace` if it is absolute, else under `base`; None if neither."""
     if base is None and namespace is None:
         return None
     if namespace is None:
