@@ -47,7 +47,8 @@ class Row:
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
             raise ValueError(f'{self.name}: low and high go together')
-        if reason := self.reason_against(self.default):
+        default: Any = self.default
+        if reason := self.reason_against(default):
             raise ValueError(f'default of {reason}')
 
     @property

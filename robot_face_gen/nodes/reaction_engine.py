@@ -20,6 +20,7 @@ from .health import Health
 
 FRAME_NS = 40_000_000
 WARM_UP_FRAMES = 16
+LEFTOVER_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ReactionEngine:
         self,
         manager: OnlineInferenceManager,
         timeline: Timeline,
-        playout: Playout,
+        playout: Playout[Reaction],
         health: Health,
         *,
         hop: int = 1,
@@ -60,21 +61,40 @@ class ReactionEngine:
     ) -> None:
         self.manager = manager
         self.timeline = timeline
-        self.hop = hop
         self._playout = playout
+        self._spread_ns = playout.max_delay_ns  # allowed beside what the hop itself costs
         self._lock = threading.Lock()  # guards the playout, which two threads use
         self._health = health
         self._max_backlog = max_backlog
         self._timer = timer
         self._pending: deque[TimelineFrame] = deque()
+        self.configure(hop=hop)
         self._epoch: int | None = None  # of the timeline; another one is another session
+
+    def configure(
+        self,
+        *,
+        hop: int | None = None,
+        temperature: float | None = None,
+        min_confidence: float | None = None,
+    ) -> None:
+        """Change what can be changed in a running session; None leaves it as it is."""
+        if temperature is not None:
+            self.manager.temperature = temperature
+        if hop is not None:
+            self.hop = hop
+            with self._lock:
+                self._playout.max_delay_ns = self._spread_ns + (hop - 1) * FRAME_NS
+        if min_confidence is not None:
+            self.timeline.min_confidence = min_confidence
 
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
-        frames = [_blank(index) for index in range(WARM_UP_FRAMES)]
         session = OnlineInferenceManager(self.manager.model)
-        session.process_window(stack(frames[:1]))
-        session.process_window(stack(frames))
+        for frames in (1, WARM_UP_FRAMES):
+            session.process_window(
+                {name: torch.zeros(1, frames, width) for name, width in BRANCHES.items()}
+            )
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
         """A frame of the speaker's face."""
@@ -90,9 +110,10 @@ class ReactionEngine:
         Returns:
             int: number of frames answered.
         """
+        answered = 0
         for frame in self.timeline.pop(now_ns):
             if frame.epoch != self._epoch:
-                self._answer(now_ns)  # what belongs to the session that ends here
+                answered += self._answer(now_ns)  # what belongs to the session that ends here
                 self._begin_session(frame.epoch)
             self._pending.append(frame)
         if dropped := max(0, len(self._pending) - self._max_backlog):
@@ -101,12 +122,14 @@ class ReactionEngine:
             self._health.count(
                 'dropped', dropped, trouble=f'the model is too slow: {dropped} frames dropped'
             )
-        if not self._pending:
-            return 0
-        waited_ns = now_ns - self._pending[0].stamp_ns
-        complete = len(self._pending) >= self.hop
         # A speaker who stops sending leaves less than a hop: that is answered late, not never.
-        return self._answer(now_ns) if complete or waited_ns > (self.hop + 25) * FRAME_NS else 0
+        patience_ns = (self.hop + LEFTOVER_FRAMES) * FRAME_NS
+        if self._pending and (
+            len(self._pending) >= self.hop or now_ns - self._pending[0].stamp_ns > patience_ns
+        ):
+            answered += self._answer(now_ns)
+        self._health.set_counters(self.timeline.counters)
+        return answered
 
     def _begin_session(self, epoch: int) -> None:
         if self._epoch is not None:
@@ -145,7 +168,11 @@ class ReactionEngine:
     def pop(self, now_ns: int) -> Reaction | None:
         """The reaction that is due, if one is."""
         with self._lock:
+            before = self._playout.dropped
             reaction = self._playout.pop(now_ns)
+            dropped = self._playout.dropped - before
+        if dropped:
+            self._health.count('dropped', dropped, trouble=f'{dropped} reactions came too late')
         if reaction is not None:
             self._health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self._health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)

@@ -204,7 +204,8 @@ REACTION = ParameterTable(
         Row(
             'max_playout_delay_s',
             0.2,
-            'How long an answer is held back at most so that all leave evenly',
+            "How long after the speaker's frame an answer is held back at most, so that all leave "
+            'evenly; a hop adds what it costs',
             unit='s',
             low=0.0,
             high=2.0,
