@@ -47,8 +47,7 @@ class Row:
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
             raise ValueError(f'{self.name}: low and high go together')
-        default: Any = self.default
-        if reason := self.reason_against(default):
+        if reason := self.reason_against(self.default):
             raise ValueError(f'default of {reason}')
 
     @property
@@ -70,12 +69,17 @@ class Row:
             return f'{said}: expected {_KINDS[kind]}{hint}'
         if isinstance(value, float) and not math.isfinite(value):
             return f'{said}: expected a finite number'
-        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+        if self._out_of_range(value):
             return f'{said}: expected {self.limits}{f" {self.unit}" if self.unit else ""}'
         if self.choices and value not in self.choices:
             return f'{said}: expected {self.limits}'
         why = self.check(value) if self.check else ''
         return f'{said}: {why}' if why else ''
+
+    def _out_of_range(self, value: Any) -> bool:
+        return (
+            self.low is not None and self.high is not None and not self.low <= value <= self.high
+        )
 
     @property
     def note(self) -> str:

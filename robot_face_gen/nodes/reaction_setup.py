@@ -1,0 +1,74 @@
+"""Makes the engine of `reaction_node` from its parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from robot_face_gen.facial_reaction_model import (
+    FacialReactionModel,
+    OnlineInferenceManager,
+    create_model,
+)
+from robot_face_gen.features.face_crop import FaceCropParameters
+from robot_face_gen.features.playout import Playout
+from robot_face_gen.features.timeline import Timeline
+from robot_face_gen.resources import default_checkpoint
+
+from .health import Health
+from .parameter_table import Parameters
+from .reaction_engine import FRAME_NS, ReactionEngine
+
+UNTRAINED_SEED = 0
+
+
+def make_engine(parameters: Parameters, health: Health, logger: Any) -> ReactionEngine:
+    """Load the model, say what it is, and put the engine together.
+
+    Raises:
+        ValueError: a checkpoint that is none, a device that is not there.
+        OSError: a checkpoint that cannot be read.
+    """
+    if parameters['threads']:
+        torch.set_num_threads(parameters['threads'])
+    model = load_model(parameters['checkpoint'], parameters['device'], health, logger)
+    seed = None if parameters['seed'] < 0 else parameters['seed']
+    crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
+    engine = ReactionEngine(
+        OnlineInferenceManager(model, seed=seed, temperature=parameters['temperature']),
+        Timeline(
+            audio_dim=model.config.audio_dim,
+            max_wait_s=parameters['max_wait_s'],
+            min_confidence=parameters['min_confidence'],
+            crop=crop,
+        ),
+        Playout(max_delay_s=parameters['max_playout_delay_s']),
+        health,
+        hop=parameters['hop'],
+        max_backlog=round(parameters['max_backlog_s'] * 1e9 / FRAME_NS),
+    )
+    engine.warm_up()
+    return engine
+
+
+def load_model(checkpoint: str, device: str, health: Health, logger: Any) -> FacialReactionModel:
+    """The checkpoint's model, the shipped one's for '', or an untrained one where none ships."""
+    path = checkpoint or default_checkpoint()
+    if path:
+        model = create_model(device=device, checkpoint=path)
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(UNTRAINED_SEED)
+            model = create_model(device=device)
+    if model.info.trained:
+        logger.info(f'{path}: trained on {model.info.trained_on}, on {model.device}')
+    else:
+        logger.warning(
+            f'{path or "no checkpoint"}: the model is untrained: the face moves, but it does not '
+            f'mean anything; on {model.device}'
+        )
+    health.fact('checkpoint', path or 'untrained')
+    health.fact('trained', model.info.trained)
+    health.fact('device', model.device)
+    return model
