@@ -119,6 +119,11 @@ class Clock:
         """Which kind of time this clock tells."""
         return self._clock_type
 
+    @property
+    def handle(self) -> 'Clock':
+        """Itself: there is nothing below."""
+        return self
+
     def __repr__(self) -> str:
         return f'Clock(clock_type={self.clock_type.name})'
 

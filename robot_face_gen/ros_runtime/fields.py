@@ -19,7 +19,7 @@ from .definitions import FieldType
 INTEGERS = {f'{sign}int{bits}': ((0, 2 ** bits - 1) if sign else
                                  (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
             for sign in ('', 'u') for bits in (8, 16, 32, 64)}
-FLOATS = {'float32': 3.402823466e+38, 'float64': 1.7976931348623157e+308}
+FLOATS = {name: float(np.finfo(name).max) for name in ('float32', 'float64')}
 DTYPES = {name: np.dtype(name) for name in (*INTEGERS, *FLOATS)}
 TYPECODES = {'int8': 'b', 'uint8': 'B', 'int16': 'h', 'uint16': 'H', 'int32': 'i', 'uint32': 'I',
              'int64': 'q', 'uint64': 'Q', 'float32': 'f', 'float64': 'd'}
@@ -127,8 +127,10 @@ def _byte(name: str) -> Rule:
             f"The '{name}' field must be of type 'bytes' with length 1, not {value!r}")
         return bytes(value)
 
-    return Rule(lambda: b'\0', accept, accept, to_wire=lambda value: value[0],
-                from_wire=lambda value: bytes([value]))
+    # rosbags takes a byte for a signed number.
+    return Rule(lambda: b'\0', accept, accept,
+                to_wire=lambda value: int.from_bytes(value, 'little', signed=True),
+                from_wire=lambda value: bytes([value & 0xFF]))
 
 
 def _is_listlike(value: Any) -> bool:
@@ -218,6 +220,6 @@ def _list(name: str, field: FieldType, one: Rule) -> Rule:
                 return np.frombuffer(b''.join(value), np.uint8)
 
             def from_wire(value: np.ndarray) -> list:
-                return [bytes([item]) for item in value]
+                return [bytes([item & 0xFF]) for item in value.tolist()]
     return Rule(lambda: [one.default() for _ in range(length)], accept,
                 lambda value: accept(list(value)), to_wire, from_wire)

@@ -64,6 +64,11 @@ class Timer:
         self._destroyed = True
 
     @property
+    def handle(self) -> 'Timer':
+        """Itself: there is nothing below."""
+        return self
+
+    @property
     def clock(self) -> Clock:
         """The clock that drives it."""
         return self._clock
