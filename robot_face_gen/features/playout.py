@@ -1,8 +1,8 @@
 """Lets reactions out evenly, 25 a second, though the model makes them in bursts.
 
-Each is due a fixed delay after the speaker's frame that it answers. The delay is what nearly all of
-the last seconds' reactions needed to be ready: it rises at once and falls slowly, so that steps of
-the period are rare upwards and invisible downwards.
+Each is due a fixed delay after the frame of the speaker that it answers. The delay is what nearly
+all reactions of the last seconds needed to be ready: it rises at once and falls slowly, so that
+steps of the period are rare upwards and invisible downwards.
 """
 
 from __future__ import annotations

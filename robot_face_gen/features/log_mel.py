@@ -1,0 +1,42 @@
+"""Whisper's log-mel spectrogram, frame by frame as the sound comes.
+
+The frames are Whisper's (25 ms Hann window, every 10 ms, power spectrum, mel bands, log10), but
+each ends where its 10 ms end: frame k covers the sound up to (k + 1) x 10 ms and nothing later.
+Whisper centres them, which would look 12.5 ms ahead. Before the first sample there is silence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FRAME = 160  # samples between frames: 10 ms
+WINDOW = 400  # 25 ms
+FLOOR = -10.0  # log10 of the least power
+
+
+class LogMel:
+    """Incremental log-mel: each frame is computed once.
+
+    Args:
+        filters: (n_mels, 201).
+    """
+
+    def __init__(self, filters: np.ndarray) -> None:
+        self._filters = filters.T.astype(np.float32)
+        self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, after silence."""
+        self._kept = np.zeros(WINDOW - FRAME, np.float32)
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Take samples (n,) at 16 kHz; give the frames (m, n_mels) that have become complete."""
+        self._kept = np.concatenate((self._kept, samples))
+        count = (len(self._kept) - WINDOW) // FRAME + 1
+        if count <= 0:
+            return np.empty((0, self._filters.shape[1]), np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(self._kept, WINDOW)[::FRAME][:count]
+        power = np.square(np.abs(np.fft.rfft(frames * self._window, axis=1))).astype(np.float32)
+        self._kept = self._kept[count * FRAME :]
+        return np.log10(np.maximum(power @ self._filters, 10.0**FLOOR))

@@ -1,0 +1,224 @@
+"""Whisper embeddings of an endless sound: the same live and for training.
+
+Whisper's encoder looks both ways within 30 s. Here, each time `hop_s` of new sound has come, the
+trailing `context_s` are encoded and the embeddings of the newest sound are taken; `settle_s` holds
+them back until as much sound has followed them. The hops lie on a grid counted in samples from the
+stream's beginning, so that however the sound is cut into chunks the embeddings are the same.
+Whisper lowers everything below the loudest bin of the clip by 8; here the loudest bin so far
+counts, and is forgotten slowly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .log_mel import FLOOR, FRAME, LogMel
+from .resample import RATE, Resampler
+from .whisper_encoder import RATE_HZ, WhisperEncoder
+
+EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
+_FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
+_QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
+_BATCH = 32  # contexts that are encoded at once
+
+
+@dataclass(frozen=True)
+class EmbeddingBlock:
+    """Embeddings from one time on: data (n, dim) float32, the first begins at stamp_ns."""
+
+    stamp_ns: int
+    data: np.ndarray
+    rate_hz: float = RATE_HZ
+
+
+def _embeddings(name: str, seconds: float, least: int) -> int:
+    count = round(seconds * RATE_HZ)
+    if count < least or abs(count / RATE_HZ - seconds) > 1e-6:
+        raise ValueError(
+            f'{name} = {seconds}: expected a multiple of 0.02 s, at least {least / RATE_HZ:g}'
+        )
+    return count
+
+
+class WhisperStream:
+    """Sound in chunks of any size, rate and number of channels; embeddings out.
+
+    Args:
+        encoder: of the embeddings.
+        hop_s: new embeddings come each time so much sound has come.
+        context_s: sound that the encoder sees; silence before the stream's beginning.
+        settle_s: sound after an embedding that it is held back for.
+        most_lost_s: a shorter loss of sound is filled with silence, a longer one begins anew.
+
+    Attributes:
+        counters: `lost_samples`, `bad_samples`, `duplicate_samples`, `resets`.
+    """
+
+    def __init__(self, encoder: WhisperEncoder, hop_s: float = 0.04, context_s: float = 2.0,
+                 settle_s: float = 0.0, most_lost_s: float = 1.0) -> None:  # fmt: skip
+        self.encoder = encoder
+        self._hop = _embeddings('hop_s', hop_s, 1)
+        self._settle = _embeddings('settle_s', settle_s, 0)
+        self._frames = 2 * _embeddings('context_s', context_s, self._hop + self._settle)
+        if self._frames > encoder.most_frames:
+            raise ValueError(
+                f'context_s = {context_s}: expected at most {encoder.most_frames / 100:g}'
+            )
+        self._most_lost_s = most_lost_s
+        self._log_mel = LogMel(encoder.filters)
+        self._mel = np.full((2 * self._frames, encoder.n_mels), FLOOR, np.float32)
+        self.counters: Counter[str] = Counter()
+        self._rate = 0
+        self._begin()
+
+    def description(self) -> dict[str, float]:
+        """What a checkpoint must know to have its embeddings made alike."""
+        return {'hop_s': self._hop / RATE_HZ, 'context_s': self._frames / 100,
+                'settle_s': self._settle / RATE_HZ}  # fmt: skip
+
+    def reset(self) -> None:
+        """Begin anew, as if nothing had come."""
+        self._rate = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._log_mel.reset()
+        self._mel[:] = FLOOR
+        self._end = self._frames  # in _mel: the newest frames are before it
+        self._loudest = _QUIETEST_MAXIMUM
+        self._done = 0  # frames since the beginning
+        self._next: int | None = None  # first_sample of the next chunk
+        self._origin = 0  # first_sample at the beginning
+        self._clock = (0, 0)  # a sample at the input's rate since the beginning, and its time
+
+    def push(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
+             first_sample: int | None = None) -> list[EmbeddingBlock]:  # fmt: skip
+        """Take a chunk.
+
+        Args:
+            samples: (n,) or (n, channels), -1..1, or integers of their full range.
+            sample_rate: Hz.
+            stamp_ns: time of its first sample.
+            first_sample: number of it in the stream; None: it follows the chunk before.
+
+        Returns:
+            list: the embeddings that have become complete; hops that follow each other are joined.
+        """
+        return self._encode(self._contexts(samples, sample_rate, stamp_ns, first_sample))
+
+    def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
+        blocks: list[EmbeddingBlock] = []
+        waiting: list[tuple[int, np.ndarray]] = []
+
+        def run() -> None:
+            end = self._frames // 2 - self._settle
+            data = self.encoder.encode(np.stack([mel for _, mel in waiting]))[
+                :, end - self._hop : end
+            ]
+            blocks.extend(
+                EmbeddingBlock(stamp, part) for (stamp, _), part in zip(waiting, data, strict=True)
+            )
+            waiting.clear()
+
+        for context in contexts:
+            waiting.append(context)
+            if len(waiting) == _BATCH:
+                run()
+        if waiting:
+            run()
+        return blocks
+
+    def _contexts(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
+                  first_sample: int | None) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
+        """First embedding's time and log-mel (n_mels, frames) of each hop that is complete."""
+        mono = self._mono(samples)
+        if sample_rate != self._rate:
+            if self._rate:
+                self.counters['resets'] += 1
+            self._begin()
+            self._rate, self._resampler = sample_rate, Resampler(sample_rate)
+        mono = self._continue(mono, stamp_ns, first_sample)
+        for part in np.array_split(mono, max(1, len(mono) // (10 * sample_rate))):
+            for frame in self._log_mel.push(self._resampler.push(part)):
+                self._add(frame)
+                if self._done % (2 * self._hop) == 0:
+                    first = self._done // 2 - self._settle - self._hop
+                    if first >= 0:
+                        yield self._time_ns(first * EMBEDDING), self._context()
+
+    def _mono(self, samples: np.ndarray) -> np.ndarray:
+        samples = np.asarray(samples)
+        if samples.ndim not in (1, 2):
+            raise ValueError(f'samples of shape {samples.shape}: expected (n,) or (n, channels)')
+        if samples.dtype.kind == 'i':
+            samples = samples / np.float32(-float(np.iinfo(samples.dtype).min))
+        samples = samples.astype(np.float32)
+        if samples.ndim == 2:
+            samples = samples.mean(axis=1, dtype=np.float32)
+        bad = ~np.isfinite(samples)
+        if bad.any():
+            self.counters['bad_samples'] += int(bad.sum())
+            samples = np.where(bad, np.float32(0), samples)
+        return samples
+
+    def _continue(self, mono: np.ndarray, stamp_ns: int, first_sample: int | None) -> np.ndarray:
+        """Hold a chunk against what has come: fill a loss, drop what came twice, begin anew."""
+        first = (self._next or 0) if first_sample is None else first_sample
+        if self._next is not None:
+            lost = first - self._next
+            here = self._clock[1] + (first - self._origin - self._clock[0]) * 1e9 / self._rate
+            jumped = abs(stamp_ns - here) > self._most_lost_s * 1e9
+            if jumped or lost > self._most_lost_s * self._rate:
+                self.counters['resets'] += 1
+                self._begin_alike()
+            elif lost > 0:
+                self.counters['lost_samples'] += lost
+                mono = np.concatenate((np.zeros(lost, np.float32), mono))
+                stamp_ns -= round(lost * 1e9 / self._rate)
+                first = self._next
+            elif lost < 0:
+                twice = min(-lost, len(mono))
+                self.counters['duplicate_samples'] += twice
+                mono, first = mono[twice:], first + twice
+                stamp_ns += round(twice * 1e9 / self._rate)
+                if not len(mono):
+                    return mono
+        if self._next is None:
+            self._origin = first
+        self._clock = (first - self._origin, stamp_ns)
+        self._next = first + len(mono)
+        return mono
+
+    def _begin_alike(self) -> None:
+        self._resampler.reset()
+        self._begin()
+
+    def _time_ns(self, sample: int) -> int:
+        """Time of a sample at 16 kHz, from the newest chunk's stamp."""
+        at, stamp_ns = self._clock
+        return stamp_ns + round(sample * 1e9 / RATE - at * 1e9 / self._rate)
+
+    def _add(self, frame: np.ndarray) -> None:
+        if self._end == len(self._mel):
+            self._mel[: self._frames] = self._mel[-self._frames :]
+            self._end = self._frames
+        self._mel[self._end] = frame
+        self._end += 1
+        self._done += 1
+        self._loudest = max(self._loudest - _FORGET, float(frame.max()), _QUIETEST_MAXIMUM)
+
+    def _context(self) -> np.ndarray:
+        mel = self._mel[self._end - self._frames : self._end]
+        return ((np.maximum(mel, self._loudest - 8.0) + 4.0) / 4.0).T.astype(np.float32)
+
+
+def embed_recording(samples: np.ndarray, sample_rate: int, encoder: WhisperEncoder, *,
+                    stamp_ns: int = 0, hop_s: float = 0.04, context_s: float = 2.0,
+                    settle_s: float = 0.0) -> list[EmbeddingBlock]:  # fmt: skip
+    """The embeddings of a whole recording, as a live stream would give them."""
+    stream = WhisperStream(encoder, hop_s, context_s, settle_s)
+    return stream.push(samples, sample_rate, stamp_ns, 0)
