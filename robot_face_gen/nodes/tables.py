@@ -19,6 +19,10 @@ def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
 
 
+def _whole_steps(value: float) -> str:
+    return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+
+
 def _not_negative(value: float) -> str:
     return '' if value >= 0.0 else 'expected 0.0 or a time'
 
@@ -110,6 +114,7 @@ WHISPER = ParameterTable(
             unit='s',
             low=0.02,
             high=1.0,
+            check=_whole_steps,
         ),
         Row(
             'context_s',
@@ -118,6 +123,7 @@ WHISPER = ParameterTable(
             unit='s',
             low=0.2,
             high=30.0,
+            check=_whole_steps,
         ),
         Row(
             'settle_s',
@@ -126,6 +132,7 @@ WHISPER = ParameterTable(
             unit='s',
             low=0.0,
             high=1.0,
+            check=_whole_steps,
         ),
         Row(
             'device',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from .inbox import Inbox
 from .messages import from_embeddings, to_samples
 from .run import run
 from .tables import WHISPER
+
+if TYPE_CHECKING:
+    from robot_face_gen.features.whisper_stream import WhisperStream
 
 STALL_S = 1.0
 IDLE_S = 0.2
@@ -25,9 +29,7 @@ class WhisperNode(BaseNode):
 
     def __init__(self) -> None:
         super().__init__(WHISPER)
-        from .whisper_setup import make_stream  # torch: after rclpy, so that Ctrl-C ends it well
-
-        self._stream = make_stream(self.parameters, self.health, self.get_logger())
+        self._stream = self._load()
         self._inbox: Inbox[Chunk] = Inbox(self.parameters['max_queue_s'])
         self._frame_id = ''
         self._publisher = self.advertise(
@@ -38,6 +40,34 @@ class WhisperNode(BaseNode):
             AudioChunk, 'audio', self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
         )
         self.start_worker(self._encode, 'encoder')
+
+    def _load(self) -> WhisperStream:
+        # Not before rclpy is up, so that Ctrl-C ends also the long import of torch well.
+        import torch
+
+        from robot_face_gen.facial_reaction_model import resolve_device
+        from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
+        from robot_face_gen.features.whisper_stream import WhisperStream
+
+        if self.parameters['threads']:
+            torch.set_num_threads(self.parameters['threads'])
+        weights, device = self.parameters['weights'], resolve_device(self.parameters['device'])
+        encoder = WhisperEncoder.from_name_or_path(weights, str(device))
+        stream = WhisperStream(
+            encoder, *(self.parameters[name] for name in ('hop_s', 'context_s', 'settle_s'))
+        )
+        # The first time takes many times as long.
+        frames = round(self.parameters['context_s'] * 100)
+        encoder.encode(np.zeros((1, encoder.n_mels, frames), np.float32))
+        if weights == UNTRAINED:
+            self.get_logger().warning(
+                f'{encoder.id}: an untrained encoder: it knows nothing of speech; on {device}'
+            )
+        else:
+            self.get_logger().info(f'{weights}: {encoder.id}, on {device}')
+        self.health.fact('encoder', encoder.id)
+        self.health.fact('device', device)
+        return stream
 
     def _on_audio(self, message: AudioChunk) -> None:
         chunk = to_samples(message)
@@ -57,6 +87,7 @@ class WhisperNode(BaseNode):
     ) -> None:
         begin_ns = self.now_ns()
         blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample)
+        self.health.set_counters(self._stream.counters)
         if blocks:
             self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)
         for block in blocks:
