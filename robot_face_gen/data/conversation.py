@@ -1,0 +1,132 @@
+"""A generated conversation: one speaker, several listeners who all suit him.
+
+How much of a listener follows from the speaker, with the default parameters, as a share of the
+variance over time that all listeners of a speaker have in common (24 listeners, 6 speakers), and
+in brackets the share that follows from the speaker and the listener's own lag and gains:
+
+    action units 0.69 (0.90), pose 0.61 (0.74), gaze 0.71 (0.93)
+
+The rest is a listener's own: motion without a cause, blinks, single nods, what he says himself.
+The mean of many listeners agrees with one of them (mean concordance over channels) by 0.60, 0.75
+and 0.79; another listener by 0.48, 0.59 and 0.63; the speaker copied by 0.13, 0.26 and 0.30. So a
+model that has learnt the function beats copying by far, and one that also samples how listeners
+differ can match any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_face_gen.features.openface import FaceFrame
+
+from .config import CONTROL_HZ, GeneratorConfig
+from .listener import Manner, listener_motion, listener_script
+from .motion import Motion, speaker_motion
+from .script import Script, write_script
+from .signals import children, draw
+from .tracker import Seat, take_seat, track_face
+from .voice import Articulation, Voice, articulate, envelope, synthesise
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as camera and microphone record him.
+
+    Attributes:
+        frames: of the tracker, stamps from 0.
+        sound: (n,) float32, his own voice, from the same moment.
+        sample_rate: Hz.
+        script: what he says and when; known here, not to a model.
+        motion: his face before any camera, on the grid of `CONTROL_HZ`; the same.
+    """
+
+    frames: list[FaceFrame]
+    sound: np.ndarray
+    sample_rate: int
+    script: Script
+    motion: Motion
+
+
+@dataclass(frozen=True)
+class Dyad:
+    """One speaker and those who listen to him, each by himself.
+
+    Attributes:
+        speaker: who has the floor.
+        listeners: each is appropriate for this speaker.
+    """
+
+    speaker: Person
+    listeners: list[Person]
+
+
+def _voice(rng: np.random.Generator, config: GeneratorConfig) -> Voice:
+    speaker = config.speaker
+    return Voice(
+        pitch_hz=draw(rng, speaker.pitch_hz),
+        vocal_tract=draw(rng, speaker.vocal_tract),
+        breath=float(rng.uniform(0.02, 0.1)),
+        room_noise_db=draw(rng, speaker.room_noise_db),
+    )
+
+
+def generate_conversation(
+    seed: int | Sequence[int], config: GeneratorConfig | None = None
+) -> Dyad:
+    """Make a conversation.
+
+    Args:
+        seed: the same seed and configuration give the same conversation, bit for bit.
+        config: parameters.
+
+    Returns:
+        Dyad: the speaker with `config.listeners` listeners.
+    """
+    config = config or GeneratorConfig()
+    rng = np.random.default_rng(seed)
+    speaker_rng, *listener_rngs = children(rng, 1 + config.listeners)
+    steps = round(config.duration_s * CONTROL_HZ)
+    words_rng, voice_rng, sound_rng, face_rng, camera_rng = children(speaker_rng, 5)
+    rate = draw(words_rng, config.speaker.syllables_per_s)
+    script = write_script(words_rng, config.speaker, config.duration_s, rate)
+    articulation = articulate(script, steps)
+    sound = synthesise(articulation, _voice(voice_rng, config), sound_rng, config.sample_rate)
+    loudness = envelope(sound, config.sample_rate, steps)
+    motion = speaker_motion(face_rng, config.speaker, script, articulation, loudness)
+    seat = take_seat(camera_rng, config.camera, config.camera.distance_m, config.camera.identity)
+    frames = track_face(camera_rng, config.camera, seat, motion)
+    speaker = Person(frames, sound, config.sample_rate, script, motion)
+    listeners = [_listener(r, config, speaker, loudness) for r in listener_rngs]
+    return Dyad(speaker, listeners)
+
+
+def _listener(
+    rng: np.random.Generator, config: GeneratorConfig, speaker: Person, loudness: np.ndarray
+) -> Person:
+    words_rng, voice_rng, sound_rng, manner_rng, face_rng, camera_rng = children(rng, 6)
+    steps = len(speaker.motion)
+    manner = Manner.draw(manner_rng, config.listener)
+    script = listener_script(words_rng, config.listener, speaker.script, config.duration_s)
+    articulation: Articulation = articulate(script, steps)
+    sound = synthesise(articulation, _voice(voice_rng, config), sound_rng, config.sample_rate)
+    motion = listener_motion(
+        face_rng,
+        config.listener,
+        manner,
+        speaker.motion,
+        speaker.script,
+        loudness,
+        script,
+        envelope(sound, config.sample_rate, steps),
+        articulation,
+    )
+    camera = config.camera
+    seat: Seat = take_seat(
+        camera_rng, camera, camera.listener_distance_m, camera.listener_identity
+    )
+    return Person(
+        track_face(camera_rng, camera, seat, motion), sound, config.sample_rate, script, motion
+    )

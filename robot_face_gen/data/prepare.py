@@ -1,0 +1,240 @@
+"""`robot-face-gen prepare`: from recordings to prepared data; docs/data.md has both formats."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, Finding
+from .embedding import Embedder, EmbeddingConfig, add_embedding_arguments
+from .people import PersonJob, PersonResult, digest, prepare_person
+from .sessions import Session, read_sessions
+from .store import (
+    Catalogue,
+    PreparedSession,
+    measure_spread,
+    write_atomically,
+    write_catalogue,
+)
+
+REPORT = 'report.csv'
+_MOST_SHOWN = 30
+Job = TypeVar('Job')
+Result = TypeVar('Result')
+
+_embedder: Embedder | None = None  # of a worker process
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand."""
+    parser.add_argument('input', type=Path, metavar='IN', help='folder with a sessions.csv')
+    parser.add_argument('output', type=Path, metavar='OUT', help='folder for the prepared data')
+    parser.add_argument(
+        '--name', help="what the data is called in a checkpoint (default: IN's name)"
+    )
+    add_embedding_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare as the arguments say."""
+    config = EmbeddingConfig.from_arguments(args)
+    report = prepare(
+        args.input, args.output, config, name=args.name, workers=args.workers, progress=True
+    )
+    print_findings(report)
+    left_out = sorted({finding.session for finding in report if finding.level == ERROR})
+    print(f'prepared data: {args.output}; what was found: {args.output / REPORT}')
+    if left_out:
+        print(f'left out: {len(left_out)} sessions: {", ".join(left_out[:_MOST_SHOWN])}')
+    return 0
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print a table of what is wrong where."""
+    rows = [('session', 'person', 'level', 'what', 'found', 'expected')]
+    rows += [
+        (f.session, f.person or '-', f.level, f.what, f.value, f.expected)
+        for f in findings[:_MOST_SHOWN]
+    ]
+    if len(rows) == 1:
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print('  '.join((*cells, row[5])))
+    if len(findings) > _MOST_SHOWN:
+        print(f'... and {len(findings) - _MOST_SHOWN} more')
+
+
+def start_worker(config: EmbeddingConfig) -> None:
+    """Begin a worker process: one thread each, and the encoder loaded once."""
+    global _embedder
+    os.environ['OMP_NUM_THREADS'] = '1'
+    _embedder = Embedder(config)
+
+
+def with_embedder(work: Callable[[Job, Path, Embedder], Result], job: Job, root: Path) -> Result:
+    """Do a job in a worker process, with its encoder."""
+    assert _embedder is not None
+    return work(job, root, _embedder)
+
+
+def share_out(
+    work: Callable[[Job, Path, Embedder], Result],
+    jobs: Sequence[Job],
+    root: Path,
+    embedder: Embedder,
+    workers: int,
+) -> Iterator[Result]:
+    """Results of jobs in their order, done by several processes (or by this one)."""
+    if workers <= 1 or len(jobs) <= 1:
+        yield from (work(job, root, embedder) for job in jobs)
+        return
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), context, start_worker, (embedder.config,)
+    ) as pool:
+        waiting = [pool.submit(with_embedder, work, job, root) for job in jobs]
+        try:
+            for future in waiting:
+                yield future.result()
+        except BrokenProcessPool:
+            raise OSError(
+                'a worker process died (out of memory?): start again with fewer --workers; what '
+                'is done is kept'
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _jobs(
+    sessions: Iterable[Session], settings: dict[str, Any]
+) -> tuple[list[PersonJob], dict[tuple[str, int], str]]:
+    """Each person once, however many sessions hold the same recording, and whose job is whose."""
+    speaks: dict[str, bool] = {}
+    found: dict[tuple[str, int], tuple[str, PersonJob]] = {}
+    for session in sessions:
+        namespaces = (session.people[0].topics, session.people[1].topics)
+        for place, files in enumerate(session.people):
+            if session.is_bag:
+                paths = sorted(path for path in files.face.iterdir() if path.is_file())
+                content = digest(paths, [settings, namespaces, place])
+            else:
+                content = digest([files.face, files.sound or Path()], settings)
+            needed = 'ab'[1 - place] in session.listeners
+            speaks[content] = speaks.get(content, False) or needed
+            job = PersonJob(content, files, namespaces, place, needed)
+            found[session.name, place] = (content, job)
+    jobs: dict[str, PersonJob] = {}
+    places = {}
+    for key, (content, job) in found.items():
+        name = f'{content}{"s" if speaks[content] else ""}'
+        places[key] = name
+        jobs.setdefault(
+            name, PersonJob(name, job.files, job.namespaces, job.place, speaks[content])
+        )
+    return list(jobs.values()), places
+
+
+def _join(
+    session: Session, tracks: tuple[str, str], results: tuple[PersonResult, PersonResult]
+) -> tuple[PreparedSession | None, list[Finding]]:
+    findings = [
+        Finding(session.name, 'ab'[place], *finding)
+        for place, result in enumerate(results)
+        for finding in result.findings
+    ]
+    lengths = [result.frames for result in results]
+    if not all(result.usable for result in results):
+        return None, findings
+    slack = max(LENGTH_SLACK_S * 25, LENGTH_SLACK * max(lengths))
+    if abs(lengths[0] - lengths[1]) > slack:
+        value = f'{lengths[0] / 25:.2f} s and {lengths[1] / 25:.2f} s'
+        expected = f'at most {slack / 25:.2f} s apart'
+        findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
+        return None, findings
+    prepared = PreparedSession(
+        session.name, session.split, session.listeners, session.groups, tracks, min(lengths)
+    )
+    return prepared, findings
+
+
+def _write_report(root: Path, findings: Sequence[Finding]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(('session', 'person', 'level', 'what', 'found', 'expected'))
+    for f in findings:
+        writer.writerow((f.session, f.person, f.level, f.what, f.value, f.expected))
+    write_atomically(root / REPORT, text.getvalue().encode())
+
+
+def finish(root: Path, description: dict[str, Any], sessions: list[PreparedSession]) -> None:
+    """Write the catalogue, the last thing: with it the folder is prepared data."""
+    train = [session for session in sessions if session.split == 'train']
+    spread = measure_spread(root, train or sessions)
+    write_catalogue(root, Catalogue(description, sessions, spread))
+
+
+def prepare(
+    source: str | Path,
+    root: str | Path,
+    config: EmbeddingConfig | None = None,
+    *,
+    name: str | None = None,
+    workers: int = 1,
+    progress: bool = False,
+) -> list[Finding]:
+    """Prepare all sessions of a folder.
+
+    Args:
+        source: folder with a `sessions.csv`.
+        root: folder for the prepared data; what an earlier run has finished there is taken up.
+        config: how embeddings are made.
+        name: of the data; the folder's if not given.
+        workers: processes.
+        progress: show a progress bar.
+
+    Returns:
+        list: what was found; a session with an error is left out.
+
+    Raises:
+        ValueError: the table is wrong, or no session could be used.
+        OSError: something cannot be read or written.
+    """
+    source, root = Path(source), Path(root)
+    sessions = read_sessions(source)
+    embedder = Embedder(config or EmbeddingConfig())
+    jobs, places = _jobs(sessions, embedder.settings)
+    results = {}
+    done = share_out(prepare_person, jobs, root, embedder, workers)
+    bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
+    for job, result in zip(jobs, bar, strict=True):
+        results[job.id] = result
+    prepared, findings = [], []
+    for session in sessions:
+        tracks = (places[session.name, 0], places[session.name, 1])
+        usable, found = _join(session, tracks, (results[tracks[0]], results[tracks[1]]))
+        findings += found
+        if usable is not None:
+            prepared.append(usable)
+    _write_report(root, findings)
+    if not prepared:
+        first = next(f for f in findings if f.level == ERROR)
+        raise ValueError(
+            f'{source}: none of {len(sessions)} sessions can be used; the first: session '
+            f'{first.session}, {first.what}: {first.value} (expected {first.expected}); see '
+            f'{root / REPORT}'
+        )
+    finish(root, {'name': name or source.resolve().name, **embedder.description}, prepared)
+    return findings

@@ -1,0 +1,86 @@
+"""A person on the session's grid: the right moment in the right frame."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from robot_face_gen.data.align import align_person, frame_count
+from robot_face_gen.features.openface import FaceFrame
+
+SECOND_NS = 1_000_000_000
+
+
+def faces(fps, seconds, start_s=0.0, lost=()):
+    """Faces whose pose tells their time; `lost` are the numbers of those not believed."""
+    frames = []
+    for k in range(round(seconds * fps)):
+        t = start_s + k / fps
+        believed = k not in lost
+        frames.append(
+            FaceFrame(
+                round(t * SECOND_NS),
+                0.95 if believed else 0.0,
+                believed,
+                640,
+                480,
+                np.linspace(100, 300, 136).astype(np.float32),
+                np.zeros(18, np.float32),
+                np.array([t if believed else 99, 0, 0, 0.7], np.float32),
+                np.zeros(2, np.float32),
+            )  # fmt: skip
+        )
+    return frames
+
+
+def sound(seconds, hop=4):
+    """Embeddings whose values tell when their sound ends."""
+    return [
+        SimpleNamespace(
+            stamp_ns=k * hop * 20_000_000,
+            data=np.repeat((k * hop + np.arange(1, hop + 1))[:, None] * 0.02, 3, axis=1),
+            rate_hz=50.0,
+        )
+        for k in range(round(seconds * 50 / hop))
+    ]
+
+
+@pytest.mark.parametrize('fps', [25.0, 30.0, 60.0])
+@pytest.mark.parametrize('start_s', [0.0, 0.5])
+def test_frame_k_is_at_40_k_ms(fps, start_s):
+    track = align_person(faces(fps, 6.0 - start_s, start_s), sound(6.0), 150, audio_dim=3)
+    seen = track['face_valid']
+    first = round(start_s * 25)
+    assert not seen[:first].any()
+    assert seen[first + 1 :].all()
+    t = np.arange(150) * 0.04
+    # Half a period for the grid's phase, and half a period for the camera's.
+    assert np.abs(track['pose'][seen, 0] - t[seen]).max() < 0.0401
+    heard = track['audio_valid']
+    assert heard[first + 3 :].all()
+    late = t[heard] - track['audio'][heard, 1, 0]
+    assert late.min() > -0.0301 and late.max() < 0.0301
+    np.testing.assert_allclose(
+        track['audio'][heard, 1] - track['audio'][heard, 0], 0.02, atol=1e-6
+    )
+
+
+def test_what_is_missing_is_held_and_marked():
+    track = align_person(faces(25.0, 4.0, lost={0, 1, 50, 51, 52}), [], 110, audio_dim=0)
+    expected = np.ones(110, bool)
+    expected[[0, 1, 50, 51, 52]] = False
+    expected[100:] = False
+    np.testing.assert_array_equal(track['face_valid'], expected)
+    assert (track['pose'][50:53, 0] == track['pose'][49, 0]).all()
+    assert (track['pose'][100:, 0] == track['pose'][99, 0]).all()
+    assert not track['landmarks'][:2].any()
+    assert all(np.isfinite(x).all() for x in track.values())
+    assert track['audio'].shape == (110, 2, 0)
+    assert not track['audio_valid'].any()
+
+
+def test_thirty_seconds_are_750_frames():
+    assert frame_count(30.0) == 750
+    assert frame_count(29.9999) == 750
+    assert frame_count(29.97) == 749
+    assert frame_count(0.0) == 0
