@@ -330,7 +330,7 @@ def test_parameters_of_every_kind(tmp_path):
         'other': 'none',
     }
     assert str(file) in cmd
-    assert cmd[-2:] == ['-p', 'single:=a b']
+    assert cmd[-2:] == ['-p', "single:='a b'"]
 
 
 @given(st.text(st.characters(exclude_categories=['Cs', 'Cc']), max_size=30))

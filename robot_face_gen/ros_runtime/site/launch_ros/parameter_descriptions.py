@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,8 +124,6 @@ class ParameterFile:
 
 
 def _substituted(text: str, context: LaunchContext) -> str:
-    import re
-
     def value(match: re.Match[str]) -> str:
         kind, name, default = match[1], match[2].strip('\'"'), match[3]
         if kind == 'var' and name in context.launch_configurations:
@@ -141,8 +142,6 @@ def _substituted(text: str, context: LaunchContext) -> str:
 
 def write_parameters(text: str) -> Path:
     """A file of its own with this text; removed when the launch's process ends."""
-    import atexit
-
     with tempfile.NamedTemporaryFile('w', prefix='launch_params_', delete=False) as file:
         file.write(text)
     path = Path(file.name)
@@ -212,6 +211,22 @@ def _evaluated(context: LaunchContext, value: Any) -> Any:
 
 def _text(context: LaunchContext, value: Any) -> str:
     return perform_substitutions(context, normalize_to_list_of_substitutions(value))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts all texts in quotes: ROS reads more words as truth values than PyYAML knows of."""
+
+
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar('tag:yaml.org,2002:str', text, style="'")
+)
+
+
+def as_yaml(value: Any, *, on_one_line: bool) -> str:
+    """A value such that ROS reads the same value."""
+    return yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=on_one_line, width=math.inf
+    ).removesuffix('...\n')
 
 
 __all__ = ['Parameter', 'ParameterFile', 'ParameterValue']

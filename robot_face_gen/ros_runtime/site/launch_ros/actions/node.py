@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from launch.actions import ExecuteProcess
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
@@ -16,6 +15,7 @@ from launch import LaunchContext, SomeSubstitutionsType, logging
 from ..parameter_descriptions import (
     Parameter,
     ParameterFile,
+    as_yaml,
     evaluate_dict,
     normalize_parameters,
     write_parameters,
@@ -143,7 +143,7 @@ class Node(ExecuteProcess):
         words: list[str] = []
         for one in context.launch_configurations.get('global_params', []):
             if isinstance(one, tuple):
-                words += ['-p', f'{one[0]}:={_as_yaml(one[1])}']
+                words += ['-p', f'{one[0]}:={_word(one[1])}']
             else:
                 words += self.__file_words(Path(one).absolute())
         for one in self.__parameters:
@@ -151,11 +151,11 @@ class Node(ExecuteProcess):
                 words += self.__file_words(one.evaluate(context))
             elif isinstance(one, Parameter):
                 name, value = one.evaluate(context)
-                words += ['-p', f'{name}:={_as_yaml(value)}']
+                words += ['-p', f'{name}:={_word(value)}']
             else:
                 node = self.node_name if self.is_node_name_fully_specified() else '/**'
                 tree = {node: {'ros__parameters': evaluate_dict(context, one)}}
-                path = write_parameters(yaml.safe_dump(tree, default_flow_style=False))
+                path = write_parameters(as_yaml(tree, on_one_line=False))
                 words += ['--params-file', str(path)]
         return words
 
@@ -166,10 +166,5 @@ class Node(ExecuteProcess):
         return ['--params-file', os.fspath(path)]
 
 
-def _as_yaml(value: Any) -> str:
-    """A value on one line, such that YAML reads the same value."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=float('inf'))
-        .split('\n...')[0]
-        .strip()
-    )
+def _word(value: Any) -> str:
+    return as_yaml(value, on_one_line=True).strip()
