@@ -24,7 +24,7 @@ class Publisher:
         self.topic = topic
         self.qos_profile = qos_profile
         self.event_handlers = event_callbacks.create_event_handlers(
-            callback_group, publisher_impl, topic)
+            callback_group, publisher_impl, publisher_impl.topic_name)
 
     def publish(self, msg: Any) -> None:
         """Send a message, or its bytes.
@@ -87,7 +87,7 @@ class Subscription:
         self.qos_profile = qos_profile
         self.raw = raw
         self.event_handlers = event_callbacks.create_event_handlers(
-            callback_group, subscription_impl, topic)
+            callback_group, subscription_impl, subscription_impl.topic_name)
 
     def _handles(self) -> list[int]:
         return [] if self._impl._closed else [self._impl.condition._ref]

@@ -9,6 +9,9 @@ import psutil
 #: Distributions whose interfaces rosbags knows and whose wire rules are served.
 DISTROS = ('humble', 'jazzy', 'kilted', 'lyrical')
 DEFAULT_DISTRO = 'jazzy'
+#: At the end, wait no longer than that for others to confirm the last messages: they end as well.
+_INTERNAL = '<WriterLingerDuration>200 ms</WriterLingerDuration>'
+
 RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
 
 
@@ -74,6 +77,6 @@ def cyclone_config(environ: Mapping[str, str] = os.environ) -> str:
                      '<MaxAutoParticipantIndex>64</MaxAutoParticipantIndex>'
                      f'<Peers>{listed}</Peers>')
     parts = [f'<{name}>{text}</{name}>' for name, text in
-             (('General', general), ('Discovery', discovery)) if text]
-    ours = f'<CycloneDDS><Domain Id="any">{"".join(parts)}</Domain></CycloneDDS>' if parts else ''
+             (('General', general), ('Discovery', discovery), ('Internal', _INTERNAL)) if text]
+    ours = f'<CycloneDDS><Domain Id="any">{"".join(parts)}</Domain></CycloneDDS>'
     return ','.join(part for part in (ours, environ.get('CYCLONEDDS_URI', '')) if part)

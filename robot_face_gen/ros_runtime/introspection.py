@@ -36,7 +36,8 @@ class TopicEndpointInfo:
         self.node_name: str = kwargs.get('node_name', '')
         self.node_namespace: str = kwargs.get('node_namespace', '')
         self.topic_type: str = kwargs.get('topic_type', '')
-        self.endpoint_type: TopicEndpointTypeEnum = TopicEndpointTypeEnum(kwargs.get('endpoint_type', 0))
+        self.endpoint_type: TopicEndpointTypeEnum = TopicEndpointTypeEnum(
+            kwargs.get('endpoint_type', 0))
         self.endpoint_gid: list[int] = kwargs.get('endpoint_gid', [])
         self.qos_profile: QoSProfile = kwargs['qos_profile']
 

@@ -85,7 +85,8 @@ class Program:
     def kill(self):
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait()
+        self.wait()
+        self._process.stdout.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from robot_face_gen.ros_runtime import definitions as definitions_module
 from robot_face_gen.ros_runtime.definitions import definitions
-from robot_face_gen.ros_runtime.fields import FLOATS, INTEGERS
+from robot_face_gen.ros_runtime.fields import INTEGERS
 from robot_face_gen.ros_runtime.messages import deserialize, message_class, serialize
 
 CASES = settings(deadline=None, max_examples=30)
@@ -113,8 +113,14 @@ def test_bytes_are_those_of_an_independent_implementation(message):
     ('name', 'wanted'),
     [
         # As ROS 2 Jazzy ships them.
-        ('std_msgs/msg/String', 'df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18'),
-        ('std_msgs/msg/Header', 'f49fb3ae2cf070f793645ff749683ac6b06203e41c891e17701b1cb597ce6a01'),
+        (
+            'std_msgs/msg/String',
+            'df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18',
+        ),
+        (
+            'std_msgs/msg/Header',
+            'f49fb3ae2cf070f793645ff749683ac6b06203e41c891e17701b1cb597ce6a01',
+        ),
     ],
 )
 def test_type_hashes_are_those_of_ros2(name, wanted):
@@ -181,10 +187,10 @@ def test_sequence_of_numbers_is_an_array():
     assert isinstance(chunk.samples, array.array)
     chunk.samples = kept = array.array('f', [0.5])
     assert chunk.samples is kept
-    with pytest.raises(AssertionError, match="'samples'.*'d'"):
+    with pytest.raises(AssertionError, match=r"'samples'.*'d'"):
         chunk.samples = array.array('d', [0.5])
     # A numpy array is no sequence: here and on ROS 2 it has to be made an array.array first.
-    with pytest.raises(AssertionError, match="'samples'.*ndarray"):
+    with pytest.raises(AssertionError, match=r"'samples'.*ndarray"):
         chunk.samples = np.zeros(3, np.float32)
 
 
@@ -241,8 +247,9 @@ def test_repr_shows_every_field():
 
 def test_packages_can_be_imported_by_name():
     import rcl_interfaces.srv
-    import robot_face_gen_msgs.msg
     import std_msgs.msg
+
+    import robot_face_gen_msgs.msg
 
     assert robot_face_gen_msgs.msg.AudioChunk is AudioChunk
     assert 'Header' in dir(std_msgs.msg)

@@ -5,8 +5,8 @@ from rclpy.duration import Duration
 from rclpy.exceptions import (
     InvalidNodeNameException,
     InvalidTopicNameException,
-    NoTypeSupportImportedException,
     NotInitializedException,
+    NoTypeSupportImportedException,
 )
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -114,7 +114,8 @@ def test_qos_can_be_set_by_parameters(make_node):
     info = node.get_publishers_info_by_topic('words')[0].qos_profile
     assert info.reliability is ReliabilityPolicy.BEST_EFFORT
     refused = make_node('other', cli_args=['-p', f'{name}reliability:=sometimes'])
-    with pytest.raises(RuntimeError, match=r"words\.publisher\.reliability.*'sometimes'.*reliable"):
+    words = r"words\.publisher\.reliability.*'sometimes'.*reliable"
+    with pytest.raises(RuntimeError, match=words):
         refused.create_publisher(
             String, 'words', 10,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -171,7 +172,11 @@ def test_profiles_say_what_they_lack():
         ({'reliability': ReliabilityPolicy.BEST_EFFORT}, {}, QoSCompatibility.ERROR),
         ({}, {'durability': DurabilityPolicy.TRANSIENT_LOCAL}, QoSCompatibility.ERROR),
         ({}, {'deadline': Duration(seconds=1)}, QoSCompatibility.ERROR),
-        ({'deadline': Duration(seconds=1)}, {'deadline': Duration(seconds=2)}, QoSCompatibility.OK),
+        (
+            {'deadline': Duration(seconds=1)},
+            {'deadline': Duration(seconds=2)},
+            QoSCompatibility.OK,
+        ),
     ],
 )
 def test_incompatible_profiles_are_known_beforehand(offered, requested, wanted):

@@ -77,7 +77,7 @@ def test_override_wins_unless_ignored():
 
 
 def test_override_of_another_type_is_named():
-    with pytest.raises(InvalidParameterTypeException, match="'gain'.*'3'.*INTEGER.*DOUBLE"):
+    with pytest.raises(InvalidParameterTypeException, match=r"'gain'.*'3'.*INTEGER.*DOUBLE"):
         Store(gain=3).declare_parameter('gain', 1.0)
 
 
@@ -149,7 +149,9 @@ def test_ranges_are_kept():
     store.declare_parameter(
         'x',
         0.5,
-        ParameterDescriptor(floating_point_range=[FloatingPointRange(from_value=0.0, to_value=1.0)]),
+        ParameterDescriptor(
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=1.0)]
+        ),
     )
     assert [set_one(store, 'n', n).successful for n in (-1, 0, 3, 6, 10, 11)] == [
         False, True, False, True, True, False,

@@ -46,7 +46,7 @@ def oracle_tree(module):
 
 
 def shape_of_source(arguments):
-    """(names that may be given by position, whether there is *args, ...) of a function's source."""
+    """Positional names, the required ones, keyword-only ones with a default or not, * and **."""
     positional = [argument.arg for argument in [*arguments.posonlyargs, *arguments.args]]
     required = positional[: len(positional) - len(arguments.defaults)]
     keywords = {
