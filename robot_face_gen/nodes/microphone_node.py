@@ -1,0 +1,113 @@
+"""`microphone_node`: publishes the sound of a microphone, or of a recording as if it were one."""
+
+from __future__ import annotations
+
+import sys
+
+from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
+from robot_face_gen.features.microphone import MicrophoneSource
+from robot_face_gen_msgs.msg import AudioChunk
+
+from .face_player import TOO_LATE_NS
+from .messages import from_samples
+from .played_node import PlayedNode
+from .run import run
+from .tables import MICROPHONE, MICROPHONE_TABLE
+
+READ_S = 0.2
+STALL_S = 1.0
+
+
+class MicrophoneNode(PlayedNode):
+    """A worker reads the source and publishes; a microphone that is not there is tried again."""
+
+    def __init__(self) -> None:
+        super().__init__(MICROPHONE_TABLE)
+        # 20 ms a chunk: the queue of a busy subscriber must not lose one so soon.
+        self._publisher = self.advertise(AudioChunk, 'audio', flow='chunks_out', depth=50)
+        source: str = self.parameters['source']
+        kind, _, device = source.partition(':')
+        if kind == MICROPHONE:
+            self.health.add_flow('blocks', 'the first sound of the microphone', STALL_S)
+            microphone = MicrophoneSource(
+                device or None,
+                sample_rate=self.parameters['sample_rate'],
+                block_s=self.parameters['chunk_s'],
+                retry_s=self.parameters['retry_s'],
+                clock=self.now_ns,
+            )
+            self.start_worker(lambda: self._listen(microphone), 'microphone')
+        else:
+            recording = self._recording(0)  # a file that cannot be read ends the node here
+            self.get_logger().info(
+                f'{source}: {len(recording.samples) / recording.sample_rate:.1f} s of sound'
+            )
+            self.start_worker(self._play, 'player')
+
+    def _recording(self, begin_ns: int) -> AudioFileSource:
+        return AudioFileSource(
+            self.parameters['source'],
+            chunk_s=self.parameters['chunk_s'],
+            speed=self.parameters['speed'],
+            loop=self.parameters['loop'],
+            start_time_ns=begin_ns,
+            clock=self.now_ns,
+        )
+
+    def _publish(self, block: AudioBlock) -> None:
+        self._publisher.publish(
+            from_samples(
+                block.stamp_ns,
+                block.first_sample,
+                block.samples,
+                block.sample_rate,
+                self.parameters['frame_id'],
+            )
+        )
+        self.health.tick('chunks_out')
+
+    def _play(self) -> None:
+        begin_ns = self.begin_ns()
+        if begin_ns is None:
+            return
+        recording = self._recording(begin_ns)
+        while (due_ns := recording.next_due_ns) is not None:
+            if not self.sleep_until(due_ns):
+                return
+            block = recording.take()
+            if block is None:
+                break
+            if self.now_ns() - due_ns > TOO_LATE_NS:
+                self.health.count('skipped')
+            else:
+                self._publish(block)
+        self.recording_ended(self.now_ns(), 'chunks_out')
+
+    def _listen(self, microphone: MicrophoneSource) -> None:
+        trouble = ''
+        try:
+            while not self.stopping.is_set():
+                block = microphone.read(READ_S)
+                if block is not None:
+                    self._publish(block)
+                    self.health.tick('blocks')
+                if microphone.trouble != trouble:
+                    trouble = microphone.trouble
+                    if trouble:
+                        self.health.fail('microphone', trouble)
+                        self.get_logger().warning(f'{trouble}; it is tried again')
+                    else:
+                        self.health.mend('microphone')
+                        self.get_logger().info('the microphone is there')
+                self.health.set_counters(microphone.counters)
+        finally:
+            microphone.close()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(MicrophoneNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""`reaction_node` alone, as a process, between a peer's face and voice and a peer's eyes."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from faces import make_frame
+from live_graph import NodeProcess
+
+from robot_face_gen.facial_reaction_model import (
+    CheckpointInfo,
+    FacialReactionModel,
+    ModelConfig,
+    save_checkpoint,
+)
+from robot_face_gen.nodes.messages import (
+    from_embeddings,
+    from_face_frame,
+    to_ns,
+    to_reaction,
+)
+from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
+
+pytestmark = pytest.mark.graph
+TOPIC = '/robot_face/reaction'
+ENCODER = 'whisper-test:0123'
+
+
+@pytest.fixture(scope='module')
+def node(peer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('reaction')
+    config = ModelConfig(
+        feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
+        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
+    )  # fmt: skip
+    info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
+    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+    peer.listen(FaceReaction, TOPIC)
+    process = NodeProcess(
+        'reaction_node', folder, checkpoint=folder / 'small.safetensors', seed=5, device='cpu'
+    )
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope='module')
+def face(peer, node):
+    return peer.publisher(FaceFeatures, '/openface/features')
+
+
+@pytest.fixture(scope='module')
+def voice(peer, node):
+    return peer.publisher(AudioEmbedding, '/whisper/embedding')
+
+
+def show(face, count, voice=None, encoder=ENCODER, dim=8):
+    """Publish `count` frames, and their sound, at their pace; the stamps of the frames."""
+    begin_ns = time.time_ns()
+    stamps = [begin_ns + index * 40_000_000 for index in range(count)]
+    for index, stamp_ns in enumerate(stamps):
+        time.sleep(max(0.0, (stamp_ns - time.time_ns()) / 1e9))  # a camera's pace
+        frame = dataclasses.replace(make_frame(seed=index), stamp_ns=stamp_ns)
+        face.publish(from_face_frame(frame, 'camera'))
+        if voice is not None:
+            data = np.full((2, dim), 0.1 * index, np.float32)
+            voice.publish(from_embeddings(stamp_ns - 50_000_000, data, 50.0, encoder, 'mic'))
+    return stamps
+
+
+def answered(peer, stamps):
+    """Whether every one of these frames has its reaction (a pause may have its own)."""
+    return set(stamps) <= {to_ns(message.source_stamp) for _, message in peer.heard[TOPIC]}
+
+
+def count(peer, name):
+    return int(peer.values('reaction_node').get(name, 0))
+
+
+def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
+    peer.heard[TOPIC].clear()
+    stamps = show(face, 30, voice)
+    heard = peer.heard[TOPIC]
+    peer.wait_for(lambda: len(heard) == 30, 'all reactions')
+    messages = [message for _, message in heard]
+    assert [to_ns(message.source_stamp) for message in messages] == stamps
+    assert [message.frame for message in messages] == list(range(30))
+    assert messages[0].header.frame_id == 'robot_face'
+    for message in messages:
+        assert to_ns(message.header.stamp) > to_ns(message.source_stamp)
+        to_reaction(message)  # raises where a number is not finite
+    poses = np.stack([message.pose for message in messages])
+    assert np.ptp(poses, axis=0).max() > 0.0  # it moves
+    peer.wait_for(lambda: count(peer, 'reactions_out') == 30, 'diagnostics')
+    values = peer.values('reaction_node')
+    assert values['trained'] == 'True' and values['device'] == 'cpu'
+    assert values['frames_in'] == '30' and values['embeddings_in'] == '30'
+    for key in ('latency', 'wait', 'model', 'playout'):
+        assert float(values[f'{key}_p50_ms']) <= float(values[f'{key}_p99_ms'])
+
+
+def test_an_encoder_that_the_model_does_not_know_is_an_error_and_the_face_goes_on(
+    peer, node, face, voice
+):
+    stamps = show(face, 10, voice, encoder='whisper-other:9')
+    peer.wait_for(lambda: answered(peer, stamps), 'reactions without sound')
+    peer.wait_for(lambda: count(peer, 'foreign_embeddings') == 10, 'diagnostics')
+    status = peer.statuses['reaction_node']
+    assert status.level == b'\x02' and f"was trained with '{ENCODER}'" in status.message
+    assert "encoder 'whisper-other:9'" in node.text
+    show(face, 10, voice)
+    peer.wait_for(lambda: peer.statuses['reaction_node'].level != b'\x02', 'the error to end')
+
+
+def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, voice):
+    before = count(peer, 'invalid')
+    bad = from_face_frame(make_frame(time.time_ns()), 'camera')
+    bad.landmarks[7] = np.nan
+    face.publish(bad)
+    face.publish(from_face_frame(make_frame(0), 'camera'))
+    wide = np.zeros((2, 16), np.float32)
+    voice.publish(from_embeddings(time.time_ns(), wide, 50.0, ENCODER, 'mic'))
+    stamps = show(face, 5, voice)
+    peer.wait_for(lambda: answered(peer, stamps), 'five reactions')
+    peer.wait_for(lambda: count(peer, 'invalid') == before + 3, 'three bad messages')
+    assert 'landmarks[7] = nan' in node.text
+    assert 'dim = 16: the model expects 8' in node.text
+
+
+def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node, face, voice):
+    assert peer.set_parameter('reaction_node', 'hop', 4) == (True, '')
+    assert peer.set_parameter('reaction_node', 'temperature', 0.0) == (True, '')
+    stamps = show(face, 12, voice)
+    peer.wait_for(lambda: answered(peer, stamps), 'reactions, four at a time')
+    for name, value, words in (
+        ('hop', 99, 'hop'),
+        ('temperature', -1.0, 'temperature'),
+        ('seed', 3, 'seed'),
+    ):
+        successful, reason = peer.set_parameter('reaction_node', name, value)
+        assert not successful and words in reason
+
+
+def test_ctrl_c_leaves_no_traceback(peer, node, face):
+    assert node.interrupt() == 0
+    assert 'Traceback' not in node.text and 'rror' not in node.text.replace('an error', '')
+
+
+def test_a_checkpoint_that_is_not_there_is_one_clear_line(start):
+    node = start('reaction_node', checkpoint='no.safetensors')
+    assert node.wait() == 1
+    assert node.text.strip().splitlines()[-1] == 'error: no.safetensors: no such checkpoint'
+    assert 'Traceback' not in node.text
