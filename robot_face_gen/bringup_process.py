@@ -112,6 +112,7 @@ class BringupProcess:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f'bringup still runs after {timeout:g} s') from None
         self._reader.join()
+        self._control.close()
         return code
 
     def stop(self, timeout: float = 15.0) -> int:
@@ -160,9 +161,17 @@ class BringupProcess:
             text = f'{name} was not started, and the launch has ended'
         if self._log_file is None:
             return text
-        lines = self._log_file.read_text(encoding='utf-8', errors='replace').splitlines()
-        told = [line for line in lines if 'error' in line.lower()]
-        return f'{text}: {told[-1]}' if told else f'{text} (see {self._log_file})'
+        told = [
+            line
+            for line in self._log_file.read_text(encoding='utf-8', errors='replace').splitlines()
+            if 'error' in line.lower() and 'process has died' not in line
+        ]
+        # What the process itself said says more than what the launch said of it.
+        its_own = [line for line in told if name and line.startswith(f'[{name}-')]
+        for lines in (its_own, told):
+            if lines:
+                return f'{text}: {lines[-1]}'
+        return f'{text} (see {self._log_file})'
 
     def _read(self) -> None:
         with contextlib.suppress(OSError), self._control.makefile('rb') as lines:

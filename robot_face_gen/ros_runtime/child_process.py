@@ -7,9 +7,11 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO
 
 from .process_guard import guard
 
@@ -25,7 +27,7 @@ LineHandler = Callable[[str, str], None]
 class ChildProcess:
     """A running process; `start` makes one."""
 
-    def __init__(self, process: Process, readers: list[asyncio.Task]) -> None:
+    def __init__(self, process: subprocess.Popen, readers: list[asyncio.Task]) -> None:
         self._process = process
         self._readers = readers
 
@@ -54,13 +56,14 @@ class ChildProcess:
                 if os.getppid() != parent:
                     os._exit(1)
 
-        process = await asyncio.create_subprocess_exec(
-            *words,
+        process = subprocess.Popen(
+            words,
             cwd=cwd,
             env=None if env is None else dict(env),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
@@ -88,7 +91,7 @@ class ChildProcess:
         Returns:
             int: The exit code; a negative one is the signal that ended it.
         """
-        code = await self._process.wait()
+        code = await _wait(self._process)
         self.send_signal(signal.SIGKILL)
         guard().forget(self.pid)
         _, late = await asyncio.wait(self._readers, timeout=_DRAIN_S)
@@ -98,7 +101,36 @@ class ChildProcess:
         return code
 
 
-async def _read_lines(stream: asyncio.StreamReader, name: str, on_line: LineHandler) -> None:
+async def _wait(process: subprocess.Popen) -> int:
+    """Wait for a process' end alone: others may still hold its output, and asyncio would wait."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or an old one
+
+        def watch() -> None:
+            process.wait()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+        await ended.wait()
+        return process.wait()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return process.wait()
+
+
+async def _read_lines(pipe: IO[bytes], name: str, on_line: LineHandler) -> None:
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
     rest = b''
     try:
         while chunk := await stream.read(65536):
@@ -106,5 +138,6 @@ async def _read_lines(stream: asyncio.StreamReader, name: str, on_line: LineHand
             for line in lines:
                 on_line(name, line.rstrip(b'\r').decode(errors='replace'))
     finally:
+        transport.close()
         if rest:
             on_line(name, rest.decode(errors='replace'))

@@ -7,6 +7,7 @@ which Linux' parent-death signal does not reach, and on systems that have no suc
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -46,6 +47,7 @@ class ProcessGuard:
                 start_new_session=True,
                 cwd='/',
             )
+            atexit.register(self.close)
         self._say(f'+{group}\n')
 
     def forget(self, group: int) -> None:
@@ -59,6 +61,7 @@ class ProcessGuard:
                 self._process.stdin.close()
             self._process.wait()
             self._process = None
+            atexit.unregister(self.close)
 
     def _say(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
