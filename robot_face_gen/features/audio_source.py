@@ -1,4 +1,4 @@
-"""Where sound comes from: what all sources have in common, and recordings played as a microphone."""
+"""Where sound comes from: what sources have in common, and recordings played in real time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sound card through sounddevice (PortAudio): bounded, counted, and opened again when it was lost."""
+"""A sound card through sounddevice (PortAudio): bounded, counted, opened again when lost."""
 
 from __future__ import annotations
 

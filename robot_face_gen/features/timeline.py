@@ -1,11 +1,12 @@
 """Joins a face and a voice by time on a grid of 25 frames a second; live and for training alike.
 
 Slot n of the grid is nominally at c_n = anchor + 40 ms x n, where the anchor is the stamp of the
-first frame. It takes the earliest believed frame stamped within 20 ms of c_n, so that
+first frame. It takes the earliest frame stamped within 20 ms of c_n, so that
 cameras of 25, 30 or 60 frames a second are thinned out without looking ahead, and the two newest
 embeddings that end by c_n (+ 10 ms: the sound's grid has its own phase). A slot is given out as
 soon as both are there. It waits for a stream that is alive, longer than that stream's usual delay
-by `max_wait_s` at most; one that has gone is not waited for.
+by `max_wait_s` at most; one that has gone is not waited for. Where both are silent it goes on for
+`jump_s`, then it stops.
 
 What else can happen, each counted:
 - a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
@@ -96,6 +97,7 @@ class Timeline:
         self._next = 0
         self._epoch = 0
         self._held: FaceFrame | None = None
+        self._known_until_ns = 0  # the newest of either stream in this epoch
         self._begun: list[TimelineFrame] = []  # of an epoch that ended, not yet given out
         self.counters: Counter[str] = Counter()
 
@@ -113,6 +115,7 @@ class Timeline:
             behind = self._held is not None and frame.stamp_ns == self._held.stamp_ns
             self.counters['duplicates' if behind else 'late'] += 1
             return
+        self._known_until_ns = max(self._known_until_ns, frame.stamp_ns)
         if event := self._faces.add(frame):
             self.counters[event] += 1
 
@@ -140,7 +143,9 @@ class Timeline:
             end_ns = stamp_ns + (i + 1) * EMBEDDING_NS
             if event := self._voice.add(end_ns, embedding, _PHASE_NS // 2):
                 self.counters[event] += 1
-        self._voice_arrivals.arrived(stamp_ns + len(data) * EMBEDDING_NS, now_ns)
+        end_ns = stamp_ns + len(data) * EMBEDDING_NS
+        self._known_until_ns = max(self._known_until_ns, end_ns)
+        self._voice_arrivals.arrived(end_ns, now_ns)
 
     def pop(self, now_ns: int) -> list[TimelineFrame]:
         """The slots that are complete, or have waited long enough."""
@@ -187,7 +192,7 @@ class Timeline:
 
     def _new_epoch(self) -> None:
         self._crop.reset()
-        self._anchor_ns, self._held, self._next = None, None, 0
+        self._anchor_ns, self._held, self._next, self._known_until_ns = None, None, 0, 0
 
     def _fall_back(self, stamp_ns: int) -> None:
         """The clock fell back: give out what waits, and forget sound of the time before."""
@@ -232,7 +237,11 @@ class Timeline:
         face = len(self._faces) > 0  # of this slot, or of a later one: then this slot's was lost
         voice = self._voice.reaches(middle + _PHASE_NS, EMBEDDING_NS)
         if not face and not voice:
-            return False  # nothing of this slot or after it has come
+            # Nothing of this slot or after it has come: go on for a while, as over a short gap.
+            if middle > self._known_until_ns + self._jump_ns:
+                return False
+            usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
+            return now_ns >= middle + max(usual) + self.max_wait_ns
         waits = []
         if not face and self._face_arrivals.alive(now_ns):
             waits.append(self._face_arrivals.usual_delay_ns())
@@ -247,7 +256,8 @@ class Timeline:
         middle, end = self._middle_ns(index), self._end_ns(index)
         self._next += 1
         candidates = self._faces.until(end)
-        chosen = next((f for f in candidates if self._believed(f)), None)
+        # The earliest, believed or not: which it is must not depend on when the sound comes.
+        chosen = candidates[0] if candidates and self._believed(candidates[0]) else None
         if len(candidates) > 1:
             self.counters['surplus'] += len(candidates) - 1
         source_ns, valid = middle, True
