@@ -164,5 +164,16 @@ def _is_for(rule: Remap, name: str, full_name: str) -> bool:
 
 
 def parameters_for(rules: Iterable[tuple[str, str, Any]], full_name: str) -> dict[str, Any]:
-    """Parameters that the rules give to the node of that full name; later ones win."""
-    return {name: value for pattern, name, value in rules if matches(pattern, full_name)}
+    """Parameters that the rules give to the node of that full name.
+
+    As in ROS 2, a pattern counts from where it first stands: what is said later of the same
+    pattern replaces it there, and the patterns that follow win over it.
+    """
+    by_pattern: dict[str, dict[str, Any]] = {}
+    for pattern, name, value in rules:
+        by_pattern.setdefault(pattern, {})[name] = value
+    found: dict[str, Any] = {}
+    for pattern, values in by_pattern.items():
+        if matches(pattern, full_name):
+            found.update(values)
+    return found

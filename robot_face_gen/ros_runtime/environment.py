@@ -66,12 +66,14 @@ def cyclone_config(environ: Mapping[str, str] = os.environ) -> str:
         network = '<NetworkInterface autodetermine="true"/>' if _has_network() else ''
         general = ('<Interfaces><NetworkInterface address="127.0.0.1" priority="10"/>'
                    f'{network}</Interfaces><AllowMulticast>false</AllowMulticast>')
-        peers = ['127.0.0.1']
-    elif wanted == 'OFF':
+        peers.insert(0, '127.0.0.1')
+    if wanted == 'OFF':
+        # The tag keeps all others away.
         general = '<AllowMulticast>false</AllowMulticast>'
-        peers = []
-    if peers or wanted in ('LOCALHOST', 'OFF'):
-        # Without multicast others are found at well-known ports, one for each process.
+        discovery = ('<ParticipantIndex>none</ParticipantIndex>'
+                     f'<Tag>ros_discovery_off_{os.getpid()}</Tag>')
+    elif wanted != 'SYSTEM_DEFAULT':
+        # Well-known ports, one for each process: others find them without multicast.
         listed = ''.join(f'<Peer Address="{peer}"/>' for peer in peers)
         discovery = ('<ParticipantIndex>auto</ParticipantIndex>'
                      '<MaxAutoParticipantIndex>64</MaxAutoParticipantIndex>'

@@ -289,7 +289,7 @@ class MultiThreadedExecutor(Executor):
 
     def __init__(self, num_threads: int | None = None, *, context: Context | None = None) -> None:
         super().__init__(context=context)
-        threads = num_threads or len(os.sched_getaffinity(0))
+        threads = num_threads or os.cpu_count() or 2
         self._pool = ThreadPoolExecutor(max(2, threads))
         self._failures: deque[BaseException] = deque()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cyclonedds.qos import Policy
+from cyclonedds.qos import Policy, Qos
 
 from .dds import Participant, Reader, Writer
 from .definitions import definitions
@@ -57,12 +57,19 @@ class ServiceChannel:
         self.topic_name = name
         role = 'serviceid' if server else 'clientid'
         own_id = f'{participant.gid.hex(".")}.{id(self):x}'
-        user_data = f'{type_hash_entry(srv_type.__ros_type__)}{role}={own_id};'.encode()
-        request = dds_request(name), service_idl(f'{srv_type.__ros_type__}_Request')
-        reply = dds_reply(name), service_idl(f'{srv_type.__ros_type__}_Response')
+        request = dds_request(name), f'{srv_type.__ros_type__}_Request'
+        reply = dds_reply(name), f'{srv_type.__ros_type__}_Response'
         incoming, outgoing = (request, reply) if server else (reply, request)
-        self.writer = Writer(participant, *outgoing, to_dds(qos, user_data, writer=True))
-        self.reader = Reader(participant, *incoming, to_dds(qos, user_data, writer=False))
+
+        def policies(type_name: str, *, writer: bool) -> Qos:
+            # The id tells which reader and writer belong together.
+            user_data = f'{role}={own_id};{type_hash_entry(type_name)}'
+            return to_dds(qos, user_data.encode(), writer=writer)
+
+        self.writer = Writer(participant, outgoing[0], service_idl(outgoing[1]),
+                             policies(outgoing[1], writer=True))
+        self.reader = Reader(participant, incoming[0], service_idl(incoming[1]),
+                             policies(incoming[1], writer=False))
 
     def close(self) -> None:
         """Leave the graph."""

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Mapping
+from threading import RLock
 from typing import Any
 
 from cyclonedds.core import GuardCondition, WaitSet
@@ -18,6 +19,7 @@ class Waiter:
         self._attached: dict[int, tuple[int, Any]] = {}
         self._tokens = 0
         self._closed = False
+        self._lock = RLock()
         self._set._waitset_attach(self._set._ref, self._guard._ref, 0)
 
     def attach(self, wanted: Mapping[int, Any]) -> None:
@@ -48,12 +50,14 @@ class Waiter:
 
     def wake(self) -> None:
         """End a wait now; or the next one, where none is going on."""
-        if not self._closed:
-            self._guard.set(True)
+        with self._lock:
+            if not self._closed:
+                self._guard.set(True)
 
     def close(self) -> None:
         """Give up the entities."""
-        if not self._closed:
-            self._closed = True
-            delete(self._set)
-            delete(self._guard)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                delete(self._set)
+                delete(self._guard)

@@ -149,6 +149,17 @@ robot:
     assert parameters_for(found.parameters, '/nose')['use_sim_time'] is False
 
 
+def test_pattern_counts_from_where_it_first_stands(tmp_path):
+    """As in ROS 2: '-p' speaks of all nodes, and what a file says later of one node wins."""
+    path = tmp_path / 'p.yaml'
+    path.write_text('/**: {ros__parameters: {a: 1}}\n/ear: {ros__parameters: {b: 1}}\n')
+    found = parse(['', '--ros-args', '--params-file', str(path), '-p', 'a:=2', '-p', 'b:=2'])
+    assert parameters_for(found.parameters, '/ear') == {'a': 2, 'b': 1}
+    assert parameters_for(found.parameters, '/eye') == {'a': 2, 'b': 2}
+    found = parse(['', '--ros-args', '-p', 'b:=2', '--params-file', str(path), '-p', '/ear:b:=3'])
+    assert parameters_for(found.parameters, '/ear') == {'a': 1, 'b': 3}
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [

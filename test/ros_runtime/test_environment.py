@@ -33,13 +33,16 @@ def test_localhost_looks_at_this_machine_alone():
 def test_subnet_is_left_to_cyclone_and_the_user_has_the_last_word():
     subnet = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
     config = environment.cyclone_config(subnet)
-    assert '<General>' not in config and '<Discovery>' not in config
+    assert '<General>' not in config and '<Peer ' not in config
+    assert '<ParticipantIndex>auto' in config
+    as_is = environment.cyclone_config({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SYSTEM_DEFAULT'})
+    assert '<General>' not in as_is and '<Discovery>' not in as_is
     user = subnet | {'CYCLONEDDS_URI': 'file:///a.xml'}
     assert environment.cyclone_config(user) == f'{config},file:///a.xml'
     peers = environment.cyclone_config(subnet | {'ROS_STATIC_PEERS': '10.0.0.1;robot'})
     assert '<Peer Address="10.0.0.1"/><Peer Address="robot"/>' in peers
     off = environment.cyclone_config({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'OFF'})
-    assert '<Peer ' not in off and '<AllowMulticast>false' in off
+    assert '<Peer ' not in off and '<AllowMulticast>false' in off and '<Tag>' in off
 
 
 def test_unknown_distribution_falls_back():

@@ -172,7 +172,9 @@ def test_discovery_carries_what_ros2_reads(make_node):
     assert 'ros_discovery_info' in endpoints
     reply = endpoints['rr/ear/get_parametersReply']
     assert reply.type_name == 'rcl_interfaces::srv::dds_::GetParameters_Response_'
-    assert b'serviceid=' in reply.qos[Policy.Userdata].data
+    said = reply.qos[Policy.Userdata].data.decode()
+    hashed = definitions().type_hash('rcl_interfaces/srv/GetParameters_Response')
+    assert said.startswith('serviceid=') and said.endswith(f';typehash={hashed};')
 
 
 def test_log_and_parameter_events_are_topics(make_node, start, spin_until):
