@@ -28,7 +28,7 @@ def faces(fps, seconds, start_s=0.0, lost=()):
                 np.zeros(18, np.float32),
                 np.array([t if believed else 99, 0, 0, 0.7], np.float32),
                 np.zeros(2, np.float32),
-            )  # fmt: skip
+            )
         )
     return frames
 

@@ -1,0 +1,124 @@
+"""People in a bag of our own topics, written by rosbags as a recorder writes it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rosbags = pytest.importorskip('rosbags')
+
+from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
+
+from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
+from robot_face_gen.data.config import GeneratorConfig  # noqa: E402
+from robot_face_gen.data.conversation import generate_conversation  # noqa: E402
+from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
+from robot_face_gen.data.embedding import EmbeddingConfig  # noqa: E402
+from robot_face_gen.data.prepare import prepare  # noqa: E402
+
+MESSAGES = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs' / 'msg'
+QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
+SECOND_NS = 1_000_000_000
+START_NS = 1_700_000_000 * SECOND_NS
+
+
+@pytest.fixture(scope='module')
+def dyad():
+    return generate_conversation(3, GeneratorConfig(duration_s=4.0, listeners=1))
+
+
+def write_bag(path, people, plugin, lose=(), first_sample=0):
+    """Record people as {namespace: person}; `lose` names chunks of sound that got lost."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for file in MESSAGES.glob('*.msg'):
+        store.register(
+            get_types_from_msg(file.read_text(), f'robot_face_gen_msgs/msg/{file.stem}')
+        )
+    types = store.types
+
+    def header(t_ns):
+        stamp = types['builtin_interfaces/msg/Time'](t_ns // SECOND_NS, t_ns % SECOND_NS)
+        return types['std_msgs/msg/Header'](stamp, '')
+
+    messages = []
+    for namespace, person in people.items():
+        for f in person.frames:
+            t = START_NS + f.stamp_ns
+            face = types[FACE_TYPE](
+                header(t), f.confidence, f.success, f.image_width, f.image_height, f.landmarks,
+                f.au, f.pose, f.gaze,
+            )  # fmt: skip
+            messages.append((t, f'/{namespace}/openface/features', FACE_TYPE, face))
+        rate, size = person.sample_rate, person.sample_rate // 10
+        for number, begin in enumerate(range(0, len(person.sound), size)):
+            if number not in lose:
+                t = START_NS + round(begin * 1e9 / rate)
+                chunk = types[AUDIO_TYPE](
+                    header(t), rate, first_sample + begin, person.sound[begin : begin + size]
+                )
+                messages.append((t, f'/{namespace}/audio', AUDIO_TYPE, chunk))
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        connections = {}
+        for t, topic, kind, message in sorted(messages, key=lambda m: m[0]):
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+            # It arrives later than it was captured.
+            writer.write(connections[topic], t + 5_000_000, store.serialize_cdr(message, kind))
+
+
+@pytest.mark.parametrize('plugin', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_people_come_back_as_they_were(dyad, tmp_path, plugin):
+    people = {'robot/a': dyad.speaker, 'b': dyad.listeners[0]}
+    write_bag(tmp_path / 'bag', people, plugin, first_sample=12345)
+    found = read_bag(tmp_path / 'bag', ('robot/a', '/b'))
+    for person, expected in zip(found, people.values(), strict=True):
+        assert person.sample_rate == 16_000
+        assert person.lost_samples == 0
+        assert abs(person.clock_drift_s) < 1e-3
+        np.testing.assert_array_equal(person.samples, expected.sound)
+        assert len(person.frames) == len(expected.frames)
+        for f, g in zip(person.frames, expected.frames, strict=True):
+            assert (f.stamp_ns, f.success) == (g.stamp_ns, g.success)
+            assert f.confidence == pytest.approx(g.confidence)
+            for name in ('landmarks', 'au', 'pose', 'gaze'):
+                np.testing.assert_array_equal(getattr(f, name), getattr(g, name))
+
+
+def test_lost_sound_leaves_its_place_empty(dyad, tmp_path):
+    people = {'a': dyad.speaker, 'b': dyad.listeners[0]}
+    write_bag(tmp_path / 'bag', people, StoragePlugin.MCAP, lose={7, 8})
+    person = read_bag(tmp_path / 'bag', ('a', 'b'))[0]
+    assert person.lost_samples == 3200
+    expected = dyad.speaker.sound.copy()
+    expected[7 * 1600 : 9 * 1600] = 0
+    np.testing.assert_array_equal(person.samples, expected)
+
+
+def test_a_bag_is_a_session(dyad, tmp_path):
+    source = tmp_path / 'in'
+    source.mkdir()
+    people = {'a': dyad.speaker, 'b': dyad.listeners[0]}
+    write_bag(source / 'good', people, StoragePlugin.MCAP)
+    write_bag(source / 'lossy', people, StoragePlugin.MCAP, lose={5, 6, 20})
+    write_bag(source / 'alone', {'a': dyad.speaker}, StoragePlugin.MCAP)
+    (source / 'sessions.csv').write_text(
+        'session,split,listener\ngood,train,b\nlossy,train,b\nalone,train,b\n'
+    )
+    found = prepare(source, tmp_path / 'out', QUICK)
+    errors = {(f.session, f.person, f.what) for f in found if f.level == 'error'}
+    assert errors == {
+        ('lossy', 'a', 'lost sound'), ('lossy', 'b', 'lost sound'),
+        ('alone', 'a', 'file'), ('alone', 'b', 'file'),
+    }  # fmt: skip
+    (clip,) = ClipDataset(tmp_path / 'out', frames=100)
+    assert clip['speaker']['audio_valid'].float().mean() > 0.95
+    assert clip['speaker']['face_valid'].float().mean() > 0.7
+    message = next(f.value for f in found if f.session == 'alone')
+    assert 'no topic /b/openface/features' in message
+
+
+def test_no_bag_at_all(tmp_path):
+    (tmp_path / 'metadata.yaml').write_text('nonsense: [')
+    with pytest.raises(ValueError, match='cannot be read as a bag'):
+        read_bag(tmp_path, ('a', 'b'))

@@ -1,0 +1,277 @@
+"""From recordings to clips, end to end, with the robot's own encoder on short contexts."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from robot_face_gen.cli import main
+from robot_face_gen.data.config import GeneratorConfig
+from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.data.embedding import Embedder, EmbeddingConfig
+from robot_face_gen.data.generate import (
+    generate_prepared,
+    generate_recordings,
+    make_plan,
+    split_of,
+)
+from robot_face_gen.data.prepare import prepare
+from robot_face_gen.data.sessions import read_sessions
+from robot_face_gen.data.store import WIDTHS, read_catalogue, read_track
+
+QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
+CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
+PLAN = make_plan(3, 7, CONFIG, 'train')
+
+
+@pytest.fixture(scope='module')
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('recordings')
+    generate_recordings(PLAN, folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def prepared(recordings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('prepared')
+    assert [f for f in prepare(recordings, folder, QUICK) if f.level == 'error'] == []
+    return folder
+
+
+def copied(recordings, folder, names=('dyad_00000_0', 'dyad_00000_1')):
+    """A copy of some sessions that a test may spoil."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for file in ('a.csv', 'a.flac', 'b.csv', 'b.flac'):
+            (folder / name / file).write_bytes((recordings / name / file).read_bytes())
+    rows = ''.join(f'{name},train,b\n' for name in names)
+    (folder / 'sessions.csv').write_text(f'session,split,listener\n{rows}')
+    return folder
+
+
+def test_recordings_lie_as_the_format_says(recordings):
+    sessions = read_sessions(recordings)
+    assert [s.name for s in sessions] == ['dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0']
+    assert [s.groups[0] for s in sessions] == ['speaker_00000', 'speaker_00000', 'speaker_00001']
+    assert all(s.listeners == 'b' for s in sessions)
+    for session in sessions:
+        for person in session.people:
+            assert person.face.is_file()
+            assert soundfile.info(str(person.sound)).duration == 4.0
+    a, b = (recordings / name / 'a.csv' for name in ('dyad_00000_0', 'dyad_00000_1'))
+    assert a.read_bytes() == b.read_bytes()
+    assert a.read_bytes() != (recordings / 'dyad_00001_0' / 'a.csv').read_bytes()
+
+
+def test_the_same_seed_writes_the_same_bytes(recordings, tmp_path):
+    generate_recordings(PLAN[1:], tmp_path, workers=1)
+    for file in ('a.csv', 'a.flac', 'b.csv', 'b.flac'):
+        name = f'dyad_00001_0/{file}'
+        assert (tmp_path / name).read_bytes() == (recordings / name).read_bytes()
+
+
+def test_generation_goes_on_where_it_was(recordings, tmp_path):
+    generate_recordings(PLAN[:1], tmp_path)
+    kept = tmp_path / 'dyad_00000_0' / 'a.csv'
+    before = kept.stat().st_mtime_ns
+    (tmp_path / 'dyad_00000_1' / 'generated.json').unlink()  # as if broken off there
+    generate_recordings(PLAN, tmp_path)
+    assert [s.name for s in read_sessions(tmp_path)] == [s.name for s in read_sessions(recordings)]
+    assert kept.read_bytes() == (recordings / 'dyad_00000_0' / 'a.csv').read_bytes()
+    before = kept.stat().st_mtime_ns
+    generate_recordings(PLAN, tmp_path)
+    assert kept.stat().st_mtime_ns == before
+    other = make_plan(3, 8, CONFIG)
+    with pytest.raises(ValueError, match='dyad_00000_0: was made with another seed'):
+        generate_recordings(other, tmp_path)
+
+
+def test_prepared_clips_of_100_frames(prepared):
+    data = ClipDataset(prepared, 'train', frames=100)
+    assert len(data) == 3
+    np.testing.assert_array_equal(data.appropriate(), [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+    for clip in data:
+        speaker, listener = clip['speaker'], clip['listener']
+        assert speaker['audio'].shape == (100, 2, 384)
+        assert speaker['audio_valid'].float().mean() > 0.95
+        assert speaker['face_valid'].float().mean() > 0.7
+        for person in (speaker, listener):
+            seen = person['landmarks'][person['face_valid']]
+            assert seen.min() > 0 and seen.max() < 1
+            assert all(bool(np.isfinite(x.numpy()).all()) for x in person.values())
+    description = data.description
+    assert description['audio_encoder'] == Embedder(QUICK).description['audio_encoder']
+    assert description['audio'] == {'hop_s': 0.08, 'context_s': 0.4, 'settle_s': 0.0}
+    assert 'memory_frames' in description['face_crop']
+
+
+def test_one_speaker_is_stored_once(prepared):
+    sessions = read_catalogue(prepared).sessions
+    assert sessions[0].tracks[0] == sessions[1].tracks[0] != sessions[2].tracks[0]
+    assert len(list((prepared / 'tracks').glob('*.safetensors'))) == 5
+    listener = read_track(prepared, sessions[0].tracks[1])
+    assert listener['audio'].shape[-1] == 0  # whose voice nobody needs
+
+
+def test_features_are_those_of_the_recording(recordings, prepared):
+    """The speaker's face and voice at frame k are those that were recorded at 40 k ms."""
+    from robot_face_gen.features.openface import read_openface_csv
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+    from robot_face_gen.features.whisper_stream import WhisperStream
+
+    folder = recordings / 'dyad_00001_0'
+    clip = ClipDataset(prepared, 'train', frames=100)[2]['speaker']
+    track = read_openface_csv(folder / 'a.csv')
+    stamps = np.array([f.stamp_ns for f in track.frames]) / 1e9
+    au = np.stack([f.au for f in track.frames])
+    checked = 0
+    for k in np.flatnonzero(clip['face_valid'].numpy()):
+        near = np.flatnonzero(np.abs(stamps - 0.04 * k) < 0.0201)
+        same = [np.allclose(clip['au'][k], au[j]) for j in near]
+        held = np.allclose(clip['au'][k], clip['au'][k - 1])
+        assert any(same) or held
+        checked += any(same)
+    assert checked > 70
+
+    # The voice, live: 20 ms at a time into a stream.
+    samples, rate = soundfile.read(folder / 'a.flac', dtype='float32')
+    stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4)
+    live = {}
+    for begin in range(0, len(samples), 320):
+        part = samples[begin : begin + 320]
+        for block in stream.push(part, rate, round(begin * 1e9 / rate), begin):
+            for i, row in enumerate(block.data):
+                live[(block.stamp_ns + i * 20_000_000 + 20_000_000) // 1_000_000] = row
+    for k in (20, 50, 90):
+        expected = np.stack([live[40 * k - 20], live[40 * k]])
+        np.testing.assert_allclose(clip['audio'][k], expected, atol=2e-3)  # half precision
+
+
+def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
+    generate_prepared(PLAN, tmp_path, QUICK)
+    there, here = (ClipDataset(folder, 'train', frames=100) for folder in (prepared, tmp_path))
+    np.testing.assert_array_equal(there.appropriate(), here.appropriate())
+    for one, other in zip(there, here, strict=True):
+        for who in ('speaker', 'listener'):
+            for name in ('face_valid', *WIDTHS):
+                a, b = one[who][name].numpy(), other[who][name].numpy()
+                # A CSV keeps some decimals alone.
+                np.testing.assert_allclose(a, b, atol=2e-4)
+        a, b = one['speaker']['audio'], other['speaker']['audio']
+        np.testing.assert_allclose(a, b, atol=5e-3)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'tracks').iterdir()}
+    generate_prepared(PLAN, tmp_path, QUICK)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / 'tracks').iterdir()} == before
+
+
+def test_several_processes_do_the_same(recordings, prepared, tmp_path):
+    prepare(recordings, tmp_path, QUICK, workers=2)
+    for a, b in zip(
+        ClipDataset(prepared, frames=100), ClipDataset(tmp_path, frames=100), strict=True
+    ):
+        np.testing.assert_allclose(a['speaker']['audio'], b['speaker']['audio'], atol=2e-3)
+        np.testing.assert_array_equal(a['listener']['landmarks'], b['listener']['landmarks'])
+
+
+def test_preparation_goes_on_where_it_was(recordings, prepared, tmp_path):
+    names = {p.name for p in (prepared / 'tracks').iterdir()}
+    for name in names:
+        (tmp_path / 'tracks').mkdir(exist_ok=True)
+        (tmp_path / 'tracks' / name).write_bytes((prepared / 'tracks' / name).read_bytes())
+    gone = sorted(n for n in names if n.endswith('.safetensors'))[0]
+    (tmp_path / 'tracks' / gone).unlink()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'tracks').glob('*.safetensors')}
+    prepare(recordings, tmp_path, QUICK)
+    assert {p.name for p in (tmp_path / 'tracks').iterdir()} == names
+    assert all(p.stat().st_mtime_ns == at for p, at in before.items())
+    # Other settings are other tracks.
+    prepare(recordings, tmp_path, EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu'))
+    assert len(list((tmp_path / 'tracks').glob('*.safetensors'))) == 10
+
+
+def spoil_sound(folder):
+    soundfile.write(folder / 'a.flac', np.zeros(4 * 16000), 16000)
+
+
+def shorten_sound(folder):
+    samples, rate = soundfile.read(folder / 'a.flac')
+    soundfile.write(folder / 'a.flac', samples[: 2 * rate], rate)
+
+
+def no_landmarks(folder):
+    text = (folder / 'b.csv').read_text().replace('x_13', 'ex_13')
+    (folder / 'b.csv').write_text(text)
+
+
+def not_believed(folder):
+    with (folder / 'b.csv').open() as file:
+        rows = list(csv.reader(file))
+    at = rows[0].index('success')
+    for row in rows[1:]:
+        row[at] = '0'
+    with (folder / 'b.csv').open('w', newline='') as file:
+        csv.writer(file).writerows(rows)
+
+
+@pytest.mark.parametrize(
+    'spoil, person, what',
+    [
+        (spoil_sound, 'a', 'sound level'),
+        (shorten_sound, 'a', 'face and sound lengths'),
+        (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound'),
+        (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
+        (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
+        (no_landmarks, 'b', 'file'),
+        (not_believed, 'b', 'believed frames'),
+    ],
+)
+def test_a_bad_session_is_reported_and_left_out(recordings, tmp_path, spoil, person, what):
+    source = copied(recordings, tmp_path / 'in')
+    spoil(source / 'dyad_00000_1')
+    out = tmp_path / 'out'
+    found = prepare(source, out, QUICK)
+    errors = [(f.session, f.person, f.what) for f in found if f.level == 'error']
+    assert errors == [('dyad_00000_1', person, what)]
+    assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
+    with (out / 'report.csv').open() as file:
+        assert any(row['session'] == 'dyad_00000_1' and row['what'] == what
+                   for row in csv.DictReader(file))  # fmt: skip
+
+
+def test_nothing_usable_is_an_error(recordings, tmp_path, capsys):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
+    spoil_sound(source / 'dyad_00000_0')
+    assert main(['prepare', str(source), str(tmp_path / 'out'), '--workers', '1']) == 2
+    error = capsys.readouterr().err
+    assert 'robot-face-gen: error:' in error.splitlines()[-1]
+    assert 'session dyad_00000_0, sound level' in error
+    assert not (tmp_path / 'out' / 'dataset.json').exists()
+
+
+def test_the_commands(tmp_path, capsys):
+    out, data = tmp_path / 'made', tmp_path / 'data'
+    words = ['--duration', '2.5', '--listeners', '1', '--workers', '1']
+    assert main(['generate', str(out), '--dyads', '3', '--seed', '4', *words]) == 0
+    assert [s.split for s in read_sessions(out)] == ['train', 'val', 'test']
+    words = ['--hop', '0.08', '--context', '0.4', '--workers', '1', '--device', 'cpu']
+    assert main(['prepare', str(out), str(data), *words, '--name', 'mine']) == 0
+    assert 'prepared data' in capsys.readouterr().out
+    assert len(ClipDataset(data, 'test', frames=50)) == 1
+    assert json.loads((data / 'dataset.json').read_text())['description']['name'] == 'mine'
+    assert main(['generate', str(out), '--dyads', '0']) == 2
+    assert '--dyads 0: expected 1 or more' in capsys.readouterr().err
+    assert main(['prepare', str(out), str(data), '--hop', '0.03']) == 2
+    assert 'hop_s = 0.03' in capsys.readouterr().err
+    assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
+    assert 'sessions.csv' in capsys.readouterr().err
+
+
+def test_splits_keep_speakers_together():
+    plan = make_plan(42, 0, CONFIG)
+    assert sum(job.config.listeners for job in plan) == 42
+    splits = [job.split for job in plan]
+    assert splits == ['train'] * 17 + ['val'] * 2 + ['test'] * 2
+    assert [split_of(i, 2) for i in range(2)] == ['train', 'train']
+    assert [split_of(i, 3) for i in range(3)] == ['train', 'val', 'test']
