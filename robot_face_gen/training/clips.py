@@ -79,11 +79,15 @@ def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor
                 total[1] = total[1] + x.sum(dim=0)
                 total[2] = total[2] + x.square().sum(dim=0)
     out: dict[str, dict[str, tuple[Tensor, Tensor]]] = {'speaker': {}, 'listener': {}}
-    for (role, branch), (count, total, squares) in sums.items():
-        mean = total / count.clamp(min=1)
-        variance = (squares / count.clamp(min=1) - mean.square()).clamp(min=0)
+    for (role, branch), (count, total_x, squares) in sums.items():
+        count = count.clamp(min=1)
+        mean = total_x / count
+        variance = (squares / count - mean.square()).clamp(min=0)
         # A value that hardly moves must not be blown up to unit spread.
-        out[role][branch] = (mean.float(), variance.sqrt().clamp(min=_LEAST_STD[branch]).float())
+        out[role][branch] = (
+            mean.float(),
+            variance.sqrt().clamp(min=_LEAST_STD[branch]).float(),
+        )
     return out
 
 

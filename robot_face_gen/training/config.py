@@ -195,7 +195,7 @@ def read_training_config(path: str | Path | None, overrides: Sequence[str] = ())
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     """YAML 1.1 takes 1e-4 for a word: make numbers of such, wherever a number is expected."""
-    out = {}
+    out: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             out[name] = _numbers(value)

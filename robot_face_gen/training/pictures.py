@@ -63,7 +63,7 @@ def _trajectories(axes: Any, real: np.ndarray, samples: np.ndarray) -> None:
 
 
 def training_page(folder: Path, checkpoint: Path, data: ClipDataset, clips: int = 2) -> None:
-    """Write `pictures.png`: curves of every loss, reactions of the best weights to held-out clips."""
+    """Write `pictures.png`: curves of every loss, reactions of the best weights."""
     curves = _curves(folder / 'curves' / 'metrics.csv')
     figure = Figure(figsize=(14, 15), layout='constrained')
     axes = figure.subplots(
