@@ -94,12 +94,24 @@ class Peer:
             kind, topic, receive, QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
         )
 
-    def publisher(self, kind, topic, listeners=1, depth=50):
-        """A publisher that somebody listens to already."""
+    def publisher(self, kind, topic, node_name, depth=50):
+        """A publisher that a node hears for certain: it has counted an empty, bad message of it.
+
+        A match that we see is not enough: the other side may see it later.
+        """
         publisher = self.node.create_publisher(kind, topic, depth)
-        self.wait_for(
-            lambda: publisher.get_subscription_count() >= listeners, f'a listener on {topic}'
-        )
+
+        def counted():
+            values = self.values(node_name)
+            return sum(int(values.get(key, 0)) for key in ('invalid', 'foreign_embeddings'))
+
+        self.wait_for(lambda: node_name in self.statuses, f'the status of {node_name}')
+        before, tries = counted(), 10
+        while counted() == before:
+            assert (tries := tries - 1), f'{topic} is not heard by {node_name}'
+            publisher.publish(kind())
+            with contextlib.suppress(AssertionError):
+                self.wait_for(lambda: counted() > before, 'the next status', 2.0)
         return publisher
 
     def wait_for(self, condition, what, timeout_s=PATIENCE_S):

@@ -106,7 +106,8 @@ class BaseNode(Node):
                 callback(message)
             except ValueError as error:
                 self.health.count('invalid', trouble=f'{resolved}: {error}')
-                self.warn(f'invalid {flow}', f'{resolved}: message dropped: {error}')
+                field = str(error).split('[')[0].split(' ')[0]  # each has its own turn in the log
+                self.warn(f'{flow} {field}', f'{resolved}: message dropped: {error}')
 
         self.create_subscription(
             kind,

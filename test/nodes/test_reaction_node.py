@@ -46,12 +46,12 @@ def node(peer, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def face(peer, node):
-    return peer.publisher(FaceFeatures, '/openface/features')
+    return peer.publisher(FaceFeatures, '/openface/features', 'reaction_node')
 
 
 @pytest.fixture(scope='module')
 def voice(peer, node):
-    return peer.publisher(AudioEmbedding, '/whisper/embedding')
+    return peer.publisher(AudioEmbedding, '/whisper/embedding', 'reaction_node')
 
 
 def show(face, count, voice=None, encoder=ENCODER, dim=8):
@@ -78,11 +78,11 @@ def count(peer, name):
 
 
 def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
-    peer.heard[TOPIC].clear()
+    before = {name: count(peer, name) for name in ('frames_in', 'embeddings_in')}
     stamps = show(face, 30, voice)
     heard = peer.heard[TOPIC]
-    peer.wait_for(lambda: len(heard) == 30, 'all reactions')
-    messages = [message for _, message in heard]
+    peer.wait_for(lambda: len(heard) >= 30, 'all reactions')
+    messages = [message for _, message in heard][:30]
     assert [to_ns(message.source_stamp) for message in messages] == stamps
     assert [message.frame for message in messages] == list(range(30))
     assert messages[0].header.frame_id == 'robot_face'
@@ -91,10 +91,13 @@ def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
         to_reaction(message)  # raises where a number is not finite
     poses = np.stack([message.pose for message in messages])
     assert np.ptp(poses, axis=0).max() > 0.0  # it moves
-    peer.wait_for(lambda: count(peer, 'reactions_out') == 30, 'diagnostics')
+    peer.wait_for(lambda: count(peer, 'reactions_out') >= 30, 'diagnostics')
     values = peer.values('reaction_node')
     assert values['trained'] == 'True' and values['device'] == 'cpu'
-    assert values['frames_in'] == '30' and values['embeddings_in'] == '30'
+    assert {name: count(peer, name) - before[name] for name in before} == {
+        'frames_in': 30,
+        'embeddings_in': 30,
+    }
     for key in ('latency', 'wait', 'model', 'playout'):
         assert float(values[f'{key}_p50_ms']) <= float(values[f'{key}_p99_ms'])
 
@@ -104,7 +107,7 @@ def test_an_encoder_that_the_model_does_not_know_is_an_error_and_the_face_goes_o
 ):
     stamps = show(face, 10, voice, encoder='whisper-other:9')
     peer.wait_for(lambda: answered(peer, stamps), 'reactions without sound')
-    peer.wait_for(lambda: count(peer, 'foreign_embeddings') == 10, 'diagnostics')
+    peer.wait_for(lambda: count(peer, 'foreign_embeddings') >= 10, 'diagnostics')
     status = peer.statuses['reaction_node']
     assert status.level == b'\x02' and f"was trained with '{ENCODER}'" in status.message
     assert "encoder 'whisper-other:9'" in node.text
@@ -122,7 +125,7 @@ def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, v
     voice.publish(from_embeddings(time.time_ns(), wide, 50.0, ENCODER, 'mic'))
     stamps = show(face, 5, voice)
     peer.wait_for(lambda: answered(peer, stamps), 'five reactions')
-    peer.wait_for(lambda: count(peer, 'invalid') == before + 3, 'three bad messages')
+    peer.wait_for(lambda: count(peer, 'invalid') >= before + 3, 'three bad messages')
     assert 'landmarks[7] = nan' in node.text
     assert 'dim = 16: the model expects 8' in node.text
 

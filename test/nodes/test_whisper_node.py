@@ -27,7 +27,7 @@ def node(peer, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def voice(peer, node):
-    return peer.publisher(AudioChunk, '/audio')
+    return peer.publisher(AudioChunk, '/audio', 'whisper_node')
 
 
 def noise(chunks, seed=0):
@@ -77,7 +77,7 @@ def test_bad_sound_is_counted_and_the_node_goes_on(peer, node, voice):
     speak(voice, noise(20, seed=1), first=100)
     peer.wait_for(lambda: len(peer.heard[TOPIC]) > 5, 'embeddings')
     peer.wait_for(
-        lambda: int(peer.values('whisper_node').get('invalid', 0)) == invalid + 3,
+        lambda: int(peer.values('whisper_node').get('invalid', 0)) >= invalid + 3,
         'three bad messages counted',
     )
     assert 'samples[5] = nan' in node.text
