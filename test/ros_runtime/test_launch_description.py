@@ -245,6 +245,24 @@ def test_node_command_line():
     ]
 
 
+@pytest.mark.parametrize(
+    'pushed, given, expected',
+    [
+        ('a', 'b', '/a/b'),
+        ('a', '/b', '/b'),
+        ('/a/', 'b/', '/a/b'),
+        ('a', None, '/a'),
+        ('/', 'b', '/b'),
+        (None, 'b', '/b'),
+        (None, None, None),
+    ],
+)
+def test_namespace_of_a_node_in_a_group(pushed, given, expected):
+    push = [] if pushed is None else [PushRosNamespace(pushed)]
+    cmd = words(GroupAction([*push, node(namespace=given)]))
+    assert cmd[2:] == ([] if expected is None else ['-r', f'__ns:={expected}'])
+
+
 def test_scopes_of_a_group_do_not_leak():
     found = evaluate(
         [
