@@ -65,7 +65,7 @@ ARGUMENTS = (
     ),
     (
         'start_delay',
-        '6.0',
+        '8.0',
         'Seconds until recorded sources begin, so that the other nodes have loaded their models',
     ),
     (
