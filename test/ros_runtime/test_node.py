@@ -50,6 +50,19 @@ def raw_bytes(text):
     return data.ljust((len(data) + 3) & ~3, b'\0')
 
 
+def test_end_of_a_publisher_is_no_message(make_node, spin_until):
+    node, heard = make_node(), []
+    subscription = node.create_subscription(String, 'words', heard.append, 10)
+    publisher = node.create_publisher(String, 'words', 10)
+    publisher.publish(String(data='last'))
+    spin_until(lambda: heard, node)
+    node.destroy_publisher(publisher)
+    spin_until(lambda: not subscription.get_publisher_count(), node)
+    # What DDS tells of the end is taken in the rounds that follow.
+    spin_until(iter([False, False, True]).__next__, node)
+    assert [message.data for message in heard] == ['last']
+
+
 def test_those_who_come_late_get_what_is_kept(make_node, spin_until):
     kept = QoSProfile(depth=2, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     node, heard, nothing = make_node(), [], []

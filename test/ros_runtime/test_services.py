@@ -116,12 +116,13 @@ def test_answers_go_to_whoever_asked(server, make_node, spin_until):
     clients = [node.create_client(SetBool, '/robot/turn') for node in nodes]
     assert all(client.wait_for_service(10.0) for client in clients)
     futures = [
-        client.call_async(SetBool.Request(data=bool(number % 2)))
+        client.call_async(SetBool.Request(data=bool((number + which) % 2)))
         for number in range(4)
-        for client in clients
+        for which, client in enumerate(clients)
     ]
     spin_until(lambda: all(future.done() for future in futures), *nodes)
-    assert [future.result().success for future in futures] == [True, True, False, False] * 2
+    # Both count their calls from one: the number alone does not tell whose an answer is.
+    assert [future.result().success for future in futures] == [True, False, False, True] * 2
 
 
 def test_missing_service_is_waited_for_that_long_only(make_node):
