@@ -1,28 +1,17 @@
-"""Executors by rclpy's names: they wait for work of nodes and run the callbacks."""
+"""What every executor does: wait for work of nodes and hand it out, by rclpy's names."""
 
 import inspect
-import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .context import Context, get_default_context
-from .exceptions import (
-    ConditionReachedException,
-    ExternalShutdownException,
-    ShutdownException,
-    TimeoutException,
-)
+from .exceptions import ExternalShutdownException, ShutdownException
 from .task import Future, Task
 from .waiting import Waiter
-
-__all__ = ['ConditionReachedException', 'Executor', 'ExternalShutdownException',
-           'MultiThreadedExecutor', 'ShutdownException', 'SingleThreadedExecutor',
-           'TimeoutException']
 
 Work = Callable[[], None]
 
@@ -260,71 +249,3 @@ class Executor(ABC):
         for timer in timers:
             if timer._remaining_ns() == 0:
                 self._ready.append(timer)
-
-
-class SingleThreadedExecutor(Executor):
-    """Runs one callback after the other, in the thread that spins."""
-
-    def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Do one piece of work, or wait that long for one (None or negative: without limit)."""
-        self._spin_once(timeout_sec, lambda: False)
-
-    def spin_once_until_future_complete(self, future: Future,
-                                        timeout_sec: float | None = None) -> None:
-        """As `spin_once`, and come back when the future is done."""
-        future.add_done_callback(lambda _: self.wake())
-        self._spin_once(timeout_sec, future.done)
-
-    def _spin_once(self, timeout_sec: float | None, condition: Callable[[], bool]) -> None:
-        try:
-            work = self._next_work(timeout_sec, condition)
-        except ShutdownException:
-            return
-        if work is not None:
-            work()
-
-
-class MultiThreadedExecutor(Executor):
-    """Runs callbacks in a pool of threads, as far as their groups allow."""
-
-    def __init__(self, num_threads: int | None = None, *, context: Context | None = None) -> None:
-        super().__init__(context=context)
-        threads = num_threads or os.cpu_count() or 2
-        self._pool = ThreadPoolExecutor(max(2, threads))
-        self._failures: deque[BaseException] = deque()
-
-    def _busy_matters(self) -> bool:
-        return True
-
-    def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Start one piece of work, or wait that long for one (None or negative: without limit)."""
-        self._spin_once(timeout_sec, lambda: False)
-
-    def spin_once_until_future_complete(self, future: Future,
-                                        timeout_sec: float | None = None) -> None:
-        """As `spin_once`, and come back when the future is done."""
-        future.add_done_callback(lambda _: self.wake())
-        self._spin_once(timeout_sec, future.done)
-
-    def _spin_once(self, timeout_sec: float | None, condition: Callable[[], bool]) -> None:
-        try:
-            work = self._next_work(timeout_sec, lambda: condition() or bool(self._failures))
-        except ShutdownException:
-            return
-        if work is not None:
-            self._pool.submit(self._guarded, work)
-        if self._failures:
-            raise self._failures.popleft()
-
-    def _guarded(self, work: Work) -> None:
-        try:
-            work()
-        except BaseException as error:
-            self._failures.append(error)
-            self.wake()
-
-    def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """Stop spinning, wait for what runs, and give up the nodes."""
-        done = super().shutdown(timeout_sec)
-        self._pool.shutdown(wait=timeout_sec is None, cancel_futures=True)
-        return done

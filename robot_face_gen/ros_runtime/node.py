@@ -5,8 +5,8 @@ from typing import Any
 from . import arguments, console
 from .clock import Clock, ROSClock
 from .context import Context, get_default_context
+from .creation import CreationMixin
 from .endpoints import Publisher
-from .entities import EntitiesMixin
 from .exceptions import (
     InvalidServiceNameException,
     InvalidTopicNameException,
@@ -31,7 +31,7 @@ from .time_source import TimeSource
 _ROSOUT_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class Node(EntitiesMixin, ParametersMixin, IntrospectionMixin):
+class Node(CreationMixin, ParametersMixin, IntrospectionMixin):
     """A participant of the graph: its topics, services, timers and parameters."""
 
     def __init__(self, node_name: str, *, context: Context | None = None,

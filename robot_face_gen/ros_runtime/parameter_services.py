@@ -6,7 +6,7 @@ from typing import Any
 from .exceptions import ParameterNotDeclaredException, ParameterUninitializedException
 from .messages import service_class
 from .parameter import PARAMETER_SEPARATOR_STRING, Parameter
-from .parameters import result
+from .parameter_checks import result
 from .qos import qos_profile_parameters
 
 

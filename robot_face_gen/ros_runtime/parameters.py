@@ -1,7 +1,6 @@
 """A node's parameters: declared, described, checked and set as rclpy does it."""
 
 import copy
-import math
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,20 +15,13 @@ from .exceptions import (
 )
 from .messages import message_class
 from .parameter import Parameter, validate_parameter_name
-
-_WRONG_TYPE = 'Wrong parameter type'
-
-
-def result(successful: bool, reason: str = '') -> Any:
-    """A rcl_interfaces/msg/SetParametersResult."""
-    return message_class('rcl_interfaces/msg/SetParametersResult')(
-        successful=successful, reason=reason)
+from .parameter_checks import REL_TOL, WRONG_TYPE, problem_of, result
 
 
 class ParametersMixin:
     """The part of a node that has to do with parameters."""
 
-    PARAM_REL_TOL = 1e-6
+    PARAM_REL_TOL = REL_TOL
 
     def _init_parameters(self, overrides: dict[str, Parameter], allow_undeclared: bool,
                          publish_event: Callable[[Any], None]) -> None:
@@ -92,7 +84,7 @@ class ParametersMixin:
                 parameter = Parameter(name, value=value)
             outcome = self._set_atomically([parameter], {name: descriptor}, keep_unset=True)
             if not outcome.successful:
-                if outcome.reason.startswith(_WRONG_TYPE):
+                if outcome.reason.startswith(WRONG_TYPE):
                     raise InvalidParameterTypeException(
                         parameter, Parameter.Type(descriptor.type).name)
                 raise InvalidParameterValueException(name, parameter.value, outcome.reason)
@@ -237,8 +229,9 @@ class ParametersMixin:
         descriptors = self._descriptors if new_descriptors is None else new_descriptors
         for parameter in parameters:
             if parameter.name in descriptors:
-                problem = self._problem(parameter, descriptors[parameter.name],
-                                        check_read_only=new_descriptors is None)
+                problem = problem_of(parameter, descriptors[parameter.name],
+                                     is_declared=parameter.name in self._parameters,
+                                     check_read_only=new_descriptors is None)
                 if problem:
                     return result(False, problem)
         for callback in self._parameters_callbacks:
@@ -268,43 +261,6 @@ class ParametersMixin:
         for post_callback in self._post_set_callbacks:
             post_callback(parameters)
         return result(True)
-
-    def _problem(self, parameter: Parameter, descriptor: Any, *,
-                 check_read_only: bool = True) -> str:
-        """Why a parameter cannot have a value under that descriptor; '' where it can."""
-        descriptor.name = name = parameter.name
-        if check_read_only and descriptor.read_only:
-            return f'Trying to set a read-only parameter: {name}.'
-        if descriptor.dynamic_typing:
-            descriptor.type = parameter.type_.value
-        elif parameter.type_ is Parameter.Type.NOT_SET:
-            if name in self._parameters:
-                return 'Static parameter cannot be undeclared'
-        elif parameter.type_.value != descriptor.type:
-            return (f"{_WRONG_TYPE}, expected '{Parameter.Type(descriptor.type)}' "
-                    f"got '{parameter.type_}'")
-        if parameter.type_ is Parameter.Type.INTEGER and descriptor.integer_range:
-            return self._range_problem(name, parameter.value, descriptor.integer_range[0], 0.0)
-        if parameter.type_ is Parameter.Type.DOUBLE and descriptor.floating_point_range:
-            return self._range_problem(name, parameter.value, descriptor.floating_point_range[0],
-                                       self.PARAM_REL_TOL)
-        return ''
-
-    @staticmethod
-    def _range_problem(name: str, value: float, span: Any, tolerance: float) -> str:
-        def close(a: float, b: float) -> bool:
-            return a == b or math.isclose(a, b, rel_tol=tolerance)
-
-        low, high = sorted((span.from_value, span.to_value))
-        if close(value, low) or close(value, high):
-            return ''
-        if not low < value < high:
-            return (f'Parameter {name} out of range. Min: {low}, Max: {high}, '
-                    f'value: {value}')
-        if span.step and not close(low + round((value - low) / span.step) * span.step, value):
-            return (f'The parameter value for {name} is not a valid step. Min: {low}, '
-                    f'max: {high}, value: {value}, step: {span.step}')
-        return ''
 
     def add_on_set_parameters_callback(self, callback: Callable[[list[Parameter]], Any]) -> None:
         """Ask this before parameters are set; it answers with a SetParametersResult."""
@@ -362,7 +318,7 @@ class ParametersMixin:
             candidates.append(Parameter.from_parameter_msg(message_class(
                 'rcl_interfaces/msg/Parameter')(name=name, value=alternative_value)))
         for parameter in candidates:
-            problem = self._problem(parameter, descriptor, check_read_only=False)
+            problem = problem_of(parameter, descriptor, is_declared=True, check_read_only=False)
             if not problem:
                 self._parameters[name] = parameter
                 self._descriptors[name] = descriptor

@@ -4,7 +4,8 @@ from typing import Any
 
 from . import utilities
 from .context import Context, get_default_context
-from .executor import Executor, SingleThreadedExecutor
+from .executor import Executor
+from .executors import SingleThreadedExecutor
 from .signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers
 from .task import Future
 

@@ -6,7 +6,7 @@ from typing import Any
 from .clock import ROSClock
 from .messages import message_class
 from .parameter import Parameter
-from .parameters import result
+from .parameter_checks import result
 from .qos import QoSProfile, ReliabilityPolicy
 from .ros_time import ClockType, Time
 
