@@ -55,7 +55,7 @@ class WhisperStream:
         most_lost_s: a shorter loss of sound is filled with silence, a longer one begins anew.
 
     Attributes:
-        counters: `lost_samples`, `bad_samples`, `duplicate_samples`, `resets`.
+        counters: `lost_samples`, `bad_samples`, `duplicate_samples`, `resets`, `hops_at_once`.
     """
 
     def __init__(self, encoder: WhisperEncoder, hop_s: float = 0.04, context_s: float = 2.0,
@@ -96,7 +96,8 @@ class WhisperStream:
         self._clock = (0, 0)  # a sample at the input's rate since the beginning, and its time
 
     def push(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
-             first_sample: int | None = None) -> list[EmbeddingBlock]:  # fmt: skip
+             first_sample: int | None = None, *,
+             catch_up: bool = False) -> list[EmbeddingBlock]:  # fmt: skip
         """Take a chunk.
 
         Args:
@@ -104,11 +105,24 @@ class WhisperStream:
             sample_rate: Hz.
             stamp_ns: time of its first sample.
             first_sample: number of it in the stream; None: it follows the chunk before.
+            catch_up: for whoever is behind: the embeddings of all hops that this chunk completes
+                are taken from the newest context. It costs as much as one hop, and gives other
+                numbers than `embed_recording` (`hops_at_once` counts them).
 
         Returns:
             list: the embeddings that have become complete; hops that follow each other are joined.
         """
-        return self._encode(self._contexts(samples, sample_rate, stamp_ns, first_sample))
+        contexts = self._contexts(samples, sample_rate, stamp_ns, first_sample)
+        return self._encode_newest(list(contexts)) if catch_up else self._encode(contexts)
+
+    def _encode_newest(self, contexts: list[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
+        end = self._frames // 2 - self._settle
+        contexts = contexts[-(end // self._hop) :]  # older ones lie outside of the newest context
+        if not contexts:
+            return []
+        self.counters['hops_at_once'] += len(contexts) - 1
+        data = self.encoder.encode(contexts[-1][1][None])[0]
+        return [EmbeddingBlock(contexts[0][0], data[end - len(contexts) * self._hop : end])]
 
     def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         blocks: list[EmbeddingBlock] = []

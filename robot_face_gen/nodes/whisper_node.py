@@ -79,14 +79,16 @@ class WhisperNode(BaseNode):
 
     def _encode(self) -> None:
         while not self.stopping.is_set():
-            for stamp_ns, first_sample, samples, sample_rate in self._inbox.take_all(IDLE_S):
-                self._publish(stamp_ns, first_sample, samples, sample_rate)
+            for chunk in join(self._inbox.take_all(IDLE_S)):
+                self._publish(*chunk)
 
     def _publish(
         self, stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int
     ) -> None:
         begin_ns = self.now_ns()
-        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample)
+        # What came while the encoder was busy is one piece: if it holds several hops, they are
+        # encoded at once, so that a slow machine gets sound that is in time and less exact.
+        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=True)
         self.health.set_counters(self._stream.counters)
         if blocks:
             self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)
@@ -103,6 +105,19 @@ class WhisperNode(BaseNode):
             self.health.tick('embeddings_out', len(block.data))
             end_ns = block.stamp_ns + round(len(block.data) / block.rate_hz * 1e9)
             self.health.latency('latency', (self.now_ns() - end_ns) / 1e9)
+
+
+def join(chunks: list[Chunk]) -> list[Chunk]:
+    """Chunks that follow each other without a loss as one."""
+    joined: list[Chunk] = []
+    for chunk in chunks:
+        if joined:
+            stamp_ns, first, samples, rate = joined[-1]
+            if chunk[3] == rate and chunk[1] == first + len(samples):
+                joined[-1] = (stamp_ns, first, np.concatenate((samples, chunk[2])), rate)
+                continue
+        joined.append(chunk)
+    return joined
 
 
 def main() -> int:
