@@ -11,7 +11,7 @@ import pytest
 ORACLE = Path(sys.prefix) / 'oracle' / 'rclpy'
 
 pytestmark = pytest.mark.skipif(
-    not ORACLE.is_dir(), reason="no sources of rclpy's to compare with (make oracle)"
+    not ORACLE.is_dir(), reason="no sources of rclpy's to compare with: make installs them"
 )
 
 MODULES = [
