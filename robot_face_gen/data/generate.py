@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from .config import GeneratorConfig
 from .conversation import Person, generate_conversation
 from .embedding import Embedder, EmbeddingConfig, add_embedding_arguments
 from .people import digest
+from .plan import SpeakerJob, make_plan
 from .prepare import finish, share_out
 from .sessions import SPLITS, TABLE, SessionsWriter
 from .store import PreparedSession, track_path, write_track
@@ -77,56 +78,6 @@ def run(args: argparse.Namespace) -> int:
         generate_recordings(plan, args.output, workers=args.workers, progress=True)
         print(f'recordings: {args.output / TABLE}')
     return 0
-
-
-@dataclass(frozen=True)
-class SpeakerJob:
-    """One speaker and those who listen to him.
-
-    Attributes:
-        index: of the speaker in the whole.
-        seed: of the whole.
-        split: train, val or test.
-        config: with as many listeners as dyads are wanted.
-    """
-
-    index: int
-    seed: int
-    split: str
-    config: GeneratorConfig
-
-    @property
-    def group(self) -> str:
-        """What the speaker says, as a word."""
-        return f'speaker_{self.index:05d}'
-
-    def session(self, listener: int) -> str:
-        """Name of a dyad."""
-        return f'dyad_{self.index:05d}_{listener}'
-
-
-def split_of(index: int, count: int) -> str:
-    """A tenth of the speakers each, the last ones, for test and val; from 3 on at least one."""
-    tenth = max(1, round(count / 10)) if count >= 3 else 0
-    if index >= count - tenth:
-        return 'test'
-    return 'val' if index >= count - 2 * tenth else 'train'
-
-
-def make_plan(
-    dyads: int, seed: int, config: GeneratorConfig, split: str = 'auto'
-) -> list[SpeakerJob]:
-    """Who speaks to how many listeners, so that there are `dyads` in all."""
-    count = -(-dyads // config.listeners)
-    return [
-        SpeakerJob(
-            index,
-            seed,
-            split_of(index, count) if split == 'auto' else split,
-            replace(config, listeners=min(config.listeners, dyads - index * config.listeners)),
-        )
-        for index in range(count)
-    ]
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:

@@ -95,6 +95,15 @@ def test_lost_sound_leaves_its_place_empty(dyad, tmp_path):
     np.testing.assert_array_equal(person.samples, expected)
 
 
+def test_a_microphone_that_starts_late_keeps_its_time(dyad, tmp_path):
+    people = {'a': dyad.speaker, 'b': dyad.listeners[0]}
+    write_bag(tmp_path / 'bag', people, StoragePlugin.MCAP, lose={0, 1}, first_sample=500)
+    person = read_bag(tmp_path / 'bag', ('a', 'b'))[0]
+    assert person.lost_samples == 0
+    assert not person.samples[:3200].any()
+    np.testing.assert_array_equal(person.samples[3200:], dyad.speaker.sound[3200:])
+
+
 def test_a_bag_is_a_session(dyad, tmp_path):
     source = tmp_path / 'in'
     source.mkdir()

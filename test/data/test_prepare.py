@@ -14,9 +14,8 @@ from robot_face_gen.data.embedding import Embedder, EmbeddingConfig
 from robot_face_gen.data.generate import (
     generate_prepared,
     generate_recordings,
-    make_plan,
-    split_of,
 )
+from robot_face_gen.data.plan import make_plan, split_of
 from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import WIDTHS, read_catalogue, read_track
@@ -75,7 +74,6 @@ def test_the_same_seed_writes_the_same_bytes(recordings, tmp_path):
 def test_generation_goes_on_where_it_was(recordings, tmp_path):
     generate_recordings(PLAN[:1], tmp_path)
     kept = tmp_path / 'dyad_00000_0' / 'a.csv'
-    before = kept.stat().st_mtime_ns
     (tmp_path / 'dyad_00000_1' / 'generated.json').unlink()  # as if broken off there
     generate_recordings(PLAN, tmp_path)
     assert [s.name for s in read_sessions(tmp_path)] == [s.name for s in read_sessions(recordings)]
