@@ -103,8 +103,9 @@ WHISPER = ParameterTable(
     (
         Row(
             'weights',
-            'tiny',
-            "A Whisper model's name, the path of a .pt file in Whisper's format, or 'untrained'",
+            'untrained',
+            "'untrained' (fixed random weights, no download; what the shipped checkpoint knows), a "
+            "Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's format",
             check=_not_empty,
         ),
         Row(
