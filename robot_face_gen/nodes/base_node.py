@@ -58,6 +58,8 @@ class BaseNode(Node):
         self.exit_code: int | None = None  # set, by any thread, when the node is to end
         self.stopping = threading.Event()
         self.health = Health()
+        for name in ('dropped', 'invalid'):  # there from the beginning, whoever reads them
+            self.health.count(name, 0)
         self.parameters = Parameters(self, table, self.on_change)
         self._workers: list[threading.Thread] = []
         self._warned: dict[str, float] = {}

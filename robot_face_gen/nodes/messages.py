@@ -18,6 +18,9 @@ from robot_face_gen_msgs.msg import (
 )
 
 SECOND_NS = 1_000_000_000
+# Beyond these a number is finite, but no landmark (pixels), intensity, radian, metre, embedding.
+FACE_LIMITS = {'landmarks': 1e5, 'action_units': 20.0, 'pose': 100.0, 'gaze': 20.0}
+EMBEDDING_LIMIT = 1e4
 LOUDEST = 4.0  # samples beyond it are no sound of -1..1 but integers that nobody scaled
 # Field of a face message: name of the array below.
 _FACE_FIELDS = {'landmarks': 'landmarks', 'action_units': 'au', 'pose': 'pose', 'gaze': 'gaze'}
@@ -49,12 +52,12 @@ def _capture_time(header: Header) -> int:
     return stamp_ns
 
 
-def _finite(name: str, values: np.ndarray) -> np.ndarray:
-    bad = np.flatnonzero(~np.isfinite(values))
+def _within(name: str, values: np.ndarray, limit: float) -> np.ndarray:
+    bad = np.flatnonzero(~(np.abs(values) <= limit))  # NaN is not within anything
     if bad.size:
         raise BadMessage(
-            f'{name}[{bad[0]}] = {values.flat[bad[0]]} ({bad.size} of {values.size} values): '
-            'expected finite numbers'
+            f'{name}[{bad[0]}] = {values.flat[bad[0]]:g} ({bad.size} of {values.size} values): '
+            f'expected finite numbers up to {limit:g}'
         )
     return values
 
@@ -80,7 +83,7 @@ def to_face_frame(message: FaceFeatures) -> FaceFrame:
     out as zeros where they are not finite.
 
     Raises:
-        BadMessage: no stamp, or a number that is not finite or out of its range.
+        BadMessage: no stamp, or a number that is not finite or beyond its limit.
     """
     stamp_ns = _capture_time(message.header)
     if not 0.0 <= message.confidence <= 1.0:
@@ -89,9 +92,10 @@ def to_face_frame(message: FaceFeatures) -> FaceFrame:
     for field, name in _FACE_FIELDS.items():
         values = np.array(getattr(message, field), np.float32)
         if message.success:
-            _finite(field, values)
+            _within(field, values, FACE_LIMITS[field])
         else:
-            values = np.where(np.isfinite(values), values, np.float32(0.0))
+            usable = np.abs(values) <= FACE_LIMITS[field]
+            values = np.where(usable, values, np.float32(0.0))
         arrays[name] = values
     return FaceFrame(
         stamp_ns=stamp_ns,
@@ -127,9 +131,7 @@ def to_samples(message: AudioChunk) -> tuple[int, int, np.ndarray, int]:
     samples = np.array(message.samples, np.float32)
     if not samples.size:
         raise BadMessage('samples is empty: expected sound')
-    loudest = float(np.abs(_finite('samples', samples)).max())
-    if loudest > LOUDEST:
-        raise BadMessage(f'samples reach {loudest:g}: expected -1 to 1')
+    _within('samples', samples, LOUDEST)
     return stamp_ns, int(message.first_sample), samples, int(message.sample_rate)
 
 
@@ -165,7 +167,7 @@ def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[in
     data = np.array(message.data, np.float32)
     if not data.size or data.size % dim:
         raise BadMessage(f'data holds {data.size} values: expected a multiple of dim = {dim}')
-    return stamp_ns, _finite('data', data).reshape(-1, dim)
+    return stamp_ns, _within('data', data, EMBEDDING_LIMIT).reshape(-1, dim)
 
 
 def from_reaction(
@@ -197,7 +199,7 @@ def to_reaction(message: FaceReaction) -> dict[str, np.ndarray]:
         BadMessage: a number that is not finite.
     """
     return {
-        name: _finite(field, np.array(getattr(message, field), np.float32))
+        name: _within(field, np.array(getattr(message, field), np.float32), FACE_LIMITS[field])
         for field, name in _FACE_FIELDS.items()
     }
 

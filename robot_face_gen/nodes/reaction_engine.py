@@ -146,6 +146,12 @@ class ReactionEngine:
         answer = self.manager.process_window(stack(frames))
         faces = {name: answer[name][0].cpu().numpy() for name in BRANCHES}
         took_s = self._timer() - begin
+        if not all(np.isfinite(values).all() for values in faces.values()):
+            self.manager.reset()  # what is not finite would stay in the session's memory
+            self._health.count(
+                'not_finite', len(frames), trouble='the model gave numbers that are not finite'
+            )
+            return 0
         self._health.latency('model', took_s)
         ready_ns = now_ns + round(took_s * 1e9)
         with self._lock:

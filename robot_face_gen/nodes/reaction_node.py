@@ -80,10 +80,14 @@ class ReactionNode(BaseNode):
 
     def _answer(self) -> None:
         while not self.stopping.is_set():
-            for push in self._inbox.take_all(IDLE_S):
-                push()
-            if self._engine.step(self.now_ns()):
-                self._answered.set()
+            try:
+                for push in self._inbox.take_all(IDLE_S):
+                    push()
+                if self._engine.step(self.now_ns()):
+                    self._answered.set()
+            except ValueError as error:  # the session is as it was: go on with the next frames
+                self.health.count('refused', trouble=str(error))
+                self.warn('refused', f'the model refused its input: {error}')
 
     def _play_out(self) -> None:
         frame, frame_id = 0, self.parameters['frame_id']

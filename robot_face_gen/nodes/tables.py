@@ -104,8 +104,8 @@ WHISPER = ParameterTable(
         Row(
             'weights',
             'untrained',
-            "'untrained' (fixed random weights, no download; what the shipped checkpoint knows), a "
-            "Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's format",
+            "'untrained' (fixed random weights, no download; what the shipped checkpoint knows), "
+            "a Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's format",
             check=_not_empty,
         ),
         Row(

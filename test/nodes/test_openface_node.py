@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from faces import make_frames
+from rosgraph_msgs.msg import Clock
 
 from robot_face_gen.features.openface_write import OpenFaceWriter, write_openface_csv
 from robot_face_gen.nodes.messages import to_ns
@@ -66,6 +67,29 @@ def test_follows_a_file_that_is_still_being_written(peer, heard, start, tmp_path
     peer.wait_for(lambda: peer.values('openface_node').get('rows') == '12', 'diagnostics')
     assert node.interrupt() == 0
     assert 'Traceback' not in node.text
+
+
+def test_simulated_time_decides_when_frames_come(peer, heard, start, tmp_path):
+    write_openface_csv(tmp_path / 'face.csv', make_frames(5))
+    clock = peer.node.create_publisher(Clock, '/clock', 1)
+    node = start('openface_node', source=tmp_path / 'face.csv', use_sim_time='true')
+
+    def tick(seconds):
+        whole = int(seconds)
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = whole, round((seconds - whole) * 1e9)
+        clock.publish(message)
+
+    peer.wait_for(lambda: tick(100.0) or heard, 'the first frame')
+    assert to_ns(heard[0][1].header.stamp) == 100_000_000_000
+    for index in range(1, 5):
+        peer.wait_for(
+            lambda now=100.0 + 0.04 * index, n=index: tick(now) or len(heard) > n, 'the next one'
+        )
+        assert len(heard) == index + 1  # time stood still: no other came
+    assert to_ns(heard[-1][1].header.stamp) == 100_160_000_000
+    assert node.interrupt() == 0
+    peer.node.destroy_publisher(clock)
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,23 @@ def test_less_than_a_hop_at_the_end_is_answered_late_but_answered(model):
     assert len(out) == 20
 
 
+def test_numbers_that_are_not_finite_never_come_out_and_the_session_recovers(model):
+    engine, health = make_engine(model)
+    process, broken = engine.manager.process_window, [True]
+
+    def sometimes(window):
+        answer = process(window)
+        return {name: value / (0.0 if broken else 1.0) for name, value in answer.items()}
+
+    engine.manager.process_window = sometimes
+    assert live(engine, make_frames(10), BEGIN + 1000 * MS) == []
+    broken.clear()
+    later = make_frames(10, start_ns=1500 * MS)
+    out = live(engine, later, BEGIN + 2500 * MS, sound=False)
+    assert len(out) >= 10 and int(health.report().values['not_finite']) >= 10
+    assert all(np.isfinite(v).all() for _, reaction in out for v in reaction.face.values())
+
+
 def test_warming_up_leaves_no_trace_in_the_session(model):
     engine, _ = make_engine(model)
     engine.warm_up()

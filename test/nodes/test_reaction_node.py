@@ -20,6 +20,8 @@ from robot_face_gen.nodes.messages import (
     to_ns,
     to_reaction,
 )
+from robot_face_gen.nodes.reaction_node import ReactionNode
+from robot_face_gen.nodes.run import run
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -149,8 +151,13 @@ def test_ctrl_c_leaves_no_traceback(peer, node, face):
     assert 'Traceback' not in node.text and 'rror' not in node.text.replace('an error', '')
 
 
-def test_a_checkpoint_that_is_not_there_is_one_clear_line(start):
-    node = start('reaction_node', checkpoint='no.safetensors')
-    assert node.wait() == 1
-    assert node.text.strip().splitlines()[-1] == 'error: no.safetensors: no such checkpoint'
-    assert 'Traceback' not in node.text
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ('checkpoint:=no.safetensors', 'error: no.safetensors: no such checkpoint'),
+        ('device:=quantum', "error: device = 'quantum': expected auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_what_cannot_start_says_so_in_one_line(graph_domain, capsys, given, words):
+    assert run(ReactionNode, ['--ros-args', '-p', given]) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1] == words

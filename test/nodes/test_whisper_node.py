@@ -7,6 +7,8 @@ import pytest
 from live_graph import NodeProcess
 
 from robot_face_gen.nodes.messages import from_samples, to_embeddings, to_ns
+from robot_face_gen.nodes.run import run
+from robot_face_gen.nodes.whisper_node import WhisperNode, join
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 pytestmark = pytest.mark.graph
@@ -96,7 +98,6 @@ def test_lost_chunks_are_counted_and_filled(peer, node, voice):
 def test_a_node_that_is_behind_takes_all_hops_from_the_newest_context():
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import WhisperStream
-    from robot_face_gen.nodes.whisper_node import join
 
     encoder, sound = WhisperEncoder.from_name_or_path('untrained'), noise(20).ravel()
     usual, behind = (WhisperStream(encoder, hop_s=0.04, context_s=0.4) for _ in '12')
@@ -115,8 +116,6 @@ def test_a_node_that_is_behind_takes_all_hops_from_the_newest_context():
 
 
 def test_chunks_are_joined_only_where_none_is_lost():
-    from robot_face_gen.nodes.whisper_node import join
-
     a, b, c = ((i, i, np.full(4, i, np.float32), RATE) for i in (0, 4, 12))
     joined = join([a, b, c, (16, 16, c[2], 8000)])
     assert [(first, len(samples)) for _, first, samples, _ in joined] == [(0, 8), (12, 4), (16, 4)]
@@ -128,8 +127,8 @@ def test_ctrl_c_leaves_no_traceback(peer, node, voice):
     assert 'untrained' in node.text
 
 
-def test_weights_that_are_not_there_are_one_clear_line(start):
-    node = start('whisper_node', weights='no_such_model')
-    assert node.wait() == 1
-    assert 'error: no_such_model: no such file, and no Whisper model' in node.text
-    assert 'Traceback' not in node.text
+def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
+    arguments = ['--ros-args', '-p', 'weights:=no_such_model']
+    assert run(WhisperNode, arguments) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith('error: no_such_model: no such file, and no Whisper model')
