@@ -203,8 +203,9 @@ REACTION = ParameterTable(
         ),
         Row(
             'max_wait_s',
-            0.12,
-            'How long a frame waits for its face or sound before it is answered without',
+            0.08,
+            'How much longer than usual a frame waits for its face or sound before it is answered '
+            'without',
             unit='s',
             low=0.0,
             high=2.0,
