@@ -39,6 +39,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'setuptools',
+        'numba>=0.59',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',

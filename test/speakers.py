@@ -3,6 +3,7 @@
 import torch
 
 from robot_face_gen.facial_reaction_model import ModelConfig
+from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
 
 SMALL = ModelConfig(
     feature_dim=32,
@@ -18,18 +19,14 @@ SMALL = ModelConfig(
 
 
 def make_speaker(frames, batch=1, audio_dim=SMALL.audio_dim, seed=0):
+    """Numbers as faces have them, about a typical face."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {
-        'landmarks': (136,),
-        'au': (18,),
-        'pose': (4,),
-        'gaze': (2,),
-        'audio': (2, audio_dim),
-    }
-    return {
-        name: torch.randn(batch, frames, *shape, generator=generator)
-        for name, shape in shapes.items()
-    }
+    out = {}
+    for name, (mean, std) in TYPICAL.items():
+        noise = torch.randn(batch, frames, len(mean), generator=generator)
+        out[name] = torch.tensor(mean) + torch.tensor(std) * noise
+    out['audio'] = torch.randn(batch, frames, 2, audio_dim, generator=generator)
+    return out
 
 
 def cut(speaker, begin, end):

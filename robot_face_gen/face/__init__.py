@@ -1,1 +1,1 @@
-"""."""
+"""What makes a reaction visible: drawing faces and pages about them."""

@@ -61,7 +61,7 @@ class Geometry(nn.Module):
         self.register_buffer('slots', torch.arange(self.ring_size), persistent=False)
 
     def rotary(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines (count, head_dim) of `count` frames from frame number `first`."""
+        """Cosines and signed sines (count, head_dim) of frames from number `first` on."""
         start = first % self.cycle
         if start + count <= self.cycle:
             return self.cos[start : start + count], self.sin[start : start + count]

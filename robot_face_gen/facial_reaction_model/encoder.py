@@ -10,18 +10,23 @@ from torch import Tensor, nn
 
 from .components import CausalStack, Geometry, Ring
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig
+from .typical_face import TYPICAL
 
 Face = dict[str, Tensor]
 
 
 class FeatureStatistics(nn.Module):
-    """Mean and spread of each value of a face; they travel with the weights."""
+    """Mean and spread of each value of a face; they travel with the weights.
+
+    A network that has not been trained has those of a typical face: it moves a face, not a tangle.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        for branch, width in BRANCHES.items():
-            self.register_buffer(f'{branch}_mean', torch.zeros(width))
-            self.register_buffer(f'{branch}_std', torch.ones(width))
+        for branch in BRANCHES:
+            mean, std = TYPICAL[branch]
+            self.register_buffer(f'{branch}_mean', torch.tensor(mean))
+            self.register_buffer(f'{branch}_std', torch.tensor(std))
 
     def set(self, branch: str, mean: Tensor, std: Tensor) -> None:
         """Take over the mean and standard deviation (width,) of a branch."""

@@ -130,7 +130,8 @@ class FacialContrastiveLoss(nn.Module):
     """Samples near the listener, apart from each other: near / (near + r) + r / (apart + r) / 2.
 
     `near` is the mean squared distance of the nearest samples to the target (a soft minimum),
-    `apart` that between samples, r the reach. No margin: it always pulls, and pulls to the target the more.
+    `apart` that between samples, r the reach. No margin: it always pulls, to the
+    target the more.
     """
 
     scale = 0.1

@@ -1,0 +1,1 @@
+"""The demo: runs the real graph on a recording, and shows what it did."""

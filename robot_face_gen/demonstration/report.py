@@ -1,0 +1,104 @@
+"""What a run of the graph comes to: figures, and a table of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .recorder import Record
+
+# Key of a node's diagnostics -> what the stage is called.
+_STAGES = {
+    'whisper_node': {'encoder': 'Whisper encoder'},
+    'reaction_node': {'wait': 'face and voice joined', 'model': 'model', 'playout': 'playout'},
+}
+
+
+def percentiles(values_ms: list[float]) -> dict[str, float]:
+    """p50, p99 and the largest; empty without values."""
+    if not values_ms:
+        return {}
+    p50, p99 = np.percentile(values_ms, (50, 99))
+    return {
+        'p50': round(float(p50), 2),
+        'p99': round(float(p99), 2),
+        'max': round(max(values_ms), 2),
+    }
+
+
+def summarise(
+    record: Record,
+    duration_s: float,
+    cpu: dict[str, float],
+    rss_mb: dict[str, float],
+    pss_mb: dict[str, float],
+) -> dict[str, Any]:
+    """The figures of a run, as `summary.json` has them."""
+    stamps = {frame.stamp_ns for frame in record.frames}
+    answers = [r for r in record.reactions if r.source_ns in stamps]
+    answered = len({r.source_ns for r in answers})
+    published = sorted(r.published_ns for r in record.reactions)
+    steps_ms = (np.diff(published) / 1e6).tolist()
+    finite = all(np.isfinite(v).all() for r in record.reactions for v in r.face.values())
+    stages: dict[str, Any] = {}
+    counted: dict[str, int] = {}
+    for node, values in record.diagnostics.items():
+        for key, label in _STAGES.get(node.rpartition('/')[2], {}).items():
+            if f'{key}_p50_ms' in values:
+                stages[label] = {p: float(values[f'{key}_{p}_ms']) for p in ('p50', 'p99')}
+        if int(values.get('dropped', 0)):
+            counted[node] = int(values['dropped'])
+    return {
+        'duration_s': round(duration_s, 3),
+        'frames_in': len(record.frames),
+        'reactions_out': len(record.reactions),
+        'answered': answered,
+        'dropped': len(stamps) - answered,
+        'dropped_in_nodes': counted,
+        'finite': bool(finite),
+        'latency_ms': percentiles([(r.published_ns - r.source_ns) / 1e6 for r in answers]),
+        'arrival_latency_ms': percentiles([(r.arrived_ns - r.source_ns) / 1e6 for r in answers]),
+        'output_period_ms': percentiles(steps_ms),
+        'stages': stages,
+        'rss_mb': round(sum(rss_mb.values()), 1),
+        'pss_mb': round(sum(pss_mb.values()), 1),
+        'cpu_percent': round(sum(cpu.values()), 1),
+        'processes': {
+            name: {
+                'cpu_percent': round(cpu[name], 1),
+                'rss_mb': round(rss_mb.get(name, 0.0), 1),
+                'pss_mb': round(pss_mb.get(name, 0.0), 1),
+            }
+            for name in cpu
+        },
+    }
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The figures for a person to read."""
+
+    def span(values: dict[str, float]) -> str:
+        return f'{values["p50"]:8.1f} {values["p99"]:8.1f}' if values else '       -        -'
+
+    share = 100 * summary['answered'] / max(summary['frames_in'], 1)
+    lines = [
+        f'speaker frames in    {summary["frames_in"]:6d}',
+        f'reactions out        {summary["reactions_out"]:6d}',
+        f'frames answered      {summary["answered"]:6d}   ({share:.1f} %)',
+        f'not answered         {summary["dropped"]:6d}',
+        '',
+        f'{"latency, ms":38}      p50      p99',
+        f'{"camera frame to reaction published":38} {span(summary["latency_ms"])}',
+        f'{"camera frame to reaction received":38} {span(summary["arrival_latency_ms"])}',
+        *(f'{"  " + name:38} {span(values)}' for name, values in summary['stages'].items()),
+        f'{"between two reactions":38} {span(summary["output_period_ms"])}',
+        '',
+        f'{"process":20} {"CPU, % of a core":>18} {"memory, MB":>12}',
+        *(
+            f'{name:20} {p["cpu_percent"]:18.1f} {p["rss_mb"]:12.1f}'
+            for name, p in summary['processes'].items()
+        ),
+        f'{"all together":20} {summary["cpu_percent"]:18.1f} {summary["rss_mb"]:12.1f}',
+    ]
+    return '\n'.join(lines)
