@@ -1,6 +1,7 @@
 """Parameters, bad messages and workers on a node of the real rclpy or the one in its place."""
 
 import threading
+import time
 
 import pytest
 import rclpy
@@ -177,6 +178,7 @@ def test_destroying_a_node_wakes_its_workers(make_node):
 
     node.start_worker(work, 'sleeper')
     assert begun.wait(10.0)
+    before = time.monotonic()
     node.destroy_node()
-    assert slept == [False]
+    assert slept == [False] and time.monotonic() - before < 2.0
     assert node.exit_code is None

@@ -71,6 +71,13 @@ def test_stamps_of_a_live_tracker_grow_and_are_never_in_the_future(delays, pace)
         last_ns = stamp_ns
 
 
+def test_rows_that_arrive_at_the_same_moment_still_have_growing_stamps():
+    clock = ArrivalClock()
+    (first,) = clock.stamps([0], BEGIN)
+    (second,) = clock.stamps([40_000_000], BEGIN)
+    assert first < second
+
+
 def test_a_jittery_tracker_gets_even_stamps():
     clock = ArrivalClock()
     stamps = [

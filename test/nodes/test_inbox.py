@@ -20,8 +20,8 @@ def test_keeps_the_newest_that_fit_and_counts_the_rest(weights, limit):
 def test_an_emptied_inbox_has_room_again():
     inbox = Inbox(2.0)
     for _ in range(5):
-        assert inbox.put('a', 2.0) == 0
-        assert inbox.take_all(0.0) == ['a']
+        assert inbox.put('a') == inbox.put('b') == 0
+        assert inbox.take_all(0.0) == ['a', 'b']
 
 
 def test_wakes_whoever_waits():
