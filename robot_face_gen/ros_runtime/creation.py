@@ -7,6 +7,7 @@ from typing import Any
 
 from .clock import Clock, ROSClock
 from .dds import Reader, Writer
+from .definitions import type_hash_entry
 from .endpoints import GuardCondition, Publisher, SlowReaderNotice, Subscription
 from .entities import EntitiesMixin
 from .events import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -16,7 +17,7 @@ from .names import dds_topic
 from .qos import QoSProfile, qos_profile_services_default
 from .qos_dds import to_dds
 from .qos_overrides import QoSOverridingOptions, declare_qos_parameters
-from .services import Client, Service, ServiceChannel, type_hash_entry
+from .services import Client, Service, ServiceChannel
 from .timer import Rate, Timer
 
 

@@ -70,6 +70,8 @@ class Definitions:
         self._register_own()
         for name, text in SERVICES.items():
             self._register_service(name, text)
+        for name, (constants, fields) in self._store.fielddefs.items():
+            self._store.fielddefs[name] = (constants, _char_as_uint8(fields))
         self._hashes: dict[str, str] = {}
 
     def _register(self, text: str, name: str) -> None:
@@ -149,6 +151,15 @@ def _renamed(tree: Any) -> Any:
     return tree
 
 
+def _char_as_uint8(tree: Any) -> Any:
+    # rosidl knows char as uint8, so that the type's hash has it so.
+    if tree == ('char', 0):
+        return ('uint8', 0)
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(_char_as_uint8(item) for item in tree)
+    return tree
+
+
 def _field_type(desc: Any) -> FieldType:
     kind, content = _KINDS[int(desc[0])], desc[1]
     size = 0
@@ -158,11 +169,17 @@ def _field_type(desc: Any) -> FieldType:
     if int(desc[0]) == 2:
         return FieldType(content, True, kind, size, 0)
     base, bound = content
-    # rosidl knows char as uint8.
-    return FieldType('uint8' if base == 'char' else base, False, kind, size, bound or 0)
+    return FieldType(base, False, kind, size, bound or 0)
 
 
 @cache
 def definitions() -> Definitions:
     """The definitions of this process' distribution."""
     return Definitions(environment.distro())
+
+
+def type_hash_entry(name: str) -> str:
+    """What an endpoint's user data says of its type; '' where the distribution has no hashes."""
+    if 'service_msgs/msg/ServiceEventInfo' not in definitions():
+        return ''
+    return f'typehash={definitions().type_hash(name)};'

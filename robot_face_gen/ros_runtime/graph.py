@@ -14,7 +14,7 @@ from cyclonedds.builtin import (
 from cyclonedds.core import InstanceState
 
 from .dds import Participant, Reader, Writer, delete
-from .definitions import definitions
+from .definitions import definitions, type_hash_entry
 from .idl import message_idl
 from .messages import deserialize, message_class, serialize
 from .qos import DurabilityPolicy, QoSProfile
@@ -45,11 +45,11 @@ class Announcer:
         self._lock = RLock()
         self._held = 0
         profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        idl = message_idl(_INFO)
-        self._writer = Writer(participant, _TOPIC, idl, to_dds(profile, b'', writer=True))
+        idl, user_data = message_idl(_INFO), type_hash_entry(_INFO).encode()
+        self._writer = Writer(participant, _TOPIC, idl, to_dds(profile, user_data, writer=True))
         # Every process announces itself here, and the last word of each is wanted.
         profile.depth = 1000
-        self.reader = Reader(participant, _TOPIC, idl, to_dds(profile, b'', writer=False))
+        self.reader = Reader(participant, _TOPIC, idl, to_dds(profile, user_data, writer=False))
 
     def add(self, node: NodeEntry) -> None:
         """Tell of a node."""

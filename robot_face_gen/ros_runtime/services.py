@@ -14,7 +14,7 @@ from typing import Any
 from cyclonedds.qos import Policy, Qos
 
 from .dds import Participant, Reader, Writer
-from .definitions import definitions
+from .definitions import type_hash_entry
 from .exceptions import RCLError
 from .idl import service_idl
 from .messages import deserialize, serialize
@@ -75,13 +75,6 @@ class ServiceChannel:
         """Leave the graph."""
         self.reader.close()
         self.writer.close()
-
-
-def type_hash_entry(name: str) -> str:
-    """What an endpoint's user data says of its type; '' where the distribution has no hashes."""
-    if 'service_msgs/msg/ServiceEventInfo' not in definitions():
-        return ''
-    return f'typehash={definitions().type_hash(name)};'
 
 
 class Service:

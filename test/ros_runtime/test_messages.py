@@ -121,6 +121,14 @@ def test_bytes_are_those_of_an_independent_implementation(message):
             'std_msgs/msg/Header',
             'f49fb3ae2cf070f793645ff749683ac6b06203e41c891e17701b1cb597ce6a01',
         ),
+        (  # holds char, which ROS 2 takes for uint8
+            'rmw_dds_common/msg/ParticipantEntitiesInfo',
+            '91a0593bacdcc50ea9bdcf849a938b128412cc1ea821245c663bcd26f83c295e',
+        ),
+        (
+            'std_srvs/srv/Trigger',
+            'eeff2cd6fa5ad9d27cdf4dec64818317839b62f212a91e6b5304b634b2062c5f',
+        ),
     ],
 )
 def test_type_hashes_are_those_of_ros2(name, wanted):

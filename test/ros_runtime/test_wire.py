@@ -169,7 +169,10 @@ def test_discovery_carries_what_ros2_reads(make_node):
     assert words.qos[Policy.DataRepresentation] == Policy.DataRepresentation(
         use_cdrv0_representation=True
     )
-    assert 'ros_discovery_info' in endpoints
+    # Without it every ROS 2 command warns of each of our processes.
+    hashed = definitions().type_hash('rmw_dds_common/msg/ParticipantEntitiesInfo')
+    graph = endpoints['ros_discovery_info']
+    assert graph.qos[Policy.Userdata].data.decode() == f'typehash={hashed};'
     reply = endpoints['rr/ear/get_parametersReply']
     assert reply.type_name == 'rcl_interfaces::srv::dds_::GetParameters_Response_'
     said = reply.qos[Policy.Userdata].data.decode()
