@@ -55,38 +55,57 @@ def pairwise_distances(samples: Face) -> Tensor:
 class FacialVAELoss(nn.Module):
     """Reconstruction of each branch and KL(q || p), summed over latent dimensions, with free bits.
 
+    A network that reconstructs from the posterior alone may leave all to the latents and learn
+    little of the speaker. So the face from the prior's mean has to be near the target as well (the
+    hybrid objective of Sohn et al. 2015).
+
     Args:
         kl_weight: of a nat for each frame beside a unit of mean squared error.
         free_bits: nats of each latent dimension and window that cost nothing (Kingma et al. 2016).
     """
 
-    def __init__(self, kl_weight: float = 0.02, free_bits: float = 0.02) -> None:
+    def __init__(self, kl_weight: float = 0.05, free_bits: float = 0.02) -> None:
         super().__init__()
         self.kl_weight, self.free_bits = kl_weight, free_bits
 
     def forward(
         self,
-        prediction: Face,
+        rebuilt: Face,
+        expected: Face,
         target: Face,
         valid: Tensor,
         posterior: Normal,
         prior: Normal,
         window_size: int,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Both faces standardised, (B, T, F); the distributions (B, W, latent_dim).
+        """All faces standardised, (B, T, F); the distributions (B, W, latent_dim).
+
+        Args:
+            rebuilt: from the posterior.
+            expected: from the prior's mean.
+            target: the real listener.
+            valid: (B, T) bool.
+            posterior: q.
+            prior: p.
+            window_size: frames of a window.
 
         Returns:
-            tuple: the loss, and its parts: `reconstruction`, `kl` (nats a window) and each branch.
+            tuple: the loss, and its parts: `reconstruction`, `expectation`, `kl` (nats a window).
         """
-        parts = {
-            name: clip_means((prediction[name] - target[name]).square(), valid).mean()
-            for name in BRANCHES
-        }
-        reconstruction = torch.stack(list(parts.values())).mean()
+        reconstruction, expectation = (
+            torch.stack(
+                [clip_means((face[n] - target[n]).square(), valid).mean() for n in BRANCHES]
+            ).mean()
+            for face in (rebuilt, expected)
+        )
         each = kl_divergence(posterior, prior)  # (B, W, latent_dim)
         kl = each.mean(dim=1).clamp(min=self.free_bits).sum(dim=-1).mean()
-        parts.update(reconstruction=reconstruction, kl=each.sum(dim=-1).mean())
-        return reconstruction + self.kl_weight * kl / window_size, parts
+        parts = {
+            'reconstruction': reconstruction,
+            'expectation': expectation,
+            'kl': each.sum(dim=-1).mean(),
+        }
+        return reconstruction + expectation + self.kl_weight * kl / window_size, parts
 
 
 class FacialSmoothLoss(nn.Module):
@@ -117,7 +136,7 @@ class FacialDiversityLoss(nn.Module):
 
     scale = 0.01
 
-    def __init__(self, reach: float = 0.5) -> None:
+    def __init__(self, reach: float = 0.15) -> None:
         super().__init__()
         self.reach = reach
 

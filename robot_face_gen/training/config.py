@@ -64,7 +64,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     gradient_clip: float = 1.0  # largest norm of the gradient
     accumulate: int = 1  # batches a step
-    kl_weight: float = 0.02  # of a nat a frame beside a unit of squared error
+    kl_weight: float = 0.05  # of a nat a frame beside a unit of squared error
     free_bits: float = 0.02  # nats of a latent dimension that cost nothing
     patience: int = 0  # epochs without a better validation loss; 0 never stops early
     validate_every: int = 1  # epochs

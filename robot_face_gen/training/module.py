@@ -91,19 +91,26 @@ class ReactionTraining(lightning.LightningModule):
         # The noise of training is the noise of a live session: correlated over windows.
         noise = vae.noise(seeds, prior.mean.shape[1]).to(encoded)
         noise = noise.view(clips, 1 + samples, *noise.shape[1:])
-        mean = torch.stack((posterior.mean, *[prior.mean] * samples), dim=1)
-        spread = torch.stack((posterior.stddev, *[prior.stddev] * samples), dim=1)
-        latents = (mean + spread * noise).flatten(0, 1)
-        speakers = encoded[:, None].expand(-1, 1 + samples, -1, -1).flatten(0, 1)
+        # Side by side: one from the posterior, one from the prior's mean, and the samples.
+        latents = torch.cat(
+            (
+                (posterior.mean + posterior.stddev * noise[:, 0])[:, None],
+                prior.mean[:, None],
+                prior.mean[:, None] + prior.stddev[:, None] * noise[:, 1:],
+            ),
+            dim=1,
+        ).flatten(0, 1)
+        speakers = encoded[:, None].expand(-1, 2 + samples, -1, -1).flatten(0, 1)
         faces = terms.standardise(model.decode(speakers, latents), statistics)
-        faces = {name: face.view(clips, 1 + samples, frames, -1) for name, face in faces.items()}
-        rebuilt = {name: face[:, 0] for name, face in faces.items()}
-        sampled = {name: face[:, 1:] for name, face in faces.items()}
-        return self._weigh(rebuilt, sampled, target, valid, posterior, prior)
+        faces = {name: face.view(clips, 2 + samples, frames, -1) for name, face in faces.items()}
+        rebuilt, expected = ({n: face[:, i] for n, face in faces.items()} for i in (0, 1))
+        sampled = {name: face[:, 2:] for name, face in faces.items()}
+        return self._weigh(rebuilt, expected, sampled, target, valid, posterior, prior)
 
     def _weigh(
         self,
         rebuilt: terms.Face,
+        expected: terms.Face,
         sampled: terms.Face,
         target: terms.Face,
         valid: Tensor,
@@ -112,7 +119,7 @@ class ReactionTraining(lightning.LightningModule):
     ) -> dict[str, Tensor]:
         weights = self.config.loss_weights
         vae, parts = self.vae_loss(
-            rebuilt, target, valid, posterior, prior, self.config.model.window_size
+            rebuilt, expected, target, valid, posterior, prior, self.config.model.window_size
         )
         several = sampled['au'].shape[1] > 1
         nothing = vae.new_zeros(())
@@ -128,6 +135,7 @@ class ReactionTraining(lightning.LightningModule):
             'loss': loss,
             **out,
             'reconstruction': parts['reconstruction'].detach(),
+            'expectation': parts['expectation'].detach(),
             'kl': parts['kl'].detach(),
             'sample_error': self._error(sampled, target, valid),
         }

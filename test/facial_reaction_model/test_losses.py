@@ -61,7 +61,7 @@ def test_reconstruction_falls_towards_the_target_and_ignores_masked_frames():
     loss = FacialVAELoss()
     falls(
         [
-            loss(mixed(other, target, share), target, VALID, q, p, 16)[0]
+            loss(mixed(other, target, share), target, target, VALID, q, p, 16)[0]
             for share in (0.0, 0.3, 0.6, 0.9)
         ]
     )
@@ -70,7 +70,9 @@ def test_reconstruction_falls_towards_the_target_and_ignores_masked_frames():
     wrong = {
         name: torch.cat((target[name][:, :50], other[name][:, 50:]), dim=1) for name in target
     }
-    assert float(loss(wrong, target, half, q, p, 16)[1]['reconstruction']) == 0.0
+    assert float(loss(wrong, target, target, half, q, p, 16)[1]['reconstruction']) == 0.0
+    # What the prior's mean gives counts as well.
+    assert float(loss(target, other, target, VALID, q, p, 16)[1]['expectation']) > 0.5
 
 
 def test_kl_is_summed_over_dimensions_and_pulls_beyond_the_free_bits():
@@ -80,7 +82,7 @@ def test_kl_is_summed_over_dimensions_and_pulls_beyond_the_free_bits():
 
     def at(shift):
         q = Normal(torch.full((2, 7, 8), shift), torch.ones(2, 7, 8))
-        return loss(target, target, VALID, q, p, 16)
+        return loss(target, target, target, VALID, q, p, 16)
 
     assert float(at(2.0)[1]['kl']) == pytest.approx(8 * 2.0)  # 2 nats in each of 8 dimensions
     assert float(at(2.0)[0]) == pytest.approx(8 * 2.0 / 16)
@@ -159,7 +161,13 @@ def test_losses_of_parts_of_a_batch_average_to_that_of_the_whole():
         mine = [Normal(d.mean[rows], d.stddev[rows]) for d in (q, p)]
         return torch.stack(
             [
-                FacialVAELoss()({n: x[:, 0] for n, x in s.items()}, t, valid[rows], *mine, 16)[0],
+                FacialVAELoss()(
+                    *({n: x[:, i] for n, x in s.items()} for i in (0, 1)),
+                    t,
+                    valid[rows],
+                    *mine,
+                    16,
+                )[0],
                 FacialSmoothLoss()(s, t, valid[rows]),
                 FacialDiversityLoss()(s),
                 FacialContrastiveLoss()(s, t, valid[rows]),
