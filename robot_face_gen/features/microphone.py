@@ -1,4 +1,4 @@
-"""A sound card through sounddevice (PortAudio): bounded, counted, opened again when lost."""
+"""A microphone: bounded, counted, watched, and opened again when lost."""
 
 from __future__ import annotations
 
@@ -7,190 +7,185 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .audio_source import SECOND_NS, AudioBlock
+from .capture_clock import CaptureClock
+from .sound_card import abandon, look_again, open_input
 
-_QUEUE = 500  # blocks that wait at most: 10 s of 20 ms
-_SILENT_S = 0.5  # without a callback: the microphone has gone
-_FIRST_S = 5.0  # the first callback may take as long
-_SMOOTH = 0.02  # share of a new clock reading
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except OSError:
-        raise OSError(
-            'PortAudio is missing: on Debian and Ubuntu, apt install libportaudio2'
-        ) from None
-    return sounddevice
+_QUEUE_S = 10.0  # of sound that waits at most
+_SILENT_S = 0.5  # without a block: the microphone has gone
+_WATCH_S = 0.1
+_FIRST_S = 5.0  # the first block may take as long: PulseAudio's comes after 1.8 s
+_CLOSE_S = 2.0  # a sound server that hangs is waited for no longer
+_SMOOTH = 0.02  # share of a new reading of the two clocks
 
 
-def find_device(name: str | None) -> int | None:
-    """The number of an input device by its number or a part of its name; None is the default one.
+class _Opening:
+    """One time that the device was opened."""
 
-    Raises:
-        OSError: no such device (those that are there are named), or none at all.
-    """
-    sounddevice = _sounddevice()
-    inputs = [(i, d) for i, d in enumerate(sounddevice.query_devices()) if d['max_input_channels']]
-    if not inputs:
-        raise OSError('no microphone: this machine has no sound input')
-    if name is None or not name.strip():
-        return None
-    for number, device in inputs:
-        if name == str(number) or name.lower() in device['name'].lower():
-            return number
-    there = ', '.join(f'{number}: {device["name"]}' for number, device in inputs)
-    raise OSError(f'no microphone {name!r}; there are {there}')
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.heard_s = time.monotonic()
+        self.blocks = 0
+
+
+class _Captured(NamedTuple):
+    samples: np.ndarray
+    sample_rate: int
+    position: int
+    arrived_ns: int
+    opening: _Opening
 
 
 class MicrophoneSource:
     """Blocks of a microphone, stamped with the time of their first sample.
 
-    When the microphone vanishes, it is opened again until it is back; `trouble` says why it is not
-    there. The count of samples goes on over a pause by the time that has passed, so that a
-    listener sees how much was lost.
+    A thread of its own opens the device, watches it and opens it again until it is back when it
+    has vanished; `trouble` says why it is not there. So `read` and `close` are in time even where
+    a sound server hangs. The count of samples goes on over a pause by the time that has passed, so
+    that a listener sees how much was lost.
 
     Args:
-        device: number, or part of the name; None is the default one.
-        sample_rate: Hz; None is the device's own.
+        device: number, name or part of the name; None is the default one.
+        sample_rate: Hz; None, or one that the device does not have, is the device's own.
         block_s: sound in a block.
         retry_s: pause before a lost microphone is tried again.
         clock: gives the time in ns.
+
+    Attributes:
+        trouble: why no sound comes; '' while it does, and before the first try has ended.
+        counters: `opens`, `failed_opens`, `losses`, `failed_closes`, `overflows` (PortAudio lost
+            sound), `dropped_blocks` (nobody read them), `gap_samples` (that never came).
     """
 
     def __init__(self, device: str | None = None, *, sample_rate: int | None = 16000,
                  block_s: float = 0.02, retry_s: float = 1.0,
                  clock: Callable[[], int] = time.time_ns) -> None:  # fmt: skip
+        if not 0.001 <= block_s <= _QUEUE_S / 2:
+            raise ValueError(f'block_s = {block_s}: expected 0.001 to {_QUEUE_S / 2:g}')
+        if not 0 <= retry_s < threading.TIMEOUT_MAX:
+            raise ValueError(f'retry_s = {retry_s}: expected 0 or more')
         self._device, self._wanted_rate = device, sample_rate
         self._block_s, self._retry_s, self._clock = block_s, retry_s, clock
-        self._queue: queue.Queue[tuple[np.ndarray, float, float, int, bool]] = queue.Queue(_QUEUE)
-        self._stream: Any = None
-        self._gone = threading.Event()
-        self._next_try = 0.0
-        self._heard = 0.0  # time.monotonic() of the last block
-        self._first_sample = 0
-        self._end_ns: int | None = None
-        self._offset_ns: float | None = None  # our clock minus PortAudio's
-        self._closed = False
+        self._queue: queue.Queue[_Captured] = queue.Queue(round(_QUEUE_S / block_s))
+        self._position = 0  # of the next captured sample, at the rate of _times
+        self._times: CaptureClock | None = None
+        self._opening: _Opening | None = None  # whose blocks are taken
+        self._heard: _Opening | None = None  # whose blocks are read
+        self._offset_ns: int | None = None  # our clock minus the one that never jumps
+        self._closing = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name='microphone', daemon=True)
         self.sample_rate = sample_rate or 0
         self.trouble = ''
-        self.counters: Counter[str] = Counter()
+        # All keys at once: other threads may go through them while some are counted.
+        self.counters: Counter[str] = Counter(
+            opens=0, failed_opens=0, losses=0, failed_closes=0, overflows=0, dropped_blocks=0,
+            gap_samples=0)  # fmt: skip
 
     @property
     def ended(self) -> bool:
         """Whether it was closed: a microphone has no end."""
-        return self._closed
+        return self._closing.is_set()
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None where none came in time, or the microphone is not there."""
-        if self._closed:
+        """The next block; None where none came in time. The first call opens the microphone."""
+        if self.ended:
             return None
-        if self._stream is None and not self._open():
-            time.sleep(min(timeout_s, max(0.0, self._next_try - time.monotonic())))
-            return None
+        if self._keeper.ident is None:
+            self._keeper.start()
         try:
-            data, adc, now, now_ns, overflow = self._queue.get(timeout=timeout_s)
+            return self._block(self._queue.get(timeout=max(0.0, timeout_s)))
         except queue.Empty:
-            waited = time.monotonic() - self._heard
-            if self._gone.is_set() or waited > (
-                _SILENT_S if self._end_ns is not None else _FIRST_S
-            ):
-                self._lost('the microphone has stopped')
             return None
-        self._heard = time.monotonic()
-        if overflow:
-            self.counters['overflows'] += 1
-        return self._block(data, adc, now, now_ns)
-
-    def _block(self, data: np.ndarray, adc: float, now: float, now_ns: int) -> AudioBlock:
-        """Stamp a block: PortAudio says when it was captured, by a clock that is tied to ours."""
-        # Some hosts give no capture time: then the callback's time less the block's length.
-        captured = adc if 0 < adc <= now else now - len(data) / self.sample_rate
-        offset = now_ns - now * SECOND_NS
-        if self._offset_ns is None or abs(offset - self._offset_ns) > SECOND_NS / 4:
-            self._offset_ns = offset
-        self._offset_ns += _SMOOTH * (offset - self._offset_ns)
-        stamp_ns = round(captured * SECOND_NS + self._offset_ns)
-        length_ns = len(data) * SECOND_NS // self.sample_rate
-        if self._end_ns is not None:
-            ahead = stamp_ns - self._end_ns
-            if ahead > _SILENT_S * SECOND_NS:  # it was away: the count shows for how long
-                self._first_sample += ahead * self.sample_rate // SECOND_NS
-            else:  # the count of samples is the better clock; drift is followed slowly
-                stamp_ns = self._end_ns + round(_SMOOTH * ahead)
-        block = AudioBlock(stamp_ns, self._first_sample, data, self.sample_rate)
-        self._first_sample += len(data)
-        self._end_ns = stamp_ns + length_ns
-        return block
-
-    def _open(self) -> bool:
-        if time.monotonic() < self._next_try:
-            return False
-        self._next_try = time.monotonic() + self._retry_s
-        try:
-            sounddevice = _sounddevice()
-            if self._end_ns is not None or self.trouble:
-                # PortAudio lists devices once: begin anew, to see what has come or gone.
-                sounddevice._terminate()
-                sounddevice._initialize()
-            number = find_device(self._device)
-            rate = self._wanted_rate or int(
-                sounddevice.query_devices(number, 'input')['default_samplerate']
-            )
-            self._gone.clear()
-            self.sample_rate = rate
-            stream = sounddevice.InputStream(
-                samplerate=rate, device=number, channels=1, dtype='float32',
-                blocksize=max(1, round(self._block_s * rate)), callback=self._callback,
-                finished_callback=self._gone.set)  # fmt: skip
-            stream.start()
-        except (
-            Exception
-        ) as error:  # PortAudioError, OSError, ValueError: all are told and tried again
-            self.trouble = ' '.join(str(error).split()) or type(error).__name__
-            self.counters['failed_opens'] += 1
-            return False
-        self._stream, self.trouble, self._offset_ns = stream, '', None
-        self._heard = time.monotonic()
-        self.counters['opens'] += 1
-        return True
-
-    def _callback(self, data: np.ndarray, frames: int, when: Any, status: Any) -> None:
-        """Runs on PortAudio's thread: copy, and never wait."""
-        item = (data[:, 0].copy(), float(when.inputBufferAdcTime), float(when.currentTime),
-                self._clock(), bool(status.input_overflow))  # fmt: skip
-        while True:
-            try:
-                return self._queue.put_nowait(item)
-            except queue.Full:
-                try:
-                    lost = self._queue.get_nowait()
-                    self.counters['dropped_blocks'] += 1
-                    self._first_sample += len(lost[0])
-                except queue.Empty:
-                    pass
-
-    def _lost(self, why: str) -> None:
-        self.trouble = why
-        self.counters['losses'] += 1
-        self._shut()
-
-    def _shut(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            try:
-                stream.abort()
-                stream.close()
-            except Exception as error:  # a device that has gone cannot be closed well
-                self.counters['failed_closes'] += 1
-                self.trouble = self.trouble or str(error)
 
     def close(self) -> None:
         """Let go of the microphone."""
-        self._closed = True
-        self._shut()
+        self._closing.set()
+        if self._keeper.ident is not None:
+            self._keeper.join(_CLOSE_S)
+            if self._keeper.is_alive():
+                abandon()
+
+    def _block(self, captured: _Captured) -> AudioBlock:
+        samples, rate, position, arrived_ns, opening = captured
+        if self._times is None or rate != self.sample_rate:
+            self.sample_rate, self._times = rate, CaptureClock(rate)
+        elif opening is not self._heard:
+            self._times.restart()
+        self._heard = opening
+        first, at_ns = self._times.place(position, len(samples), arrived_ns)
+        self.counters['gap_samples'] = self._times.gap_samples
+        offset_ns = self._clock() - time.monotonic_ns()
+        if self._offset_ns is None or abs(offset_ns - self._offset_ns) > SECOND_NS // 4:
+            self._offset_ns = offset_ns  # at first, and when somebody sets the clock
+        self._offset_ns += round(_SMOOTH * (offset_ns - self._offset_ns))
+        return AudioBlock(at_ns + self._offset_ns, first, samples, rate)
+
+    def _keep(self) -> None:
+        """Open, watch, close, again and again: the thread of its own."""
+        while not self._closing.is_set():
+            opening = self._opening = _Opening()
+            try:
+                if self.counters['opens'] or self.counters['failed_opens']:
+                    look_again()
+                stream = open_input(
+                    self._device, self._wanted_rate, self._block_s,
+                    partial(self._captured, opening), opening.over.set)  # fmt: skip
+            except Exception as error:  # whatever the host's sound system says: told, tried again
+                self.trouble = ' '.join(str(error).split()) or type(error).__name__
+                self.counters['failed_opens'] += 1
+            else:
+                self.counters['opens'] += 1
+                self._watch(opening)
+                self._shut(stream)
+            self._closing.wait(self._retry_s)
+
+    def _watch(self, opening: _Opening) -> None:
+        """Return when no more sound comes, or nobody wants it."""
+        opening.heard_s = time.monotonic()
+        while not self._closing.wait(_WATCH_S):
+            if opening.blocks:
+                self.trouble = ''
+            silent_s = max(_SILENT_S, 4 * self._block_s) if opening.blocks else _FIRST_S
+            waited_s = time.monotonic() - opening.heard_s
+            if opening.over.is_set() or waited_s > silent_s:
+                break
+        else:
+            return
+        # What a device that hangs may still deliver later belongs to no opening.
+        self._opening = None
+        self.counters['losses'] += 1
+        self.trouble = (
+            'the microphone has stopped' if opening.blocks else 'the microphone gives no sound'
+        )
+
+    def _shut(self, stream: Any) -> None:
+        try:
+            stream.abort()
+            stream.close()
+        except Exception:  # a device that has gone cannot be closed well
+            self.counters['failed_closes'] += 1
+
+    def _captured(
+        self, opening: _Opening, samples: np.ndarray, sample_rate: int, overflow: bool
+    ) -> None:
+        """Runs on PortAudio's thread: count, hand over, and never wait."""
+        if opening is not self._opening:
+            return
+        opening.heard_s = time.monotonic()
+        opening.blocks += 1
+        self.counters['overflows'] += overflow
+        block = _Captured(samples, sample_rate, self._position, time.monotonic_ns(), opening)
+        self._position += len(samples)
+        while True:
+            try:
+                return self._queue.put_nowait(block)
+            except queue.Full:  # the oldest goes; the positions show that it is missing
+                with suppress(queue.Empty):
+                    self._queue.get_nowait()
+                    self.counters['dropped_blocks'] += 1

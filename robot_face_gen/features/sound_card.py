@@ -1,0 +1,123 @@
+"""PortAudio's input devices through sounddevice: which there are, and how one is opened."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_INVALID_RATE = -9997  # PortAudio's paInvalidSampleRate
+
+
+def load() -> Any:
+    """The sounddevice module.
+
+    Raises:
+        OSError: it or the PortAudio library is missing; the text says how to get it.
+    """
+    try:
+        import sounddevice
+    except ImportError:
+        raise OSError('sounddevice is missing: pip install sounddevice') from None
+    except OSError:
+        raise OSError(
+            'PortAudio is missing: on Debian and Ubuntu, apt install libportaudio2'
+        ) from None
+    return sounddevice
+
+
+def look_again() -> None:
+    """Have PortAudio see which devices have come or gone: it lists them once, at its beginning."""
+    sounddevice = load()
+    while sounddevice._initialized:
+        sounddevice._terminate()
+    sounddevice._initialize()
+
+
+def abandon() -> None:
+    """Let the process end without PortAudio, which waits for a sound server that hangs."""
+    atexit.unregister(load()._exit_handler)
+
+
+def find_device(name: str | None) -> int:
+    """The number of an input device.
+
+    Args:
+        name: its number, its name or a part of it, upper or lower case; None is the default one.
+
+    Raises:
+        OSError: no such device (those that are there are named), or none at all.
+    """
+    sounddevice = load()
+    inputs = {
+        number: device['name']
+        for number, device in enumerate(sounddevice.query_devices())
+        if device['max_input_channels']
+    }
+    if not inputs:
+        raise OSError('no microphone: this machine has no sound input')
+    wanted = (name or '').strip().lower()
+    if not wanted:
+        default = sounddevice.default.device[0]
+        return default if default in inputs else min(inputs)
+    if wanted.isdigit():
+        found = [number for number in inputs if number == int(wanted)]
+    else:
+        exact = [number for number in inputs if inputs[number].lower() == wanted]
+        found = exact or [number for number in inputs if wanted in inputs[number].lower()]
+    if not found:
+        there = ', '.join(f'{number}: {inputs[number]}' for number in inputs)
+        raise OSError(f'no microphone {name!r}; there are {there}')
+    return found[0]
+
+
+def open_input(
+    device: str | None, sample_rate: int | None, block_s: float,
+    callback: Callable[[np.ndarray, int, bool], None], finished: Callable[[], None],
+) -> Any:  # fmt: skip
+    """Start a stream of one channel of float32.
+
+    Args:
+        device: as for `find_device`.
+        sample_rate: Hz; None, or one that the device does not have, is the device's own.
+        block_s: sound in a block.
+        callback: called on PortAudio's thread with each block (n,), its rate in Hz, and whether
+            sound was lost before it.
+        finished: called when no block will come any more.
+
+    Returns:
+        Any: sounddevice's stream, running.
+
+    Raises:
+        OSError: no such device, or PortAudio's reason.
+    """
+    sounddevice = load()
+
+    def start(rate: int) -> Any:
+        stream = sounddevice.InputStream(
+            samplerate=rate, device=number, channels=1, dtype='float32',
+            blocksize=max(1, round(block_s * rate)), finished_callback=finished,
+            callback=lambda data, frames, when, status: callback(
+                data[:, 0].copy(), rate, bool(status.input_overflow)
+            ))  # fmt: skip
+        try:
+            stream.start()
+        except sounddevice.PortAudioError:
+            stream.close()
+            raise
+        return stream
+
+    try:
+        number = find_device(device)
+        own = int(sounddevice.query_devices(number, 'input')['default_samplerate'])
+        try:
+            return start(sample_rate or own)
+        except sounddevice.PortAudioError as error:
+            if sample_rate in (None, own) or error.args[1:2] != (_INVALID_RATE,):
+                raise
+            return start(own)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        text = ' '.join(str(error).split())
+        raise OSError(f'the microphone cannot be opened: {text}') from None
