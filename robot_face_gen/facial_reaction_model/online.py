@@ -16,6 +16,7 @@ from .state import SessionState
 
 Step = Callable[[Face, SessionState, float], Face]
 
+
 class OnlineInferenceManager:
     """Feeds a model with windows of a stream and keeps the session's state.
 

@@ -175,7 +175,7 @@ class StepGraph(nn.Module):
         batch = rings[0].shape[0]
         at = (frames % geometry.cycle).expand(batch, -1)
         slots = frames % geometry.ring_size
-        axes = (torch.arange(batch), torch.arange(heads), slots)
+        axes = [torch.arange(batch), torch.arange(heads), slots]
         places = torch.stack(torch.meshgrid(axes, indexing='ij'), dim=-1)
         projections = cast(
             nn.ModuleList, self.qkv[0 if stack is self.model.encoder.stack else 1]

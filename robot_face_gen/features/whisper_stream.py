@@ -121,8 +121,8 @@ class WhisperStream:
         if not contexts:
             return []
         self.counters['hops_at_once'] += len(contexts) - 1
-        data = self.encoder.encode(contexts[-1][1][None])[0]
-        return [EmbeddingBlock(contexts[0][0], data[end - len(contexts) * self._hop : end])]
+        data = self.encoder.encode(contexts[-1][1][None], end - len(contexts) * self._hop, end)[0]
+        return [EmbeddingBlock(contexts[0][0], data)]
 
     def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         blocks: list[EmbeddingBlock] = []
@@ -130,9 +130,8 @@ class WhisperStream:
 
         def run() -> None:
             end = self._frames // 2 - self._settle
-            data = self.encoder.encode(np.stack([mel for _, mel in waiting]))[
-                :, end - self._hop : end
-            ]
+            mels = np.stack([mel for _, mel in waiting])
+            data = self.encoder.encode(mels, end - self._hop, end)
             blocks.extend(
                 EmbeddingBlock(stamp, part) for (stamp, _), part in zip(waiting, data, strict=True)
             )
