@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
+
+from .resample import LEAST_RATE, MOST_RATE
 
 SECOND_NS = 1_000_000_000
 
@@ -50,9 +53,11 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such sound file')
+    with open(path, 'rb'):  # what the system has against it is an OSError of its own
+        pass
     try:
         samples, rate = soundfile.read(path, dtype='float32', always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         text = ' '.join(str(error).split())
         raise ValueError(f'{path}: no sound file that can be read ({text})') from None
     if not len(samples):
@@ -60,6 +65,8 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     mono = samples.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
         raise ValueError(f'{path}: holds samples that are no finite numbers')
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise ValueError(f'{path}: {rate} Hz: expected {LEAST_RATE} to {MOST_RATE}')
     return mono, int(rate)
 
 
@@ -85,10 +92,17 @@ class AudioFileSource:
         start_time_ns: int | None = None, loop: bool = False,
         clock: Callable[[], int] = time.time_ns, sleep: Callable[[float], object] = time.sleep,
     ) -> None:  # fmt: skip
-        if not speed > 0:
+        if not 0 < speed < math.inf:
             raise ValueError(f'speed = {speed}: expected above 0')
+        if not 0 < chunk_s < math.inf:
+            raise ValueError(f'chunk_s = {chunk_s}: expected above 0')
         self.samples, rate = read_audio(path)
         self.sample_rate = round(rate * speed)
+        if not LEAST_RATE <= self.sample_rate <= MOST_RATE:
+            raise ValueError(
+                f'speed = {speed}: with the {rate} Hz of {path} expected '
+                f'{LEAST_RATE / rate:.3g} to {MOST_RATE / rate:.3g}'
+            )
         self._chunk = max(1, round(chunk_s * self.sample_rate))
         self._start_ns = clock() if start_time_ns is None else start_time_ns
         self._loop, self._clock, self._sleep = loop, clock, sleep
