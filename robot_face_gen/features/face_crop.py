@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+_LEAST_SIZE = 1e-3  # pixels
+
 
 @dataclass(frozen=True)
 class FaceCropParameters:
@@ -55,12 +57,14 @@ class FaceCrop:
     def update(self, landmarks_px: np.ndarray, believed: bool) -> None:
         """Take a frame in: landmarks (136,) in pixels, and whether it is to be believed."""
         p = self.parameters
-        if not believed:
+        points = np.asarray(landmarks_px, np.float64).reshape(2, 68)
+        # Neither NaN nor all points in one place is a face, whatever the tracker says.
+        usable = believed and bool(np.isfinite(points).all())
+        if not usable or np.ptp(points, axis=1).max() < _LEAST_SIZE:
             self._unseen += 1
             return
-        points = np.asarray(landmarks_px, np.float64).reshape(2, 68)
         centre = points.mean(axis=1)
-        size = max(float(np.sqrt(np.square(points - centre[:, None]).sum(axis=0).mean())), 1e-6)
+        size = float(np.sqrt(np.square(points - centre[:, None]).sum(axis=0).mean()))
         if self._unseen >= p.forget_frames:
             self._count = 0
         self._unseen = 0

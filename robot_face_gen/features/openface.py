@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from .openface_columns import ColumnPlan, FaceTable, OpenFaceError
+from .openface_columns import ASSUMED_HZ, ColumnPlan, FaceTable, OpenFaceError
 
 __all__ = ['FaceFrame', 'OpenFaceError', 'OpenFaceTrack', 'read_openface_csv']
 
 _MOST_NAMED = 5  # bad cells that are told one by one
+_LARGEST = 1e15  # a number beyond it is none: it would not fit a float32, or a time in ns
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class FaceFrame:
     pose: np.ndarray
     gaze: np.ndarray
 
+    def is_finite(self) -> bool:
+        """Whether no number is NaN or infinite."""
+        return all(np.isfinite(x).all() for x in (self.landmarks, self.au, self.pose, self.gaze))
+
 
 @dataclass(frozen=True)
 class OpenFaceTrack:
@@ -49,7 +55,7 @@ class OpenFaceTrack:
     Attributes:
         path: of the file.
         frames: in order of time.
-        rate_hz: frames a second, from the median distance of their timestamps; 0 for one frame.
+        rate_hz: frames a second, from the usual distance of their timestamps; 0 for one frame.
         problems: what was found wrong, a line each.
     """
 
@@ -90,32 +96,35 @@ def parse_rows(
     if not lines:
         return np.empty((0, len(plan.columns)))
     try:
-        return np.loadtxt(
+        cells = np.loadtxt(
             [text for _, text in lines],
             delimiter=',',
             usecols=plan.columns,
             ndmin=2,
             comments=None,
         )
-    except ValueError:  # a cell that is no number: one by one
-        pass
-    cells = np.full((len(lines), len(plan.columns)), np.nan)
-    bad = 0
-    for row, (number, text) in enumerate(lines):
-        parts = text.split(',')
-        for index, (name, column) in enumerate(zip(plan.names, plan.columns, strict=True)):
-            try:
-                cells[row, index] = float(parts[column])
-            except ValueError:
-                bad += 1
-                if bad <= _MOST_NAMED:
-                    problems.append(
-                        f'line {number}, column {name}: {parts[column].strip()!r}: expected a '
-                        'number; the frame is not believed'
-                    )
-    if bad > _MOST_NAMED:
-        problems.append(f'{bad - _MOST_NAMED} more cells are no numbers')
+    except ValueError:  # a cell that is no number
+        parts = (text.split(',') for _, text in lines)
+        cells = np.array([[_number(row[column]) for column in plan.columns] for row in parts])
+    cells[np.abs(cells) > _LARGEST] = np.nan
+    bad = np.argwhere(~np.isfinite(cells))
+    for row, index in bad[:_MOST_NAMED]:
+        number, text = lines[row]
+        cell = text.split(',')[plan.columns[index]].strip()
+        problems.append(
+            f'line {number}, column {plan.names[index]}: {cell!r}: expected a finite number; the '
+            'frame is not believed'
+        )
+    if len(bad) > _MOST_NAMED:
+        problems.append(f'{len(bad) - _MOST_NAMED} more cells are no finite numbers')
     return cells
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan
 
 
 def split_row(text: str, width: int) -> str | None:
@@ -131,7 +140,9 @@ def read_openface_csv(path: str | Path) -> OpenFaceTrack:
 
     Rows without all their columns (the last one can be cut off) are left out, cells that are no
     finite numbers make their frame one that is not believed; both are told in `problems`. Where
-    there are several faces, the one that is believed in most frames is taken.
+    there are several faces, the one that is believed in most frames is taken. Where the times do
+    not grow from row to row, as few rows as possible are left out so that they do. Where there
+    are no times, because OpenFace saw a folder of pictures, 30 frames a second are taken.
 
     Raises:
         OpenFaceError: no OpenFace CSV, columns missing, no rows.
@@ -171,9 +182,23 @@ def read_openface_csv(path: str | Path) -> OpenFaceTrack:
     table = _in_order(_one_face(plan.table(cells), problems), problems)
     if not len(table.timestamp_s):
         raise OpenFaceError(f'{path}: no row has a usable timestamp')
-    steps = np.diff(table.timestamp_s)
-    rate_hz = float(1.0 / np.median(steps)) if len(steps) else 0.0
-    return OpenFaceTrack(path, frames_of(table), round(rate_hz, 3), problems)
+    if table.counted.any():
+        problems.append(
+            f'{int(table.counted.sum())} rows have no time (OpenFace saw a folder of pictures): '
+            f'{ASSUMED_HZ:g} frames a second are taken'
+        )
+    return OpenFaceTrack(path, frames_of(table), _rate_hz(table.timestamp_s), problems)
+
+
+def _rate_hz(times: np.ndarray) -> float:
+    """Of times that grow; gaps do not count."""
+    steps = np.diff(times)
+    if not len(steps):
+        return 0.0
+    # OpenFace writes whole milliseconds: the median of 33, 33, 34 would be 30.3 a second.
+    middle = np.sort(steps)[(len(steps) - 1) // 2]
+    usual = steps[np.abs(steps / middle - 1.0) < 0.5]
+    return round(float(1.0 / usual.mean()), 3)
 
 
 def _one_face(table: FaceTable, problems: list[str]) -> FaceTable:
@@ -191,10 +216,29 @@ def _one_face(table: FaceTable, problems: list[str]) -> FaceTable:
 
 
 def _in_order(table: FaceTable, problems: list[str]) -> FaceTable:
-    """Rows whose time is after that of all before."""
-    times = table.timestamp_s
-    highest = np.fmax.accumulate(np.concatenate(([-np.inf], times)))[:-1]
-    kept = times > highest  # False for NaN
-    if not kept.all():
-        problems.append(f'{int((~kept).sum())} rows whose timestamp does not grow are left out')
-    return table.take(kept)
+    """The most rows whose times grow: one that is far ahead must not cost all that follow."""
+    usable = np.flatnonzero(np.isfinite(table.timestamp_s))
+    times = table.timestamp_s[usable]
+    if not (np.diff(times) > 0).all():
+        usable = usable[_longest_growing(times.tolist())]
+    if left_out := len(table.timestamp_s) - len(usable):
+        problems.append(f'{left_out} rows whose timestamp does not grow are left out')
+    return table.take(usable)
+
+
+def _longest_growing(values: list[float]) -> list[int]:
+    """Places of a longest strictly growing subsequence."""
+    ends: list[float] = []  # the least value with which a subsequence of each length ends
+    places: list[int] = []
+    before: list[int] = []
+    for place, value in enumerate(values):
+        length = bisect.bisect_left(ends, value)
+        before.append(places[length - 1] if length else -1)
+        ends[length : length + 1] = [value]
+        places[length : length + 1] = [place]
+    chain = []
+    place = places[-1] if places else -1
+    while place >= 0:
+        chain.append(place)
+        place = before[place]
+    return chain[::-1]

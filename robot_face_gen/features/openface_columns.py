@@ -23,6 +23,8 @@ _GAZE_VECTORS = tuple(f'gaze_{eye}_{axis}' for axis in 'xyz' for eye in (0, 1))
 # A pinhole camera for files without 2-D landmarks: OpenFace's own guess for 640 x 480. The face
 # crop takes away scale and place, so that another camera would give the same.
 _FOCAL_PX, _CENTRE_PX = 500.0, (320.0, 240.0)
+# Of a folder of pictures OpenFace 2 writes no times, all are 0: it takes 30 frames a second then.
+ASSUMED_HZ = 30.0
 
 
 class OpenFaceError(ValueError):
@@ -42,6 +44,7 @@ class FaceTable:
         au: (n, 18).
         pose: (n, 4) radians and metres.
         gaze: (n, 2) radians.
+        counted: (n,) bool, True where the file has no time and the frame's number gives it.
     """
 
     timestamp_s: np.ndarray
@@ -52,6 +55,7 @@ class FaceTable:
     au: np.ndarray
     pose: np.ndarray
     gaze: np.ndarray
+    counted: np.ndarray
 
     def take(self, rows: np.ndarray) -> FaceTable:
         """Some of the rows."""
@@ -90,8 +94,7 @@ class ColumnPlan:
             if len(missing) > len(wanted) // 2:
                 raise OpenFaceError(f'{path}: no OpenFace CSV: its header lacks {shown}')
             raise OpenFaceError(f'{path}: columns are missing: {shown}')
-        if 'face_id' in self._place:
-            wanted.append('face_id')
+        wanted += [name for name in ('face_id', 'frame') if name in self._place]
         self.names = wanted
         self.columns = [self._place[name] for name in wanted]
         self._index = {name: index for index, name in enumerate(wanted)}
@@ -105,8 +108,11 @@ class ColumnPlan:
     def table(self, cells: np.ndarray) -> FaceTable:
         """Frames from the cells (n, len(columns)) of rows; NaN where a cell was no number."""
         finite = np.isfinite(cells)
-        whole = finite.all(axis=1)
+        needed = [index for name, index in self._index.items() if name != 'frame']
+        whole = finite[:, needed].all(axis=1)
         cells = np.where(finite, cells, 0.0)
+        timestamp, counted = self._times(cells)
+        has_time = finite[:, self._index['timestamp']]
         pose = self._part(cells, POSE_COLUMNS)
         pose[:, 3] /= 1000.0  # millimetres
         if 'face_id' in self._index:
@@ -114,9 +120,7 @@ class ColumnPlan:
         else:
             face_id = np.zeros(len(cells), int)
         return FaceTable(
-            timestamp_s=np.where(
-                finite[:, self._index['timestamp']], cells[:, self._index['timestamp']], np.nan
-            ),
+            timestamp_s=np.where(has_time, timestamp, np.nan),
             face_id=face_id,
             confidence=np.where(whole, cells[:, self._index['confidence']].clip(0.0, 1.0), 0.0),
             success=whole & (cells[:, self._index['success']] > 0.5),
@@ -124,7 +128,17 @@ class ColumnPlan:
             au=self._part(cells, AU_COLUMNS).astype(np.float32),
             pose=pose.astype(np.float32),
             gaze=self._gaze(cells).astype(np.float32),
+            counted=counted & has_time,
         )
+
+    def _times(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Seconds (n,), and where they come from the frame's number, which begins with 1."""
+        timestamp = cells[:, self._index['timestamp']]
+        if 'frame' not in self._index:
+            return timestamp, np.zeros(len(cells), bool)
+        frame = cells[:, self._index['frame']]
+        counted = (timestamp == 0.0) & (frame > 1.0)
+        return np.where(counted, (frame - 1.0) / ASSUMED_HZ, timestamp), counted
 
     def _landmarks(self, cells: np.ndarray) -> np.ndarray:
         if self._flat:
@@ -140,4 +154,5 @@ class ColumnPlan:
             return self._part(cells, GAZE_COLUMNS)
         # As OpenFace 2 does: the angles of the mean of both eyes' directions.
         x, y, z = self._part(cells, _GAZE_VECTORS).reshape(-1, 3, 2).mean(axis=2).T
+        z = np.where(z == 0.0, -1.0, z)  # no eyes were seen, all is 0: straight ahead
         return np.stack((np.arctan2(x, -z), np.arctan2(y, -z)), axis=1)

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
+_MOST = 1000  # reactions that wait: more only if nobody takes them out
 
 
 class Playout(Generic[T]):
@@ -43,6 +44,9 @@ class Playout(Generic[T]):
         """A reaction, the time of what it answers, and when it was ready."""
         self._needed.append(max(0, ready_ns - source_stamp_ns))
         self._queue.append((item, source_stamp_ns))
+        if len(self._queue) > _MOST:
+            self._queue.popleft()
+            self.dropped += 1
         # The third largest of 75: two strange ones in three seconds do not delay the rest.
         wanted = sorted(self._needed)[-3 if len(self._needed) > 25 else -1]
         wanted = min(wanted, self.max_delay_ns)

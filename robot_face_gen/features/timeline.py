@@ -11,7 +11,8 @@ by `max_wait_s` at most; one that has gone is not waited for. Where both are sil
 What else can happen, each counted:
 - a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
   slot has no valid face (`gaps`)
-- a frame that the tracker does not believe: no valid face (`low_confidence`)
+- a frame that the tracker does not believe, or that is not finite: no valid face
+  (`low_confidence`); embeddings that are not finite: as if none had come (`audio_not_finite`)
 - the same stamp twice (`duplicates`); a frame whose slot is gone (`late`); two in a slot
   (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped)
 - stamps that fall back by more than `jump_s`, or nothing of either stream for as long: the clock
@@ -21,49 +22,20 @@ What else can happen, each counted:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
 from .face_crop import FaceCrop, FaceCropParameters
 from .openface import FaceFrame
 from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer
+from .timeline_frame import TimelineFrame
+
+__all__ = ['EMBEDDING_NS', 'PERIOD_NS', 'Timeline', 'TimelineFrame']
 
 PERIOD_NS = 40_000_000
 EMBEDDING_NS = 20_000_000
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
-
-
-@dataclass(frozen=True)
-class TimelineFrame:
-    """One frame for the model; always finite, 0 or the last value where it is not valid.
-
-    Attributes:
-        index: counts from 0 in each epoch.
-        epoch: counts the beginnings.
-        stamp_ns: end of the slot; nothing in it is later.
-        source_stamp_ns: of the face frame that it holds, else the middle of the slot.
-        face_valid: whether the face is to be believed.
-        audio_valid: whether there is sound.
-        landmarks: (136,) float32 in the face crop, [0, 1].
-        au: (18,) float32.
-        pose: (4,) float32.
-        gaze: (2,) float32.
-        audio: (2, dim) float32.
-    """
-
-    index: int
-    epoch: int
-    stamp_ns: int
-    source_stamp_ns: int
-    face_valid: bool
-    audio_valid: bool
-    landmarks: np.ndarray
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    audio: np.ndarray
 
 
 class Timeline:
@@ -135,6 +107,9 @@ class Timeline:
         if stamp_ns > now_ns + self._jump_ns:
             self.counters['from_the_future'] += 1
             return
+        if not np.isfinite(data).all():
+            self.counters['audio_not_finite'] += 1
+            return
         newest = self._voice.last_ns
         if newest is not None and stamp_ns < newest - self._jump_ns:
             self.counters['audio_jumps'] += 1
@@ -188,7 +163,7 @@ class Timeline:
         return self._held.stamp_ns if self._held is not None else None
 
     def _believed(self, frame: FaceFrame) -> bool:
-        return frame.success and frame.confidence >= self.min_confidence
+        return frame.success and frame.confidence >= self.min_confidence and frame.is_finite()
 
     def _new_epoch(self) -> None:
         self._crop.reset()

@@ -101,3 +101,16 @@ def test_saved_and_restored():
     run(landmarks[:150], crop=crop)
     other.load_state_dict(crop.state_dict())
     assert (run(landmarks[150:], crop=crop) == run(landmarks[150:], crop=other)).all()
+
+
+@pytest.mark.parametrize('landmarks', [np.zeros(136), np.full(136, np.nan), np.full(136, np.inf)])
+def test_what_is_no_face_is_not_believed_whatever_the_tracker_says(landmarks):
+    crop, plain = FaceCrop(), FaceCrop()
+    crop.update(landmarks, True)
+    assert not crop.locked
+    for frame in talking(20):
+        crop.update(frame, True)
+        crop.update(landmarks, True)
+        plain.update(frame, True)
+        plain.update(frame, False)
+    assert crop.state_dict() == plain.state_dict()

@@ -1,70 +1,13 @@
 """OpenFace files in every variant and every bad shape."""
 
-import io
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openface_files import ANGLES, GAZE, VARIANTS, text_of, value
 
-from robot_face_gen.features.openface import FaceFrame, OpenFaceError, read_openface_csv
+from robot_face_gen.features.openface import OpenFaceError, read_openface_csv
 from robot_face_gen.features.openface_columns import AU_COLUMNS, LANDMARK_COLUMNS
-from robot_face_gen.features.openface_follow import OpenFaceFollower
-from robot_face_gen.features.openface_write import OpenFaceWriter, write_openface_csv
-
-EYES = [f'eye_lmk_{a}_{i}' for a in 'xyXYZ' for i in range(56)]
-GAZE = [f'gaze_{e}_{a}' for e in (0, 1) for a in 'xyz']
-ANGLES = ['gaze_angle_x', 'gaze_angle_y']
-POSE = [f'pose_{k}{a}' for k in 'TR' for a in 'xyz']
-SPACE = [f'{a}_{i}' for a in 'XYZ' for i in range(68)]
-SHAPE = [f'p_{n}' for n in ('scale', 'rx', 'ry', 'rz', 'tx', 'ty')] + [f'p_{i}' for i in range(34)]
-PRESENCE = [c.replace('_r', '_c') for c in AU_COLUMNS[:-1]]
-AUS = [*AU_COLUMNS[:-1], *PRESENCE[:16], 'AU28_c', PRESENCE[16]]
-HEAD = ['frame', 'face_id', 'timestamp', 'confidence', 'success']
-VARIANTS = {
-    714: [*HEAD, *GAZE, *ANGLES, *EYES, *POSE, *LANDMARK_COLUMNS, *SPACE, *SHAPE, *AUS],
-    713: [
-        'frame',
-        *HEAD[2:],
-        *GAZE,
-        *ANGLES,
-        *EYES,
-        *POSE,
-        *LANDMARK_COLUMNS,
-        *SPACE,
-        *SHAPE,
-        *AUS,
-    ],
-    431: ['frame', *HEAD[2:], *GAZE, *POSE, *LANDMARK_COLUMNS, *SPACE, *SHAPE, *AUS],
-    'no 2-D': [*HEAD, *GAZE, *ANGLES, *POSE, *SPACE, *AUS],
-}
-
-
-def value(name, frame):
-    """A number that tells its column and frame apart from all others."""
-    if name in ('frame', 'face_id', 'timestamp', 'confidence', 'success'):
-        return {
-            'frame': frame + 1,
-            'face_id': 0,
-            'timestamp': frame * 0.04,
-            'confidence': 0.95,
-            'success': 1,
-        }[name]
-    if name.startswith('Z_'):
-        return 500.0
-    seed = sum(ord(c) * 31**i for i, c in enumerate(name)) % 997
-    return round(seed / 100 + frame * 0.01, 4)
-
-
-def text_of(names, frames=3, separator=', ', change=None, rows=None):
-    out = io.StringIO()
-    out.write(separator.join(names) + '\n')
-    for frame in range(frames):
-        cells = {name: value(name, frame) for name in names}
-        if change:
-            cells.update(change(frame) or {})
-        out.write(separator.join(str(cells[name]) for name in names) + '\n')
-    return out.getvalue()
 
 
 def read(tmp_path, text, name='face.csv'):
@@ -126,8 +69,28 @@ def test_bad_cells_make_a_frame_unbelieved_and_are_named(tmp_path):
     assert [f.success for f in track.frames] == [True, False, False, True]
     assert [f.confidence for f in track.frames] == [0.95, 0.0, 0.0, 0.95]
     assert all(np.isfinite(f.landmarks).all() and np.isfinite(f.au).all() for f in track.frames)
-    assert "line 3, column AU12_r: 'abc': expected a number" in track.problems[0]
-    assert '2 frames hold cells' in track.problems[1]
+    assert "line 3, column AU12_r: 'abc': expected a finite number" in track.problems[0]
+    assert "line 4, column x_7: 'nan': expected a finite number" in track.problems[1]
+    assert '2 frames hold cells' in track.problems[2]
+
+
+def test_what_is_not_used_does_not_spoil_a_frame(tmp_path):
+    text = text_of(VARIANTS[714], change=lambda f: {'frame': 'a.png', 'p_rx': 'nan'})
+    track = read(tmp_path, text)
+    assert all(f.success for f in track.frames)
+
+
+def test_numbers_that_no_float32_holds_are_no_numbers(tmp_path):
+    track = read(tmp_path, text_of(VARIANTS[714], change=lambda f: {'Y_0': 1e39, 'y_0': -1e39}))
+    assert not any(f.success for f in track.frames)
+    assert all(f.is_finite() for f in track.frames)
+    assert "line 2, column y_0: '-1e+39'" in track.problems[0]
+
+
+def test_many_bad_cells_are_told_in_few_lines(tmp_path):
+    track = read(tmp_path, text_of(VARIANTS[714], 20, change=lambda f: {'AU01_r': '?'}))
+    assert len(track.problems) == 7
+    assert track.problems[5] == '15 more cells are no finite numbers'
 
 
 @pytest.mark.parametrize(
@@ -186,93 +149,64 @@ def test_several_faces_and_times_that_go_back(tmp_path):
     assert len(track.frames) == 4
     assert all(f.success for f in track.frames)
     assert '2 faces: face_id 1 is taken, it is seen in 4 frames' in track.problems[0]
-    track = read(
-        tmp_path,
-        text_of(
-            VARIANTS[714], 6, change=lambda f: {'timestamp': [0, 0.04, 0.02, 0.04, 0.08, 0.12][f]}
-        ),
+
+
+@pytest.mark.parametrize(
+    ('times', 'kept'),
+    [
+        ([0, 0.04, 0.02, 0.04, 0.08, 0.12], [0, 0.02, 0.04, 0.08, 0.12]),
+        ([0, 0.04, 0.04, 0.08], [0, 0.04, 0.08]),  # written twice
+        ([0, 0.04, 99999, 0.12, 0.16], [0, 0.04, 0.12, 0.16]),  # what follows is not lost
+        (['x', 0.04, 0.08], [0.04, 0.08]),
+    ],
+)
+def test_as_few_rows_as_possible_are_left_out_so_that_times_grow(tmp_path, times, kept):
+    text = text_of(VARIANTS[714], len(times), change=lambda f: {'timestamp': times[f]})
+    track = read(tmp_path, text)
+    assert [f.stamp_ns / 1e9 for f in track.frames] == kept
+    count = len(times) - len(kept)
+    assert f'{count} rows whose timestamp does not grow are left out' == track.problems[-1]
+
+
+@given(times=st.lists(st.integers(0, 12), min_size=1, max_size=9))
+@settings(deadline=None, max_examples=30)
+def test_no_other_choice_of_rows_keeps_more(tmp_path_factory, times):
+    path = tmp_path_factory.mktemp('times') / 'odd.csv'
+    names = VARIANTS['no 2-D']
+    path.write_text(text_of(names, len(times), change=lambda f: {'timestamp': 1 + times[f]}))
+    stamps = [f.stamp_ns / 1e9 for f in read_openface_csv(path).frames]
+    longest = max(
+        sum(1 for _ in chosen)
+        for bits in range(1, 2 ** len(times))
+        if (chosen := [t for i, t in enumerate(times) if bits >> i & 1]) == sorted(set(chosen))
     )
-    assert [f.stamp_ns for f in track.frames] == [0, 40_000_000, 80_000_000, 120_000_000]
-    assert '2 rows whose timestamp does not grow' in track.problems[0]
+    assert len(stamps) == longest
+    assert stamps == sorted(set(stamps))
 
 
-def some_frame(stamp_ns, generator):
-    return FaceFrame(
-        stamp_ns,
-        0.5,
-        bool(generator.integers(2)),
-        0,
-        0,
-        generator.uniform(0, 640, 136).round(3).astype(np.float32),
-        generator.uniform(0, 5, 18).round(2).astype(np.float32),
-        generator.uniform(-1, 1, 4).round(4).astype(np.float32),
-        generator.uniform(-1, 1, 2).round(4).astype(np.float32),
-    )
+@pytest.mark.parametrize('rate', [25, 29.97, 30, 60])
+def test_rate_from_times_in_whole_milliseconds(tmp_path, rate):
+    def change(frame):
+        return {'timestamp': f'{(frame + 20 * (frame > 50)) / rate:.3f}'}  # with a gap
+
+    track = read(tmp_path, text_of(VARIANTS['no 2-D'], 100, change=change))
+    assert track.rate_hz == pytest.approx(rate, rel=1e-3)
 
 
-@given(seed=st.integers(0, 1000), count=st.integers(1, 20))
-@settings(deadline=None, max_examples=20)
-def test_what_is_written_is_read_back(tmp_path_factory, seed, count):
-    generator = np.random.default_rng(seed)
-    frames = [some_frame(round(i * 1e9 / 30), generator) for i in range(count)]
-    path = tmp_path_factory.mktemp('round') / 'out.csv'
-    write_openface_csv(path, frames)
-    track = read_openface_csv(path)
-    assert track.problems == []
-    for mine, theirs in zip(frames, track.frames, strict=True):
-        assert abs(mine.stamp_ns - theirs.stamp_ns) < 1000
-        assert mine.success == theirs.success
-        for name in ('landmarks', 'au', 'pose', 'gaze'):
-            assert getattr(theirs, name) == pytest.approx(getattr(mine, name), abs=1e-4)
+def test_a_folder_of_pictures_has_no_times(tmp_path):
+    """OpenFace 2 writes 0.000 in each row then; the frame's number counts from 1."""
+    track = read(tmp_path, text_of(VARIANTS[714], 9, change=lambda f: {'timestamp': '0.000'}))
+    assert [f.stamp_ns for f in track.frames] == [round(i / 30 * 1e9) for i in range(9)]
+    assert track.rate_hz == 30.0
+    assert track.problems == [
+        '8 rows have no time (OpenFace saw a folder of pictures): 30 frames a second are taken'
+    ]
 
 
-@given(pieces=st.lists(st.integers(1, 9000), min_size=1, max_size=40))
-@settings(deadline=None, max_examples=20)
-def test_following_gives_every_row_once_whatever_the_pieces(tmp_path_factory, pieces):
-    path = tmp_path_factory.mktemp('follow') / 'live.csv'
-    follower = OpenFaceFollower(path)
-    assert follower.poll() == []  # not there yet
-    text, place, frames = text_of(VARIANTS[714], 8).encode(), 0, []
-    with path.open('wb', buffering=0) as file:
-        for size in [*pieces, len(text)]:
-            file.write(text[place : place + size])
-            place += size
-            frames += follower.poll()
-    assert [f.stamp_ns for f in frames] == [i * 40_000_000 for i in range(8)]
-    assert follower.poll() == []
-
-
-def test_following_a_file_that_begins_anew(tmp_path):
-    path = tmp_path / 'live.csv'
-    path.write_text(text_of(VARIANTS[714], 5))
-    follower = OpenFaceFollower(path)
-    assert len(follower.poll()) == 5
-    path.write_text(text_of(VARIANTS[431], 2))  # another run, another version
-    assert len(follower.poll()) == 2
-    assert follower.restarts == 1
-    path.unlink()
-    assert follower.poll() == []
-    path.write_text(text_of(VARIANTS[714], 3))
-    assert len(follower.poll()) == 3
-
-
-def test_following_goes_on_after_a_bad_row(tmp_path):
-    path = tmp_path / 'live.csv'
-    text = text_of(VARIANTS[714], 4).splitlines(keepends=True)
-    path.write_text(''.join([*text[:2], 'rubbish\n', *text[2:]]))
-    follower = OpenFaceFollower(path)
-    assert len(follower.poll()) == 4
-    assert follower.bad_rows == 1
-    assert 'line 3: 1 columns, expected 714' in follower.problems[0]
-
-
-def test_writer_flushes_each_row_for_a_follower(tmp_path):
-    path, generator = tmp_path / 'live.csv', np.random.default_rng(0)
-    follower = OpenFaceFollower(path)
-    with OpenFaceWriter(path, flush=True) as writer:
-        for i in range(3):
-            writer.write(some_frame(i * 40_000_000, generator))
-            assert len(follower.poll()) == 1
+def test_eyes_that_were_not_seen_look_ahead(tmp_path):
+    """Where OpenFace loses the face, it writes zeros as directions of the gaze."""
+    text = text_of(VARIANTS[431], change=lambda f: {**dict.fromkeys(GAZE, 0), 'success': 0})
+    assert (np.stack([f.gaze for f in read(tmp_path, text).frames]) == 0.0).all()
 
 
 def test_a_real_recording(real_recordings):

@@ -104,3 +104,19 @@ def test_nothing_is_due_when_nothing_waits():
     playout = Playout()
     assert playout.next_due_ns is None
     assert playout.pop(0) is None
+
+
+def test_what_nobody_takes_out_does_not_grow_for_ever():
+    playout = Playout()
+    for i in range(3000):
+        playout.push(i, 40 * i * MS, (40 * i + 20) * MS)
+    assert len(playout) == 1000
+    assert playout.dropped == 2000
+
+
+def test_a_clock_that_falls_back_by_less_than_a_second_is_not_waited_for():
+    playout = Playout()
+    playout.push('before', 10_000 * MS, 10_020 * MS)
+    assert playout.pop(10_020 * MS) == 'before'
+    playout.push('after', 9_200 * MS, 9_220 * MS)  # 0.8 s earlier
+    assert playout.pop(9_220 * MS) == 'after'

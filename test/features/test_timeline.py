@@ -166,6 +166,21 @@ def test_low_confidence_holds_the_last_face_and_says_so():
     assert [f.source_stamp_ns for f, _ in out] == [f.stamp_ns for f in frames]
 
 
+def test_numbers_that_are_not_finite_never_leave_nor_stay():
+    frames = make_frames(10, start_ns=START)
+    frames[3] = dataclasses.replace(frames[3], landmarks=np.full(136, np.nan, np.float32))
+    frames[5] = dataclasses.replace(frames[5], au=np.full(18, np.inf, np.float32))
+    sound = blocks(28, START - 200 * MS)
+    sound[8].data[0, 0] = np.nan  # ends 140 ms after the beginning
+    timeline = Timeline(audio_dim=DIM)
+    out = play(timeline, frames, sound)
+    check(out)
+    assert [f.face_valid for f, _ in out] == [i not in (3, 5) for i in range(10)]
+    assert [f.audio_valid for f, _ in out] == [i != 4 for i in range(10)]
+    assert timeline.counters['low_confidence'] == 2
+    assert timeline.counters['audio_not_finite'] == 1
+
+
 def test_duplicates_and_late_frames_are_counted_and_change_nothing():
     frames = make_frames(20, start_ns=START)
     timeline, plain = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
@@ -230,6 +245,18 @@ def test_stamps_from_the_future_are_dropped():
     assert len(timeline.pop(START)) == 1
     timeline.push_face(make_frame(START + 40 * MS), START + 40 * MS)
     assert len(timeline.pop(START + 40 * MS)) == 1
+
+
+def test_what_is_kept_of_an_hour_is_as_little_as_of_a_second():
+    timeline, kept = Timeline(audio_dim=DIM), []
+    frames, sound = make_frames(5, start_ns=START), np.zeros((2, DIM), np.float32)
+    for i in range(2000):
+        now = START + i * PERIOD_NS
+        timeline.push_audio(now - PERIOD_NS, sound, 50.0, now)
+        timeline.push_face(dataclasses.replace(frames[i % 5], stamp_ns=now), now)
+        assert len(timeline.pop(now)) == 1
+        kept.append(len(timeline._voice) + len(timeline._faces))
+    assert max(kept) <= 60
 
 
 def test_embeddings_of_another_kind_are_refused():

@@ -1,0 +1,38 @@
+"""What the timeline gives out: one frame of face and sound for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TimelineFrame:
+    """One frame for the model; always finite, 0 or the last value where it is not valid.
+
+    Attributes:
+        index: counts from 0 in each epoch.
+        epoch: counts the beginnings.
+        stamp_ns: end of the slot; nothing in it is later.
+        source_stamp_ns: of the face frame that it holds, else the middle of the slot.
+        face_valid: whether the face is to be believed.
+        audio_valid: whether there is sound.
+        landmarks: (136,) float32 in the face crop, [0, 1].
+        au: (18,) float32.
+        pose: (4,) float32.
+        gaze: (2,) float32.
+        audio: (2, dim) float32.
+    """
+
+    index: int
+    epoch: int
+    stamp_ns: int
+    source_stamp_ns: int
+    face_valid: bool
+    audio_valid: bool
+    landmarks: np.ndarray
+    au: np.ndarray
+    pose: np.ndarray
+    gaze: np.ndarray
+    audio: np.ndarray

@@ -1,0 +1,67 @@
+"""Writing OpenFace files: what is written is read back, whole or row by row."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robot_face_gen.features.openface import FaceFrame, read_openface_csv
+from robot_face_gen.features.openface_follow import OpenFaceFollower
+from robot_face_gen.features.openface_write import (
+    OpenFaceWriter,
+    reaction_frame,
+    write_openface_csv,
+)
+
+
+def some_frame(stamp_ns, generator):
+    return FaceFrame(
+        stamp_ns,
+        0.5,
+        bool(generator.integers(2)),
+        0,
+        0,
+        generator.uniform(0, 640, 136).round(3).astype(np.float32),
+        generator.uniform(0, 5, 18).round(2).astype(np.float32),
+        generator.uniform(-1, 1, 4).round(4).astype(np.float32),
+        generator.uniform(-1, 1, 2).round(4).astype(np.float32),
+    )
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 20))
+@settings(deadline=None, max_examples=20)
+def test_what_is_written_is_read_back(tmp_path_factory, seed, count):
+    generator = np.random.default_rng(seed)
+    frames = [some_frame(round(i * 1e9 / 30), generator) for i in range(count)]
+    path = tmp_path_factory.mktemp('round') / 'out.csv'
+    write_openface_csv(path, frames)
+    track = read_openface_csv(path)
+    assert track.problems == []
+    for mine, theirs in zip(frames, track.frames, strict=True):
+        assert abs(mine.stamp_ns - theirs.stamp_ns) < 1000
+        assert mine.success == theirs.success
+        for name in ('landmarks', 'au', 'pose', 'gaze'):
+            assert getattr(theirs, name) == pytest.approx(getattr(mine, name), abs=1e-4)
+
+
+def test_writer_flushes_each_row_for_a_follower(tmp_path):
+    path, generator = tmp_path / 'live.csv', np.random.default_rng(0)
+    follower = OpenFaceFollower(path)
+    with OpenFaceWriter(path, flush=True) as writer:
+        for i in range(3):
+            writer.write(some_frame(i * 40_000_000, generator))
+            assert len(follower.poll()) == 1
+
+
+def test_a_reaction_is_written_in_pixels_of_the_crop(tmp_path):
+    face = {
+        'landmarks': np.linspace(0, 1, 136), 'au': np.zeros(18), 'pose': [0, 0, 0, 0.5],
+        'gaze': [0.1, 0],
+    }  # fmt: skip
+    path = tmp_path / 'reaction.csv'
+    write_openface_csv(path, [reaction_frame(face, 5_000_000_000)])
+    frame = read_openface_csv(path).frames[0]
+    assert frame.stamp_ns == 0
+    assert frame.landmarks == pytest.approx(224 * np.linspace(0, 1, 136), abs=1e-3)
+    assert frame.pose[3] == 0.5
+    assert ',500.000,' in path.read_text()  # millimetres
