@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import logging
 import os
 import tempfile
@@ -22,6 +23,7 @@ from torch import Tensor
 
 EAGER, ONNX, ONNX_INT8 = 'eager', 'onnx', 'onnx-int8'
 BACKENDS = (EAGER, ONNX, ONNX_INT8)
+AUTO = 'auto'
 OPSET = 17
 
 
@@ -34,6 +36,18 @@ def check_backend(name: str) -> str:
     if name not in BACKENDS:
         raise ValueError(f'backend = {name!r}: expected {", ".join(BACKENDS)}')
     return name
+
+
+def resolve_backend(name: str, device: torch.device | str) -> str:
+    """The backend of a name; 'auto' is onnx on a CPU where its packages are, otherwise eager.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name != AUTO:
+        return check_backend(name)
+    there = all(importlib.util.find_spec(module) for module in ('onnx', 'onnxruntime'))
+    return ONNX if there and torch.device(device).type == 'cpu' else EAGER
 
 
 def _needed(module: str) -> Any:

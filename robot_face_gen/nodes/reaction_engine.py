@@ -90,11 +90,11 @@ class ReactionEngine:
 
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
-        session = OnlineInferenceManager(self.manager.model)
         for frames in (1, WARM_UP_FRAMES):
-            session.process_window(
+            self.manager.process_window(
                 {name: torch.zeros(1, frames, width) for name, width in BRANCHES.items()}
             )
+        self.manager.reset()
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
         """A frame of the speaker's face."""

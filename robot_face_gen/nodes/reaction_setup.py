@@ -14,6 +14,7 @@ from robot_face_gen.facial_reaction_model import (
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
+from robot_face_gen.onnx_files import resolve_backend
 from robot_face_gen.resources import default_checkpoint
 
 from .health import Health
@@ -34,9 +35,13 @@ def make_engine(parameters: Parameters, health: Health, logger: Any) -> Reaction
         torch.set_num_threads(parameters['threads'])
     model = load_model(parameters['checkpoint'], parameters['device'], health, logger)
     seed = None if parameters['seed'] < 0 else parameters['seed']
+    backend = resolve_backend(parameters['backend'], model.device)
+    health.fact('backend', backend)
     crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
     engine = ReactionEngine(
-        OnlineInferenceManager(model, seed=seed, temperature=parameters['temperature']),
+        OnlineInferenceManager(
+            model, seed=seed, temperature=parameters['temperature'], backend=backend
+        ),
         Timeline(
             audio_dim=model.config.audio_dim,
             max_wait_s=parameters['max_wait_s'],

@@ -13,6 +13,7 @@ from .parameter_table import ParameterTable, Row
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
+BACKENDS = ('auto', 'eager', 'onnx', 'onnx-int8')  # no import of torch for a table
 
 
 def _not_empty(value: str) -> str:
@@ -21,6 +22,10 @@ def _not_empty(value: str) -> str:
 
 def _whole_steps(value: float) -> str:
     return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+
+
+def _backend(value: str) -> str:
+    return '' if value in BACKENDS else f'expected {", ".join(BACKENDS)}'
 
 
 def _not_negative(value: float) -> str:
@@ -141,6 +146,13 @@ WHISPER = ParameterTable(
             'Where the encoder runs: auto, cpu, cuda or cuda:N; auto takes CUDA '
             'where there is one',
         ),
+        Row(
+            'backend',
+            'auto',
+            'What computes: eager (torch), onnx (ONNX Runtime on a CPU: equal, faster), onnx-int8 '
+            '(8-bit weights: faster still, not quite equal); auto takes onnx where it can',
+            check=_backend,
+        ),
         Row('threads', 1, 'Threads of the encoder on a CPU; 0 leaves it to torch', low=0, high=64),
         Row(
             'max_queue_s',
@@ -167,6 +179,13 @@ REACTION = ParameterTable(
             'device',
             'auto',
             'Where the model runs: auto, cpu, cuda or cuda:N; auto takes CUDA where there is one',
+        ),
+        Row(
+            'backend',
+            'auto',
+            'What computes: eager (torch), onnx (ONNX Runtime on a CPU: equal, faster), onnx-int8 '
+            '(8-bit weights: faster still, not quite equal); auto takes onnx where it can',
+            check=_backend,
         ),
         Row('threads', 1, 'Threads of the model on a CPU; 0 leaves it to torch', low=0, high=64),
         Row(

@@ -48,11 +48,13 @@ class WhisperNode(BaseNode):
         from robot_face_gen.facial_reaction_model import resolve_device
         from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
         from robot_face_gen.features.whisper_stream import WhisperStream
+        from robot_face_gen.onnx_files import resolve_backend
 
         if self.parameters['threads']:
             torch.set_num_threads(self.parameters['threads'])
         weights, device = self.parameters['weights'], resolve_device(self.parameters['device'])
-        encoder = WhisperEncoder.from_name_or_path(weights, str(device))
+        backend = resolve_backend(self.parameters['backend'], device)
+        encoder = WhisperEncoder.from_name_or_path(weights, str(device), backend)
         stream = WhisperStream(
             encoder, *(self.parameters[name] for name in ('hop_s', 'context_s', 'settle_s'))
         )
@@ -67,6 +69,7 @@ class WhisperNode(BaseNode):
             self.get_logger().info(f'{weights}: {encoder.id}, on {device}')
         self.health.fact('encoder', encoder.id)
         self.health.fact('device', device)
+        self.health.fact('backend', backend)
         return stream
 
     def _on_audio(self, message: AudioChunk) -> None:
