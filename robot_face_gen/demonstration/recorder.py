@@ -52,12 +52,14 @@ class Recorder:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile, ReliabilityPolicy
+        from rclpy.signals import SignalHandlerOptions
 
         from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
         self.record = Record()
         self._rclpy = rclpy
-        rclpy.init(args=[])
+        # Ctrl-C is this program's, not the node's: what has come is still to be written down.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('demo_recorder')
         sensor = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._node.create_subscription(FaceFeatures, 'openface/features', self._on_face, sensor)

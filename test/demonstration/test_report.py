@@ -1,0 +1,84 @@
+"""Figures of a run, from a record that is known."""
+
+import numpy as np
+from faces import make_frames
+
+from robot_face_gen.demonstration.recorder import Record, RecordedReaction
+from robot_face_gen.demonstration.report import percentiles, summarise, table
+
+MS = 1_000_000
+
+
+def make_record(frames=100, lost=(), latency_ms=80):
+    record = Record(frames=make_frames(frames, start_ns=10**15))
+    for i, frame in enumerate(record.frames):
+        if i in lost:
+            continue
+        face = {
+            'landmarks': np.zeros(136),
+            'au': np.zeros(18),
+            'pose': np.zeros(4),
+            'gaze': np.zeros(2),
+        }
+        published = frame.stamp_ns + (latency_ms + i % 3) * MS
+        record.reactions.append(
+            RecordedReaction(i, published, frame.stamp_ns, published + 2 * MS, face)
+        )
+    record.diagnostics = {
+        'robot1/reaction_node': {'model_p50_ms': '7.5', 'model_p99_ms': '9', 'dropped': '2'},
+        'whisper_node': {'encoder_p50_ms': '17', 'encoder_p99_ms': '20'},
+    }
+    return record
+
+
+def test_what_was_answered_and_how_late():
+    record = make_record(lost=(7, 8))
+    # Reactions go on a little after the face has ended: they answer none of its frames.
+    extra = record.reactions[-1]
+    record.reactions.append(
+        RecordedReaction(
+            100,
+            extra.published_ns + 40 * MS,
+            extra.source_ns + 40 * MS,
+            extra.arrived_ns + 40 * MS,
+            extra.face,
+        )
+    )
+    summary = summarise(
+        record, 4.0, {'a': 30.0, 'b': 2.0}, {'a': 300.0, 'b': 50.0}, {'a': 200.0, 'b': 20.0}
+    )
+    assert summary['frames_in'] == 100
+    assert summary['reactions_out'] == 99
+    assert summary['answered'] == record.answered() == 98
+    assert summary['dropped'] == 2
+    assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 2}
+    assert summary['latency_ms']['p50'] == 81.0
+    assert summary['latency_ms']['max'] == 82.0
+    assert summary['arrival_latency_ms']['p50'] == 83.0
+    assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
+    assert summary['stages']['Whisper encoder'] == {'p50': 17.0, 'p99': 20.0}
+    assert summary['cpu_percent'] == 32.0
+    assert summary['rss_mb'] == 350.0
+    assert summary['finite']
+    for key in (
+        'duration_s',
+        'frames_in',
+        'reactions_out',
+        'dropped',
+        'latency_ms',
+        'stages',
+        'rss_mb',
+        'cpu_percent',
+    ):
+        assert key in summary
+    text = table(summary)
+    assert 'frames answered          98   (98.0 %)' in text
+    assert 'camera frame to reaction published' in text
+
+
+def test_nothing_came_at_all():
+    summary = summarise(Record(), 1.0, {}, {}, {})
+    assert summary['latency_ms'] == {}
+    assert summary['reactions_out'] == 0
+    assert 'speaker frames in' in table(summary)
+    assert percentiles([]) == {}
