@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import pickle
 import socket
-import urllib.error
-import zipfile
+import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import torch
 import whisper
 from torch import Tensor
 from whisper.audio import mel_filters
-from whisper.model import AudioEncoder, ModelDimensions
+from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
 from robot_face_gen.onnx_files import EAGER, ONNX_INT8, check_backend
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 UNTRAINED = 'untrained'
 RATE_HZ = 50.0  # embeddings a second
 _DOWNLOAD_TIMEOUT_S = 20.0
+_PREFIX = 'encoder.'
+# Of the encoder in a file, to refuse nonsense: the largest Whisper has 1500, 1280, 20, 32.
+_MOST = {'n_audio_ctx': 6000, 'n_audio_state': 4096, 'n_audio_head': 64, 'n_audio_layer': 96}
 _TINY = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=384, n_audio_head=6, n_audio_layer=4,
     n_vocab=51865, n_text_ctx=448, n_text_state=384, n_text_head=6, n_text_layer=4,
@@ -191,9 +195,11 @@ def _find(weights: str) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:
-        whisper._download(url, str(file.parent), False)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
-        file.unlink(missing_ok=True)  # a part of it would be taken for the whole
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place: a part of it, left by an interruption, would be taken for the whole.
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            os.replace(whisper._download(url, folder, False), file)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise ValueError(
             f'Whisper weights {weights!r} are not in {file.parent} and cannot be downloaded '
             f'({error}). On a '
@@ -209,30 +215,54 @@ def _find(weights: str) -> Path:
 def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
     """The encoder of a checkpoint in Whisper's format; no code of the file is run."""
     try:
-        checkpoint: Any = torch.load(path, map_location='cpu', weights_only=True)
-        dims = ModelDimensions(**checkpoint['dims'])
-        state = checkpoint['model_state_dict']
-    except (
-        pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, KeyError, TypeError,
-            ValueError) as error:  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about what a foreign file holds: it is refused below
+            checkpoint: Any = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError:
+        raise
+    except pickle.UnpicklingError:
+        # Its own text advises to load the file unsafely.
+        raise ValueError(
+            f"{path}: no checkpoint in Whisper's format: it holds more than weights, or is damaged"
+        ) from None
+    except Exception as error:  # a damaged archive raises whatever it comes upon
         text = ' '.join(str(error).split())[:200]
         raise ValueError(
             f"{path}: no checkpoint in Whisper's format, or a damaged one ({text})"
         ) from None
-    encoder = AudioEncoder(
-        dims.n_mels, dims.n_audio_ctx, dims.n_audio_state, dims.n_audio_head, dims.n_audio_layer
-    )
-    prefix = 'encoder.'
-    mine: dict[str, Tensor] = {
-        name[len(prefix):]: tensor for name, tensor in state.items() if name.startswith(prefix)
-    }  # fmt: skip
-    # Older files leave the table of positions out: it follows from the dimensions.
-    mine.setdefault('positional_embedding', encoder.positional_embedding)
     try:
-        encoder.load_state_dict(mine)
-    except RuntimeError as error:
+        dims = ModelDimensions(**checkpoint['dims'])
+        mine: dict[str, Tensor] = {
+            name[len(_PREFIX) :]: tensor
+            for name, tensor in checkpoint['model_state_dict'].items()
+            if name.startswith(_PREFIX)
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(
+            f"{path}: no checkpoint in Whisper's format: expected 'dims' and 'model_state_dict'"
+        ) from None
+    for name, most in _MOST.items():
+        value = getattr(dims, name)
+        if type(value) is not int or not 1 <= value <= most:
+            raise ValueError(f'{path}: dims: {name} = {value!r}: expected 1 to {most}')
+    if dims.n_mels not in (80, 128) or dims.n_audio_state % (2 * dims.n_audio_head):
+        raise ValueError(f'{path}: dims that no Whisper model has: {dims}')
+    with torch.device('meta'):  # without memory: dims that lie cannot ask for much of it
+        encoder = AudioEncoder(
+            dims.n_mels,
+            dims.n_audio_ctx,
+            dims.n_audio_state,
+            dims.n_audio_head,
+            dims.n_audio_layer,
+        )
+    # Older files leave the table of positions out: it follows from the dimensions.
+    mine.setdefault('positional_embedding', sinusoids(dims.n_audio_ctx, dims.n_audio_state))
+    try:
+        encoder.load_state_dict(mine, assign=True)
+        encoder = encoder.float()
+    except (RuntimeError, TypeError, AttributeError) as error:
         text = ' '.join(str(error).split())[:300]
         raise ValueError(f'{path}: its weights do not fit its dimensions: {text}') from None
     if not all(bool(torch.isfinite(tensor).all()) for tensor in encoder.state_dict().values()):
         raise ValueError(f'{path}: holds weights that are not finite')
-    return encoder.float(), dims
+    return encoder, dims

@@ -10,19 +10,22 @@ counts, and is forgotten slowly.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from .log_mel import FLOOR, FRAME, LogMel
+from .mono import to_mono
 from .resample import RATE, Resampler
 from .whisper_encoder import RATE_HZ, WhisperEncoder
 
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
+_SAME_S = 0.1  # between the times of a sample that is sent twice
 _BATCH = 32  # contexts that are encoded at once
 
 
@@ -36,7 +39,7 @@ class EmbeddingBlock:
 
 
 def _embeddings(name: str, seconds: float, least: int) -> int:
-    count = round(seconds * RATE_HZ)
+    count = round(seconds * RATE_HZ) if math.isfinite(seconds) else -1
     if count < least or abs(count / RATE_HZ - seconds) > 1e-6:
         raise ValueError(
             f'{name} = {seconds}: expected a multiple of 0.02 s, at least {least / RATE_HZ:g}'
@@ -55,7 +58,9 @@ class WhisperStream:
         most_lost_s: a shorter loss of sound is filled with silence, a longer one begins anew.
 
     Attributes:
-        counters: `lost_samples`, `bad_samples`, `duplicate_samples`, `resets`, `hops_at_once`.
+        counters: `lost_samples` (filled with silence), `bad_samples` (not finite: silence; far
+            louder than full scale: clipped), `duplicate_samples`, `resets`, `hops_at_once`,
+            `skipped_hops` (too old to be caught up with).
     """
 
     def __init__(self, encoder: WhisperEncoder, hop_s: float = 0.04, context_s: float = 2.0,
@@ -68,6 +73,8 @@ class WhisperStream:
             raise ValueError(
                 f'context_s = {context_s}: expected at most {encoder.most_frames / 100:g}'
             )
+        if not 0 <= most_lost_s <= 60:
+            raise ValueError(f'most_lost_s = {most_lost_s}: expected 0 to 60')
         self._most_lost_s = most_lost_s
         self._log_mel = LogMel(encoder.filters)
         self._mel = np.full((2 * self._frames, encoder.n_mels), FLOOR, np.float32)
@@ -113,16 +120,21 @@ class WhisperStream:
             list: the embeddings that have become complete; hops that follow each other are joined.
         """
         contexts = self._contexts(samples, sample_rate, stamp_ns, first_sample)
-        return self._encode_newest(list(contexts)) if catch_up else self._encode(contexts)
+        return self._encode_newest(contexts) if catch_up else self._encode(contexts)
 
-    def _encode_newest(self, contexts: list[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
+    def _encode_newest(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         end = self._frames // 2 - self._settle
-        contexts = contexts[-(end // self._hop) :]  # older ones lie outside of the newest context
-        if not contexts:
+        stamps: deque[int] = deque(maxlen=end // self._hop)  # older ones: outside of the newest
+        newest = None
+        for stamp_ns, mel in contexts:
+            self.counters['skipped_hops'] += len(stamps) == stamps.maxlen
+            stamps.append(stamp_ns)
+            newest = mel
+        if newest is None:
             return []
-        self.counters['hops_at_once'] += len(contexts) - 1
-        data = self.encoder.encode(contexts[-1][1][None], end - len(contexts) * self._hop, end)[0]
-        return [EmbeddingBlock(contexts[0][0], data)]
+        self.counters['hops_at_once'] += len(stamps) - 1
+        data = self.encoder.encode(newest[None], end - len(stamps) * self._hop, end)[0]
+        return [EmbeddingBlock(stamps[0], data)]
 
     def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         blocks: list[EmbeddingBlock] = []
@@ -148,14 +160,20 @@ class WhisperStream:
     def _contexts(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
                   first_sample: int | None) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
         """First embedding's time and log-mel (n_mels, frames) of each hop that is complete."""
-        mono = self._mono(samples)
+        mono, bad = to_mono(samples)
+        if bad:
+            self.counters['bad_samples'] += bad
+        # As Python's own integers: NumPy's unsigned ones would wrap around below zero.
+        stamp_ns = int(stamp_ns)
+        first_sample = None if first_sample is None else int(first_sample)
         if sample_rate != self._rate:
+            resampler = Resampler(sample_rate)  # refuses an impossible rate
             if self._rate:
                 self.counters['resets'] += 1
             self._begin()
-            self._rate, self._resampler = sample_rate, Resampler(sample_rate)
+            self._rate, self._resampler = resampler.rate, resampler
         mono = self._continue(mono, stamp_ns, first_sample)
-        for part in np.array_split(mono, max(1, len(mono) // (10 * sample_rate))):
+        for part in np.array_split(mono, max(1, len(mono) // (10 * self._rate))):
             for frame in self._log_mel.push(self._resampler.push(part)):
                 self._add(frame)
                 if self._done % (2 * self._hop) == 0:
@@ -163,28 +181,15 @@ class WhisperStream:
                     if first >= 0:
                         yield self._time_ns(first * EMBEDDING), self._context()
 
-    def _mono(self, samples: np.ndarray) -> np.ndarray:
-        samples = np.asarray(samples)
-        if samples.ndim not in (1, 2):
-            raise ValueError(f'samples of shape {samples.shape}: expected (n,) or (n, channels)')
-        if samples.dtype.kind == 'i':
-            samples = samples / np.float32(-float(np.iinfo(samples.dtype).min))
-        samples = samples.astype(np.float32)
-        if samples.ndim == 2:
-            samples = samples.mean(axis=1, dtype=np.float32)
-        bad = ~np.isfinite(samples)
-        if bad.any():
-            self.counters['bad_samples'] += int(bad.sum())
-            samples = np.where(bad, np.float32(0), samples)
-        return samples
-
     def _continue(self, mono: np.ndarray, stamp_ns: int, first_sample: int | None) -> np.ndarray:
         """Hold a chunk against what has come: fill a loss, drop what came twice, begin anew."""
         first = (self._next or 0) if first_sample is None else first_sample
         if self._next is not None:
             lost = first - self._next
             here = self._clock[1] + (first - self._origin - self._clock[0]) * 1e9 / self._rate
-            jumped = abs(stamp_ns - here) > self._most_lost_s * 1e9
+            # A number that was there before, at another time: the sender has begun anew.
+            most_s = self._most_lost_s if lost >= 0 else min(_SAME_S, self._most_lost_s)
+            jumped = abs(stamp_ns - here) > most_s * 1e9
             if jumped or lost > self._most_lost_s * self._rate:
                 self.counters['resets'] += 1
                 self._begin_alike()
