@@ -8,8 +8,10 @@ listener = manager.process_window(window_data)
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import BRANCHES, ModelConfig
+from .create import create_model
+from .device import resolve_device
 from .metadata import CheckpointInfo
-from .model import FacialReactionModel, LatentDistributions, create_model, resolve_device
+from .model import FacialReactionModel, LatentDistributions
 from .online import OnlineInferenceManager
 from .state import SessionState
 

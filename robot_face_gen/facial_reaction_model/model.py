@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from .components import Geometry
-from .config import BRANCHES, ModelConfig
+from .config import ModelConfig
 from .decoder import FaceHeads, ListenerReactionDecoder
 from .encoder import Face, SpeakerEncoder
 from .inputs import check_speaker
@@ -195,67 +194,3 @@ class FacialReactionModel(nn.Module):
             state.noise[rows] = noise
         state.context = encoded[:, -1].clone()
         return self.vae.blend(last, own, phase.to(encoded.device))
-
-
-def create_model(
-    config: ModelConfig | Mapping[str, Any] | str | Path | None = None,
-    device: str | torch.device | None = None,
-    checkpoint: str | Path | None = None,
-) -> FacialReactionModel:
-    """Make a model, ready to answer (in evaluation mode).
-
-    Args:
-        config: a configuration, its names and values, or a YAML file of them; None is the
-            default, or the checkpoint's.
-        device: 'cpu', 'cuda', ..., 'auto' (CUDA where there is one); None is the CPU.
-        checkpoint: a safetensors file written by `save_checkpoint`; None gives untrained weights.
-
-    Raises:
-        ValueError: an unknown or impossible value, a file that is no checkpoint, a device that is
-            not there.
-        OSError: a file that cannot be read.
-    """
-    from .checkpoint import load_checkpoint, read_config
-
-    wanted = None if config is None else read_config(config)
-    if checkpoint:
-        model = load_checkpoint(checkpoint)
-        if wanted is not None and wanted != model.config:
-            theirs = model.config.to_dict()
-            wrong = [
-                f'{name} = {value!r} (the checkpoint has {theirs[name]!r})'
-                for name, value in wanted.to_dict().items()
-                if value != theirs[name]
-            ]
-            raise ValueError(
-                f'{checkpoint}: its model is another than the configuration: {", ".join(wrong)}'
-            )
-    else:
-        model = FacialReactionModel(wanted)
-    return model.to(resolve_device(device)).eval()
-
-
-def resolve_device(device: str | torch.device | None) -> torch.device:
-    """The device of a name; 'auto' is CUDA where there is one, None the CPU."""
-    if device is None:
-        return torch.device('cpu')
-    if device == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f'device = {device!r}: expected auto, cpu, cuda or cuda:N') from None
-    if chosen.type == 'cuda' and not torch.cuda.is_available():
-        raise ValueError(
-            f'device = {device!r}: this machine has no CUDA device (or torch was built without it)'
-        )
-    return chosen
-
-
-__all__ = [
-    'BRANCHES',
-    'FacialReactionModel',
-    'LatentDistributions',
-    'create_model',
-    'resolve_device',
-]

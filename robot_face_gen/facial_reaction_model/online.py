@@ -9,9 +9,10 @@ import torch
 
 from ..onnx_files import EAGER, ONNX_INT8, check_backend
 from .config import BRANCHES
+from .device import resolve_device
 from .encoder import Face
 from .inputs import check_speaker
-from .model import FacialReactionModel, Seeds, check_temperature, resolve_device
+from .model import FacialReactionModel, Seeds, check_temperature
 from .state import SessionState
 
 Step = Callable[[Face, SessionState, float], Face]

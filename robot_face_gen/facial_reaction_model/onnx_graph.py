@@ -177,9 +177,7 @@ class StepGraph(nn.Module):
         slots = frames % geometry.ring_size
         axes = [torch.arange(batch), torch.arange(heads), slots]
         places = torch.stack(torch.meshgrid(axes, indexing='ij'), dim=-1)
-        projections = cast(
-            nn.ModuleList, self.qkv[0 if stack is self.model.encoder.stack else 1]
-        )
+        projections = cast(nn.ModuleList, self.qkv[0 if stack is self.model.encoder.stack else 1])
         for index, layer in enumerate(stack.layers):
             layer = cast(CausalLayer, layer)
             qkv = projections[index](layer.attention_norm(x))

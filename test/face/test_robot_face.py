@@ -46,7 +46,7 @@ def test_eyes_close_and_the_mouth_opens():
 
     eyes = slice(int(0.33 * SIDE), int(0.47 * SIDE))
     assert whiteness(make_face(AU45=3.5), eyes) < 0.2 * whiteness(make_face(), eyes)
-    mouth = slice(int(0.6 * SIDE), int(0.9 * SIDE))
+    mouth = slice(int(0.6 * SIDE), int(0.78 * SIDE))
     middle = slice(int(0.38 * SIDE), int(0.62 * SIDE))
     dark = [
         int((draw(face)[mouth, middle].sum(axis=2) < 260).sum())
