@@ -25,7 +25,7 @@ def check_names(values: Any, known: Collection[str], where: str) -> None:
 
 
 def check_types(config: Any, where: str) -> None:
-    """Hold the fields of a frozen dataclass against their defaults' types; an int may be a float."""
+    """Hold a frozen dataclass's fields against their defaults' types; an int may be a float."""
     for field in fields(config):
         value = getattr(config, field.name)
         kind = type(field.default)
