@@ -9,7 +9,8 @@ import json
 import resource
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -20,6 +21,10 @@ from robot_face_gen.facial_reaction_model import (
     OnlineInferenceManager,
     create_model,
 )
+from robot_face_gen.resources import default_checkpoint
+
+if TYPE_CHECKING:
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
 
 def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, torch.Tensor]:
@@ -29,6 +34,10 @@ def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, torch.Tensor]
 
 
 def _model() -> FacialReactionModel:
+    """The shipped weights, or random ones of the full size."""
+    path = default_checkpoint()
+    if path:
+        return create_model(checkpoint=path)
     torch.manual_seed(0)
     model = create_model()
     with torch.no_grad():  # equal initial weights of layers are merged by some backends
@@ -37,28 +46,82 @@ def _model() -> FacialReactionModel:
     return model
 
 
-def reaction_step(case: dict[str, Any]) -> dict[str, Any]:
-    """One call of `process_window` at a given history, paced as the robot runs."""
+def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """Calls of `process_window` at several histories of one session, paced as the robot runs."""
     torch.set_num_threads(case['threads'])
     model = _model()
-    manager = OnlineInferenceManager(model, seed=0)
-    frames = case['frames']
-    window = _speaker(1, frames, model.config.audio_dim)
-    # Rings are full after max_seq_len frames: beyond, only the clock moves on.
-    full = min(case['history'], 2 * model.config.max_seq_len)
-    for _ in range(max(1, full // 16)):
-        manager.process_window(_speaker(1, 16, model.config.audio_dim))
-    if case['history'] > full and manager.state is not None:
-        if case['quick']:
-            manager.state.clock += case['history'] - full  # keys keep their distances: same cost
-        else:
-            for _ in range((case['history'] - full) // 16):
-                manager.process_window(_speaker(1, 16, model.config.audio_dim))
-    figures = timed(lambda: manager.process_window(window), case['seconds'], period_s=0.02)
+    manager = OnlineInferenceManager(model, seed=0, backend=case['backend'])
+    filling = _speaker(1, 16, model.config.audio_dim)
+    full = 2 * model.config.max_seq_len  # rings are full: beyond, only the clock moves on
+    rows, seen = [], 0
+    for history in case['histories']:
+        simulated = case['quick'] and history > full
+        while seen < (min(history, full) if simulated else history):
+            manager.process_window(filling)
+            seen += 16
+        if simulated and manager.state is not None:
+            # Keys keep their distances: the cost is that of a session that has come so far.
+            manager.state.clock += history - seen
+            seen = history
+        saved = manager.state_dict() if history < model.config.max_seq_len else None
+        for frames in case['frames']:
+            window = _speaker(1, frames, model.config.audio_dim)
+            figures = timed(
+                lambda window=window: manager.process_window(window),  # type: ignore[misc]
+                case['seconds'],
+                period_s=0.02,
+                before=None if saved is None else lambda s=saved: manager.load_state_dict(s),  # type: ignore[misc]
+            )
+            state_mb = manager.state.nbytes() / 1e6 if manager.state else 0.0
+            rows.append(
+                {'frames': frames, 'history': history, 'history_simulated': simulated, **figures,
+                 'rss_mb': rss_mb(), 'state_mb': state_mb}
+            )  # fmt: skip
+    return rows
+
+
+def backend_error(case: dict[str, Any]) -> dict[str, Any]:
+    """How far a backend's answers are from eager ones, on the shipped recording of a speaker."""
+    from robot_face_gen.features.audio_source import read_audio
+    from robot_face_gen.features.openface import read_openface_csv
+    from robot_face_gen.features.recording import align_recording
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+    from robot_face_gen.features.whisper_stream import embed_recording
+    from robot_face_gen.resources import demo_recording
+
+    torch.set_num_threads(case['threads'])
+    face, voice = demo_recording()
+    samples, rate = read_audio(voice)
+    eager, other = (
+        embed_recording(samples, rate, WhisperEncoder.from_name_or_path('untrained', 'cpu', name))
+        for name in ('eager', case['backend'])
+    )
+    found = align_recording(read_openface_csv(face).frames, cast(Any, eager))
+    speaker = {
+        name: torch.from_numpy(found[name])[None]
+        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
+    }
+    model = _model()
+    whole, near = (
+        OnlineInferenceManager(model, seed=0, backend=name).process_window(speaker)
+        for name in ('eager', case['backend'])
+    )
+    a, b = (torch.cat([torch.from_numpy(x.data) for x in blocks]) for blocks in (eager, other))
     return {
-        **figures,
-        'rss_mb': rss_mb(),
-        'state_mb': manager.state.nbytes() / 1e6 if manager.state else 0.0,
+        'trained': model.info.trained,
+        'frames': len(found['stamp_ns']),
+        'reaction': {name: _difference(whole[name], near[name]) for name in BRANCHES},
+        'whisper': _difference(a, b),
+    }
+
+
+def _difference(expected: torch.Tensor, found: torch.Tensor) -> dict[str, float]:
+    """Root mean square and largest difference, and the spread that it is to be held against."""
+    error = found - expected
+    return {
+        'rms': float(error.square().mean().sqrt()),
+        'max': float(error.abs().max()),
+        'spread': float(expected.flatten(0, -2).std(dim=0).square().mean().sqrt()),
     }
 
 
@@ -70,7 +133,9 @@ def faces(case: dict[str, Any]) -> dict[str, Any]:
     best, tried = 0, []
     count = case['first']
     while True:
-        manager = OnlineInferenceManager(model, seed=list(range(count)))
+        manager = OnlineInferenceManager(
+            model, seed=list(range(count)), backend=case['backend']
+        )
         window = {
             name: value.to(device)
             for name, value in _speaker(count, 1, model.config.audio_dim).items()
@@ -83,7 +148,7 @@ def faces(case: dict[str, Any]) -> dict[str, Any]:
             if device.type == 'cuda':
                 torch.cuda.synchronize()
 
-        figures = timed(step, case['seconds'], least=16)
+        figures = timed(step, case['seconds'], least=16)  # a window begins in one of 16
         tried.append({'faces': count, **figures})
         if figures['p95_ms'] > 40.0:
             break
@@ -122,7 +187,7 @@ def train_step(case: dict[str, Any]) -> dict[str, Any]:
         optimizer.step()
         optimizer.zero_grad()
 
-    figures = timed(step, case['seconds'], least=3, warmup=1)
+    figures = timed(step, 0.0, least=case['repeats'], warmup=1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         **figures,
@@ -132,46 +197,54 @@ def train_step(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def whisper_hop(case: dict[str, Any]) -> dict[str, Any]:
+def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
     """Encoding one hop: log-mel of the newest sound, and the encoder over its context."""
     torch.set_num_threads(case['threads'])
-    import numpy as np
-
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
-    if case['context_s'] == 30.0:  # openai-whisper itself: padded to 30 s
-        import whisper
-        from whisper.model import AudioEncoder
+    rows = []
+    encoder = WhisperEncoder.from_name_or_path('untrained', backend=case['backend'])
+    for context_s in case['contexts']:
+        for hop_s in case['hops']:
+            hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
+            figures = timed(hop, case['seconds'], least=10, warmup=2, period_s=0.02)
+            rows.append({'context_s': context_s, 'hop_s': hop_s, **figures, 'rss_mb': rss_mb()})
+    return rows
 
-        encoder = AudioEncoder(80, 1500, 384, 6, 4).eval()
-        sound = torch.randn(16000)
 
-        def hop() -> None:
-            with torch.inference_mode():
-                mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(sound))
-                encoder(mel[None])
-    else:
-        from robot_face_gen.features.whisper_stream import WhisperStream
+def _openai_hop() -> Callable[[], None]:
+    """openai-whisper itself, which pads each context to 30 s."""
+    import whisper
+    from whisper.model import AudioEncoder
 
-        stream = WhisperStream(
-            WhisperEncoder.from_name_or_path('untrained'),
-            hop_s=case['hop_s'],
-            context_s=case['context_s'],
-        )
-        generator = np.random.default_rng(0)
-        size = round(case['hop_s'] * 16000)
-        place = 0
+    encoder = AudioEncoder(80, 1500, 384, 6, 4).eval()
+    sound = torch.randn(16000)
 
-        def hop() -> None:
-            nonlocal place
-            samples = (0.1 * generator.standard_normal(size)).astype(np.float32)
-            stream.push(samples, 16000, round(place / 16000 * 1e9), place)
-            place += size
+    def hop() -> None:
+        with torch.inference_mode():
+            encoder(whisper.log_mel_spectrogram(whisper.pad_or_trim(sound))[None])
 
-        for _ in range(round(case['context_s'] / case['hop_s']) + 2):
-            hop()
-    figures = timed(hop, case['seconds'], least=10)
-    return {**figures, 'rss_mb': rss_mb()}
+    return hop
+
+
+def _stream_hop(encoder: WhisperEncoder, hop_s: float, context_s: float) -> Callable[[], None]:
+    import numpy as np
+
+    from robot_face_gen.features.whisper_stream import WhisperStream
+
+    stream = WhisperStream(encoder, hop_s=hop_s, context_s=context_s)
+    generator = np.random.default_rng(0)
+    size, place = round(hop_s * 16000), 0
+
+    def hop() -> None:
+        nonlocal place
+        samples = (0.1 * generator.standard_normal(size)).astype(np.float32)
+        stream.push(samples, 16000, round(place / 16000 * 1e9), place)
+        place += size
+
+    for _ in range(3):
+        hop()
+    return hop
 
 
 def main() -> int:
@@ -180,7 +253,7 @@ def main() -> int:
     begin = time.perf_counter()
     with torch.set_grad_enabled(name == 'train_step'):
         figures = globals()[name](case)
-    print(json.dumps({**figures, 'measured_s': time.perf_counter() - begin}))
+    print(json.dumps({'figures': figures, 'measured_s': time.perf_counter() - begin}))
     return 0
 
 

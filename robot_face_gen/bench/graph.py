@@ -1,0 +1,127 @@
+"""The whole graph in real processes: latency, CPU, memory, and how soon it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.bringup import BringupError, BringupProcess, start_bringup
+from robot_face_gen.demonstration.recorder import Recorder
+from robot_face_gen.demonstration.report import percentiles, summarise
+from robot_face_gen.demonstration.usage import Usage
+from robot_face_gen.resources import demo_recording
+
+NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
+SETTLE_S = 2.0  # the first answers are not counted: the playout finds its place
+AFTER_S = 1.0
+PATIENCE_S = 90.0
+HOP_MS = 40.0
+
+
+@contextlib.contextmanager
+def _running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess, Path]]:
+    """The graph on the shipped recording, over and over, and somebody who listens."""
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    recorder = Recorder(int(os.environ.get('ROS_DOMAIN_ID') or 60 + os.getpid() % 40))
+    face, voice = demo_recording()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / 'graph.log'
+        given = {'openface': str(face), 'audio': str(voice), 'loop': 'true', **arguments}
+        try:
+            graph = start_bringup(given, log_file=log)
+            try:
+                yield recorder, graph, log
+            finally:
+                graph.stop()
+        finally:
+            recorder.close()
+
+
+def _wait(graph: BringupProcess, log: Path, ready: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not ready():
+        if graph.exits or time.monotonic() > end:
+            words = log.read_text(errors='replace').strip().splitlines()[-3:]
+            raise BringupError(f'the graph did not come to {what}: {" | ".join(words)}')
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def _busy_process(wanted: bool) -> Iterator[None]:
+    process = multiprocessing.get_context('spawn').Process(target=_count, daemon=True)
+    if wanted:
+        process.start()
+    try:
+        yield
+    finally:
+        if wanted:
+            process.kill()
+            process.join()
+
+
+def _count() -> None:
+    while True:
+        np.linalg.norm(np.ones((200, 200)))
+
+
+def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
+    """Latency from a camera frame's stamp to its reaction's publication, and what it costs.
+
+    Args:
+        seconds: how long to measure, once all nodes run.
+        busy: let one other process keep a core busy meanwhile.
+
+    Returns:
+        dict: the figures of `demonstration.report.summarise`, with latency_ms p50, p99, max;
+        `headroom`: how many times faster a stage could answer, by its own p99 in this run.
+    """
+    with _running(start_delay='12.0') as (recorder, graph, log), _busy_process(busy):
+        record = recorder.record
+        _wait(graph, log, lambda: all(n in record.diagnostics for n in NODES), 'its diagnostics')
+        _wait(graph, log, lambda: bool(record.reactions), 'a first reaction')
+        time.sleep(SETTLE_S)
+        usage = Usage(graph.processes)
+        begin_ns = time.time_ns()
+        end_ns = begin_ns + round(seconds * 1e9)
+        while time.time_ns() < end_ns:
+            usage.sample()
+            time.sleep(0.5)
+        cpu = usage.cpu_percent()
+        time.sleep(AFTER_S)
+        if graph.exits:
+            raise BringupError(f'nodes ended while they were measured: {graph.exits}')
+        record.frames = [f for f in record.frames if begin_ns <= f.stamp_ns < end_ns]
+        record.reactions = [r for r in record.reactions if begin_ns <= r.source_ns < end_ns]
+        found = summarise(record, seconds, cpu, usage.rss_mb, usage.pss_mb)
+    steps_ms = np.diff(sorted(r.published_ns for r in record.reactions)) / 1e6
+    found['period_jitter_ms'] = percentiles(np.abs(steps_ms - HOP_MS).tolist())
+    found['busy_process'] = busy
+    found['headroom'] = {
+        stage: round(HOP_MS / found['stages'][stage]['p99'], 1)
+        for stage in ('model', 'Whisper encoder')
+        if stage in found['stages']
+    }
+    # A slower stage drops frames: this is when, if the processes kept their share of the cores.
+    found['fastest_hz_estimated'] = round(25.0 * min(found['headroom'].values(), default=0.0), 1)
+    return found
+
+
+def measure_start(times: int) -> dict[str, Any]:
+    """From the start of the launch to the first reaction, with recordings that begin at once."""
+    took: list[float] = []
+    for _ in range(times):
+        begin = time.monotonic()
+        with _running(start_delay='0.0') as (recorder, graph, log):
+            reactions = recorder.record.reactions
+            _wait(graph, log, lambda r=reactions: bool(r), 'a first reaction')  # type: ignore[misc]
+            took.append(time.monotonic() - begin)
+    took.sort()
+    return {'median_s': took[len(took) // 2], 'max_s': took[-1], 'n': times}
