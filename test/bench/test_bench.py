@@ -1,0 +1,95 @@
+"""The bench measures what it says: small cases in real processes."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from robot_face_gen.bench import PARTS, cases, report
+from robot_face_gen.bench.tables import print_part
+from robot_face_gen.bench.timing import percentile, timed
+from robot_face_gen.cli import main
+
+ROW = {'frames', 'history', 'threads', 'backend', 'device', 'median_ms', 'p95_ms', 'p99_ms', 'n',
+       'rss_mb'}  # fmt: skip
+
+
+@pytest.fixture
+def eager_alone(monkeypatch):
+    monkeypatch.setattr(report, 'backends', lambda: ['eager'])
+
+
+def test_percentiles_are_of_nearest_rank():
+    values = [float(i) for i in range(1, 101)]
+    assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert percentile([3.0], 0.99) == 3.0
+
+
+def test_a_call_is_timed_and_what_is_done_before_it_is_not():
+    figures = timed(lambda: time.sleep(0.004), 0.0, least=5, before=lambda: time.sleep(0.02))
+    assert figures['n'] == 5
+    assert 4.0 <= figures['median_ms'] < 20.0
+    assert figures['cpu_ms'] < 3.0
+    begin = time.monotonic()
+    timed(lambda: None, 0.0, least=5, warmup=0, period_s=0.02)
+    assert time.monotonic() - begin >= 0.09
+
+
+def test_reaction_steps_at_all_histories(monkeypatch):
+    monkeypatch.setattr(cases, '_model', small_model)
+    case = {'threads': 1, 'backend': 'eager', 'quick': True, 'seconds': 0.0,
+            'frames': [1, 16], 'histories': [16, 750, 75000]}  # fmt: skip
+    with torch.no_grad():
+        rows = cases.reaction_step(case)
+    assert [(row['frames'], row['history']) for row in rows] == [
+        (frames, history) for history in (16, 750, 75000) for frames in (1, 16)
+    ]
+    assert {row['history_simulated'] for row in rows[:4]} == {True, False}
+    assert len({row['state_mb'] for row in rows}) == 1
+    assert all(0.0 < row['median_ms'] <= row['p95_ms'] <= row['p99_ms'] for row in rows)
+
+
+def small_model():
+    from speakers import SMALL
+
+    from robot_face_gen.facial_reaction_model import create_model
+
+    return create_model(SMALL)
+
+
+def test_command_writes_a_table_and_json(eager_alone, monkeypatch, tmp_path, capsys):
+    run_case = report.run_case
+    monkeypatch.setattr(
+        report, 'run_case', lambda name, case: run_case(name, {**case, 'seconds': 0.0})
+    )
+    out = tmp_path / 'figures.json'
+    assert main(['bench', '--quick', '--only', 'whisper_hop', '--json', str(out)]) == 0
+    told = capsys.readouterr().out
+    assert 'openai-whisper' in told and '== whisper_hop' in told
+    found = json.loads(out.read_text())
+    assert {'cpu', 'cores', 'torch'} <= found['machine'].keys()
+    assert all(row.keys() >= ROW for row in found['whisper_hop'])
+    by_backend = {}
+    for row in found['whisper_hop']:
+        by_backend.setdefault(row['backend'], []).append(row['cpu_ms'])
+    assert min(by_backend['openai-whisper']) > 3 * min(by_backend['eager'])
+
+
+def test_a_measurement_that_fails_is_told_in_one_line(eager_alone, monkeypatch, capsys):
+    monkeypatch.setattr(report, 'backends', lambda: ['tvm'])
+    assert main(['bench', '--quick', '--only', 'whisper_hop']) == 2
+    error = capsys.readouterr().err
+    assert "backend = 'tvm'" in error and error.count('\n') == 1
+
+
+def test_an_unknown_part_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(['bench', '--only', 'coffee'])
+    assert 'coffee' in capsys.readouterr().err
+    assert set(PARTS) == report._MEASURE.keys()
+
+
+def test_tables_of_what_was_not_measured(capsys):
+    print_part('faces', [{'backend': 'eager', 'device': 'cuda', 'faces': report.NOT_MEASURED}])
+    assert 'not measured' in capsys.readouterr().out
