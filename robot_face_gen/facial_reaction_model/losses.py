@@ -35,7 +35,7 @@ def standardise(face: Face, statistics: FeatureStatistics) -> Face:
 
 
 def pairwise_distances(samples: Face) -> Tensor:
-    """Mean squared distance (B, pairs) between the samples of each speaker, branches alike.
+    """Mean squared distance (B, pairs, branches) between the samples of each speaker.
 
     Args:
         samples: standardised, dict of (B, M, T, F), M at least 2.
@@ -43,12 +43,10 @@ def pairwise_distances(samples: Face) -> Tensor:
     pairs = list(itertools.combinations(range(samples['au'].shape[1]), 2))
     return torch.stack(
         [
-            torch.stack(
-                [(x[:, i] - x[:, j]).square().mean(dim=(1, 2)) for x in samples.values()]
-            ).mean(dim=0)
-            for i, j in pairs
+            torch.stack([(x[:, i] - x[:, j]).square().mean(dim=(1, 2)) for i, j in pairs], dim=1)
+            for x in samples.values()
         ],
-        dim=1,
+        dim=2,
     )
 
 
@@ -130,13 +128,14 @@ class FacialSmoothLoss(nn.Module):
 class FacialDiversityLoss(nn.Module):
     """exp(-d^2 / reach) between the samples for one speaker, d^2 their mean squared distance.
 
-    1 where all samples are the same; the gradient is largest there and fades once they differ
-    by about `reach`, so that they are not driven apart without end.
+    Branch by branch: samples that differ in their gaze alone are not diverse. 1 where all samples
+    are the same; the gradient is largest there and fades once they differ by about `reach`, so
+    that they are not driven apart without end.
     """
 
     scale = 0.01
 
-    def __init__(self, reach: float = 0.15) -> None:
+    def __init__(self, reach: float = 0.3) -> None:
         super().__init__()
         self.reach = reach
 
@@ -168,7 +167,7 @@ class FacialContrastiveLoss(nn.Module):
         ]
         distance = torch.stack(each).mean(dim=0).view(samples['au'].shape[:2])  # (B, M)
         near = (distance * torch.softmax(-distance.detach(), dim=1)).sum(dim=1)
-        apart = pairwise_distances(samples).mean(dim=1)
+        apart = pairwise_distances(samples).mean(dim=(1, 2))
         pull = near / (near + self.reach)
         push = self.reach / (apart + self.reach)
         return self.scale * (pull + 0.5 * push).mean()

@@ -61,6 +61,8 @@ def phase_code(phase: Tensor, window_size: int) -> Tensor:
 class FacialVAE(nn.Module):
     """Prior and posterior of the latents."""
 
+    prior_spread: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, latent = config.feature_dim, config.latent_dim
@@ -71,6 +73,9 @@ class FacialVAE(nn.Module):
         self.prior_net = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * latent)
         )
+        # How much of the learned spread is used: calibrated once training is over, so that samples
+        # differ as much as real listeners do.
+        self.register_buffer('prior_spread', torch.ones(()))
         frame = max(width // 4, 8)
         self.listener_frame = nn.Sequential(
             nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)
@@ -93,7 +98,8 @@ class FacialVAE(nn.Module):
 
     def prior(self, context: Tensor) -> Normal:
         """Give p(z_w | the speaker before w): context (..., feature_dim) to (..., latent_dim)."""
-        return self._normal(self.prior_net(context))
+        learned = self._normal(self.prior_net(context))
+        return Normal(learned.mean, learned.stddev * self.prior_spread, validate_args=False)
 
     def window_contexts(self, encoded: Tensor) -> Tensor:
         """Last encoded frame before each window of (B, T, feature_dim): (B, W, feature_dim)."""

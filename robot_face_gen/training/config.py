@@ -54,6 +54,7 @@ class TrainingConfig:
 
     data: str = 'data/prepared'  # folder that `robot-face-gen prepare` made
     output: str = 'runs/train'  # folder of everything that the run leaves
+    start_from: str = ''  # checkpoint whose weights are trained on; '' begins with random ones
     seed: int = 0
     num_epochs: int = 100
     batch_size: int = 4  # clips a step and process
@@ -199,7 +200,13 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             out[name] = _numbers(value)
-        elif isinstance(value, str) and name not in ('data', 'output', 'precision', 'accelerator'):
+        elif isinstance(value, str) and name not in (
+            'data',
+            'output',
+            'start_from',
+            'precision',
+            'accelerator',
+        ):
             try:
                 out[name] = float(value)
             except ValueError:

@@ -94,7 +94,8 @@ def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str,
 def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.ndarray]]:
     """The same in units of the real listeners' spread, so that branches can be added up."""
     mean = test.listeners.mean(axis=(0, 1))
-    std = test.listeners.std(axis=(0, 1)) + 1e-6
+    std = test.listeners.std(axis=(0, 1))
+    std = np.where(std > 1e-3, std, 1.0)  # what stands still keeps its own units
     return (
         Clips((test.speakers - mean) / std, (test.listeners - mean) / std, test.appropriate),
         [(P - mean) / std for P in reactions],

@@ -77,6 +77,7 @@ def train(config: TrainingConfig) -> Path:
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     from robot_face_gen.data.dataset import ClipDataset
+    from robot_face_gen.facial_reaction_model import create_model
 
     from .clips import ClipsModule, feature_statistics, listener_faces
     from .export import ExportCheckpoints, checkpoint_info
@@ -95,6 +96,16 @@ def train(config: TrainingConfig) -> Path:
     module = ReactionTraining(
         config, statistics, listener_faces(data, statistics), checkpoint_info(config, data)
     )
+    if config.start_from:
+        earlier = create_model(config.model, checkpoint=config.start_from)
+        # The statistics are those of the new data: what the network sees stays standardised.
+        kept = ('.statistics.', 'prior_spread')
+        weights = {
+            name: value
+            for name, value in earlier.state_dict().items()
+            if not any(word in name for word in kept)
+        }
+        module.model.load_state_dict(weights, strict=False)
     augmented = ClipDataset(
         config.data,
         'train',
