@@ -207,7 +207,9 @@ def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
     for context_s in case['contexts']:
         for hop_s in case['hops']:
             hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
-            figures = timed(hop, case['seconds'], least=10, warmup=2, period_s=0.02)
+            figures = timed(
+                hop, case['seconds'], least=case['least'], warmup=2, period_s=0.02
+            )
             rows.append({'context_s': context_s, 'hop_s': hop_s, **figures, 'rss_mb': rss_mb()})
     return rows
 

@@ -19,6 +19,7 @@ from .tables import print_part
 
 Rows = list[dict[str, Any]]
 NOT_MEASURED = 'not measured'
+THREADS = (1, 2)
 
 
 def measure_all(only: Sequence[str], *, quick: bool, json_path: str | None) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _reaction_step(quick: bool) -> Rows:
         error = None
         if backend != EAGER:
             error = run_case('backend_error', {'backend': backend, 'threads': 1})
-        for threads in (1, 2):
+        for threads in THREADS:
             case = {
                 'backend': backend, 'threads': threads, 'quick': quick,
                 'seconds': 0.6 if quick else 5.0, 'frames': [1, 16] if quick else [1, 4, 16],
@@ -133,9 +134,10 @@ def _reaction_step(quick: bool) -> Rows:
 def _whisper_hop(quick: bool) -> Rows:
     rows: Rows = []
     for backend in backends():
-        for threads in (1, 2):
+        for threads in THREADS:
             case = {
-                'backend': backend, 'threads': threads, 'seconds': 1.0 if quick else 5.0,
+                'backend': backend, 'threads': threads, 'least': 10,
+                'seconds': 1.0 if quick else 5.0,
                 'contexts': [2.0] if quick else [1.0, 2.0, 4.0],
                 'hops': [0.04] if quick else [0.04, 0.08, 0.16],
             }  # fmt: skip
