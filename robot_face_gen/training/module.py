@@ -69,6 +69,9 @@ class ReactionTraining(lightning.LightningModule):
             ):
                 for branch, (mean, std) in statistics[role].items():
                     place.set(branch, mean, std)
+            if self.model.reconstruction is not None:
+                for branch, (mean, std) in statistics['speaker'].items():
+                    self.model.reconstruction.statistics.set(branch, mean, std)
         if relation is not None:
             self.explained = self.consistency_loss.fit(relation)
 
@@ -105,7 +108,23 @@ class ReactionTraining(lightning.LightningModule):
         faces = {name: face.view(clips, 2 + samples, frames, -1) for name, face in faces.items()}
         rebuilt, expected = ({n: face[:, i] for n, face in faces.items()} for i in (0, 1))
         sampled = {name: face[:, 2:] for name, face in faces.items()}
-        return self._weigh(rebuilt, expected, sampled, target, valid, posterior, prior)
+        out = self._weigh(rebuilt, expected, sampled, target, valid, posterior, prior)
+        if model.reconstruction is not None:
+            out['speaker'] = self._speaker_error(encoded, batch['speaker'])
+            out['loss'] = out['loss'] + self.config.loss_weights.vae * out['speaker']
+        return out
+
+    def _speaker_error(self, encoded: Tensor, speaker: dict[str, Tensor]) -> Tensor:
+        """Mean squared error of the speaker's face as the encoder remembers it."""
+        model, statistics = self.model, self.model.encoder.statistics
+        assert model.reconstruction is not None
+        given = terms.standardise(model.reconstruction(encoded), statistics)
+        real = terms.standardise(speaker, statistics)
+        errors = [
+            terms.clip_means((given[n] - real[n]).square(), speaker['face_valid']).mean()
+            for n in BRANCHES
+        ]
+        return torch.stack(errors).mean()
 
     def _weigh(
         self,

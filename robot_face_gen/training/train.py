@@ -77,8 +77,13 @@ def train(config: TrainingConfig) -> Path:
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     from robot_face_gen.data.dataset import ClipDataset
-    from robot_face_gen.facial_reaction_model import create_model
+    from robot_face_gen.facial_reaction_model import (
+        create_model,
+        load_checkpoint,
+        save_checkpoint,
+    )
 
+    from .calibration import calibrate_spread
     from .clips import ClipsModule, feature_statistics, listener_faces
     from .export import ExportCheckpoints, checkpoint_info
     from .module import ReactionTraining
@@ -165,6 +170,11 @@ def train(config: TrainingConfig) -> Path:
     )
     best = output / 'best.safetensors'
     if trainer.is_global_zero:
+        for path in (best, output / 'last.safetensors'):
+            model = load_checkpoint(path).eval()
+            found = calibrate_spread(model, validation)
+            model.info.training.update(calibration=found)
+            save_checkpoint(model, path)
         training_page(output, best, validation)
     return best
 

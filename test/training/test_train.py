@@ -1,0 +1,185 @@
+"""Training for real, on small data: it learns, it resumes, and many processes are one."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from prepared_data import ENCODER, SMALL_MODEL, make_prepared
+from safetensors.torch import load_file
+
+from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.facial_reaction_model import load_checkpoint
+from robot_face_gen.training.calibration import calibrate_spread
+from robot_face_gen.training.config import read_training_config
+from robot_face_gen.training.train import train
+
+BASE = [
+    'clip_frames=64',
+    'batch_size=4',
+    'num_epochs=2',
+    'learning_rate=3e-3',
+    'warmup_steps=5',
+    'accelerator=cpu',
+    *(f'model.{name}={value}' for name, value in SMALL_MODEL.items()),
+]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return make_prepared(tmp_path_factory.mktemp('prepared'))
+
+
+def options(data, output, *more):
+    return [f'data={data}', f'output={output}', *BASE, *more]
+
+
+def command(*arguments):
+    return [sys.executable, '-m', 'robot_face_gen.training.train', *arguments]
+
+
+def curve(folder, name):
+    with (folder / 'curves' / 'metrics.csv').open() as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    best = train(read_training_config(None, options(data, folder, 'num_epochs=40')))
+    return folder, best
+
+
+def test_held_out_loss_falls_and_the_mean_face_is_beaten(trained):
+    folder, _ = trained
+    loss = curve(folder, 'validation/loss')
+    assert len(loss) == 40
+    assert min(loss) < 0.8 * loss[0]
+    assert min(curve(folder, 'validation/expectation')) < 0.8  # the mean face has about 1
+
+
+def test_a_run_leaves_all_that_is_needed(trained, data):
+    folder, best = trained
+    used = yaml.safe_load((folder / 'training_config.yaml').read_text())
+    assert used['model']['feature_dim'] == 32
+    for name in ('best.safetensors', 'last.safetensors', 'pictures.png', 'last.ckpt'):
+        assert (folder / name).is_file()
+    assert list((folder / 'tensorboard').iterdir())
+    model = load_checkpoint(best)
+    assert model.info.audio_encoder == ENCODER
+    assert model.info.trained_on == 'test data'
+    assert model.info.training['num_epochs'] == 40
+
+
+def test_samples_are_as_far_apart_as_real_listeners(trained, data):
+    model = load_checkpoint(trained[1]).eval()
+    validation = ClipDataset(data, 'val', frames=64)
+    model.vae.prior_spread.fill_(1.7)
+    found = calibrate_spread(model, validation)
+    assert found['sample_distance'] == pytest.approx(found['real_distance'], rel=0.25)
+    assert float(model.vae.prior_spread) == pytest.approx(found['spread'])
+
+
+def weights(folder):
+    """Trained weights; the calibration after training is left out."""
+    return {
+        n: w for n, w in load_file(folder / 'last.safetensors').items() if n != 'vae.prior_spread'
+    }
+
+
+def largest_difference(a, b):
+    assert a.keys() == b.keys()
+    return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+def test_interrupted_and_resumed_it_ends_as_if_never_interrupted(data, tmp_path):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    more = ('num_epochs=6', 'seed=5')
+    train(read_training_config(None, options(data, whole, *more)))
+    process = subprocess.Popen(
+        command(*options(data, cut, *more)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while (
+        not (cut / 'last.ckpt').is_file()
+        and time.monotonic() < deadline
+        and process.poll() is None
+    ):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (cut / 'last.ckpt').is_file()
+    train(read_training_config(None, options(data, cut, *more)))
+    assert largest_difference(weights(whole), weights(cut)) < 1e-6
+    with pytest.raises(
+        ValueError, match=r'interrupted run of another configuration: seed = 6 \(was 5\)'
+    ):
+        train(read_training_config(None, options(data, cut, 'num_epochs=6', 'seed=6')))
+
+
+def test_two_processes_reach_the_weights_of_one(data, tmp_path):
+    alike = ('model.dropout=0.0', 'num_epochs=2')
+    train(read_training_config(None, options(data, tmp_path / 'one', *alike)))
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': 'lo'}
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc-per-node',
+            '2',
+            '-m',
+            'robot_face_gen.training.train',
+            *options(data, tmp_path / 'two', *alike, 'batch_size=2', 'devices=2'),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert largest_difference(weights(tmp_path / 'one'), weights(tmp_path / 'two')) < 1e-4
+
+
+def test_training_goes_on_from_a_checkpoint(trained, data, tmp_path):
+    train(
+        read_training_config(
+            None,
+            options(
+                data, tmp_path, f'start_from={trained[1]}', 'num_epochs=1', 'learning_rate=1e-5'
+            ),
+        )
+    )
+    before = min(curve(trained[0], 'validation/loss'))
+    assert curve(tmp_path, 'validation/loss')[0] < 1.1 * before
+
+
+def test_what_cannot_be_is_one_line(tmp_path):
+    done = subprocess.run(command(f'data={tmp_path}'), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'dataset.json: not found' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_speaker_reconstruction_is_learned_as_well(data, tmp_path):
+    best = train(
+        read_training_config(
+            None, options(data, tmp_path, 'model.speaker_reconstruction=true', 'num_epochs=10')
+        )
+    )
+    assert (
+        curve(tmp_path, 'validation/speaker')[-1] < 0.7 * curve(tmp_path, 'validation/speaker')[0]
+    )
+    item = ClipDataset(data, 'test', frames=64)[0]
+    with torch.no_grad():
+        _, _, rebuilt = load_checkpoint(best).eval()(
+            {n: x[None] for n, x in item['speaker'].items()}
+        )
+    assert np.isfinite(rebuilt['au'].numpy()).all()

@@ -1,0 +1,70 @@
+"""The YAML file is the defaults; a typo is refused by name; dots reach into parts."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from robot_face_gen.training.config import TrainingConfig, read_training_config
+
+CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'training_config.yaml'
+
+
+def test_yaml_file_holds_the_defaults_and_the_seeds_numbers():
+    assert yaml.safe_load(CONFIG.read_text()) == TrainingConfig().to_dict()
+    config = read_training_config(CONFIG)
+    assert config == TrainingConfig()
+    assert (config.batch_size, config.learning_rate, config.num_epochs) == (4, 1e-4, 100)
+    weights = config.loss_weights
+    assert (weights.vae, weights.smooth, weights.diversity) == (1.0, 15.0, 100.0)
+
+
+def test_overrides_reach_into_parts_and_know_numbers():
+    config = read_training_config(
+        CONFIG,
+        ['learning_rate=3e-4', 'loss_weights.smooth=5', 'model.feature_dim=64', 'data=x/1e5'],
+    )
+    assert config.learning_rate == 3e-4
+    assert config.loss_weights.smooth == 5.0
+    assert config.model.feature_dim == 64
+    assert config.data == 'x/1e5'
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        (['learning_rat=1'], "unknown name 'learning_rat'; did you mean 'learning_rate'"),
+        (['loss_weights.smoth=1'], "loss_weights: unknown name 'smoth'; did you mean 'smooth'"),
+        (
+            ['model.feature_dims=1'],
+            "model: unknown name 'feature_dims'; did you mean 'feature_dim'",
+        ),
+        (['model.feature_dim=30'], 'feature_dim = 30: expected a multiple'),
+        (['num_epochs=0'], 'num_epochs = 0: expected at least 1'),
+        (['num_epochs=many'], "num_epochs = 'many': expected int"),
+        (['samples=1'], 'samples = 1: the diversity and contrastive losses need 2'),
+        (['augmentation.temporal_dropout=1'], 'temporal_dropout = 1.0: expected 0 to below 1'),
+        (['learning_rate=-1'], 'learning_rate = -1.0: expected above 0'),
+        (['accelerator=tpu'], "accelerator = 'tpu'"),
+        (['nonsense'], "'nonsense': expected key=value"),
+        (['seed.x=1'], "'seed.x=1': 'seed' holds a value"),
+    ],
+)
+def test_refused_by_name(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        read_training_config(CONFIG, overrides)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    for text, message in (
+        ('batchsize: 3', "unknown name 'batchsize'"),
+        ('a: [', 'mine.yaml'),
+        ('3', 'mapping'),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message) as error:
+            read_training_config(path)
+        assert 'mine.yaml' in str(error.value)
+    path.write_text('learning_rate: 1e-3\n')  # YAML 1.1 takes that for a word
+    assert read_training_config(path).learning_rate == 1e-3
