@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 
 from .health import ERROR, OK, WARN, Health, Report
 
@@ -38,7 +39,9 @@ class Diagnostics:
         self._reminded = 0
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(PERIOD_S, self.publish)
+        # By a clock of its own: without /clock simulated time stands still: that must be told.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(PERIOD_S, self.publish, clock=steady)
 
     def publish(self) -> None:
         """Sum up, log what has changed, publish."""
@@ -51,6 +54,8 @@ class Diagnostics:
     def _log(self, report: Report) -> None:
         logger = self._node.get_logger()
         waiting = self._health.waiting_for()
+        if self._node.get_clock().now().nanoseconds == 0:
+            waiting = ['/clock', *waiting]
         if waiting:
             if self._reminded % round(REMIND_S / PERIOD_S) == 0:
                 logger.info(f'waiting for {", ".join(waiting)}')

@@ -76,11 +76,15 @@ class Health:
             self._flows[name].stall_s = None
 
     def count(self, name: str, amount: int = 1, trouble: str = '') -> None:
-        """Add to a counter; with `trouble` the level rises for a while and says it."""
+        """Add to a counter; with `trouble` the level rises for a while and says it.
+
+        `{total}` in it stands for what has been counted in all.
+        """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
-                self._troubles[name] = (self._clock(), trouble)
+                said = trouble.replace('{total}', str(self._counters[name]))
+                self._troubles[name] = (self._clock(), said)
 
     def set_counters(self, values: dict[str, int]) -> None:
         """Take over counters that are kept elsewhere, by name."""

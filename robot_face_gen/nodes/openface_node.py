@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from robot_face_gen.features.openface import OpenFaceTrack, read_openface_csv
 from robot_face_gen.features.openface_follow import OpenFaceFollower
@@ -32,6 +33,8 @@ class OpenFaceNode(PlayedNode):
             )
             self.start_worker(lambda: self._publish_from(follower, 'rows'), 'follower')
         else:
+            if not Path(source).is_file():
+                raise FileNotFoundError(f'source = {source!r}: there is no such file')
             track = read_openface_csv(source)
             for problem in track.problems:
                 self.get_logger().warning(f'{source}: {problem}')

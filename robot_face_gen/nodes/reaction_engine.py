@@ -120,7 +120,7 @@ class ReactionEngine:
             for _ in range(dropped):
                 self._pending.popleft()
             self._health.count(
-                'dropped', dropped, trouble=f'the model is too slow: {dropped} frames dropped'
+                'dropped', dropped, trouble='the model is too slow: {total} frames dropped in all'
             )
         # A speaker who stops sending leaves less than a hop: that is answered late, not never.
         patience_ns = (self.hop + LEFTOVER_FRAMES) * FRAME_NS
@@ -178,7 +178,7 @@ class ReactionEngine:
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self._health.count('dropped', dropped, trouble=f'{dropped} reactions came too late')
+            self._health.count('dropped', dropped, trouble='{total} frames dropped in all')
         if reaction is not None:
             self._health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self._health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)

@@ -44,7 +44,8 @@ def run(make_node: Callable[[], BaseNode], args: Sequence[str] | None = None) ->
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-        signal.signal(signal.SIGINT, previous)
+        if args is not None:  # a program ends here: until it has, Ctrl-C has been heard
+            signal.signal(signal.SIGINT, previous)
 
 
 def _refuse(error: Exception) -> int:

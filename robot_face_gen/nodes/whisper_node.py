@@ -77,7 +77,9 @@ class WhisperNode(BaseNode):
         self._frame_id = message.header.frame_id
         if dropped := self._inbox.put(chunk, weight=len(chunk[2]) / chunk[3]):
             self.health.count(
-                'dropped', dropped, trouble=f'the encoder is too slow: {dropped} chunks dropped'
+                'dropped',
+                dropped,
+                trouble='the encoder is too slow: {total} chunks dropped in all',
             )
 
     def _encode(self) -> None:
