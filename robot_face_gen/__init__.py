@@ -1,3 +1,3 @@
-"""A robot that listens with its face: from a speaker's face and voice to a listener's reaction, 25 times a second."""
+"""A robot that listens with its face: a speaker's face and voice in, a listener's face out."""
 
 __version__ = '0.1.0'

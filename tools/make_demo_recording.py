@@ -3,8 +3,8 @@
     python tools/make_demo_recording.py robot_face_gen/resources/demo
 
 Needs the program espeak-ng (for making only). The face is the generator's: a mouth that follows
-the sound, brows and a nod of the head at loud syllables, smiles, a frown at the raised voice, blinks,
-a tracker's noise and one short dropout.
+the sound, brows and a nod of the head at loud syllables, smiles, a frown at the raised voice,
+blinks, a tracker's noise and one short dropout.
 """
 
 from __future__ import annotations

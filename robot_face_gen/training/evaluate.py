@@ -6,6 +6,11 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robot_face_gen.data.dataset import ClipDataset
+    from robot_face_gen.facial_reaction_model import FacialReactionModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_encoder(model: FacialReactionModel, dataset: ClipDataset) -> None:
+    """Refuse data whose voices were embedded by another encoder than the model knows.
+
+    Raises:
+        ValueError: both ids are named.
+    """
+    theirs, ours = dataset.description['audio_encoder'], model.info.audio_encoder
+    if ours and theirs != ours:
+        raise ValueError(
+            f'{dataset.root}: its voices were embedded with {theirs}, the checkpoint was trained '
+            f'with {ours}: prepare the data with --encoder of that id'
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate as the arguments say."""
     for name, least in (('samples', 2), ('hop', 1), ('clips', 0)):
@@ -67,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = create_model(device=args.device, checkpoint=args.checkpoint or default_checkpoint())
     dataset = ClipDataset(args.data, args.split)
-    dataset.check_encoder(model.info.audio_encoder)
+    check_encoder(model, dataset)
     clips = min(args.clips or len(dataset), len(dataset))
     known, test = (
         baselines.gather(ClipDataset(args.data, 'train')),

@@ -1,0 +1,146 @@
+"""Evaluation end to end on small data, and its parts against brute force."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from prepared_data import ENCODER, SMALL_MODEL, make_prepared
+
+from robot_face_gen.cli import main
+from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.facial_reaction_model import CheckpointInfo, create_model, save_checkpoint
+from robot_face_gen.training import baselines
+from robot_face_gen.training.evaluation import _interval, standardised
+from robot_face_gen.training.reactions import stream_reactions
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return make_prepared(tmp_path_factory.mktemp('prepared'), speakers=(4, 2, 2))
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    model = create_model(SMALL_MODEL)
+    model.info = CheckpointInfo(trained_on='nothing', audio_encoder=ENCODER)
+    path = tmp_path_factory.mktemp('model') / 'model.safetensors'
+    save_checkpoint(model, path)
+    return path
+
+
+def test_metrics_pictures_and_table(data, checkpoint, tmp_path, capsys):
+    code = main(
+        [
+            'evaluate',
+            '--checkpoint',
+            str(checkpoint),
+            '--data',
+            str(data),
+            '--samples',
+            '3',
+            '--hop',
+            '5',
+            '--out',
+            str(tmp_path),
+        ]
+    )
+    assert code == 0
+    results = json.loads((tmp_path / 'metrics.json').read_text())
+    assert set(results) == {'model', 'random', 'mean', 'mime', 'nearest', 'real', 'about'}
+    for source in ('model', 'random', 'mean', 'mime', 'nearest', 'real'):
+        assert set(results[source]) == {'all', 'landmarks', 'au', 'pose', 'gaze'}
+        for part in results[source].values():
+            assert {
+                'frcorr',
+                'frdist',
+                'frdiv',
+                'frvar',
+                'frdvs',
+                'frsyn',
+                'mse',
+                'mae',
+                'rmse',
+            } <= set(part)
+    assert results['real']['all']['frcorr'] == pytest.approx(3.0, abs=0.2)
+    assert results['real']['all']['frdist'] == pytest.approx(0.0, abs=1e-6)
+    assert results['mime']['all']['frdiv'] == pytest.approx(0.0, abs=1e-12)
+    assert results['mean']['all']['frvar'] == pytest.approx(0.0, abs=1e-12)
+    low, high = results['model']['all']['frdist_ci95']
+    assert low <= results['model']['all']['frdist'] <= high
+    text = capsys.readouterr().out
+    assert 'FRCorr' in text
+    assert (tmp_path / 'metrics.txt').read_text().count('nearest') == 5
+    for name in ('trajectories.png', 'comparison.png'):
+        assert cv2.imread(str(tmp_path / name)).std() > 5
+
+
+def test_reactions_are_streamed_and_equal_the_whole(data, checkpoint):
+    model = create_model(checkpoint=checkpoint)
+    dataset = ClipDataset(data, 'test', frames=64)
+    streamed = stream_reactions(model, dataset, 2, 3, 7, seed=11)
+    assert streamed.shape == (2, 3, 64, 160)
+    speaker = {name: value[None] for name, value in dataset[1]['speaker'].items()}
+    with torch.no_grad():
+        whole, _, _ = model(speaker, seed=[14, 15, 16])
+    assert streamed[1] == pytest.approx(baselines.joined(whole), abs=1e-4)
+
+
+def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
+    model = create_model(checkpoint=checkpoint)
+    model.info.audio_encoder = 'whisper-other:111111111111'
+    save_checkpoint(model, tmp_path / 'other.safetensors')
+    code = main(
+        [
+            'evaluate',
+            '--checkpoint',
+            str(tmp_path / 'other.safetensors'),
+            '--data',
+            str(data),
+            '--out',
+            str(tmp_path),
+        ]
+    )
+    assert code == 2
+    error = capsys.readouterr().err
+    assert ENCODER in error
+    assert 'whisper-other:111111111111' in error
+
+
+def test_baselines_are_what_they_say(data):
+    known = baselines.gather(ClipDataset(data, 'train', frames=64))
+    test = baselines.gather(ClipDataset(data, 'test', frames=64))
+    assert test.appropriate.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+    mean = baselines.mean_face(known, test, 2)
+    assert np.allclose(mean[0, 0, 5], known.listeners.reshape(-1, 160).mean(axis=0))
+    noise = baselines.random_reactions(known, test, 30, 0)
+    assert np.allclose(noise.std(axis=(0, 1, 2)), known.listeners.std(axis=(0, 1)), rtol=0.05)
+    same = baselines.nearest_neighbours(
+        known, baselines.Clips(known.speakers, known.listeners, np.eye(8)), 2
+    )
+    assert all(
+        any(np.array_equal(pick, known.listeners[j]) for j in (k // 2 * 2, k // 2 * 2 + 1))
+        for k, picks in enumerate(same)
+        for pick in picks
+    )
+    real = baselines.real_listeners(test, 2, 0)
+    for k, picks in enumerate(real):
+        suited = test.listeners[np.flatnonzero(test.appropriate[k])]
+        assert sorted(map(float, picks.sum(axis=(1, 2)))) == pytest.approx(
+            sorted(map(float, suited.sum(axis=(1, 2))))
+        )
+
+
+def test_standing_columns_are_left_in_their_units_and_intervals_hold_the_mean(data):
+    test = baselines.gather(ClipDataset(data, 'test', frames=64))
+    test.listeners[..., 153] = 0.0
+    scaled, (mime,) = standardised(test, baselines.mime(test, 1))
+    assert np.abs(mime).max() < 100
+    assert scaled.listeners.std(axis=(0, 1))[:153] == pytest.approx(np.ones(153), abs=1e-6)
+    values = np.random.default_rng(0).normal(3.0, 1.0, 200)
+    low, high = _interval(values)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(4 / 200**0.5, rel=0.15)
+    assert _interval(np.array([1.0])) is None
