@@ -27,7 +27,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[standalone]'
+	$(PIP) install --quiet -c constraints.txt -e '.[standalone,onnx]'
 	touch $@
 
 # The sources of rclpy are held against our stand-in. They lie apart: on the path they would hide it.
