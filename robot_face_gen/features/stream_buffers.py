@@ -12,6 +12,7 @@ from .openface import FaceFrame
 MOST_FACES = 1500  # a minute at 25 fps
 MOST_EMBEDDINGS = 3000
 _LATENESS = 50  # arrivals from which a stream's usual delay is known
+_LONGEST_DELAY_NS = 1_000_000_000  # nobody waits longer for a stream, however late it usually is
 
 
 class Arrivals:
@@ -32,10 +33,11 @@ class Arrivals:
         return self._last_ns is not None and 0 <= now_ns - self._last_ns <= self._alive_ns
 
     def usual_delay_ns(self) -> int:
-        """What nine of ten arrivals keep below; 0 for a stream that never came."""
+        """What nine of ten arrivals keep below, at most a second; 0 for one that never came."""
         if not self._delays:
             return 0
-        return sorted(self._delays)[int(0.9 * (len(self._delays) - 1))]
+        usual = sorted(self._delays)[int(0.9 * (len(self._delays) - 1))]
+        return min(usual, _LONGEST_DELAY_NS)
 
 
 class FaceBuffer:
