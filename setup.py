@@ -26,7 +26,14 @@ setup(
     name=package_name,
     version=version,
     packages=find_packages(include=[package_name, f'{package_name}.*']),
-    package_data={package_name: ['py.typed', 'resources/**/*', 'ros_runtime/site/**/*']},
+    package_data={
+        package_name: [
+            'py.typed',
+            'resources/*.safetensors',
+            'resources/demo/*',
+            'ros_runtime/site/**/*',
+        ]
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),

@@ -65,6 +65,7 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
     }
     partial = path.with_name(path.name + '.partial')
     save_file(tensors, partial, metadata=metadata)
+    os.chmod(partial, 0o644)  # readable as any other file; the writer makes it private
     os.replace(partial, path)
 
 

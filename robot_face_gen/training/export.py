@@ -18,12 +18,14 @@ from .module import ReactionTraining
 def checkpoint_info(config: TrainingConfig, data: ClipDataset) -> CheckpointInfo:
     """What a checkpoint of this run says of itself."""
     described: dict[str, Any] = data.description
+    # Where things lay on the machine that trained is nobody else's business.
+    used = {n: v for n, v in config.to_dict().items() if n not in ('data', 'output', 'start_from')}
     return CheckpointInfo(
         trained_on=described.get('name', str(config.data)),
         audio_encoder=described['audio_encoder'],
         audio=described.get('audio', {}),
         face_crop=described.get('face_crop', {}),
-        training={'clips': len(data), **config.to_dict()},
+        training={'clips': len(data), **used},
     )
 
 
