@@ -13,8 +13,10 @@ _FARTHEST = 10_000.0
 
 def points_px(points: np.ndarray) -> np.ndarray:
     """Points (n, 2) as OpenCV's integers with parts of a pixel; what is not finite becomes 0."""
-    safe = np.nan_to_num(np.asarray(points, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.rint(np.clip(safe, -_FARTHEST, _FARTHEST) * (1 << _SHIFT)).astype(np.int32)
+    p = np.asarray(points, np.float64)
+    if not np.isfinite(p).all():
+        p = np.nan_to_num(p, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.rint(np.clip(p, -_FARTHEST, _FARTHEST) * (1 << _SHIFT)).astype(np.int32)
 
 
 def curve(points: np.ndarray, closed: bool, steps: int = 6) -> np.ndarray:

@@ -9,19 +9,23 @@ import numpy as np
 from .drawing import Colour, curve, disc, fill, line, mix
 
 # Blue, green, red.
-_SHELL: Colour = (236, 228, 219)
-_SHELL_EDGE: Colour = (180, 165, 148)
+_SHELL: Colour = (238, 230, 220)
+_SHELL_LIT: Colour = (245, 239, 231)
+_SHELL_EDGE: Colour = (176, 160, 142)
 _SHADE: Colour = (214, 202, 190)
-_EAR: Colour = (196, 160, 96)
+_EAR: Colour = (204, 168, 98)
+_EAR_LIT: Colour = (228, 206, 160)
 _BROW: Colour = (92, 70, 56)
 _EYE: Colour = (255, 255, 255)
-_EYE_EDGE: Colour = (120, 100, 84)
+_EYE_EDGE: Colour = (112, 90, 74)
 _IRIS: Colour = (190, 140, 40)
+_IRIS_LIT: Colour = (224, 186, 84)
 _PUPIL: Colour = (46, 34, 26)
-_LIP: Colour = (118, 112, 222)
+_LIP: Colour = (148, 142, 224)
 _MOUTH: Colour = (62, 42, 88)
 _TEETH: Colour = (250, 250, 250)
 _CHEEK: Colour = (190, 180, 246)
+_LAMP: Colour = (110, 170, 255)
 _CONTOUR: Colour = (208, 198, 130)
 
 # Parts of the 68 points, and whether each is closed.
@@ -36,7 +40,8 @@ PARTS: dict[str, tuple[slice, bool]] = {
     'lips': (slice(48, 60), True),
     'mouth': (slice(60, 68), True),
 }
-_AU06, _AU12, _AU45 = 4, 8, 16
+_AU01, _AU02, _AU04, _AU06, _AU12, _AU45 = 0, 1, 2, 4, 8, 16
+_EYE_SIZE = 1.6  # of a person's
 _GAZE_REACH = 0.6  # of an eye's half width for half a radian
 
 
@@ -75,34 +80,49 @@ def draw_robot(
     smile = float(np.clip(au[_AU12] / 3.0, 0, 1))
     blush = max(smile, float(np.clip(au[_AU06] / 3.0, 0, 1)))
     for near, far in ((48, 2), (54, 14)):
-        cheek = 0.45 * points[near] + 0.4 * points[far] + 0.15 * points[30]
-        disc(image, cheek, 11 * unit, mix(_SHELL, _CHEEK, 0.25 + 0.55 * blush))
-    ridge = curve(points[27:31], False)
-    line(image, ridge[len(ridge) // 2 :], _SHADE, 5 * unit)
-    line(image, curve(points[31:36], False), _SHELL_EDGE, 3 * unit)
+        cheek = 0.45 * points[near] + 0.35 * points[far] + 0.2 * points[30]
+        disc(image, cheek, 12 * unit, mix(_SHELL_LIT, _CHEEK, 0.25 + 0.55 * blush))
+    line(image, curve(points[31:36], False), _SHADE, 4 * unit)
     for eye in ('left eye', 'right eye'):
         _eye(image, points[PARTS[eye][0]], gaze, float(au[_AU45]), unit)
-    for brow in ('left brow', 'right brow'):
-        line(image, curve(points[PARTS[brow][0]], False), _BROW, 6 * unit)
+    for brow, inner in (('left brow', 4), ('right brow', 0)):
+        _brow(image, points[PARTS[brow][0]], inner, au, unit)
     _mouth(image, points, unit)
 
 
 def _head(image: np.ndarray, points: np.ndarray, unit: float) -> None:
-    """The shell: the jaw, and a dome above it as wide as the jaw's ends."""
+    """The shell: the jaw, and a dome above it as wide as the jaw's ends; ears and a lamp."""
     jaw = points[:17]
     left, right = jaw[0], jaw[16]
     middle, across = (left + right) / 2, (right - left) / 2
     up = np.array([across[1], -across[0]])  # at right angles, towards the crown
     angle = np.linspace(0, np.pi, 14)[1:-1, None]
-    dome = middle + np.cos(angle) * across * 1.04 + np.sin(angle) * up * 1.12
+    dome = middle + np.cos(angle) * across * 1.04 + np.sin(angle) * up * 1.02
     centre = points.mean(axis=0)
-    outline = curve(centre + 1.07 * (np.concatenate((jaw, dome)) - centre), True, 4)
+    around = np.concatenate((jaw, dome)) - centre
+    outline = curve(centre + 1.13 * around, True, 4)
+    crown = centre + 1.13 * (middle + 1.02 * up - centre)
+    lamp = crown + up * (13 * unit / (np.linalg.norm(up) + 1e-6))
+    line(image, np.stack((crown, lamp)), _SHELL_EDGE, 4 * unit)
+    disc(image, lamp, 6.5 * unit, _SHELL_EDGE)
+    disc(image, lamp, 4.5 * unit, _LAMP)
     for end in (left, right):
-        away = centre + 1.1 * (end - centre)
-        disc(image, away, 15 * unit, _SHELL_EDGE)
-        disc(image, away, 11 * unit, _EAR)
+        away = centre + 1.17 * (end - centre)
+        for radius, colour in ((18, _SHELL_EDGE), (14.5, _EAR), (7, _EAR_LIT)):
+            disc(image, away, radius * unit, colour)
     fill(image, outline, _SHELL)
+    # Light from above: the lower rim stays in the shade.
+    fill(image, curve(centre + 1.06 * around + 0.035 * up, True, 4), _SHELL_LIT)
     line(image, outline, _SHELL_EDGE, 3 * unit, True)
+
+
+def _brow(image: np.ndarray, points: np.ndarray, inner: int, au: np.ndarray, unit: float) -> None:
+    """A brow; what its muscles do is shown larger than on a person, to be read from afar."""
+    near = 1 - np.abs(np.arange(5) - inner) / 4  # 1 at the inner end, 0 at the outer one
+    raised, lifted, knit = np.clip(au[[_AU01, _AU02, _AU04]], 0, 5)
+    drop = near * (1.6 * knit - 1.2 * raised) - (1 - near) * (1.0 * lifted + 0.5 * knit)
+    middle = points + np.stack((np.zeros(5), drop * unit), axis=1)
+    line(image, curve(middle, False), _BROW, 6 * unit)
 
 
 def _eye(
@@ -110,11 +130,11 @@ def _eye(
 ) -> None:
     """An eye, larger than a person's: opened by landmarks and AU45, its iris moved by gaze."""
     centre = points.mean(axis=0)
-    half = np.linalg.norm(points[3] - points[0]) / 2 * 1.35 + 1e-6
-    along = (points[3] - points[0]) / (2 * half / 1.35)
+    half = np.linalg.norm(points[3] - points[0]) / 2 * _EYE_SIZE + 1e-6
+    along = (points[3] - points[0]) / (2 * half / _EYE_SIZE)
     down = np.array([-along[1], along[0]])
     height = np.linalg.norm((points[4] + points[5] - points[1] - points[2]) / 2)
-    opening = float(np.clip(height / half * 1.25, 0.0, 1.1)) * float(
+    opening = float(np.clip(height / half * 1.75, 0.0, 1.1)) * float(
         np.clip(1 - blink / 3.5, 0, 1)
     )
     angle = np.linspace(0, 2 * np.pi, 36)[:, None]
@@ -138,9 +158,11 @@ def _eye(
     mask, ball = np.zeros_like(here), np.empty_like(here)
     ball[:] = _EYE
     look = centre + along * gaze[0] * 2 * _GAZE_REACH * half + down * gaze[1] * _GAZE_REACH * half
-    disc(ball, look - corner, 0.56 * half, _IRIS)
-    disc(ball, look - corner, 0.28 * half, _PUPIL)
-    disc(ball, look - corner - 0.2 * half, 0.11 * half, _EYE)
+    disc(ball, look - corner, 0.58 * half, _IRIS)
+    disc(ball, look - corner + 0.1 * half * down, 0.42 * half, _IRIS_LIT)
+    disc(ball, look - corner, 0.32 * half, _PUPIL)
+    disc(ball, look - corner - 0.2 * half, 0.13 * half, _EYE)
+    disc(ball, look - corner + 0.2 * half, 0.06 * half, _EYE)
     fill(mask, shape - corner, (255, 255, 255))
     share = mask.astype(np.float32) / 255
     here[:] = np.rint(here * (1 - share) + ball * share).astype(np.uint8)
@@ -158,5 +180,7 @@ def _mouth(image: np.ndarray, points: np.ndarray, unit: float) -> None:
         teeth = np.concatenate((upper, (0.72 * upper + 0.28 * points[[60, 67, 66, 65, 64]])[::-1]))
         fill(image, teeth, _TEETH)
     else:
-        line(image, curve(points[60:65], False), _MOUTH, 2.5 * unit)
+        # Where the lips meet, tracked points jitter and cross: one arc through their middle.
+        meet = (points[61:64].sum(axis=0) + points[65:68].sum(axis=0)) / 6
+        line(image, curve(np.stack((points[60], meet, points[64])), False), _MOUTH, 2.5 * unit)
     line(image, outer, mix(_LIP, _MOUTH, 0.35), 1.5 * unit, True)

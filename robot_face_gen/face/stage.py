@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from .drawing import Colour, disc, fill, line, mix, text
+from .drawing import Colour, disc, line, mix, text
 from .robot_face import draw_contours, draw_robot
 
 SIZE = (1280, 720)  # pixels, width and height
@@ -88,6 +88,11 @@ class Stage:
         for second in range(0, int(duration_s) + 1, max(1, int(duration_s) // 20)):
             x = self._x(second)
             text(ground, f'{second} s', (x, _WAVE[3] + 18), _FAINT, 0.38, 'middle')
+        for row, name in enumerate(AU_NAMES):
+            y = _bar_y(row)
+            text(ground, name, (SIZE[0] // 2, y + 4), _INK, 0.4, 'middle')
+            for side in (-1, 1):
+                _bar(ground, y, side, 1.0, _PANEL)
         self._ground = ground
 
     def _x(self, time_s: float) -> int:
@@ -144,22 +149,24 @@ class Stage:
         speaker: Mapping[str, np.ndarray] | None,
         listener: Mapping[str, np.ndarray] | None,
     ) -> None:
-        middle, step, reach = SIZE[0] // 2, 23, 68
-        for row, name in enumerate(AU_NAMES):
-            y = _TOP + 14 + row * step
-            text(image, name, (middle, y + 4), _INK, 0.36, 'middle')
+        for row in range(len(AU_NAMES)):
             highest = 1.0 if row == 17 else 5.0
             for face, side, colour in ((speaker, -1, _SPEAKER), (listener, 1, _LISTENER)):
-                begin = middle + side * 64
-                end = begin + side * reach
-                fill(image, _box(begin, end, y, 4), _PANEL)
                 if face is not None:
-                    share = np.clip(np.nan_to_num(float(face['au'][row])) / highest, 0, 1)
-                    fill(image, _box(begin, begin + side * reach * share, y, 4), colour)
+                    share = float(np.clip(np.nan_to_num(float(face['au'][row])) / highest, 0, 1))
+                    _bar(image, _bar_y(row), side, share, colour)
 
 
-def _box(x0: float, x1: float, y: float, half: float) -> np.ndarray:
-    return np.array([[x0, y - half], [x1, y - half], [x1, y + half], [x0, y + half]])
+def _bar_y(row: int) -> int:
+    return _TOP + 14 + row * 23
+
+
+def _bar(image: np.ndarray, y: int, side: int, share: float, colour: Colour) -> None:
+    """A bar that grows away from the names, to the left (-1) or the right (1)."""
+    begin = SIZE[0] // 2 + side * 64
+    end = begin + side * round(68 * share)
+    if begin != end:
+        cv2.rectangle(image, (min(begin, end), y - 4), (max(begin, end), y + 4), colour, -1)
 
 
 def sheet(pictures: list[np.ndarray], columns: int = 3, width: int = 640) -> np.ndarray:

@@ -29,6 +29,7 @@ def changed(a, b):
         ('AU45', 0.3, 0.5),  # the blink at the eyes
         ('AU26', 0.6, 1.0),  # the jaw below
         ('AU01', 0.1, 0.3),  # the brows above
+        ('AU04', 0.1, 0.35),
     ],
 )
 def test_an_action_unit_shows_where_it_acts(unit, highest, lowest):
@@ -53,6 +54,20 @@ def test_eyes_close_and_the_mouth_opens():
         for face in (make_face(), make_face(AU26=4, AU25=4))
     ]
     assert dark[1] > dark[0] + 20
+
+
+def test_a_frown_lowers_the_inner_ends_of_the_brows():
+    def ends(face):
+        """Middle row of the left brow's outer and inner end."""
+        picture, rows = draw(face), []
+        for left, right in ((0.2, 0.26), (0.4, 0.44)):
+            part = picture[: int(0.36 * SIDE), int(left * SIDE) : int(right * SIDE)]
+            rows.append(np.nonzero(np.abs(part - (92, 70, 56)).sum(axis=2) < 12)[0].mean())
+        return rows
+
+    calm, frown = ends(make_face()), ends(make_face(AU04=3.0))
+    assert frown[1] > calm[1] + 4
+    assert frown[1] - calm[1] > frown[0] - calm[0] + 3
 
 
 def test_the_eyes_follow_the_gaze_and_the_head_turns():
