@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import math
 import os
 import pickle
 import socket
@@ -132,16 +133,21 @@ class WhisperEncoder:
 
 
 def _digest(encoder: AudioEncoder) -> str:
-    """First 12 digits of the SHA-256 of all weights as float32, in the order of their names."""
+    """First 12 digits of the SHA-256 of all weights as float32, in the order of their names.
+
+    Without the table of positions: it is computed, and its last bits depend on the processor.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
+        if 'positional' in name:
+            continue
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
 
 
 def _untrained() -> AudioEncoder:
-    """The tiny architecture with weights that are bit for bit the same on every machine.
+    """The tiny architecture with the same weights on every machine, all but the positions' bits.
 
     Random convolutions keep the spectrum of the newest frames; the attention layers add a little
     of the context. Uniform numbers of a frozen generator: no libm function is in their way.
@@ -163,10 +169,11 @@ def _untrained() -> AudioEncoder:
             fan_in = int(np.prod(tensor.shape[1:])) if tensor.ndim > 1 else 0
             convolution = name.startswith('conv')
             # The spread of He et al. 2015 for the convolutions; small steps for the layers above.
-            spread = ((2.4 if convolution else 0.5) / fan_in) ** 0.5 if fan_in else 0.3
+            # (math.sqrt is exact on every machine; a power need not be.)
+            spread = math.sqrt((2.4 if convolution else 0.5) / fan_in) if fan_in else 0.3
             if not convolution and not fan_in:
                 spread = 0.0
-            values = (generator.random_sample(tensor.shape) - 0.5) * (2 * spread * 3**0.5)
+            values = (generator.random_sample(tensor.shape) - 0.5) * (2 * spread * math.sqrt(3))
         tensor.copy_(torch.from_numpy(values.astype(np.float32)))
     # Whisper's own table, quartered: a random network has not learned to look past it.
     encoder.positional_embedding.mul_(0.25)
