@@ -1,6 +1,7 @@
 """Small made-up frames for the tests of the nodes."""
 
 import numpy as np
+
 from robot_face_gen.features.openface import FaceFrame
 
 SECOND_NS = 1_000_000_000
