@@ -148,7 +148,8 @@ def _lags(axis: Any, reactions: dict[str, np.ndarray], test: Clips) -> None:
 
 
 def _distances(axis: Any, reactions: dict[str, np.ndarray]) -> None:
-    scale = reactions['real'].std(axis=(0, 1, 2)) + 1e-6
+    scale = reactions['real'].std(axis=(0, 1, 2))
+    scale = np.where(scale > 1e-3, scale, 1.0)  # what stands still keeps its own units
     names = [name for name in reactions if name != 'model']
     values = [
         float(np.sqrt(np.square((reactions['model'] - reactions[name]) / scale).mean()))
