@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whisper.model import AudioEncoder, ModelDimensions
 
+from robot_face_gen.features.log_mel import LogMel
 from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
 
@@ -96,6 +97,27 @@ def test_a_click_changes_its_embedding_and_none_before(encoder, click_at, settle
     assert changed[mine] > 1e-3
     begin_ns = one[0][mine]
     assert begin_ns <= BEGIN + click_at * SECOND // RATE < begin_ns + 20 * MS
+
+
+@pytest.mark.parametrize('settle', [0, 1, 2])
+def test_each_embedding_is_of_its_own_place_under_the_loudest_so_far(encoder, settle):
+    # A burst, then silence: what silence is lowered to says how loud it was, and how long ago.
+    sound = np.zeros(RATE, np.float32)
+    sound[3000:4000] = noise(1.0)[:1000]
+    blocks = WhisperStream(encoder, 0.02, 0.2, settle * 0.02).push(sound, RATE, BEGIN, 0)
+    mel, frames, loudest, expected = LogMel(encoder.filters).push(sound), 20, -4.0, []
+    whole = np.concatenate((np.full((frames, 80), -10.0, np.float32), mel))
+    for done in range(1, len(mel) + 1):
+        # A factor of 10 in 10 s is forgotten, but never so much that silence is the loudest.
+        loudest = max(loudest - 0.001, float(mel[done - 1].max()), -4.0)
+        if done % 2 == 0 and done // 2 > settle:
+            context = (np.maximum(whole[done : done + frames], loudest - 8) + 4) / 4
+            place = frames // 2 - 1 - settle
+            expected.append(encoder.encode(context.T[None].astype(np.float32))[0, place])
+    assert len(expected) == 50 - settle
+    times, data = joined(blocks)
+    assert np.array_equal(times, BEGIN + np.arange(50 - settle) * 20 * MS)
+    assert np.abs(data - np.array(expected)).max() < 1e-4
 
 
 @settings(deadline=None, max_examples=10)
