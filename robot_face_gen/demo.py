@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .demonstration.recorder import Recorder
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
 DELAYS_S = (8.0, 20.0, 60.0)  # until the recordings begin; longer where the nodes were not ready
 
@@ -51,7 +52,7 @@ class Recording:
 
     openface: Path
     audio: Path
-    frames: int
+    times_s: tuple[float, ...]
     face_s: float
     voice_s: float
 
@@ -59,6 +60,10 @@ class Recording:
     def duration_s(self) -> float:
         """Until the later of the two ends."""
         return max(self.face_s, self.voice_s)
+
+    def frames_until(self, recorded_s: float) -> int:
+        """How many frames of the face come before a time of the recording."""
+        return sum(time_s < recorded_s for time_s in self.times_s)
 
 
 def _recording(args: argparse.Namespace) -> Recording:
@@ -75,10 +80,9 @@ def _recording(args: argparse.Namespace) -> Recording:
     openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
     track = read_openface_csv(openface)
     samples, rate = read_audio(audio)
-    first, last = track.frames[0].stamp_ns, track.frames[-1].stamp_ns
-    return Recording(
-        openface, audio, len(track.frames), (last - first) / 1e9 + 0.04, len(samples) / rate
-    )
+    first = track.frames[0].stamp_ns
+    times_s = tuple((frame.stamp_ns - first) / 1e9 for frame in track.frames)
+    return Recording(openface, audio, times_s, times_s[-1] + 0.04, len(samples) / rate)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,11 +100,14 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     recorder = Recorder(domain)
     graph: BringupProcess | None = None
-    interrupted = False
+    listened_s = 0.0
     try:
         graph, start_ns = _start(recording, args, recorder, out / 'graph.log')
         usage = Usage(graph.processes)
-        interrupted = not _watch(recorder, graph, usage, start_ns, duration_s)
+        listened_s = _watch(recorder, graph, usage, start_ns, duration_s)
+    except KeyboardInterrupt:
+        print('interrupted before the recording began')
+        return INTERRUPTED
     finally:
         # A second Ctrl-C must not leave the graph behind.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -108,10 +115,16 @@ def run(args: argparse.Namespace) -> int:
             graph.stop()
         recorder.close()
         signal.signal(signal.SIGINT, before)
-    _results(recorder, usage, args, recording, start_ns, duration_s, out)
-    if interrupted:
-        print('interrupted: these are the results until then')
-    return 130 if interrupted else 0
+    if interrupted := listened_s < duration_s:
+        print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
+        if not recorder.record.reactions:
+            return INTERRUPTED
+    try:
+        _results(recorder, usage, args, recording, start_ns, listened_s, out)
+    except KeyboardInterrupt:
+        print(f'interrupted: {out} holds what was finished by then')
+        return INTERRUPTED
+    return INTERRUPTED if interrupted else 0
 
 
 def _start(
@@ -159,8 +172,11 @@ def _last_words(log: Path, name: str) -> str:
 
 def _watch(
     recorder: Recorder, graph: BringupProcess, usage, start_ns: int, duration_s: float
-) -> bool:
-    """Wait until the recording has been answered; returns False after Ctrl-C."""
+) -> float:
+    """Wait until the recording has been answered; returns how much of it was, in seconds.
+
+    That is less than `duration_s` after Ctrl-C alone.
+    """
     from tqdm import tqdm
 
     record = recorder.record
@@ -176,16 +192,18 @@ def _watch(
             while (now_ns := time.time_ns()) < end_ns + round(AFTER_S * 1e9):
                 for name, code in graph.exits.items():
                     raise RuntimeError(f'{name} ended with exit code {code} while the demo ran')
+                if now_ns >= end_ns and not record.while_playing:
+                    record.end_playing()
                 bar.n = round(min(max(now_ns - start_ns, 0) / 1e9, duration_s), 1)
                 bar.set_postfix_str(f'{len(record.reactions)} reactions')
                 usage.sample()
                 time.sleep(0.25)
     except KeyboardInterrupt:
-        return False
-    finally:
-        record.frames = [f for f in record.frames if f.stamp_ns < end_ns]
-        record.reactions = [r for r in record.reactions if r.source_ns < end_ns]
-    return True
+        # The last frames before it have no answer yet, and will have none.
+        end_ns = min(end_ns, max((r.source_ns + 1 for r in record.reactions), default=start_ns))
+    record.frames = [f for f in record.frames if f.stamp_ns < end_ns]
+    record.reactions = [r for r in record.reactions if r.source_ns < end_ns]
+    return min(max((end_ns - start_ns) / 1e9, 0.0), duration_s)
 
 
 def _results(
@@ -198,7 +216,7 @@ def _results(
     out: Path,
 ) -> None:
     from .demonstration.film import Film
-    from .demonstration.report import summarise, table
+    from .demonstration.report import summarise, table, warnings
     from .features.audio_source import read_audio
     from .features.openface_write import OpenFaceWriter, reaction_frame
 
@@ -206,9 +224,18 @@ def _results(
     with OpenFaceWriter(out / 'reaction.csv') as writer:
         for reaction in record.reactions:
             writer.write(reaction_frame(reaction.face, reaction.source_ns))
-    summary = summarise(record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb)
+    summary = summarise(
+        record,
+        duration_s,
+        usage.cpu_percent(),
+        usage.rss_mb,
+        usage.pss_mb,
+        recording.frames_until(duration_s * args.speed),
+    )
     (out / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n', encoding='utf-8')
     print(table(summary), flush=True)
+    for warning in warnings(record):
+        print(f'note: {warning}')
     if not record.reactions:
         raise RuntimeError(f'no reaction came: see {out / "graph.log"}')
     samples, rate = read_audio(recording.audio)

@@ -97,10 +97,11 @@ class Film:
             ):
                 writer.write(self.picture(k / RATE))
             writer.release()
-            if self._with_sound(silent, Path(folder), path):
-                return True
-            shutil.copyfile(silent, path)
-            return False
+            # Made elsewhere: an interrupted run leaves no half of a film.
+            whole = Path(folder) / 'whole.mp4'
+            has_sound = self._with_sound(silent, Path(folder), whole)
+            shutil.copyfile(whole if has_sound else silent, path)
+            return has_sound
 
     def _with_sound(self, silent: Path, folder: Path, path: Path) -> bool:
         ffmpeg = shutil.which('ffmpeg')

@@ -27,11 +27,22 @@ class RecordedReaction:
 
 @dataclass
 class Record:
-    """All that came: the speaker's frames, the reactions, each node's last diagnostics."""
+    """All that came: the speaker's frames, the reactions, each node's last diagnostics.
+
+    `while_playing` is the diagnostics at the recording's end.
+    """
 
     frames: list[FaceFrame] = field(default_factory=list)
     reactions: list[RecordedReaction] = field(default_factory=list)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def end_playing(self) -> None:
+        """The recording is over: keep the nodes' figures as they are now.
+
+        Afterwards nodes wait for frames that never come, and would count that as latency.
+        """
+        self.while_playing = {name: dict(values) for name, values in self.diagnostics.items()}
 
     def answered(self) -> int:
         """How many of the speaker's frames have a reaction."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+
+from robot_face_gen.features.timeline import PERIOD_NS
 
 from .recorder import Record
 
@@ -27,34 +30,71 @@ def percentiles(values_ms: list[float]) -> dict[str, float]:
     }
 
 
+def thinned(stamps_ns: Collection[int], answered_ns: Collection[int]) -> int:
+    """How many frames of a camera faster than the robot's 25 Hz another frame stands for.
+
+    A frame that is not answered, in a slot of 40 ms of which another frame is; what is neither
+    is lost. A camera of 25 frames a second has none.
+
+    Args:
+        stamps_ns: of the speaker's frames.
+        answered_ns: those of them that have a reaction.
+    """
+    if not stamps_ns:
+        return 0
+    first = min(stamps_ns)
+
+    def slot(stamp_ns: int) -> int:
+        return (stamp_ns - first + PERIOD_NS // 2) // PERIOD_NS
+
+    served = {slot(stamp) for stamp in answered_ns}
+    return sum(slot(stamp) in served for stamp in set(stamps_ns) - set(answered_ns))
+
+
 def summarise(
     record: Record,
     duration_s: float,
     cpu: dict[str, float],
     rss_mb: dict[str, float],
     pss_mb: dict[str, float],
+    recorded: int | None = None,
 ) -> dict[str, Any]:
-    """The figures of a run, as `summary.json` has them."""
+    """The figures of a run, as `summary.json` has them.
+
+    Args:
+        record: what came.
+        duration_s: that was played.
+        cpu: of each process, percent of a core.
+        rss_mb: memory of each process.
+        pss_mb: the same, with what is shared counted once.
+        recorded: how many frames the recording holds for that time: those that never came
+            count as dropped. None: what came is all there was.
+    """
     stamps = {frame.stamp_ns for frame in record.frames}
     answers = [r for r in record.reactions if r.source_ns in stamps]
-    answered = len({r.source_ns for r in answers})
+    sources = {r.source_ns for r in answers}
+    answered, thin = len(sources), thinned(stamps, sources)
+    recorded = max(len(stamps), recorded or 0)
     published = sorted(r.published_ns for r in record.reactions)
     steps_ms = (np.diff(published) / 1e6).tolist()
     finite = all(np.isfinite(v).all() for r in record.reactions for v in r.face.values())
     stages: dict[str, Any] = {}
     counted: dict[str, int] = {}
-    for node, values in record.diagnostics.items():
+    for node, values in (record.while_playing or record.diagnostics).items():
         for key, label in _STAGES.get(node.rpartition('/')[2], {}).items():
             if f'{key}_p50_ms' in values:
                 stages[label] = {p: float(values[f'{key}_{p}_ms']) for p in ('p50', 'p99')}
+    for node, values in record.diagnostics.items():
         if int(values.get('dropped', 0)):
             counted[node] = int(values['dropped'])
     return {
         'duration_s': round(duration_s, 3),
         'frames_in': len(record.frames),
         'reactions_out': len(record.reactions),
+        'frames_recorded': recorded,
         'answered': answered,
-        'dropped': len(stamps) - answered,
+        'thinned': thin,
+        'dropped': recorded - thin - answered,
         'dropped_in_nodes': counted,
         'finite': bool(finite),
         'latency_ms': percentiles([(r.published_ns - r.source_ns) / 1e6 for r in answers]),
@@ -81,9 +121,11 @@ def table(summary: dict[str, Any]) -> str:
     def span(values: dict[str, float]) -> str:
         return f'{values["p50"]:8.1f} {values["p99"]:8.1f}' if values else '       -        -'
 
-    share = 100 * summary['answered'] / max(summary['frames_in'], 1)
+    wanted = summary['frames_recorded'] - summary['thinned']
+    share = 100 * summary['answered'] / max(wanted, 1)
+    faster = f'   ({summary["thinned"]} beyond 25 a second)' if summary['thinned'] else ''
     lines = [
-        f'speaker frames in    {summary["frames_in"]:6d}',
+        f'speaker frames in    {summary["frames_in"]:6d}{faster}',
         f'reactions out        {summary["reactions_out"]:6d}',
         f'frames answered      {summary["answered"]:6d}   ({share:.1f} %)',
         f'not answered         {summary["dropped"]:6d}',
@@ -102,3 +144,15 @@ def table(summary: dict[str, Any]) -> str:
         f'{"all together":20} {summary["cpu_percent"]:18.1f} {summary["rss_mb"]:12.1f}',
     ]
     return '\n'.join(lines)
+
+
+def warnings(record: Record) -> list[str]:
+    """What a reader of the figures must know: weights that mean nothing, what is still wrong."""
+    told = []
+    for name, values in sorted(record.diagnostics.items()):
+        node = name.rpartition('/')[2]
+        if values.get('trained') == 'False':
+            told.append(f'{node}: the model is untrained: the face moves, but means nothing')
+        if values.get('level') == '2':
+            told.append(f'{node}: {values.get("message", "an error")}')
+    return told

@@ -1,10 +1,11 @@
 """Figures of a run, from a record that is known."""
 
 import numpy as np
+import pytest
 from faces import make_frames
 
 from robot_face_gen.demonstration.recorder import Record, RecordedReaction
-from robot_face_gen.demonstration.report import percentiles, summarise, table
+from robot_face_gen.demonstration.report import percentiles, summarise, table, thinned, warnings
 
 MS = 1_000_000
 
@@ -82,3 +83,46 @@ def test_nothing_came_at_all():
     assert summary['reactions_out'] == 0
     assert 'speaker frames in' in table(summary)
     assert percentiles([]) == {}
+
+
+@pytest.mark.parametrize(
+    ('rate', 'frames', 'spare'), [(25, 100, 0), (30, 120, 20), (50, 200, 100)]
+)
+def test_a_faster_camera_loses_nothing(rate, frames, spare):
+    stamps = [10**15 + round(i * 1e9 / rate) for i in range(frames)]
+    slots = {}
+    for stamp in stamps:
+        slots.setdefault((stamp - stamps[0] + 20 * MS) // (40 * MS), stamp)
+    answered = list(slots.values())
+    # 50 a second: the very last frame lies in a slot of its own.
+    assert thinned(stamps, answered) == frames - len(answered)
+    assert abs(thinned(stamps, answered) - spare) <= 1
+    # A slot that nobody answered is a loss, however fast the camera.
+    lost = [stamp for stamp in stamps if (stamp - stamps[0] + 20 * MS) // (40 * MS) == 7]
+    rest = [stamp for stamp in answered if stamp not in lost]
+    assert len(stamps) - thinned(stamps, rest) - len(rest) == len(lost) >= 1
+
+
+def test_frames_that_never_came_are_dropped_too():
+    summary = summarise(make_record(90), 4.0, {}, {}, {}, recorded=100)
+    assert (summary['frames_in'], summary['answered'], summary['dropped']) == (90, 90, 10)
+    assert 'frames answered          90   (90.0 %)' in table(summary)
+
+
+def test_weights_that_mean_nothing_are_told():
+    record = make_record(5)
+    assert warnings(record) == []
+    record.diagnostics['robot1/reaction_node']['trained'] = 'False'
+    record.diagnostics['whisper_node'] |= {'level': '2', 'message': 'no sound comes'}
+    model, sound = warnings(record)
+    assert 'reaction_node: the model is untrained' in model
+    assert sound == 'whisper_node: no sound comes'
+
+
+def test_waiting_after_the_end_is_no_latency():
+    record = make_record()
+    record.end_playing()
+    record.diagnostics['robot1/reaction_node'] |= {'model_p99_ms': '500', 'dropped': '3'}
+    summary = summarise(record, 4.0, {}, {}, {})
+    assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
+    assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 3}
