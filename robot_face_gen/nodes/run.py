@@ -24,6 +24,16 @@ def run(make_node: Callable[[], BaseNode], args: Sequence[str] | None = None) ->
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
     """
+    try:
+        return _run(make_node, args)
+    except KeyboardInterrupt:
+        # A second one, before the first could have it ignored: the node is ending anyway.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        rclpy.try_shutdown()
+        return 0
+
+
+def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
     node: BaseNode | None = None
     try:
         try:
