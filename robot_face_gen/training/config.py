@@ -13,6 +13,8 @@ import yaml
 from robot_face_gen.facial_reaction_model import ModelConfig
 from robot_face_gen.facial_reaction_model.config import check_names, check_types
 
+_PRECISIONS = ('32-true', '16-mixed', 'bf16-mixed')
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -69,7 +71,7 @@ class TrainingConfig:
     free_bits: float = 0.02  # nats of a latent dimension that cost nothing
     patience: int = 0  # epochs without a better validation loss; 0 never stops early
     validate_every: int = 1  # epochs
-    precision: str = '32-true'  # of Lightning: 32-true, 16-mixed, bf16-mixed
+    precision: str = '32-true'  # 32-true, 16-mixed, bf16-mixed
     accelerator: str = 'auto'  # auto, cpu, gpu
     devices: int = 0  # processes on this machine; 0 is all GPUs, or one CPU process
     num_nodes: int = 1  # machines
@@ -114,6 +116,16 @@ class TrainingConfig:
         if not self.learning_rate > 0:
             raise ValueError(
                 f'training config: learning_rate = {self.learning_rate}: expected above 0'
+            )
+        if self.validate_every > self.num_epochs:
+            raise ValueError(
+                f'training config: validate_every = {self.validate_every}: expected at most '
+                f'num_epochs = {self.num_epochs}'
+            )
+        if self.precision not in _PRECISIONS:
+            raise ValueError(
+                f'training config: precision = {self.precision!r}: expected one of '
+                f'{", ".join(_PRECISIONS)}'
             )
         if self.accelerator not in ('auto', 'cpu', 'gpu'):
             raise ValueError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from robot_face_gen.data.dataset import ClipDataset
     from robot_face_gen.facial_reaction_model import FacialReactionModel
 
@@ -36,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--clips', type=int, default=0, metavar='N', help='the first N clips alone'
+    )
+    parser.add_argument(
+        '--frames',
+        type=int,
+        default=750,
+        metavar='T',
+        help='length of a clip; at most that of the longest session (default: %(default)s, 30 s)',
     )
     parser.add_argument(
         '--hop',
@@ -70,42 +79,80 @@ def check_encoder(model: FacialReactionModel, dataset: ClipDataset) -> None:
         )
 
 
+def open_clips(data: str, split: str, frames: int) -> tuple[ClipDataset, int, float]:
+    """The clips of a split, no longer than its sessions are.
+
+    Returns:
+        tuple: the clips; their length in frames; which share of their frames is not recorded but
+            held, because some sessions are shorter than others.
+
+    Raises:
+        ValueError: too short for the metrics.
+        OSError: a file cannot be read.
+    """
+    from robot_face_gen.data.dataset import ClipDataset
+
+    from .synchrony import MAX_LAG
+
+    dataset = ClipDataset(data, split, frames)
+    longest = max(clip.session.frames for clip in dataset.clips)
+    if longest < frames:
+        dataset, frames = ClipDataset(data, split, longest), longest
+    if frames < MAX_LAG + 2:
+        raise ValueError(
+            f'{data}: clips of {frames} frames: lags of {MAX_LAG} frames need {MAX_LAG + 2}'
+        )
+    held = [max(0, frames - clip.session.frames) / frames for clip in dataset.clips]
+    return dataset, frames, sum(held) / len(held)
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate as the arguments say."""
-    for name, least in (('samples', 2), ('hop', 1), ('clips', 0)):
+    for name, least in (('samples', 2), ('hop', 1), ('clips', 0), ('frames', 1)):
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
+    import torch
+
     from robot_face_gen.data.dataset import ClipDataset
     from robot_face_gen.facial_reaction_model import create_model
     from robot_face_gen.resources import default_checkpoint
 
     from . import baselines
-    from .evaluation import measure, standardised, table
+    from .evaluation import HOW_TO_READ, measure, root_mean_square_distance, standardised, table
     from .pictures import evaluation_pages
     from .reactions import stream_reactions
 
+    samples, seed = args.samples, args.seed
     model = create_model(device=args.device, checkpoint=args.checkpoint or default_checkpoint())
-    dataset = ClipDataset(args.data, args.split)
+    dataset, frames, held = open_clips(args.data, args.split, args.frames)
     check_encoder(model, dataset)
+    if held:
+        print(f'some sessions are shorter than {frames} frames: {held:.1%} of all frames are held')
     clips = min(args.clips or len(dataset), len(dataset))
-    known, test = (
-        baselines.gather(ClipDataset(args.data, 'train')),
-        baselines.gather(dataset, clips),
-    )
-    reactions = {
-        'model': stream_reactions(
-            model, dataset, clips, args.samples, args.hop, args.seed, args.temperature
+    test = baselines.gather(dataset, clips)
+    known = baselines.gather(ClipDataset(args.data, 'train', frames))
+    # One after the other: at 100 clips and 10 samples each is a gigabyte.
+    sources: dict[str, Callable[[], np.ndarray]] = {
+        'model': lambda: stream_reactions(
+            model, dataset, clips, samples, args.hop, seed, args.temperature
         ),
-        'random': baselines.random_reactions(known, test, args.samples, args.seed),
-        'mean': baselines.mean_face(known, test, args.samples),
-        'mime': baselines.mime(test, args.samples),
-        'nearest': baselines.nearest_neighbours(known, test, args.samples),
-        'real': baselines.real_listeners(test, args.samples, args.seed),
+        'random': lambda: baselines.random_reactions(known, test, samples, seed),
+        'mean': lambda: baselines.mean_face(known, test, samples),
+        'mime': lambda: baselines.mime(test, samples),
+        'nearest': lambda: baselines.nearest_neighbours(known, test, samples),
+        'real': lambda: baselines.real_listeners(test, samples, seed),
     }
-    scaled, parts = standardised(test, *reactions.values())
-    results = {}
-    for name, P in zip(reactions, parts, strict=True):
-        results[name] = measure(P, scaled, threads=os.cpu_count() or 1)
+    results, distances, kept = {}, {}, {}
+    for name, make in sources.items():
+        reactions = make()
+        scaled, (P,) = standardised(test, reactions)
+        results[name] = measure(P, scaled, threads=torch.get_num_threads())
+        if name == 'model':
+            ours = P
+        else:
+            distances[name] = root_mean_square_distance(ours, P)
+        if name in ('model', 'real'):
+            kept[name] = reactions
         print(f'measured: {name}', flush=True)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -114,18 +161,24 @@ def run(args: argparse.Namespace) -> int:
         'data': str(args.data),
         'split': args.split,
         'clips': clips,
-        'samples': args.samples,
-        'seed': args.seed,
+        'frames': frames,
+        'held_share': held,
+        'samples': samples,
+        'hop': args.hop,
+        'seed': seed,
+        'temperature': args.temperature,
         'units': "values are standardised by the real listeners' mean and spread in this split",
         'trained_on': model.info.trained_on,
         'audio_encoder': model.info.audio_encoder,
+        'distance_of_model': distances,
     }
     (out / 'metrics.json').write_text(
-        json.dumps({**results, 'about': about}, indent=1), encoding='utf-8'
+        json.dumps({**results, 'about': about}, indent=1, allow_nan=False), encoding='utf-8'
     )
-    text = '\n\n'.join(f'{part}\n{table(results, part)}' for part in next(iter(results.values())))
-    (out / 'metrics.txt').write_text(text + '\n', encoding='utf-8')
-    evaluation_pages(out, reactions, test, results)
+    parts = [f'{part}\n{table(results, part)}' for part in results['model']]
+    (out / 'metrics.txt').write_text('\n\n'.join((HOW_TO_READ, *parts)) + '\n', encoding='utf-8')
+    evaluation_pages(out, kept['model'], kept['real'], test, results, distances)
     print(table(results))
+    print(HOW_TO_READ)
     print(f'results in {out}')
     return 0

@@ -64,13 +64,14 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
     return out
 
 
-def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, float]:
+def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, float | None]:
     Y, part = test.listeners[..., columns], P[..., columns]
+    r = metrics.pearson(part, Y)
     return {
         'mse': metrics.mse(part, Y),
         'mae': metrics.mae(part, Y),
         'rmse': metrics.rmse(part, Y),
-        'pearson': metrics.pearson(part, Y),
+        'pearson': None if np.isnan(r) else r,
         'sample_distance': metrics.sample_distance(part),
         'frame_difference': metrics.frame_difference(part),
         'frame_difference_real': metrics.frame_difference(Y),
@@ -84,11 +85,22 @@ def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str,
 
     Returns:
         dict: `all` and each branch -> metric -> value; `..._ci95` is its interval over clips.
+            None where there is no value (the lag and the correlation of what stands still).
     """
-    return {
-        name: {**_set_metrics(P, test, columns, threads), **_plain_metrics(P, test, columns)}
+    alike = P.shape[1] if P.strides[1] == 0 else 1  # samples that are one array: measured once
+    one = P[:, :1] if alike > 1 else P
+    out = {
+        name: {**_set_metrics(one, test, columns, threads), **_plain_metrics(one, test, columns)}
         for name, columns in branch_slices().items()
     }
+    for measured in out.values():
+        for name in ('frcorr', 'frdist'):  # sums over the samples
+            interval = measured[f'{name}_ci95']
+            measured[name] *= alike
+            measured[f'{name}_ci95'] = interval and [alike * x for x in interval]
+        for name in ('frsyn_left_out_channels', 'frsyn_channels'):
+            measured[name] *= alike
+    return out
 
 
 def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.ndarray]]:
@@ -96,10 +108,29 @@ def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.nd
     mean = test.listeners.mean(axis=(0, 1))
     std = test.listeners.std(axis=(0, 1))
     std = np.where(std > 1e-3, std, 1.0)  # what stands still keeps its own units
+
+    def scaled(P: np.ndarray) -> np.ndarray:
+        if P.strides[1] == 0:  # all samples are one array, and stay so
+            return np.broadcast_to((P[:, :1] - mean) / std, P.shape)
+        return (P - mean) / std
+
     return (
         Clips((test.speakers - mean) / std, (test.listeners - mean) / std, test.appropriate),
-        [(P - mean) / std for P in reactions],
+        [scaled(P) for P in reactions],
     )
+
+
+def root_mean_square_distance(P: np.ndarray, other: np.ndarray) -> float:
+    """Between two sources' reactions to the same speakers, (N, M, T, F) each."""
+    squares = [float(np.square(p - q).mean()) for p, q in zip(P, other, strict=True)]
+    return float(np.sqrt(np.mean(squares)))
+
+
+HOW_TO_READ = (
+    'Values are standardised by the real listeners. FRCorr and FRDist are sums over the samples.\n'
+    'Better: FRCorr and Pearson higher; FRDist and MSE lower; FRDiv, FRVar, FRDvs and FRSyn near\n'
+    'those of `real`. After ±: half the width of the 95 % interval over clips.'
+)
 
 
 def table(results: dict[str, dict[str, dict[str, Any]]], part: str = 'all') -> str:
@@ -111,7 +142,7 @@ def table(results: dict[str, dict[str, dict[str, Any]]], part: str = 'all') -> s
         for name in (*METRICS, 'mse', 'pearson'):
             value = measured[part].get(name)
             interval = measured[part].get(f'{name}_ci95')
-            text = '-' if value is None else f'{value:.3f}'
+            text = '-' if value is None else f'{round(value, 3) + 0.0:.3f}'  # no minus zero
             row.append(
                 f'{text} ± {(interval[1] - interval[0]) / 2:.3f}'
                 if interval and value is not None

@@ -1,11 +1,14 @@
-"""While a run goes on: its best and its last weights, each as one safetensors file."""
+"""What a run writes while it goes on: its state, and its best and last weights."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
 from robot_face_gen.data.dataset import ClipDataset
@@ -13,6 +16,7 @@ from robot_face_gen.facial_reaction_model import CheckpointInfo, save_checkpoint
 
 from .config import TrainingConfig
 from .module import ReactionTraining
+from .run_folder import RunFolder
 
 
 def checkpoint_info(config: TrainingConfig, data: ClipDataset) -> CheckpointInfo:
@@ -30,9 +34,9 @@ def checkpoint_info(config: TrainingConfig, data: ClipDataset) -> CheckpointInfo
 
 
 class ExportCheckpoints(Callback):
-    """Writes `best.safetensors` at each least validation loss, `last.safetensors` always."""
+    """Writes `best.safetensors` at each least validation loss, `last.safetensors` every epoch."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self.folder, self.best = folder, float('inf')
 
     def state_dict(self) -> dict[str, Any]:
@@ -47,16 +51,43 @@ class ExportCheckpoints(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Write what has become better."""
-        if trainer.sanity_checking:
-            return
-        loss = float(trainer.callback_metrics['validation/loss'])
-        better = loss < self.best
-        self.best = min(loss, self.best)
-        if not trainer.is_global_zero:
-            return
         assert isinstance(pl_module, ReactionTraining)
-        model = pl_module.model
-        model.info.training.update(epoch=trainer.current_epoch + 1, validation_loss=loss)
-        if better:
-            save_checkpoint(model, self.folder / 'best.safetensors')
-        save_checkpoint(model, self.folder / 'last.safetensors')
+        loss = float(trainer.callback_metrics['validation/loss'])
+        pl_module.model.info.training.update(validation_loss=loss)
+        if loss < self.best:
+            self.best = loss
+            self._write(trainer, pl_module, self.folder.best)
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Write what there is."""
+        assert isinstance(pl_module, ReactionTraining)
+        self._write(trainer, pl_module, self.folder.last)
+
+    @staticmethod
+    def _write(trainer: lightning.Trainer, module: ReactionTraining, path: Path) -> None:
+        if trainer.is_global_zero:
+            module.model.info.training.update(epoch=trainer.current_epoch + 1)
+            save_checkpoint(module.model, path)
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Writes a run's state at once or not at all.
+
+    Lightning's own way goes through the folder of temporary files, from where a move to another
+    disk can be interrupted half-way: the state of hours would be lost.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write beside the old file, then take its place."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + '.partial')
+        with partial.open('wb') as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)

@@ -187,20 +187,15 @@ class ReactionTraining(lightning.LightningModule):
             sync_dist=True,
             batch_size=len(batch['key']),
         )
-        self.log(
-            'loss',
-            out['loss'],
-            prog_bar=stage == 'train',
-            logger=False,
-            sync_dist=True,
-            batch_size=len(batch['key']),
-        ) if stage == 'train' else None
+        if stage == 'train':  # what the bar shows: this process's own, of this step
+            self.log('loss', out['loss'].detach(), prog_bar=True, logger=False)
         return out['loss']
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         """One batch."""
-        # Dropout draws from the global generator: tied to the step, a resumed run goes on alike.
-        torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        # Dropout draws from the global generator: tied to the batch, a resumed run goes on alike.
+        place = (self.config.seed * 1_000_003 + self.current_epoch) * 1_000_003 + index
+        torch.manual_seed((place * 4096 + self.global_rank) & ((1 << 63) - 1))
         return self._step(batch, 'train', self.current_epoch)
 
     def validation_step(self, batch: dict[str, Any], index: int) -> None:

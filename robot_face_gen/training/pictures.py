@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,15 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import load_checkpoint
 
 from .baselines import Clips, joined
 from .evaluation import branch_slices
+from .progress import read_curves
+from .run_folder import RunFolder
 
 mpl.rcParams.update({'font.size': 8, 'axes.spines.top': False, 'axes.spines.right': False})
 RATE_HZ = 25
@@ -29,134 +31,167 @@ CHANNELS = {
     'yaw, rad': _BEGIN['pose'] + 1,
     'gaze x, rad': _BEGIN['gaze'],
 }
-_TERMS = (
-    'loss',
-    'vae',
-    'reconstruction',
-    'kl',
-    'smooth',
-    'diversity',
-    'contrastive',
-    'consistency',
-    'sample_error',
-)
+_TERMS = {
+    'loss': 'loss, all weighted',
+    'vae': 'VAE',
+    'reconstruction': 'error from the posterior',
+    'expectation': "error from the prior's mean",
+    'sample_error': 'error of samples',
+    'kl': 'KL divergence, nats a window',
+    'smooth': 'smooth',
+    'diversity': 'diversity',
+    'contrastive': 'contrastive',
+    'consistency': 'consistency',
+}
+_LEGEND = 'speaker (grey), listener (black), {} samples (orange)'
+_SAMPLES = 5
 
 
-def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    out: dict[str, list[tuple[int, float]]] = {}
-    with path.open(newline='', encoding='utf-8') as file:
-        for row in csv.DictReader(file):
-            for name, text in row.items():
-                if '/' in name and text:
-                    out.setdefault(name, []).append((int(row['epoch']), float(text)))
-    return out
+def different_speakers(groups: list[int], most: int) -> list[int]:
+    """The first clip of each of up to `most` speakers, by the clips' groups."""
+    return [groups.index(group) for group in dict.fromkeys(groups)][:most]
 
 
-def _trajectories(axes: Any, real: np.ndarray, samples: np.ndarray) -> None:
-    """Draw the main channels of a real listener (T, 160) and of samples (M, T, 160)."""
+def _trajectories(axes: Any, speaker: np.ndarray, real: np.ndarray, samples: np.ndarray) -> None:
+    """Draw the main channels of a speaker and a listener (T, 160), and of samples (M, T, 160)."""
     time = np.arange(len(real)) / RATE_HZ
-    for axis, (name, column) in zip(axes, CHANNELS.items(), strict=False):
-        for sample in samples[:5]:
-            axis.plot(time, sample[:, column], color='tab:orange', alpha=0.5, linewidth=0.7)
+    for axis, (name, column) in zip(axes, CHANNELS.items(), strict=True):
+        axis.plot(time, speaker[:, column], color='0.8', linewidth=0.8)
+        for sample in samples[:_SAMPLES]:
+            axis.plot(time, sample[:, column], color='tab:orange', alpha=0.6, linewidth=0.7)
         axis.plot(time, real[:, column], color='black', linewidth=0.9)
-        axis.set_ylabel(name)
+        # The speaker may move more than what is to be seen here.
+        shown = np.concatenate((samples[:_SAMPLES, :, column].ravel(), real[:, column]))
+        low, high = float(shown.min()), float(shown.max())
+        margin = 0.08 * (high - low) + 1e-3
+        axis.set(ylim=(low - margin, high + margin), ylabel=name, xlim=(0, time[-1]))
+    axes[-1].set_xlabel('s')
 
 
-def training_page(folder: Path, checkpoint: Path, data: ClipDataset, clips: int = 2) -> None:
-    """Write `pictures.png`: curves of every loss, reactions of the best weights."""
-    curves = _curves(folder / 'curves' / 'metrics.csv')
-    figure = Figure(figsize=(14, 15), layout='constrained')
-    axes = figure.subplots(
-        3 + len(CHANNELS),
-        3,
-        squeeze=False,
-        gridspec_kw={'height_ratios': [1.4] * 3 + [1] * len(CHANNELS)},
-    )
-    for axis, name in zip(axes[:3].flat, _TERMS, strict=True):
+def _draw_curves(axes: Any, curves: dict[str, list[tuple[int, float]]]) -> None:
+    held_out = curves.get('validation/loss', [])
+    best = min(held_out, key=lambda point: point[1])[0] if held_out else None
+    for axis, (name, title) in zip(axes, _TERMS.items(), strict=True):
         for stage, colour in (('train', 'tab:blue'), ('validation', 'tab:red')):
             points = curves.get(f'{stage}/{name}', [])
-            axis.plot([x for x, _ in points], [y for _, y in points], color=colour, label=stage)
-        axis.set_title(name)
+            axis.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                '.-' if len(points) < 30 else '-',
+                color=colour,
+                label={'train': 'training', 'validation': 'held out'}[stage],
+            )
+        if best is not None:
+            axis.axvline(best, color='0.7', linestyle=':', label='best')
+        axis.set_title(title)
         axis.set_xlabel('epoch')
-    axes[0, 0].legend()
-    model = load_checkpoint(checkpoint).eval()
-    for column in range(3):
-        rows = axes[3:, column]
-        if column >= min(clips, len(data)):
-            for axis in rows:
-                axis.axis('off')
-            continue
-        item = data[column]
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].legend(frameon=False)
+
+
+def training_page(folder: RunFolder, data: ClipDataset) -> None:
+    """Write `pictures.png`: curves of every loss, reactions of the best weights.
+
+    Args:
+        folder: of the run.
+        data: held-out clips.
+    """
+    figure = Figure(figsize=(16, 16), layout='constrained')
+    parts: Any = figure.subfigures(2, 1, height_ratios=(2, 5))
+    above, below = parts
+    _draw_curves(above.subplots(2, 5).flat, read_curves(folder.curves))
+    model = load_checkpoint(folder.best).eval()
+    shown = different_speakers([clip.group for clip in data.clips], 3)
+    axes = below.subplots(len(CHANNELS), len(shown), squeeze=False)
+    below.suptitle(f'Held-out clips: {_LEGEND.format(_SAMPLES)}')
+    for column, index in enumerate(shown):
+        item = data[index]
         with torch.no_grad():
-            faces, _, _ = model({n: v[None] for n, v in item['speaker'].items()}, seed=range(5))
-        rows[0].set_title(f'held-out clip {column}: listener (black), 5 samples (orange)')
-        _trajectories(rows, joined(item['listener']), joined(faces))
-        rows[-1].set_xlabel('s')
-    figure.savefig(folder / 'pictures.png', dpi=110)
+            faces, _, _ = model(
+                {n: v[None] for n, v in item['speaker'].items()}, seed=range(_SAMPLES)
+            )
+        _trajectories(
+            axes[:, column], joined(item['speaker']), joined(item['listener']), joined(faces)
+        )
+        axes[0, column].set_title(f'clip {index}')
+    figure.savefig(folder.folder / 'pictures.png', dpi=100)
 
 
 def evaluation_pages(
     folder: Path,
-    reactions: dict[str, np.ndarray],
+    model: np.ndarray,
+    real: np.ndarray,
     test: Clips,
     results: dict[str, dict[str, dict[str, Any]]],
+    distances: dict[str, float],
 ) -> None:
-    """Write `trajectories.png` and `comparison.png` (spread of samples, lags, distances)."""
-    clips = min(3, len(test.listeners))
+    """Write `trajectories.png` and `comparison.png` (spread of samples, lags, distances).
+
+    Args:
+        folder: that is there.
+        model: its reactions (N, M, T, 160).
+        real: those of listeners that suit, likewise.
+        test: the clips.
+        results: of `measure`, by what made the reactions.
+        distances: of the model's reactions from those of each other source.
+    """
+    groups = [int(np.argmax(row)) for row in test.appropriate]
+    shown = different_speakers(groups, 3)
     figure = Figure(figsize=(16, 12), layout='constrained')
-    axes = figure.subplots(len(CHANNELS), clips, squeeze=False)
-    for k in range(clips):
-        axes[0, k].set_title(f'clip {k}: listener (black), samples (orange)')
-        _trajectories(axes[:, k], test.listeners[k], reactions['model'][k])
-        axes[-1, k].set_xlabel('s')
+    axes = figure.subplots(len(CHANNELS), len(shown), squeeze=False)
+    figure.suptitle(_LEGEND.format(min(_SAMPLES, model.shape[1])))
+    for column, k in enumerate(shown):
+        axes[0, column].set_title(f'clip {k}')
+        _trajectories(axes[:, column], test.speakers[k], test.listeners[k], model[k])
     figure.savefig(folder / 'trajectories.png', dpi=110)
 
     figure = Figure(figsize=(16, 9), layout='constrained')
     axes = figure.subplots(2, 3)
-    _spread(axes[0, 0], reactions)
-    _lags(axes[0, 1], reactions, test)
-    _distances(axes[0, 2], reactions)
-    for axis, metric in zip(axes[1], ('frcorr', 'frdist', 'frvar'), strict=True):
+    _spread(axes[0, 0], model, real, test)
+    _lags(axes[0, 1], model, real, test)
+    axes[0, 2].bar(list(distances), list(distances.values()), color='tab:gray')
+    axes[0, 2].set_title("root mean square distance of the model from, standardised")
+    for axis, (metric, title) in zip(
+        axes[1],
+        {
+            'frcorr': 'FRCorr, higher is better',
+            'frdist': 'FRDist, lower is better',
+            'frvar': "FRVar, near the real listeners' is better",
+        }.items(),
+        strict=True,
+    ):
         _bars(axis, results, metric)
+        axis.set_title(title)
     figure.savefig(folder / 'comparison.png', dpi=110)
 
 
-def _spread(axis: Any, reactions: dict[str, np.ndarray]) -> None:
-    for name in ('model', 'real'):
-        spread = reactions[name].std(axis=1).mean(axis=1)  # (N, 160)
-        axis.plot([spread[:, c].mean() for c in CHANNELS.values()], 'o-', label=name)
-    axis.set_xticks(range(len(CHANNELS)), CHANNELS, rotation=30)
-    axis.set_title('spread between samples for one speaker')
-    axis.legend()
+def _spread(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
+    """Standard deviation over samples of the main channels, in units of the listeners' own."""
+    columns = list(CHANNELS.values())
+    scale = test.listeners[..., columns].std(axis=(0, 1))
+    scale = np.where(scale > 1e-3, scale, 1.0)
+    places = np.arange(len(columns))
+    for shift, (name, x) in zip((-0.2, 0.2), {'model': model, 'real': real}.items(), strict=True):
+        spread = x[..., columns].std(axis=1).mean(axis=(0, 1)) / scale
+        colour = {'model': 'tab:orange', 'real': '0.3'}[name]
+        axis.bar(places + shift, spread, width=0.4, label=name, color=colour)
+    axis.set_xticks(places, [name.split(',')[0] for name in CHANNELS])
+    axis.set_title('spread over the samples for one speaker, standardised')
+    axis.legend(frameon=False)
 
 
-def _lags(axis: Any, reactions: dict[str, np.ndarray], test: Clips) -> None:
+def _lags(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
     from .synchrony import MAX_LAG, lagged_synchrony
 
-    for name in ('model', 'real'):
-        lags = lagged_synchrony(
-            reactions[name][..., _BEGIN['au'] :], test.speakers[..., _BEGIN['au'] :]
-        ).lags
-        axis.hist(
-            lags[np.isfinite(lags)],
-            bins=np.arange(-MAX_LAG, MAX_LAG + 2, 4),
-            alpha=0.5,
-            label=name,
-        )
-    axis.set_title('lag behind the speaker, frames (AU, pose, gaze)')
-    axis.legend()
-
-
-def _distances(axis: Any, reactions: dict[str, np.ndarray]) -> None:
-    scale = reactions['real'].std(axis=(0, 1, 2))
-    scale = np.where(scale > 1e-3, scale, 1.0)  # what stands still keeps its own units
-    names = [name for name in reactions if name != 'model']
-    values = [
-        float(np.sqrt(np.square((reactions['model'] - reactions[name]) / scale).mean()))
-        for name in names
-    ]
-    axis.bar(names, values)
-    axis.set_title("root mean square distance of the model's reactions")
+    face = slice(_BEGIN['au'], None)
+    for name, x, colour in (('model', model, 'tab:orange'), ('real', real, '0.3')):
+        lags = lagged_synchrony(x[..., face], test.speakers[..., face]).lags
+        bins = np.arange(-MAX_LAG, MAX_LAG + 2, 3)
+        axis.hist(lags[np.isfinite(lags)], bins=bins, alpha=0.6, label=name, color=colour)
+    axis.axvline(0, color='0.7', linestyle=':')
+    axis.set_title('lag behind the speaker, frames of 40 ms (AU, pose and gaze)')
+    axis.set_ylabel('reactions')
+    axis.legend(frameon=False)
 
 
 def _bars(axis: Any, results: dict[str, dict[str, dict[str, Any]]], metric: str) -> None:
@@ -170,10 +205,5 @@ def _bars(axis: Any, results: dict[str, dict[str, dict[str, Any]]], metric: str)
         [max(0.0, v - low) for v, (low, _) in zip(values, bounds, strict=True)],
         [max(0.0, high - v) for v, (_, high) in zip(values, bounds, strict=True)],
     ]
-    axis.bar(
-        names,
-        values,
-        yerr=errors,
-        color=['tab:orange' if n == 'model' else 'tab:gray' for n in names],
-    )
-    axis.set_title(metric)
+    colours = ['tab:orange' if n == 'model' else '0.3' if n == 'real' else '0.7' for n in names]
+    axis.bar(names, values, yerr=errors, color=colours)

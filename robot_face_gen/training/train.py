@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
+import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
+from .config import TrainingConfig, read_training_config
+from .run_folder import RunFolder, stopped_early
 
-from .config import TrainingConfig, from_mapping, read_training_config
+if TYPE_CHECKING:
+    from robot_face_gen.data.dataset import ClipDataset
 
-_USED = 'training_config.yaml'
+    from .module import ReactionTraining
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
-    best = train(read_training_config(args.config, args.overrides))
-    print(f'best checkpoint: {best}')
+    train(read_training_config(args.config, args.overrides))
     return 0
 
 
@@ -44,21 +47,64 @@ def _quiet() -> None:
     warnings.filterwarnings('ignore', message='.*does not have many workers.*')
 
 
-def _same_run(config: TrainingConfig, used: Path) -> None:
-    """Refuse to go on with a run of another configuration."""
-    before = yaml.safe_load(used.read_text(encoding='utf-8'))
-    after = config.to_dict()
-    free = ('output', 'resume', 'workers', 'devices', 'num_nodes', 'accelerator', 'data')
-    changed = [
-        f'{name} = {after[name]!r} (was {before.get(name)!r})'
-        for name in after
-        if name not in free and after[name] != before.get(name)
+def _processes(config: TrainingConfig) -> dict[str, Any]:
+    """How many processes there are on how many machines; `torchrun` says it itself."""
+    import torch
+
+    launched = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    here, nodes = config.devices, config.num_nodes
+    if launched:
+        local = int(os.environ['LOCAL_WORLD_SIZE'])
+        here = here or local
+        if nodes == 1:
+            nodes = int(os.environ['WORLD_SIZE']) // local
+    gpus = config.accelerator != 'cpu' and torch.cuda.is_available()
+    return {
+        'devices': here or ('auto' if gpus else 1),
+        'num_nodes': nodes,
+        'strategy': 'ddp' if launched or here > 1 or nodes > 1 else 'auto',
+    }
+
+
+def _begin_with(module: ReactionTraining, config: TrainingConfig, data: ClipDataset) -> None:
+    """Take over the weights of the checkpoint `start_from`."""
+    from robot_face_gen.facial_reaction_model import create_model
+
+    from .evaluate import check_encoder
+
+    earlier = create_model(config.model, checkpoint=config.start_from)
+    check_encoder(earlier, data)
+    # The statistics are those of the new data: what the network sees stays standardised.
+    kept = ('.statistics.', 'prior_spread')
+    weights = {
+        name: value
+        for name, value in earlier.state_dict().items()
+        if not any(word in name for word in kept)
+    }
+    module.model.load_state_dict(weights, strict=False)
+
+
+def _callbacks(config: TrainingConfig, folder: RunFolder) -> list[Any]:
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+    from .export import ExportCheckpoints
+    from .progress import Curves, EpochBar
+
+    callbacks: list[Any] = [
+        ModelCheckpoint(
+            folder.folder,
+            filename=folder.state.stem,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        ),
+        ExportCheckpoints(folder),
+        Curves(folder.curves),
+        EpochBar(),
     ]
-    if changed:
-        raise ValueError(
-            f'{used.parent}: holds an interrupted run of another configuration: '
-            f'{"; ".join(changed)}. Choose another output, or resume=false to begin anew'
-        )
+    if config.patience:
+        checks = math.ceil(config.patience / config.validate_every)
+        callbacks.append(EarlyStopping('validation/loss', patience=checks))
+    return callbacks
 
 
 def train(config: TrainingConfig) -> Path:
@@ -68,83 +114,37 @@ def train(config: TrainingConfig) -> Path:
         Path: the checkpoint with the least validation loss.
 
     Raises:
-        ValueError: an impossible configuration or unusable data.
+        ValueError: an impossible configuration, unusable data, a damaged or another run's folder.
+        OSError: a file cannot be read.
     """
     _quiet()
     import lightning
     import torch
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+    from lightning.pytorch.loggers import TensorBoardLogger
 
     from robot_face_gen.data.dataset import ClipDataset
-    from robot_face_gen.facial_reaction_model import (
-        create_model,
-        load_checkpoint,
-        save_checkpoint,
-    )
 
-    from .calibration import calibrate_spread
     from .clips import ClipsModule, feature_statistics, listener_faces
-    from .export import ExportCheckpoints, checkpoint_info
+    from .export import WholeFileIO, checkpoint_info
     from .module import ReactionTraining
-    from .pictures import training_page
 
-    output = Path(config.output)
-    last, used = output / 'last.ckpt', output / _USED
-    go_on = config.resume and last.is_file()
-    if go_on:
-        _same_run(config, used)
-    data = ClipDataset(config.data, 'train', frames=config.clip_frames)
-    validation = ClipDataset(config.data, 'val', frames=config.clip_frames)
+    folder = RunFolder(config.output)
+    state = folder.interrupted(config)
+    frames = config.clip_frames
+    data = ClipDataset(config.data, 'train', frames)
+    validation = ClipDataset(config.data, 'val', frames)
+    augmented = ClipDataset(config.data, 'train', frames, config.augmentation, config.seed)
     statistics = feature_statistics(data)
     torch.manual_seed(config.seed)
     module = ReactionTraining(
         config, statistics, listener_faces(data, statistics), checkpoint_info(config, data)
     )
-    if config.start_from:
-        earlier = create_model(config.model, checkpoint=config.start_from)
-        # The statistics are those of the new data: what the network sees stays standardised.
-        kept = ('.statistics.', 'prior_spread')
-        weights = {
-            name: value
-            for name, value in earlier.state_dict().items()
-            if not any(word in name for word in kept)
-        }
-        module.model.load_state_dict(weights, strict=False)
-    augmented = ClipDataset(
-        config.data,
-        'train',
-        frames=config.clip_frames,
-        augmentation=config.augmentation,
-        seed=config.seed,
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    several = (
-        config.devices > 1 or config.num_nodes > 1 or torch.distributed.is_torchelastic_launched()
-    )
-    callbacks: list[Any] = [
-        ModelCheckpoint(
-            output,
-            filename='best',
-            monitor='validation/loss',
-            enable_version_counter=False,
-            save_weights_only=True,
-        ),
-        ModelCheckpoint(
-            output, filename='last', enable_version_counter=False, save_on_train_epoch_end=True
-        ),
-        ExportCheckpoints(output),
-        TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50),
-    ]
-    if config.patience:
-        callbacks.append(EarlyStopping('validation/loss', patience=config.patience))
+    if config.start_from and state is None:
+        _begin_with(module, config, data)
     trainer = lightning.Trainer(
         max_epochs=config.num_epochs,
         accelerator=config.accelerator,
-        devices=config.devices
-        or ('auto' if config.accelerator != 'cpu' and torch.cuda.is_available() else 1),
-        num_nodes=config.num_nodes,
-        strategy='ddp' if several else 'auto',
+        **_processes(config),
         precision=config.precision,  # type: ignore[arg-type]
         gradient_clip_val=config.gradient_clip or None,
         accumulate_grad_batches=config.accumulate,
@@ -152,31 +152,39 @@ def train(config: TrainingConfig) -> Path:
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
-        logger=[
-            CSVLogger(output, name='', version='curves'),
-            TensorBoardLogger(output, name='', version='tensorboard'),
-        ],
-        callbacks=callbacks,
+        logger=TensorBoardLogger(folder.folder, name='', version=folder.tensorboard),
+        callbacks=_callbacks(config, folder),
+        plugins=[WholeFileIO()],
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-    if trainer.is_global_zero and not go_on:
-        used.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding='utf-8')
-    trainer.fit(
-        module,
-        ClipsModule(config, augmented, validation),
-        ckpt_path=last if go_on else None,
-        weights_only=True,
-    )
-    best = output / 'best.safetensors'
+    if trainer.is_global_zero and state is None:
+        folder.begin(config)
+    if state is None or not stopped_early(state):
+        trainer.fit(
+            module,
+            ClipsModule(config, augmented, validation),
+            ckpt_path=None if state is None else folder.state,
+            weights_only=True,
+        )
     if trainer.is_global_zero:
-        for path in (best, output / 'last.safetensors'):
-            model = load_checkpoint(path).eval()
-            found = calibrate_spread(model, validation)
-            model.info.training.update(calibration=found)
-            save_checkpoint(model, path)
-        training_page(output, best, validation)
-    return best
+        _finish(folder, validation)
+    return folder.best
+
+
+def _finish(folder: RunFolder, validation: ClipDataset) -> None:
+    """Calibrate what was trained, and draw a page of it."""
+    from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
+
+    from .calibration import calibrate_spread
+    from .pictures import training_page
+
+    for path in (folder.best, folder.last):
+        model = load_checkpoint(path).eval()
+        model.info.training.update(calibration=calibrate_spread(model, validation))
+        save_checkpoint(model, path)
+    training_page(folder, validation)
+    print(f'best checkpoint: {folder.best}', flush=True)
 
 
 def main() -> int:
@@ -192,6 +200,3 @@ def main() -> int:
 
 if __name__ == '__main__':
     sys.exit(main())
-
-
-__all__ = ['add_arguments', 'from_mapping', 'run', 'train']

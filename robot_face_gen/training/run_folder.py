@@ -1,0 +1,91 @@
+"""The folder of a training run: whether it can be gone on with, and how to begin anew in it."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .config import TrainingConfig
+
+# What may differ between an interrupted run and its continuation.
+_FREE = ('output', 'resume', 'workers', 'devices', 'num_nodes', 'accelerator', 'data')
+
+
+class RunFolder:
+    """The files of a run.
+
+    Args:
+        folder: `output` of the configuration.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.state = self.folder / 'last.ckpt'  # all that resuming needs
+        self.config = self.folder / 'training_config.yaml'
+        self.best = self.folder / 'best.safetensors'
+        self.last = self.folder / 'last.safetensors'
+        self.curves = self.folder / 'curves.csv'
+        self.tensorboard = 'tensorboard'
+
+    def interrupted(self, config: TrainingConfig) -> dict[str, Any] | None:
+        """The state that a run left which this one goes on with; None for a new run.
+
+        Raises:
+            ValueError: the folder holds a run of another configuration, or is damaged.
+            OSError: a file cannot be read.
+        """
+        if not (config.resume and self.state.is_file()):
+            return None
+        self._same_run(config)
+        import torch
+
+        try:
+            state = torch.load(self.state, map_location='cpu', weights_only=True)
+            missing = {'epoch', 'state_dict', 'optimizer_states', 'callbacks'} - state.keys()
+        except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, AttributeError) as e:
+            raise self._damaged(str(e).split('\n')[0]) from None
+        if missing:
+            raise self._damaged(f'{", ".join(sorted(missing))} missing')
+        return state
+
+    def _damaged(self, why: str) -> ValueError:
+        return ValueError(
+            f'{self.state}: damaged, or not of a training run ({why}): remove it, or begin anew '
+            'with resume=false'
+        )
+
+    def _same_run(self, config: TrainingConfig) -> None:
+        try:
+            before = yaml.safe_load(self.config.read_text(encoding='utf-8'))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f'{self.config}: {" ".join(str(error).split())}') from None
+        if not isinstance(before, dict):
+            raise ValueError(f'{self.config}: expected names and values, got {before!r}')
+        after = config.to_dict()
+        changed = [
+            f'{name} = {after[name]!r} (was {before.get(name)!r})'
+            for name in after
+            if name not in _FREE and after[name] != before.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f'{self.folder}: holds an interrupted run of another configuration: '
+                f'{"; ".join(changed)}. Choose another output, or resume=false to begin anew'
+            )
+
+    def begin(self, config: TrainingConfig) -> None:
+        """Make the folder of a new run; what an earlier one could be mistaken by goes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state.unlink(missing_ok=True)
+        self.curves.unlink(missing_ok=True)
+        shutil.rmtree(self.folder / self.tensorboard, ignore_errors=True)
+        self.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding='utf-8')
+
+
+def stopped_early(state: dict[str, Any]) -> bool:
+    """Whether the run that left this state had ended before its last epoch."""
+    return any(part.get('stopped_epoch') for part in state['callbacks'].values())
