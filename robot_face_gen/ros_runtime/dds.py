@@ -4,7 +4,6 @@ import ctypes
 from threading import Lock
 from typing import Any
 
-from cyclonedds._clayer import ddspy_take
 from cyclonedds.core import DDSException, Entity, InstanceState, SampleState, ViewState
 from cyclonedds.core import ReadCondition as DdsReadCondition
 from cyclonedds.domain import Domain, DomainParticipant
@@ -21,13 +20,43 @@ INFINITE = 0x7FFFFFFFFFFFFFFF
 _TIMEOUT = -10
 
 
-class _Sample(ctypes.Structure):
+# What a sample of one of the Python binding's types is to Cyclone DDS: serialised bytes.
+class _Written(ctypes.Structure):
     _fields_ = (('data', ctypes.c_char_p), ('size', ctypes.c_size_t))
 
 
-# Called through ctypes, a write that waits for a slow reader does not hold the interpreter up.
-_dds_write = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.POINTER(_Sample))(
+class _Taken(ctypes.Structure):
+    _fields_ = (('data', ctypes.c_void_p), ('size', ctypes.c_size_t))
+
+
+class SampleInfo(ctypes.Structure):
+    """`dds_sample_info_t`: what DDS knows of a sample."""
+
+    _fields_ = (
+        ('sample_state', ctypes.c_uint32),
+        ('view_state', ctypes.c_uint32),
+        ('instance_state', ctypes.c_uint32),
+        ('valid_data', ctypes.c_bool),
+        ('source_timestamp', ctypes.c_int64),
+        ('instance_handle', ctypes.c_uint64),
+        ('publication_handle', ctypes.c_uint64),
+        ('disposed_generation_count', ctypes.c_uint32),
+        ('no_writers_generation_count', ctypes.c_uint32),
+        ('sample_rank', ctypes.c_uint32),
+        ('generation_rank', ctypes.c_uint32),
+        ('absolute_generation_rank', ctypes.c_uint32),
+    )
+
+
+# Called through ctypes, a write that waits for a slow reader does not hold the interpreter up. And
+# the binding's own take builds its answer in Python: a Ctrl-C that arrives in the middle of that
+# raises there, and the binding goes on with a null pointer.
+_dds_write = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.POINTER(_Written))(
     ('dds_write', Entity._dll_handle))
+_dds_take = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_int32, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(SampleInfo),
+    ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint32)(('dds_take_mask', Entity._dll_handle))
+_dds_free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(('dds_free', Entity._dll_handle))
 
 
 def delete(entity: Entity | None) -> None:
@@ -87,7 +116,7 @@ class Writer(_Endpoint):
         if self._closed:
             raise RCLError('Failed to publish: the publisher is destroyed')
         data = data.ljust((len(data) + 3) & ~3, b'\0')
-        code = _dds_write(self.entity._ref, _Sample(data, len(data)))
+        code = _dds_write(self.entity._ref, _Written(data, len(data)))
         if code not in (0, _TIMEOUT):
             raise RCLError(f'Failed to publish: {DDSException(code)}')
         return code == 0
@@ -113,16 +142,19 @@ class Reader(_Endpoint):
         #: Triggers a wait while there is something to take.
         self.condition = DdsReadCondition(self.entity, ANY)
 
-    def take(self) -> tuple[bytes, Any] | None:
+    def take(self) -> tuple[bytes, SampleInfo] | None:
         """The oldest message and what DDS knows of it; None where there is none."""
         while not self._closed:
-            taken = ddspy_take(self.entity._ref, ANY, 1)
-            if isinstance(taken, int) or not taken:
+            sample, info = _Taken(), SampleInfo()
+            place = ctypes.c_void_p(ctypes.addressof(sample))
+            if _dds_take(self.entity._ref, place, info, 1, 1, ANY) <= 0:
                 return None
-            data, info = taken[0]
-            if info.valid_data:
-                return data, info
-            # Only tells that a writer went away.
+            try:
+                if info.valid_data:
+                    return ctypes.string_at(sample.data, sample.size), info
+                # Only tells that a writer went away.
+            finally:
+                _dds_free(sample.data)
         return None
 
     def matched(self) -> int:

@@ -1,6 +1,5 @@
 """Training for real, on small data: it learns, it resumes, and many processes are one."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.training.calibration import calibrate_spread
 from robot_face_gen.training.config import read_training_config
+from robot_face_gen.training.progress import read_curves
 from robot_face_gen.training.train import train
 
 BASE = [
@@ -45,8 +45,7 @@ def command(*arguments):
 
 
 def curve(folder, name):
-    with (folder / 'curves' / 'metrics.csv').open() as file:
-        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+    return [value for _, value in read_curves(folder / 'curves.csv')[name]]
 
 
 @pytest.fixture(scope='module')
@@ -117,6 +116,7 @@ def test_interrupted_and_resumed_it_ends_as_if_never_interrupted(data, tmp_path)
     assert (cut / 'last.ckpt').is_file()
     train(read_training_config(None, options(data, cut, *more)))
     assert largest_difference(weights(whole), weights(cut)) < 1e-6
+    assert read_curves(cut / 'curves.csv') == read_curves(whole / 'curves.csv')
     with pytest.raises(
         ValueError, match=r'interrupted run of another configuration: seed = 6 \(was 5\)'
     ):
