@@ -261,7 +261,8 @@ def test_processes_die_with_the_launch_even_if_their_guard_is_gone(launch):
 def test_events_start_and_stop_things(launch):
     running = launch(
         """
-        first := python('print("first")', 'first'),
+        TimerAction(period=0.05, actions=[
+            LogInfo(msg='time is up'), first := python('print("first")', 'first')]),
         RegisterEventHandler(OnProcessExit(target_action=first, on_exit=[
             LogInfo(msg=['gone: ', LocalSubstitution('event.process_name')]),
             python(WAIT, 'second'),
@@ -271,7 +272,6 @@ def test_events_start_and_stop_things(launch):
             if event.text == b'up\\n' else None)),
         RegisterEventHandler(OnProcessStart(on_start=lambda event, context: LogInfo(
             msg=f'started {event.process_name} {event.pid > 0}'))),
-        TimerAction(period=0.05, actions=[LogInfo(msg='time is up')]),
         TimerAction(period=60.0, actions=[LogInfo(msg='too late')]),
         RegisterEventHandler(OnProcessExit(
             target_action=lambda action: action.final_name.startswith('second'),
