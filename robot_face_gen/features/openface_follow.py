@@ -29,6 +29,7 @@ class OpenFaceFollower:
 
     Attributes:
         problems: the newest problems, a line each.
+        problems_found: how many there were in all.
         bad_rows: rows that could not be used.
         other_rows: rows of faces that are not followed.
         restarts: how often the file began anew.
@@ -38,6 +39,7 @@ class OpenFaceFollower:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         self.problems: list[str] = []
+        self.problems_found = 0
         self.bad_rows = self.other_rows = self.restarts = self.rewrites = 0
         self._inode: int | None = None
         self._first: FaceFrame | None = None  # row of this recording
@@ -51,6 +53,7 @@ class OpenFaceFollower:
         self._head = self._rest = b''
         self._line = 0
         self._plan: ColumnPlan | None = None
+        self._refused = False
         # Written twice at most: what comes after the second time is another recording.
         self._earlier = None if self._rewritten else self._first
         self._earlier_last_s = self._last_s
@@ -66,7 +69,9 @@ class OpenFaceFollower:
         `stamp_ns` is the file's own timestamp.
 
         Raises:
-            OpenFaceError: the header is no OpenFace header, or a line has no end.
+            OpenFaceError: the header is no OpenFace header, or a line has no end. It is told once:
+                nothing more is read until the file begins anew.
+            OSError: the file cannot be read; the next call tries again.
         """
         try:
             with open(self.path, 'rb') as file:
@@ -76,9 +81,11 @@ class OpenFaceFollower:
                 self._begin_anew()
                 self._inode = None
             return []
+        if self._refused:
+            return []
         *whole, self._rest = (self._rest + new).split(b'\n')
         if len(self._rest) > _LONGEST_LINE:
-            self._rest = b''
+            self._refused, self._rest = True, b''
             raise OpenFaceError(
                 f'{self.path}: no OpenFace CSV: a line is longer than {_LONGEST_LINE} bytes'
             )
@@ -114,7 +121,9 @@ class OpenFaceFollower:
             if not text:
                 continue
             if self._plan is None:
+                self._refused = True
                 self._plan = ColumnPlan(text.split(','), self.path)
+                self._refused = False
                 continue
             row = split_row(text, self._plan.width)
             if row is None:
@@ -174,6 +183,7 @@ class OpenFaceFollower:
 
     def _problem(self, text: str) -> None:
         self.problems = [*self.problems[1 - _MOST_KEPT :], text]
+        self.problems_found += 1
 
 
 def _is_same_but_aus(first: FaceFrame, earlier: FaceFrame) -> bool:

@@ -107,7 +107,7 @@ class BaseNode(Node):
             try:
                 callback(message)
             except ValueError as error:
-                self.health.count('invalid', trouble=f'{resolved}: {error}')
+                self.health.count('invalid', trouble=f'{resolved}: {error}', logged=True)
                 field = str(error).split('[')[0].split(' ')[0]  # each has its own turn in the log
                 self.warn(f'{flow} {field}', f'{resolved}: message dropped: {error}')
 
@@ -139,7 +139,9 @@ class BaseNode(Node):
     def _incompatible(self, topic: str, other: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self.health.count(
-            'incompatible_qos', trouble=f'{topic}: a {other} has an incompatible {policy}'
+            'incompatible_qos',
+            trouble=f'{topic}: a {other} has an incompatible {policy}',
+            logged=True,
         )
         self.get_logger().warning(
             f'{topic}: a {other} asks or offers another {policy} policy: the two do not talk'

@@ -61,10 +61,10 @@ class Diagnostics:
                 logger.info(f'waiting for {", ".join(waiting)}')
             self._reminded += 1
         if report.level != self._level:
-            if report.level == ERROR:
-                logger.error(report.message)
-            elif report.level == OK:
+            if report.level == OK:
                 logger.info('all is well again')
-            elif not waiting:
-                logger.warning(report.message)
+            elif report.level == ERROR and report.not_logged:
+                logger.error(report.not_logged)
+            elif report.not_logged and not waiting:
+                logger.warning(report.not_logged)
             self._level = report.level

@@ -33,6 +33,7 @@ class Report:
     level: int
     message: str
     values: dict[str, str]
+    not_logged: str = ''  # the part of the message that nobody has put in the log yet
 
 
 class Health:
@@ -48,8 +49,8 @@ class Health:
         self._flows: dict[str, Flow] = {}
         self._counters: Counter[str] = Counter()
         self._latencies: dict[str, deque[float]] = {}
-        self._troubles: dict[str, tuple[float, str]] = {}
-        self._failures: dict[str, str] = {}
+        self._troubles: dict[str, tuple[float, str, bool]] = {}
+        self._failures: dict[str, tuple[str, bool]] = {}
         self._facts: dict[str, str] = {}
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
@@ -75,16 +76,19 @@ class Health:
         with self._lock:
             self._flows[name].stall_s = None
 
-    def count(self, name: str, amount: int = 1, trouble: str = '') -> None:
+    def count(
+        self, name: str, amount: int = 1, trouble: str = '', *, logged: bool = False
+    ) -> None:
         """Add to a counter; with `trouble` the level rises for a while and says it.
 
-        `{total}` in it stands for what has been counted in all.
+        `{total}` in it stands for what has been counted in all. `logged`: the caller has put it
+        in the log himself.
         """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
                 said = trouble.replace('{total}', str(self._counters[name]))
-                self._troubles[name] = (self._clock(), said)
+                self._troubles[name] = (self._clock(), said, logged)
 
     def set_counters(self, values: dict[str, int]) -> None:
         """Take over counters that are kept elsewhere, by name."""
@@ -98,10 +102,10 @@ class Health:
         with self._lock:
             self._latencies.setdefault(name, deque(maxlen=LATENCY_WINDOW)).append(seconds)
 
-    def fail(self, name: str, text: str) -> None:
-        """An error that lasts until `mend`."""
+    def fail(self, name: str, text: str, *, logged: bool = False) -> None:
+        """An error that lasts until `mend`; `logged` as in `count`."""
         with self._lock:
-            self._failures[name] = text
+            self._failures[name] = (text, logged)
 
     def mend(self, name: str) -> None:
         """The error is over."""
@@ -122,7 +126,12 @@ class Health:
         """Sum up; the worst thing decides the level and comes first in the message."""
         with self._lock:
             now = self._clock()
-            warnings = [text for since, text in self._troubles.values() if now - since < TROUBLE_S]
+            troubles = [
+                (text, logged)
+                for since, text, logged in self._troubles.values()
+                if now - since < TROUBLE_S
+            ]
+            warnings = []
             values = dict(self._facts)
             for name, flow in self._flows.items():
                 values[name] = str(flow.total)
@@ -137,9 +146,14 @@ class Health:
             for name, seconds in self._latencies.items():
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'
-            failures = list(self._failures.values())
-            level = ERROR if failures else WARN if warnings else OK
-            return Report(level, '; '.join(failures + warnings) or 'OK', values)
+            told = [*self._failures.values(), *troubles, *((text, False) for text in warnings)]
+            level = ERROR if self._failures else WARN if told else OK
+            return Report(
+                level,
+                '; '.join(text for text, _ in told) or 'OK',
+                values,
+                '; '.join(text for text, logged in told if not logged),
+            )
 
 
 def _rate(times: deque[float], now: float) -> float:

@@ -94,7 +94,7 @@ class MicrophoneNode(PlayedNode):
                 if microphone.trouble != trouble:
                     trouble = microphone.trouble
                     if trouble:
-                        self.health.fail('microphone', trouble)
+                        self.health.fail('microphone', trouble, logged=True)
                         self.get_logger().warning(f'{trouble}; it is tried again')
                     else:
                         self.health.mend('microphone')

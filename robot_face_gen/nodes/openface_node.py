@@ -5,7 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from robot_face_gen.features.openface import OpenFaceTrack, read_openface_csv
+from robot_face_gen.features.openface import (
+    FaceFrame,
+    OpenFaceError,
+    OpenFaceTrack,
+    read_openface_csv,
+)
 from robot_face_gen.features.openface_follow import OpenFaceFollower
 from robot_face_gen_msgs.msg import FaceFeatures
 
@@ -23,13 +28,16 @@ class OpenFaceNode(PlayedNode):
 
     def __init__(self) -> None:
         super().__init__(OPENFACE)
+        self._rows: dict[str, int] = {}  # counts of a followed file, as told last
         self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
         source: str = self.parameters['source']
         if source.startswith(FOLLOW):
             path = source.removeprefix(FOLLOW)
             self.health.add_flow('rows', f'new rows in {path}', FOLLOW_STALL_S)
+            rows = OpenFaceFollower(path)
+            self._count_rows(rows)
             follower = FaceFollower(
-                OpenFaceFollower(path).poll, round(self.parameters['poll_s'] * 1e9)
+                lambda: self._look(rows), round(self.parameters['poll_s'] * 1e9)
             )
             self.start_worker(lambda: self._publish_from(follower, 'rows'), 'follower')
         else:
@@ -56,6 +64,44 @@ class OpenFaceNode(PlayedNode):
         self._publish_from(player)
         if player.end_ns is not None and not self.stopping.is_set():
             self.recording_ended(player.end_ns, 'frames_out')
+
+    def _look(self, rows: OpenFaceFollower) -> list[FaceFrame]:
+        """New rows of a followed file; what is wrong with it is told, and the node goes on."""
+        frames: list[FaceFrame] = []
+        try:
+            frames = rows.poll()
+        except (OpenFaceError, OSError) as error:
+            self.health.fail('source', str(error), logged=True)
+            self.warn('source', f'{error}; waiting for another file in its place')
+        if frames:
+            self.health.mend('source')
+        self._count_rows(rows)
+        return frames
+
+    def _count_rows(self, rows: OpenFaceFollower) -> None:
+        before = dict(self._rows)
+        self._rows = {
+            name: getattr(rows, name)
+            for name in ('bad_rows', 'other_rows', 'restarts', 'rewrites', 'problems_found')
+        }
+        if self._rows == before:
+            return
+        new = {name: value - before.get(name, 0) for name, value in self._rows.items()}
+        trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
+        if new['problems_found']:
+            text = f'{rows.path}: {rows.problems[-1]}'
+            if new['problems_found'] > 1:
+                text += f' (and {new["problems_found"] - 1} more such things)'
+            self.warn('rows', text)
+            trouble['problems_found'] = f'{rows.path}: {rows.problems[-1]}'
+        elif new['bad_rows']:
+            self.warn('rows', f'{rows.path}: a row whose time does not grow is left out')
+        if new['rewrites']:
+            self.get_logger().info(f'{rows.path}: is written a second time: nothing is repeated')
+        elif new['restarts']:
+            self.get_logger().info(f'{rows.path}: begins anew')
+        for name, amount in new.items():
+            self.health.count(name, amount, trouble.get(name, ''), logged=True)
 
     def _publish_from(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
         frame_id, skipped = self.parameters['frame_id'], 0

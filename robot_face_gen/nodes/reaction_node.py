@@ -64,7 +64,7 @@ class ReactionNode(BaseNode):
                 f'the embeddings are of encoder {message.encoder!r}, the checkpoint was trained '
                 f'with {self._encoder!r}: the face goes on without sound'
             )
-            self.health.fail('encoder', text)
+            self.health.fail('encoder', text, logged=True)
             self.health.count('foreign_embeddings')
             self.warn('encoder', text)
             return
@@ -86,7 +86,7 @@ class ReactionNode(BaseNode):
                 if self._engine.step(self.now_ns()):
                     self._answered.set()
             except ValueError as error:  # the session is as it was: go on with the next frames
-                self.health.count('refused', trouble=str(error))
+                self.health.count('refused', trouble=str(error), logged=True)
                 self.warn('refused', f'the model refused its input: {error}')
 
     def _play_out(self) -> None:

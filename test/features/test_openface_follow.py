@@ -197,8 +197,13 @@ def test_a_folder_of_pictures_has_no_times(tmp_path):
 def test_what_is_no_openface_file_says_so(tmp_path):
     path = tmp_path / 'live.csv'
     path.write_text('time,x,y\n1,2,3\n')
+    follower = OpenFaceFollower(path)
     with pytest.raises(OpenFaceError, match='no OpenFace CSV: its header lacks timestamp'):
-        OpenFaceFollower(path).poll()
+        follower.poll()
+    follow(path, '3,4,5\n')
+    assert follower.poll() == []  # told once, not for each row
+    path.write_text(text_of(NAMES, 2))
+    assert numbers(follower.poll()) == [0, 1]
     path.write_bytes(b'x' * (2 << 20))
     with pytest.raises(OpenFaceError, match='a line is longer than'):
         OpenFaceFollower(path).poll()

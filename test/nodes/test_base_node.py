@@ -135,7 +135,7 @@ def test_a_refused_message_is_counted_and_the_next_one_taken(make_node):
         peer.close()
 
 
-def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node):
+def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, capfd):
     node, peer = make_node(), Peer('reliable')
     try:
         executor = SingleThreadedExecutor()
@@ -148,6 +148,9 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node):
         )
         assert report(node).values['incompatible_qos'] == '1'
         assert '/reaction' in report(node).message
+        node._diagnostics.publish()
+        told = [line for line in capfd.readouterr().err.splitlines() if '[reaction_node]' in line]
+        assert [line.count('RELIABILITY') for line in told] == [1]  # not by the diagnostics again
     finally:
         peer.close()
 

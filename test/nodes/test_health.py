@@ -78,6 +78,15 @@ def test_a_failure_lasts_until_it_is_mended_and_comes_first(health):
     assert health.report().level == WARN
 
 
+def test_what_the_caller_has_logged_is_not_to_be_logged_again(health):
+    health.count('late', trouble='late frames')
+    health.count('invalid', trouble='/audio: rate = 0', logged=True)
+    health.fail('source', 'no file', logged=True)
+    report = health.report()
+    assert report.message == 'no file; late frames; /audio: rate = 0'
+    assert report.not_logged == 'late frames'
+
+
 def test_latencies_come_as_percentiles_in_ms(health):
     for ms in range(1, 101):
         health.latency('model', ms / 1e3)

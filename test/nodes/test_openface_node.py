@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from faces import make_frames
 from rosgraph_msgs.msg import Clock
 
@@ -66,6 +67,34 @@ def test_follows_a_file_that_is_still_being_written(peer, heard, start, tmp_path
     assert np.allclose(heard[-1][1].pose, frames[-1].pose, atol=1e-3)
     peer.wait_for(lambda: peer.values('openface_node').get('rows') == '12', 'diagnostics')
     assert node.interrupt() == 0
+    assert 'Traceback' not in node.text
+
+
+def test_what_is_wrong_with_a_followed_file_is_told_and_the_node_goes_on(
+    peer, heard, start, tmp_path
+):
+    path = tmp_path / 'growing.csv'
+    path.write_text('time, smile\n1, 2\n')
+    node = start('openface_node', source=f'follow:{path}')
+
+    def status(level, *words):
+        def told():
+            status = peer.statuses.get('openface_node')
+            return status and status.level == level and all(w in status.message for w in words)
+
+        peer.wait_for(told, f'diagnostics that say {words}')
+
+    status(DiagnosticStatus.ERROR, str(path), 'no OpenFace CSV: its header lacks')
+    write_openface_csv(path, make_frames(5))
+    peer.wait_for(lambda: heard, 'a frame of the file in its place')
+    with path.open('a') as file:
+        file.write('rubbish\n' + path.read_text().splitlines()[1] + '\n')
+    status(DiagnosticStatus.WARN, 'line 7: 1 columns', '2 rows could not be used')
+    values = peer.values('openface_node')
+    assert (values['bad_rows'], values['restarts'], values['rewrites']) == ('2', '1', '0')
+    assert node.interrupt() == 0
+    for words in ('no OpenFace CSV', 'begins anew', 'line 7: 1 columns'):
+        assert node.text.count(words) == 1, node.text
     assert 'Traceback' not in node.text
 
 
