@@ -17,16 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .topic_listener import LOOK_S, Listener
 from .topic_text import pick, rate, to_plain
 
 if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
-    from rclpy.qos import QoSProfile
 
 #: Endpoints of others are all known after this long, on one machine or a local network.
 SPIN_TIME_S = 1.0
-_LOOK_S = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,10 +143,14 @@ def _node() -> Iterator[tuple[Node, Executor]]:
         rclpy.try_shutdown()
 
 
-def _spin_for(executor: Executor, seconds: float) -> None:
+def _spin_for(
+    executor: Executor, seconds: float, between: Callable[[], None] | None = None
+) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0.0:
-        executor.spin_once(timeout_sec=left)
+        executor.spin_once(timeout_sec=min(left, LOOK_S) if between else left)
+        if between:
+            between()
 
 
 def _list(node: Node, executor: Executor, args: argparse.Namespace) -> None:
@@ -201,9 +204,10 @@ def _echo(node: Node, executor: Executor, args: argparse.Namespace) -> None:
         print(text.removesuffix('...\n') + '---', flush=True)
         left -= 1
 
-    node.create_subscription(message_type, name, show, _qos(node, name))
+    listener = Listener(node, message_type, name, show)
     while left > 0 and not failure:
-        executor.spin_once()
+        executor.spin_once(timeout_sec=LOOK_S)
+        listener.adapt()
     if failure:
         raise failure[0]
 
@@ -212,12 +216,12 @@ def _hz(node: Node, executor: Executor, args: argparse.Namespace) -> None:
     name, message_type = _wait_for_type(node, executor, args.topic)
     times: deque[float] = deque(maxlen=args.window + 1)
     # As bytes: to make messages of them takes longer than to count them.
-    node.create_subscription(
-        message_type, name, lambda _: times.append(time.monotonic()), _qos(node, name), raw=True
+    listener = Listener(
+        node, message_type, name, lambda _: times.append(time.monotonic()), raw=True
     )
     last = None
     while True:
-        _spin_for(executor, 1.0)
+        _spin_for(executor, 1.0, listener.adapt)
         if len(times) < 2:
             continue
         if times[-1] == last:
@@ -245,7 +249,7 @@ def _wait_for_type(node: Node, executor: Executor, topic: str) -> tuple[str, Any
         if say_at is not None and time.monotonic() > say_at:
             print(f"waiting for topic '{name}' ...", file=sys.stderr, flush=True)
             say_at = None
-        executor.spin_once(timeout_sec=_LOOK_S)
+        executor.spin_once(timeout_sec=LOOK_S)
 
 
 def message_class(type_name: str) -> Any:
@@ -259,16 +263,3 @@ def message_class(type_name: str) -> Any:
         return getattr(importlib.import_module(f'{package}.msg'), name)
     except (ImportError, AttributeError):
         raise ValueError(f"the message type '{type_name}' is not installed") from None
-
-
-def _qos(node: Node, name: str) -> QoSProfile:
-    """What all publishers of the topic can serve."""
-    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-
-    offered = [info.qos_profile for info in node.get_publishers_info_by_topic(name)]
-    profile = QoSProfile(depth=100)
-    if any(one.reliability != ReliabilityPolicy.RELIABLE for one in offered):
-        profile.reliability = ReliabilityPolicy.BEST_EFFORT
-    if offered and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered):
-        profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-    return profile

@@ -142,6 +142,57 @@ def test_hz_until_ctrl_c(graph):
 
 @pytest.mark.graph
 @pytest.mark.parametrize('what', ['echo', 'hz'])
+def test_a_publisher_that_comes_later_is_heard_whatever_its_qos(what, tmp_path):
+    """The topic is known from a subscription before anybody publishes it."""
+    import os
+
+    listener = TALKER.partition('reaction =')[0] + (
+        "node.create_subscription(FaceReaction, 'robot_face/reaction', print, 1)\n"
+        "print('up', flush=True)\nrclpy.spin(node)\n"
+    )
+    env = {
+        **os.environ,
+        'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    }
+    env.pop('CYCLONEDDS_URI', None)
+    log = tmp_path / 'log'
+    children = []
+    with log.open('wb') as output:
+        try:
+            for code in (listener, None, TALKER):
+                children.append(
+                    subprocess.Popen(
+                        [sys.executable, '-c', code]
+                        if code
+                        else [*command(what, 'robot_face/reaction')],
+                        env=env,
+                        stdout=subprocess.PIPE if code else output,
+                        stderr=output if code is None else subprocess.DEVNULL,
+                        text=True,
+                    )
+                )
+                if code:
+                    assert children[-1].stdout.readline() == 'up\n'
+                else:
+                    until(lambda: subscriptions(env) == 2)
+            until(lambda: ('average rate' if what == 'hz' else 'frame: 7') in log.read_text())
+        finally:
+            for child in children:
+                child.kill()
+                child.wait()
+                if child.stdout:
+                    child.stdout.close()
+
+
+def subscriptions(env):
+    """Of the reactions."""
+    told = topic(env, 'info', 'robot_face/reaction', '--spin-time', '0.5').stdout
+    return int(re.search(r'Subscription count: (\d+)', told)[1])
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize('what', ['echo', 'hz'])
 def test_a_topic_that_is_not_there_is_waited_for(graph, what, tmp_path):
     log = tmp_path / 'log'
     with (
