@@ -106,7 +106,7 @@ class MicrophoneNode(PlayedNode):
 
 def main() -> int:
     """Run the node."""
-    return run(MicrophoneNode)
+    return run(MicrophoneNode, table=MICROPHONE_TABLE)
 
 
 if __name__ == '__main__':

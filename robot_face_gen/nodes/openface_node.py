@@ -119,7 +119,7 @@ class OpenFaceNode(PlayedNode):
 
 def main() -> int:
     """Run the node."""
-    return run(OpenFaceNode)
+    return run(OpenFaceNode, table=OPENFACE)
 
 
 if __name__ == '__main__':

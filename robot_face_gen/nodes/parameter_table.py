@@ -116,11 +116,21 @@ class Row:
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """All parameters of one node."""
+    """All parameters of one node.
+
+    Args:
+        node: its name, and the program's.
+        text: what the node does.
+        rows: the parameters.
+        listens: topics that it subscribes to, name and type.
+        publishes: topics that it publishes.
+    """
 
     node: str
     text: str
     rows: tuple[Row, ...]
+    listens: tuple[tuple[str, str], ...] = ()
+    publishes: tuple[tuple[str, str], ...] = ()
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -142,7 +152,7 @@ class ParameterTable:
             '|---|---|---|---|---|---|',
         ]
         for row in self.rows:
-            default = f'`{_yaml_value(row.default)}`'
+            default = f'`{yaml_value(row.default)}`'
             settable = 'yes' if row.settable else ''
             lines.append(
                 f'| `{row.name}` | {default} | {row.unit} | {row.limits} | {settable} '
@@ -161,11 +171,12 @@ class ParameterTable:
             lines += textwrap.wrap(
                 row.note, 99, initial_indent='    # ', subsequent_indent='    # '
             )
-            lines.append(f'    {row.name}: {_yaml_value(row.default)}')
+            lines.append(f'    {row.name}: {yaml_value(row.default)}')
         return '\n'.join(lines) + '\n'
 
 
-def _yaml_value(value: Value) -> str:
+def yaml_value(value: Value) -> str:
+    """A value as it stands in a YAML file."""
     return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
 
 

@@ -112,7 +112,7 @@ class ReactionNode(BaseNode):
 
 def main() -> int:
     """Run the node."""
-    return run(ReactionNode)
+    return run(ReactionNode, table=REACTION)
 
 
 if __name__ == '__main__':

@@ -10,21 +10,34 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from .base_node import BaseNode
+from .parameter_table import ParameterTable
+from .usage import read_command_line
 
 LOOK_S = 0.2  # how soon an end that a worker thread asks for is seen
 
 
-def run(make_node: Callable[[], BaseNode], args: Sequence[str] | None = None) -> int:
+def run(
+    make_node: Callable[[], BaseNode],
+    args: Sequence[str] | None = None,
+    *,
+    table: ParameterTable | None = None,
+) -> int:
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
     Args:
         make_node: makes it; what it raises is told in one line.
         args: command line with `--ros-args`; None is this process's.
+        table: the node's, for `--help`; without it other arguments than ROS' are not looked at.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
+
+    Raises:
+        SystemExit: after `--help` (0), or at an argument that is none (2).
     """
     try:
+        if table is not None:
+            read_command_line(table, sys.argv[1:] if args is None else list(args))
         return _run(make_node, args)
     except KeyboardInterrupt:
         # A second one, before the first could have it ignored: the node is ending anyway.

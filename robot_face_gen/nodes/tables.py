@@ -13,6 +13,11 @@ from .parameter_table import ParameterTable, Row
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
+# Topics and their types.
+FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
+AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
+EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
+REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
 BACKENDS = ('auto', 'eager', 'onnx', 'onnx-int8')  # no import of torch for a table
 
 
@@ -67,6 +72,7 @@ OPENFACE = ParameterTable(
             high=1.0,
         ),
     ),
+    publishes=(FACE,),
 )
 
 MICROPHONE_TABLE = ParameterTable(
@@ -100,6 +106,7 @@ MICROPHONE_TABLE = ParameterTable(
             high=60.0,
         ),
     ),
+    publishes=(AUDIO,),
 )
 
 WHISPER = ParameterTable(
@@ -163,6 +170,8 @@ WHISPER = ParameterTable(
             high=30.0,
         ),
     ),
+    listens=(AUDIO,),
+    publishes=(EMBEDDING,),
 )
 
 REACTION = ParameterTable(
@@ -248,6 +257,8 @@ REACTION = ParameterTable(
         ),
         Row('frame_id', 'robot_face', 'Frame of the messages'),
     ),
+    listens=(FACE, EMBEDDING),
+    publishes=(REACTION_TOPIC,),
 )
 
 TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION)

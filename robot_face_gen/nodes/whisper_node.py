@@ -127,7 +127,7 @@ def join(chunks: list[Chunk]) -> list[Chunk]:
 
 def main() -> int:
     """Run the node."""
-    return run(WhisperNode)
+    return run(WhisperNode, table=WHISPER)
 
 
 if __name__ == '__main__':

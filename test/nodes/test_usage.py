@@ -1,0 +1,41 @@
+"""What a node's program says to `--help` and to arguments that are none."""
+
+import subprocess
+import sys
+
+import pytest
+
+from robot_face_gen.nodes import tables
+from robot_face_gen.nodes.usage import read_command_line, without_ros_args
+
+
+@pytest.mark.parametrize('table', tables.TABLES, ids=lambda table: table.node)
+def test_help_of_the_program_shows_all_that_its_table_holds(table):
+    told = subprocess.run(
+        [sys.executable, '-m', f'robot_face_gen.nodes.{table.node}', '--help'],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (told.returncode, told.stderr) == (0, '')
+    assert told.stdout.startswith(f'usage: {table.node} ')
+    text = ' '.join(told.stdout.split())
+    for row in table:
+        assert f'{row.name}: ' in told.stdout and row.note in text
+    for topic, kind in (*table.listens, *table.publishes):
+        assert topic in told.stdout and kind in told.stdout
+
+
+def test_an_argument_that_is_not_for_ros_is_refused_by_name(capsys):
+    with pytest.raises(SystemExit) as refused:
+        read_command_line(tables.OPENFACE, ['source:=x.csv'])
+    assert refused.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('openface_node: error: unknown argument: source:=x.csv')
+
+
+def test_what_is_for_ros_is_left_to_ros():
+    words = ['--ros-args', '-p', 'source:=--help', '--', '-h', '--ros-args', '-r', '__ns:=/a']
+    assert without_ros_args(words) == ['-h']
+    read_command_line(tables.OPENFACE, ['--ros-args', '-r', '--help:=x'])
