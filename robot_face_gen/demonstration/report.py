@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.timeline import PERIOD_NS
+from robot_face_gen.nodes.made_by import EXPECTED, MADE_BY
 
 from .recorder import Record
 
@@ -155,4 +156,20 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: the model is untrained: the face moves, but means nothing')
         if values.get('level') == '2':
             told.append(f'{node}: {values.get("message", "an error")}')
+    return told + _made_otherwise(record)
+
+
+def _made_otherwise(record: Record) -> list[str]:
+    """Where `whisper_node` makes embeddings in another way than the training's were made."""
+    told = []
+    for name, values in sorted(record.diagnostics.items()):
+        namespace, _, node = name.rpartition('/')
+        whisper = record.diagnostics.get(f'{namespace}/whisper_node'.lstrip('/'), {})
+        for key in MADE_BY:
+            expected, made = values.get(f'{EXPECTED}{key}'), whisper.get(key)
+            if expected and made and float(expected) != float(made):
+                told.append(
+                    f'{node}: the checkpoint was trained with {key} {expected}, whisper_node '
+                    f'has {made}'
+                )
     return told

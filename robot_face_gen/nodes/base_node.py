@@ -63,6 +63,7 @@ class BaseNode(Node):
         self.parameters = Parameters(self, table, self.on_change)
         self._workers: list[threading.Thread] = []
         self._warned: dict[str, float] = {}
+        self._said: set[str] = set()
         self._diagnostics = Diagnostics(self, self.health)
 
     def on_change(self, changes: dict[str, Any]) -> None:
@@ -107,9 +108,9 @@ class BaseNode(Node):
             try:
                 callback(message)
             except ValueError as error:
-                self.health.count('invalid', trouble=f'{resolved}: {error}', logged=True)
                 field = str(error).split('[')[0].split(' ')[0]  # each has its own turn in the log
-                self.warn(f'{flow} {field}', f'{resolved}: message dropped: {error}')
+                logged = self.warn(f'{flow} {field}', f'{resolved}: message dropped: {error}')
+                self.health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
 
         self.create_subscription(
             kind,
@@ -147,11 +148,19 @@ class BaseNode(Node):
             f'{topic}: a {other} asks or offers another {policy} policy: the two do not talk'
         )
 
-    def warn(self, key: str, text: str) -> None:
-        """Log a warning, at most one of a `key` every few seconds."""
+    def warn(self, key: str, text: str) -> bool:
+        """Log a warning, at most one of a `key` every few seconds; whether it was."""
         now = time.monotonic()
-        if now - self._warned.get(key, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._warned[key] = now
+        if now - self._warned.get(key, -WARN_EVERY_S) < WARN_EVERY_S:
+            return False
+        self._warned[key] = now
+        self.get_logger().warning(text)
+        return True
+
+    def warn_once(self, key: str, text: str) -> None:
+        """Log a `key`'s first warning; the diagnostics show that it lasts."""
+        if key not in self._said:
+            self._said.add(key)
             self.get_logger().warning(text)
 
     def start_worker(self, work: Callable[[], None], name: str) -> None:

@@ -51,6 +51,7 @@ class Health:
         self._latencies: dict[str, deque[float]] = {}
         self._troubles: dict[str, tuple[float, str, bool]] = {}
         self._failures: dict[str, tuple[str, bool]] = {}
+        self._logged: dict[str, str] = {}  # what callers have put in the log last, by name
         self._facts: dict[str, str] = {}
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
@@ -82,12 +83,13 @@ class Health:
         """Add to a counter; with `trouble` the level rises for a while and says it.
 
         `{total}` in it stands for what has been counted in all. `logged`: the caller has put it
-        in the log himself.
+        in the log himself, and need not do so again for the same text.
         """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
                 said = trouble.replace('{total}', str(self._counters[name]))
+                logged = self._is_logged(name, trouble, logged)
                 self._troubles[name] = (self._clock(), said, logged)
 
     def set_counters(self, values: dict[str, int]) -> None:
@@ -105,7 +107,12 @@ class Health:
     def fail(self, name: str, text: str, *, logged: bool = False) -> None:
         """An error that lasts until `mend`; `logged` as in `count`."""
         with self._lock:
-            self._failures[name] = (text, logged)
+            self._failures[name] = (text, self._is_logged(name, text, logged))
+
+    def _is_logged(self, name: str, text: str, now: bool) -> bool:
+        if now:
+            self._logged[name] = text
+        return self._logged.get(name) == text
 
     def mend(self, name: str) -> None:
         """The error is over."""

@@ -71,8 +71,8 @@ class OpenFaceNode(PlayedNode):
         try:
             frames = rows.poll()
         except (OpenFaceError, OSError) as error:
-            self.health.fail('source', str(error), logged=True)
-            self.warn('source', f'{error}; waiting for another file in its place')
+            logged = self.warn('source', f'{error}; waiting for another file in its place')
+            self.health.fail('source', str(error), logged=logged)
         if frames:
             self.health.mend('source')
         self._count_rows(rows)
@@ -88,20 +88,21 @@ class OpenFaceNode(PlayedNode):
             return
         new = {name: value - before.get(name, 0) for name, value in self._rows.items()}
         trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
+        logged = False
         if new['problems_found']:
             text = f'{rows.path}: {rows.problems[-1]}'
             if new['problems_found'] > 1:
                 text += f' (and {new["problems_found"] - 1} more such things)'
-            self.warn('rows', text)
+            logged = self.warn('rows', text)
             trouble['problems_found'] = f'{rows.path}: {rows.problems[-1]}'
         elif new['bad_rows']:
-            self.warn('rows', f'{rows.path}: a row whose time does not grow is left out')
+            logged = self.warn('rows', f'{rows.path}: a row whose time does not grow is left out')
         if new['rewrites']:
             self.get_logger().info(f'{rows.path}: is written a second time: nothing is repeated')
         elif new['restarts']:
             self.get_logger().info(f'{rows.path}: begins anew')
         for name, amount in new.items():
-            self.health.count(name, amount, trouble.get(name, ''), logged=True)
+            self.health.count(name, amount, trouble.get(name, ''), logged=logged)
 
     def _publish_from(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
         frame_id, skipped = self.parameters['frame_id'], 0

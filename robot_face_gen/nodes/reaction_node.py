@@ -11,6 +11,7 @@ from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
 from .inbox import Inbox
+from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import from_reaction, to_embeddings, to_face_frame
 from .run import run
 from .tables import REACTION
@@ -18,7 +19,6 @@ from .tables import REACTION
 if TYPE_CHECKING:
     from .reaction_engine import ReactionEngine
 
-EMBEDDINGS_HZ = 50.0
 INBOX = 500  # messages; the worker empties it at least each time the model has answered
 IDLE_S = 0.02  # how often the timeline is asked for frames that have waited long enough
 STALL_S = 1.0
@@ -33,6 +33,7 @@ class ReactionNode(BaseNode):
 
         self._engine: ReactionEngine = make_engine(self.parameters, self.health, self.get_logger())
         self._encoder = self._engine.manager.model.info.audio_encoder
+        self._hop = HopWatch(self._engine.manager.model.info.audio.get('hop_s'))
         self._dim = self._engine.manager.model.config.audio_dim
         self._inbox: Inbox[partial[None]] = Inbox(INBOX)
         self._answered = threading.Event()
@@ -64,12 +65,14 @@ class ReactionNode(BaseNode):
                 f'the embeddings are of encoder {message.encoder!r}, the checkpoint was trained '
                 f'with {self._encoder!r}: the face goes on without sound'
             )
-            self.health.fail('encoder', text, logged=True)
+            self.health.fail('encoder', text, logged=self.warn('encoder', text))
             self.health.count('foreign_embeddings')
-            self.warn('encoder', text)
             return
         self.health.mend('encoder')
         stamp_ns, data = to_embeddings(message, self._dim, EMBEDDINGS_HZ)
+        if text := self._hop.see(len(data)):
+            self.health.count('other_hop', trouble=text, logged=True)
+            self.warn_once('hop', text)
         self._hand_over(
             partial(self._engine.push_audio, stamp_ns, data, EMBEDDINGS_HZ, self.now_ns())
         )
@@ -86,8 +89,8 @@ class ReactionNode(BaseNode):
                 if self._engine.step(self.now_ns()):
                     self._answered.set()
             except ValueError as error:  # the session is as it was: go on with the next frames
-                self.health.count('refused', trouble=str(error), logged=True)
-                self.warn('refused', f'the model refused its input: {error}')
+                logged = self.warn('refused', f'the model refused its input: {error}')
+                self.health.count('refused', trouble=str(error), logged=logged)
 
     def _play_out(self) -> None:
         frame, frame_id = 0, self.parameters['frame_id']

@@ -18,6 +18,7 @@ from robot_face_gen.onnx_files import resolve_backend
 from robot_face_gen.resources import default_checkpoint
 
 from .health import Health
+from .made_by import expectation
 from .parameter_table import Parameters
 from .reaction_engine import FRAME_NS, ReactionEngine
 
@@ -73,6 +74,8 @@ def load_model(checkpoint: str, device: str, health: Health, logger: Any) -> Fac
             f'{path or "no checkpoint"}: the model is untrained: the face moves, but it does not '
             f'mean anything; on {model.device}'
         )
+    if expected := expectation(model.info.audio_encoder, model.info.audio, health):
+        logger.info(expected)
     health.fact('checkpoint', path or 'untrained')
     health.fact('trained', model.info.trained)
     health.fact('device', model.device)

@@ -11,6 +11,7 @@ from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
 from .inbox import Inbox
+from .made_by import MADE_BY
 from .messages import from_embeddings, to_samples
 from .run import run
 from .tables import WHISPER
@@ -55,9 +56,7 @@ class WhisperNode(BaseNode):
         weights, device = self.parameters['weights'], resolve_device(self.parameters['device'])
         backend = resolve_backend(self.parameters['backend'], device)
         encoder = WhisperEncoder.from_name_or_path(weights, str(device), backend)
-        stream = WhisperStream(
-            encoder, *(self.parameters[name] for name in ('hop_s', 'context_s', 'settle_s'))
-        )
+        stream = WhisperStream(encoder, *(self.parameters[name] for name in MADE_BY))
         # The first time takes many times as long.
         frames = round(self.parameters['context_s'] * 100)
         encoder.encode(np.zeros((1, encoder.n_mels, frames), np.float32))
@@ -68,6 +67,8 @@ class WhisperNode(BaseNode):
         else:
             self.get_logger().info(f'{weights}: {encoder.id}, on {device}')
         self.health.fact('encoder', encoder.id)
+        for name in MADE_BY:
+            self.health.fact(name, self.parameters[name])
         self.health.fact('device', device)
         self.health.fact('backend', backend)
         return stream

@@ -32,6 +32,20 @@ def make_record(frames=100, lost=(), latency_ms=80):
     return record
 
 
+def test_embeddings_that_are_made_otherwise_than_for_training_are_told_of():
+    record = make_record()
+    record.diagnostics['robot1/reaction_node'] |= {
+        'expected_hop_s': '0.04',
+        'expected_context_s': '2',
+    }
+    record.diagnostics['robot1/whisper_node'] = {'hop_s': '0.04', 'context_s': '2.0'}
+    assert warnings(record) == []
+    record.diagnostics['robot1/whisper_node']['context_s'] = '4.0'
+    assert warnings(record) == [
+        'reaction_node: the checkpoint was trained with context_s 2, whisper_node has 4.0'
+    ]
+
+
 def test_what_was_answered_and_how_late():
     record = make_record(lost=(7, 8))
     # Reactions go on a little after the face has ended: they answer none of its frames.

@@ -85,6 +85,10 @@ def test_what_the_caller_has_logged_is_not_to_be_logged_again(health):
     report = health.report()
     assert report.message == 'no file; late frames; /audio: rate = 0'
     assert report.not_logged == 'late frames'
+    health.count('invalid', trouble='/audio: rate = 0')
+    assert health.report().not_logged == 'late frames'
+    health.count('invalid', trouble='/audio: rate = 1')
+    assert health.report().not_logged == 'late frames; /audio: rate = 1'
 
 
 def test_latencies_come_as_percentiles_in_ms(health):
