@@ -87,7 +87,14 @@ def _recording(args: argparse.Namespace) -> Recording:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo as the arguments say."""
+    from .demonstration.domain import own_domain
+
     recording = _recording(args)
+    with own_domain() as domain:
+        return _run(args, recording, domain)
+
+
+def _run(args: argparse.Namespace, recording: Recording, domain: int) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     duration_s = recording.duration_s / args.speed
@@ -96,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
     from .demonstration.recorder import Recorder
     from .demonstration.usage import Usage
 
-    domain = int(os.environ.get('ROS_DOMAIN_ID') or 60 + os.getpid() % 40)
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     recorder = Recorder(domain)
     graph: BringupProcess | None = None

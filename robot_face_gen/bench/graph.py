@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.bringup import BringupError, BringupProcess, start_bringup
+from robot_face_gen.demonstration.domain import own_domain
 from robot_face_gen.demonstration.recorder import Recorder
 from robot_face_gen.demonstration.report import percentiles, summarise
 from robot_face_gen.demonstration.usage import Usage
@@ -30,9 +31,9 @@ HOP_MS = 40.0
 def _running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess, Path]]:
     """The graph on the shipped recording, over and over, and somebody who listens."""
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    recorder = Recorder(int(os.environ.get('ROS_DOMAIN_ID') or 60 + os.getpid() % 40))
     face, voice = demo_recording()
-    with tempfile.TemporaryDirectory() as folder:
+    with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
+        recorder = Recorder(domain)
         log = Path(folder) / 'graph.log'
         given = {'openface': str(face), 'audio': str(voice), 'loop': 'true', **arguments}
         try:

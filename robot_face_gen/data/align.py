@@ -32,7 +32,7 @@ def align_person(
 ) -> Track:
     """Put a person on the grid whose frame k is at 40 ms x k of the session's clock.
 
-    The joining itself is the live timeline's. Its slots begin with the first believed face, so
+    The joining itself is the live timeline's. Its slots begin with the first frame, so
     its frames are up to 20 ms beside the grid's, and some may be missing at the beginning.
 
     Args:

@@ -1,5 +1,7 @@
 """Figures of a run, from a record that is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from faces import make_frames
@@ -44,6 +46,12 @@ def test_embeddings_that_are_made_otherwise_than_for_training_are_told_of():
     assert warnings(record) == [
         'reaction_node: the checkpoint was trained with context_s 2, whisper_node has 4.0'
     ]
+
+
+def test_the_readme_names_every_key_of_the_summary():
+    readme = (Path(__file__).parents[2] / 'README.md').read_text()
+    for key in summarise(make_record(), 4.0, {}, {}, {}):
+        assert f'`{key}`' in readme, key
 
 
 def test_what_was_answered_and_how_late():
