@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import soundfile
 
+from .mono import LOUDEST
 from .resample import LEAST_RATE, MOST_RATE
 
 SECOND_NS = 1_000_000_000
@@ -63,8 +64,17 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     if not len(samples):
         raise ValueError(f'{path}: holds no sound')
     mono = samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise ValueError(f'{path}: holds samples that are no finite numbers')
+    bad = np.flatnonzero(~np.isfinite(mono))
+    if len(bad):
+        raise ValueError(
+            f'{path}: holds {len(bad)} samples that are no finite numbers, the first at '
+            f'{bad[0] / rate:.3f} s'
+        )
+    if (loudest := float(np.abs(mono).max())) > LOUDEST:
+        raise ValueError(
+            f'{path}: holds samples of up to {loudest:.4g}: expected -1 to 1 (integers that were '
+            'written as floats, not scaled?)'
+        )
     if not LEAST_RATE <= rate <= MOST_RATE:
         raise ValueError(f'{path}: {rate} Hz: expected {LEAST_RATE} to {MOST_RATE}')
     return mono, int(rate)

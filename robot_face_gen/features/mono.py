@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_LOUDEST = np.float32(4.0)  # full scale is 1
+LOUDEST = np.float32(4.0)  # full scale is 1
 
 
 def to_mono(samples: np.ndarray) -> tuple[np.ndarray, int]:
@@ -34,8 +34,8 @@ def to_mono(samples: np.ndarray) -> tuple[np.ndarray, int]:
         samples = samples.astype(np.float32)
         if samples.ndim == 2:
             samples = samples.mean(axis=1, dtype=np.float32)
-    bad = ~(np.abs(samples) <= _LOUDEST)
+    bad = ~(np.abs(samples) <= LOUDEST)
     if bad.any():
         finite = np.where(np.isfinite(samples), samples, np.float32(0))
-        samples = np.clip(finite, -_LOUDEST, _LOUDEST)
+        samples = np.clip(finite, -LOUDEST, LOUDEST)
     return samples, int(bad.sum())

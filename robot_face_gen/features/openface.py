@@ -14,6 +14,7 @@ from .openface_columns import ASSUMED_HZ, ColumnPlan, FaceTable, OpenFaceError
 __all__ = ['FaceFrame', 'OpenFaceError', 'OpenFaceTrack', 'read_openface_csv']
 
 _MOST_NAMED = 5  # bad cells that are told one by one
+_LEAST_HZ = 2.0  # fewer frames a second are told of: times in milliseconds, for one
 _LARGEST = 1e15  # a number beyond it is none: it would not fit a float32, or a time in ns
 
 
@@ -187,7 +188,12 @@ def read_openface_csv(path: str | Path) -> OpenFaceTrack:
             f'{int(table.counted.sum())} rows have no time (OpenFace saw a folder of pictures): '
             f'{ASSUMED_HZ:g} frames a second are taken'
         )
-    return OpenFaceTrack(path, frames_of(table), _rate_hz(table.timestamp_s), problems)
+    rate_hz = _rate_hz(table.timestamp_s)
+    if 0.0 < rate_hz < _LEAST_HZ:
+        problems.append(
+            f'{1.0 / rate_hz:.3g} s from frame to frame: `timestamp` is expected in seconds'
+        )
+    return OpenFaceTrack(path, frames_of(table), rate_hz, problems)
 
 
 def _rate_hz(times: np.ndarray) -> float:

@@ -137,7 +137,9 @@ class ColumnPlan:
         if 'frame' not in self._index:
             return timestamp, np.zeros(len(cells), bool)
         frame = cells[:, self._index['frame']]
-        counted = (timestamp == 0.0) & (frame > 1.0)
+        later = frame > 1.0
+        # All of them: a single 0 is a time that fell back, or is the first one once more.
+        counted = later if not timestamp[later].any() else np.zeros(len(cells), bool)
         return np.where(counted, (frame - 1.0) / ASSUMED_HZ, timestamp), counted
 
     def _landmarks(self, cells: np.ndarray) -> np.ndarray:

@@ -132,11 +132,14 @@ def test_files_that_are_no_sound_are_one_clear_line(tmp_path):
     (tmp_path / 'a.raw').write_bytes(b'1234')
     soundfile.write(tmp_path / 'empty.wav', np.zeros(0), RATE)
     soundfile.write(tmp_path / 'nan.wav', np.array([0.0, np.nan]), RATE, subtype='FLOAT')
+    loud = np.array([0.0, 30000.0])
+    soundfile.write(tmp_path / 'loud.wav', loud, RATE, subtype='FLOAT')
     soundfile.write(tmp_path / 'slow.wav', np.zeros(9), 500)
     for name, words in (
         ('text.wav', 'no sound file that can be read'), ('nothing.flac', 'no sound file'),
         ('a.raw', 'no sound file'), ('empty.wav', 'holds no sound'),
-        ('nan.wav', 'holds samples that are no finite numbers'), ('slow.wav', '500 Hz: expected'),
+        ('nan.wav', 'holds 1 samples that are no finite numbers, the first at 0.0'),
+        ('loud.wav', 'holds samples of up to 3e+04: expected -1 to 1'), ('slow.wav', '500 Hz: expected'),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=words) as error:
             read_audio(tmp_path / name)

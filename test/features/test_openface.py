@@ -158,6 +158,8 @@ def test_several_faces_and_times_that_go_back(tmp_path):
         ([0, 0.04, 0.04, 0.08], [0, 0.04, 0.08]),  # written twice
         ([0, 0.04, 99999, 0.12, 0.16], [0, 0.04, 0.12, 0.16]),  # what follows is not lost
         (['x', 0.04, 0.08], [0.04, 0.08]),
+        ([0, 0.04, 0.08, 0, 0.04], [0, 0.04, 0.08]),  # no folder of pictures: times fall back
+        ([0, 0, 0.04, 0.04], [0, 0.04]),
     ],
 )
 def test_as_few_rows_as_possible_are_left_out_so_that_times_grow(tmp_path, times, kept):
@@ -191,6 +193,11 @@ def test_rate_from_times_in_whole_milliseconds(tmp_path, rate):
 
     track = read(tmp_path, text_of(VARIANTS['no 2-D'], 100, change=change))
     assert track.rate_hz == pytest.approx(rate, rel=1e-3)
+
+
+def test_times_in_milliseconds_are_told_of(tmp_path):
+    track = read(tmp_path, text_of(VARIANTS[714], 5, change=lambda f: {'timestamp': f * 40}))
+    assert track.problems == ['40 s from frame to frame: `timestamp` is expected in seconds']
 
 
 def test_a_folder_of_pictures_has_no_times(tmp_path):
