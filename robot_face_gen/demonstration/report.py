@@ -46,7 +46,7 @@ def thinned(stamps_ns: Collection[int], answered_ns: Collection[int]) -> int:
     first = min(stamps_ns)
 
     def slot(stamp_ns: int) -> int:
-        return (stamp_ns - first + PERIOD_NS // 2) // PERIOD_NS
+        return (stamp_ns - first + PERIOD_NS // 2 - 1) // PERIOD_NS  # its end belongs to it
 
     served = {slot(stamp) for stamp in answered_ns}
     return sum(slot(stamp) in served for stamp in set(stamps_ns) - set(answered_ns))

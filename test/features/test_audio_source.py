@@ -139,7 +139,8 @@ def test_files_that_are_no_sound_are_one_clear_line(tmp_path):
         ('text.wav', 'no sound file that can be read'), ('nothing.flac', 'no sound file'),
         ('a.raw', 'no sound file'), ('empty.wav', 'holds no sound'),
         ('nan.wav', 'holds 1 samples that are no finite numbers, the first at 0.0'),
-        ('loud.wav', 'holds samples of up to 3e+04: expected -1 to 1'), ('slow.wav', '500 Hz: expected'),
+        ('loud.wav', r'holds samples of up to 3e\+04: expected -1 to 1'),
+        ('slow.wav', '500 Hz: expected'),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=words) as error:
             read_audio(tmp_path / name)
