@@ -11,6 +11,7 @@ from .openface import FaceFrame
 
 MOST_FACES = 1500  # a minute at 25 fps
 MOST_EMBEDDINGS = 3000
+_REWOUND = 3  # frames of a time before, in a row, from which the clock is taken to have jumped
 _LATENESS = 50  # arrivals from which a stream's usual delay is known
 _LONGEST_DELAY_NS = 1_000_000_000  # nobody waits longer for a stream, however late it usually is
 
@@ -38,6 +39,38 @@ class Arrivals:
             return 0
         usual = sorted(self._delays)[int(0.9 * (len(self._delays) - 1))]
         return min(usual, _LONGEST_DELAY_NS)
+
+
+class Rewinds:
+    """Tells a clock that fell back from single frames that are far too old.
+
+    Another source with a clock of its own, or one wrong stamp, must not end a session.
+    """
+
+    def __init__(self) -> None:
+        self._frames: list[FaceFrame] = []
+
+    def add(self, frame: FaceFrame) -> tuple[list[FaceFrame], int]:
+        """A frame that is far too old.
+
+        Returns:
+            tuple: the frames of the new time, once enough came in a row and in order, else none;
+            and how many turned out to be single ones.
+        """
+        single = 0
+        if self._frames and frame.stamp_ns <= self._frames[-1].stamp_ns:
+            single = self.give_up()
+        self._frames.append(frame)
+        if len(self._frames) < _REWOUND:
+            return [], single
+        found, self._frames = self._frames, []
+        return found, single
+
+    def give_up(self) -> int:
+        """A frame of the right time came; returns how many single ones there were."""
+        single = len(self._frames)
+        self._frames = []
+        return single
 
 
 class FaceBuffer:

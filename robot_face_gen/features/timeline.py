@@ -14,8 +14,9 @@ What else can happen, each counted:
 - a frame that the tracker does not believe, or that is not finite: no valid face
   (`low_confidence`); embeddings that are not finite: as if none had come (`audio_not_finite`)
 - the same stamp twice (`duplicates`); a frame whose slot is gone (`late`); two in a slot
-  (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped)
-- stamps that fall back by more than `jump_s`, or nothing of either stream for as long: the clock
+  (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped), or
+  single ones that fall back by more than that (`from_the_past`, dropped)
+- three stamps in a row that fall back so far, or nothing of either stream for as long: the clock
   jumped, or a recording began anew (`clock_jumps`, `interruptions`): a new epoch, index 0
 """
 
@@ -27,7 +28,7 @@ import numpy as np
 
 from .face_crop import FaceCrop, FaceCropParameters
 from .openface import FaceFrame
-from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer
+from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
 from .timeline_frame import TimelineFrame
 
 __all__ = ['EMBEDDING_NS', 'PERIOD_NS', 'Timeline', 'TimelineFrame']
@@ -62,7 +63,7 @@ class Timeline:
         self.max_wait_ns = round(max_wait_s * 1e9)
         self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
         self._audio_dim = audio_dim
-        self._faces, self._voice = FaceBuffer(), EmbeddingBuffer()
+        self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
         self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
         self._crop = FaceCrop(crop)
         self._anchor_ns: int | None = None
@@ -80,8 +81,18 @@ class Timeline:
             return
         newest = self._newest_face_ns()
         if newest is not None and frame.stamp_ns < newest - self._jump_ns:
-            self.counters['clock_jumps'] += 1
-            self._fall_back(frame.stamp_ns)
+            fallen, single = self._rewinds.add(frame)
+            if fallen:
+                self.counters['clock_jumps'] += 1
+                self._fall_back(fallen[0].stamp_ns)
+        else:
+            fallen, single = [frame], self._rewinds.give_up()
+        if single:
+            self.counters['from_the_past'] += single
+        for each in fallen:
+            self._add_face(each, now_ns)
+
+    def _add_face(self, frame: FaceFrame, now_ns: int) -> None:
         self._face_arrivals.arrived(frame.stamp_ns, now_ns)
         if self._anchor_ns is not None and frame.stamp_ns <= self._end_ns(self._next - 1):
             behind = self._held is not None and frame.stamp_ns == self._held.stamp_ns

@@ -33,7 +33,14 @@ from .parameter_table import Parameters, ParameterTable
 
 WARN_EVERY_S = 5.0
 SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
+SLEEP_S = 1.0  # the system's clock can be set: look at least so often
 JOIN_S = 5.0
+FALL_NS = 1_000_000_000
+
+
+def fell_back(before_ns: int, now_ns: int) -> bool:
+    """Whether a clock that showed `before_ns` has been set back: a simulation began anew."""
+    return now_ns < before_ns - FALL_NS
 
 
 def sensor_qos(depth: int) -> QoSProfile:
@@ -74,10 +81,18 @@ class BaseNode(Node):
         return int(self.get_clock().now().nanoseconds)
 
     def sleep_until(self, stamp_ns: int) -> bool:
-        """Sleep until the node's clock shows `stamp_ns`; False if the node is stopping."""
-        while (left_s := (stamp_ns - self.now_ns()) / 1e9) > 0.0 and not self.stopping.is_set():
+        """Sleep until the node's clock shows `stamp_ns`; False if the node is stopping.
+
+        A clock that falls back (`fell_back`) ends the sleep too: who sleeps on looks at it again.
+        """
+        begin_ns = now_ns = self.now_ns()
+        while now_ns < stamp_ns and not self.stopping.is_set():
             simulated = self.get_parameter('use_sim_time').value
-            self.stopping.wait(min(left_s, SIM_POLL_S) if simulated else left_s)
+            left_s = (stamp_ns - now_ns) / 1e9
+            self.stopping.wait(min(left_s, SIM_POLL_S if simulated else SLEEP_S))
+            now_ns = self.now_ns()
+            if fell_back(begin_ns, now_ns):
+                break
         return not self.stopping.is_set()
 
     def subscribe(

@@ -90,6 +90,8 @@ class ArrivalClock:
         """Times of capture of rows that arrived together now; not later than that, and growing."""
         # Only the newest row's arrival says how late rows are: the others waited for it.
         here = now_ns - tracker_ns[-1]
+        if now_ns < self._seen_ns - SECOND_NS:  # our own clock fell back, and the stamps with it
+            self._offset_ns, self._last_ns = None, 0
         if self._offset_ns is None or here - self._offset_ns > self._max_lag_ns:
             self._offset_ns = here
         else:
@@ -108,20 +110,16 @@ class FaceFollower:
 
     Args:
         poll: gives the frames written since the last call.
-        poll_ns: how often to look.
     """
 
-    def __init__(self, poll: Callable[[], list[FaceFrame]], poll_ns: int) -> None:
+    def __init__(self, poll: Callable[[], list[FaceFrame]]) -> None:
         self._poll = poll
-        self._poll_ns = poll_ns
         self._clock = ArrivalClock()
         self._newest_ns: int | None = None
-        self.next_due_ns = 0
         self.skipped = 0
 
     def pop(self, now_ns: int) -> list[FaceFrame]:
         """What has been written since the last call; of the rows there at first only the last."""
-        self.next_due_ns = now_ns + self._poll_ns
         frames = self._poll()
         if not frames:
             return []

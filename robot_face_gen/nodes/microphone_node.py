@@ -42,7 +42,7 @@ class MicrophoneNode(PlayedNode):
             self.get_logger().info(
                 f'{source}: {len(recording.samples) / recording.sample_rate:.1f} s of sound'
             )
-            self.start_worker(self._play, 'player')
+            self.start_worker(lambda: self.play(self._play), 'player')
 
     def _recording(self, begin_ns: int) -> AudioFileSource:
         return AudioFileSource(
@@ -66,14 +66,12 @@ class MicrophoneNode(PlayedNode):
         )
         self.health.tick('chunks_out')
 
-    def _play(self) -> None:
-        begin_ns = self.begin_ns()
-        if begin_ns is None:
-            return
-        recording = self._recording(begin_ns)
+    def _play(self, begin_ns: int) -> None:
+        recording, before_ns = self._recording(begin_ns), min(begin_ns, self.now_ns())
         while (due_ns := recording.next_due_ns) is not None:
-            if not self.sleep_until(due_ns):
+            if not self.wait_for(due_ns, before_ns):
                 return
+            before_ns = due_ns
             block = recording.take()
             if block is None:
                 break

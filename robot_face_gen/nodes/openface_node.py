@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from robot_face_gen.features.openface import (
@@ -36,10 +37,10 @@ class OpenFaceNode(PlayedNode):
             self.health.add_flow('rows', f'new rows in {path}', FOLLOW_STALL_S)
             rows = OpenFaceFollower(path)
             self._count_rows(rows)
-            follower = FaceFollower(
-                lambda: self._look(rows), round(self.parameters['poll_s'] * 1e9)
+            follower = FaceFollower(lambda: self._look(rows))
+            self.start_worker(
+                lambda: self._follow(follower, self.parameters['poll_s']), 'follower'
             )
-            self.start_worker(lambda: self._publish_from(follower, 'rows'), 'follower')
         else:
             if not Path(source).is_file():
                 raise FileNotFoundError(f'source = {source!r}: there is no such file')
@@ -49,19 +50,21 @@ class OpenFaceNode(PlayedNode):
             self.get_logger().info(
                 f'{source}: {len(track.frames)} frames, {track.rate_hz:g} a second'
             )
-            self.start_worker(lambda: self._play(track), 'player')
+            self.start_worker(lambda: self.play(partial(self._play, track)), 'player')
 
-    def _play(self, track: OpenFaceTrack) -> None:
-        begin_ns = self.begin_ns()
-        if begin_ns is None:
-            return
+    def _play(self, track: OpenFaceTrack, begin_ns: int) -> None:
         player = FacePlayer(
             track.frames,
             speed=self.parameters['speed'],
             loop=self.parameters['loop'],
             start_ns=begin_ns,
         )
-        self._publish_from(player)
+        before_ns = min(begin_ns, self.now_ns())
+        while (due_ns := player.next_due_ns) is not None:
+            if not self.wait_for(due_ns, before_ns):
+                return
+            before_ns = due_ns
+            self._publish(player)
         if player.end_ns is not None and not self.stopping.is_set():
             self.recording_ended(player.end_ns, 'frames_out')
 
@@ -104,18 +107,20 @@ class OpenFaceNode(PlayedNode):
         for name, amount in new.items():
             self.health.count(name, amount, trouble.get(name, ''), logged=logged)
 
-    def _publish_from(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
-        frame_id, skipped = self.parameters['frame_id'], 0
-        while (due_ns := source.next_due_ns) is not None:
-            if not self.sleep_until(due_ns):
-                return
-            for frame in source.pop(self.now_ns()):
-                self._publisher.publish(from_face_frame(frame, frame_id))
-                for name in filter(None, ('frames_out', flow)):
-                    self.health.tick(name)
-            if source.skipped > skipped:
-                self.health.count('skipped', source.skipped - skipped)
-                skipped = source.skipped
+    def _follow(self, follower: FaceFollower, poll_s: float) -> None:
+        # Never longer: the clock can fall back.
+        while self.sleep_until(self.now_ns() + round(poll_s * 1e9)):
+            self._publish(follower, 'rows')
+
+    def _publish(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
+        """Publish the frames that are due."""
+        skipped = source.skipped
+        for frame in source.pop(self.now_ns()):
+            self._publisher.publish(from_face_frame(frame, self.parameters['frame_id']))
+            for name in filter(None, ('frames_out', flow)):
+                self.health.tick(name)
+        if source.skipped > skipped:
+            self.health.count('skipped', source.skipped - skipped)
 
 
 def main() -> int:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from .base_node import SIM_POLL_S, BaseNode
+from collections.abc import Callable
+
+from .base_node import SIM_POLL_S, BaseNode, fell_back
 
 LONG_AGO_NS = 60_000_000_000
+
+
+class ClockFellBack(Exception):
+    """The clock shows an earlier time than when the last piece of a recording was due."""
 
 
 class PlayedNode(BaseNode):
@@ -27,6 +33,40 @@ class PlayedNode(BaseNode):
         if wanted_ns > now_ns:
             self.get_logger().info(f'begins in {(wanted_ns - now_ns) / 1e9:.1f} s')
         return wanted_ns
+
+    def wait_for(self, due_ns: int, before_ns: int) -> bool:
+        """Sleep until a piece of a recording is due; False if the node is stopping.
+
+        Args:
+            due_ns: when it is.
+            before_ns: when the piece before it was; a time that has been.
+
+        Raises:
+            ClockFellBack: the clock shows an earlier time than then: nothing would be due for
+                as long as it fell back, which can be for ever.
+        """
+        while not self.stopping.is_set():
+            if (now_ns := self.now_ns()) >= due_ns:
+                return True
+            if fell_back(before_ns, now_ns):
+                self.health.count('clock_jumps')
+                raise ClockFellBack
+            self.sleep_until(due_ns)
+        return False
+
+    def play(self, play_from: Callable[[int], None]) -> None:
+        """Play a recording from its beginning, and anew whenever the clock falls back.
+
+        Args:
+            play_from: plays from a time (ns) on; returns at the end, or if the node is stopping.
+        """
+        begin_ns = self.begin_ns()
+        while begin_ns is not None:
+            try:
+                return play_from(begin_ns)
+            except ClockFellBack:
+                begin_ns = self.now_ns()
+                self.get_logger().warning('the clock fell back: the recording begins anew')
 
     def recording_ended(self, end_ns: int, flow: str) -> None:
         """Let the last piece have its time, then say so, and end the node if that is asked for."""

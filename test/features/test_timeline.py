@@ -223,6 +223,27 @@ def test_a_looping_bag_begins_another_epoch_and_loses_nothing():
     assert np.mean([f.audio_valid for f, _ in second]) > 0.9
 
 
+def test_frames_of_another_time_in_between_end_no_session():
+    """Single wrong stamps, or a second source whose clock is 30 s behind."""
+    frames = make_frames(50, start_ns=START)
+    alone, timeline = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
+    out = []
+    for i, frame in enumerate(frames):
+        timeline.push_face(frame, frame.stamp_ns)
+        if i == 20:
+            timeline.push_face(make_frame(1), frame.stamp_ns)
+        if i > 25:  # two of them for one of ours
+            for late in (0, 20):
+                old = make_frame(frame.stamp_ns + (late - 30_000) * MS)
+                timeline.push_face(old, frame.stamp_ns)
+        out += timeline.pop(frame.stamp_ns)
+    expected = [slot for slot, _ in play(alone, frames)]
+    assert [slot.source_stamp_ns for slot in out] == [s.source_stamp_ns for s in expected][:50]
+    assert {slot.epoch for slot in out} == {1}
+    assert timeline.counters['from_the_past'] == 1 + 2 * 23  # the last two may be of a new time
+    assert timeline.counters['clock_jumps'] == timeline.counters['late'] == 0
+
+
 def test_a_pause_of_everything_begins_another_epoch():
     frames = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 11_000 * MS)
     out = play(Timeline(audio_dim=DIM), frames)

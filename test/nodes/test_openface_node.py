@@ -121,6 +121,33 @@ def test_simulated_time_decides_when_frames_come(peer, heard, start, tmp_path):
     peer.node.destroy_publisher(clock)
 
 
+def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, start, tmp_path):
+    write_openface_csv(tmp_path / 'face.csv', make_frames(500))
+    clock = peer.node.create_publisher(Clock, '/clock', 1)
+    node = start('openface_node', source=tmp_path / 'face.csv', use_sim_time='true')
+    now_ns = 100_000_000_000
+
+    def tick():
+        nonlocal now_ns
+        now_ns += 10_000_000
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(now_ns, 1_000_000_000)
+        clock.publish(message)
+        return heard and to_ns(heard[-1][1].header.stamp)
+
+    peer.wait_for(lambda: (tick() or 0) > 102_000_000_000, 'frames')
+    now_ns = 3_000_000_000
+    peer.wait_for(lambda: 3_000_000_000 < tick() < 10_000_000_000, 'frames of the time before')
+    first = next(m for _, m in heard if to_ns(m.header.stamp) < 10_000_000_000)
+    assert np.array_equal(first.landmarks, heard[0][1].landmarks)
+    peer.wait_for(
+        lambda: tick() and peer.values('openface_node').get('clock_jumps') == '1', 'a count'
+    )
+    assert 'the recording begins anew' in node.text
+    assert node.interrupt() == 0
+    peer.node.destroy_publisher(clock)
+
+
 @pytest.mark.parametrize(
     ('parameters', 'words'),
     [

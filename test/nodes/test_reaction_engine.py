@@ -155,10 +155,13 @@ def test_a_recording_that_begins_anew_is_a_new_session(model):
     """A looping bag: the same stamps come again; the face is what it was the first time."""
     engine, health = make_engine(model)
     frames = make_frames(80)
-    first = live(engine, frames, BEGIN + 3500 * MS)
-    second = live(engine, frames, BEGIN + 3500 * MS)
-    assert len(first) == len(second) == 80
+    with_sound = [live(engine, frames, BEGIN + 3500 * MS) for _ in range(2)]
+    assert [len(run) for run in with_sound] == [80, 80]
     assert health.report().values['session_resets'] == '1'
+    # That the clock fell back is certain only after some frames: more sound is there by then.
+    engine, _ = make_engine(model)
+    first, second = (live(engine, frames, BEGIN + 3500 * MS, sound=False) for _ in range(2))
+    assert len(first) == len(second) == 80
     for (_, a), (_, b) in zip(first[:20], second[:20], strict=True):
         assert np.allclose(a.face['pose'], b.face['pose'], atol=1e-5)
 
