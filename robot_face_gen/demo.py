@@ -121,6 +121,8 @@ def _run(args: argparse.Namespace, recording: Recording, domain: int) -> int:
             graph.stop()
         recorder.close()
         signal.signal(signal.SIGINT, before)
+    # Not before: until the graph has ended, frames went on coming.
+    recorder.record.cut(start_ns + round(listened_s * 1e9))
     if interrupted := listened_s < duration_s:
         print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
         if not recorder.record.reactions:
@@ -207,8 +209,6 @@ def _watch(
     except KeyboardInterrupt:
         # The last frames before it have no answer yet, and will have none.
         end_ns = min(end_ns, max((r.source_ns + 1 for r in record.reactions), default=start_ns))
-    record.frames = [f for f in record.frames if f.stamp_ns < end_ns]
-    record.reactions = [r for r in record.reactions if r.source_ns < end_ns]
     return min(max((end_ns - start_ns) / 1e9, 0.0), duration_s)
 
 

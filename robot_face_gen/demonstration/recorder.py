@@ -29,13 +29,16 @@ class RecordedReaction:
 class Record:
     """All that came: the speaker's frames, the reactions, each node's last diagnostics.
 
-    `while_playing` is the diagnostics at the recording's end.
+    `while_playing` is the diagnostics at the recording's end, `refused` the number of faces of
+    somebody else that were none, `not_finite` that of reactions with impossible numbers.
     """
 
     frames: list[FaceFrame] = field(default_factory=list)
     reactions: list[RecordedReaction] = field(default_factory=list)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
     while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
+    refused: int = 0
+    not_finite: int = 0
 
     def end_playing(self) -> None:
         """The recording is over: keep the nodes' figures as they are now.
@@ -43,6 +46,11 @@ class Record:
         Afterwards nodes wait for frames that never come, and would count that as latency.
         """
         self.while_playing = {name: dict(values) for name, values in self.diagnostics.items()}
+
+    def cut(self, end_ns: int) -> None:
+        """Leave out the frames from a time on, and what answers them."""
+        self.frames = [frame for frame in self.frames if frame.stamp_ns < end_ns]
+        self.reactions = [r for r in self.reactions if r.source_ns < end_ns]
 
     def answered(self) -> int:
         """How many of the speaker's frames have a reaction."""
@@ -89,21 +97,29 @@ class Recorder:
             self._executor.spin_once(timeout_sec=0.2)
 
     def _on_face(self, message: Any) -> None:
-        from robot_face_gen.nodes.messages import to_face_frame
+        from robot_face_gen.nodes.messages import BadMessage, to_face_frame
 
-        self.record.frames.append(to_face_frame(message))
+        try:
+            self.record.frames.append(to_face_frame(message))
+        except BadMessage:  # no frame of ours: the nodes drop and count it as well
+            self.record.refused += 1
 
     def _on_reaction(self, message: Any) -> None:
-        from robot_face_gen.nodes.messages import to_ns, to_reaction
+        from robot_face_gen.nodes.messages import BadMessage, to_ns, to_reaction
 
         arrived_ns = time.time_ns()
+        try:
+            face = to_reaction(message)
+        except BadMessage:
+            self.record.not_finite += 1
+            return
         self.record.reactions.append(
             RecordedReaction(
                 frame=int(message.frame),
                 published_ns=to_ns(message.header.stamp),
                 source_ns=to_ns(message.source_stamp),
                 arrived_ns=arrived_ns,
-                face=to_reaction(message),
+                face=face,
             )
         )
 

@@ -78,7 +78,9 @@ def summarise(
     recorded = max(len(stamps), recorded or 0)
     published = sorted(r.published_ns for r in record.reactions)
     steps_ms = (np.diff(published) / 1e6).tolist()
-    finite = all(np.isfinite(v).all() for r in record.reactions for v in r.face.values())
+    finite = not record.refused and all(
+        np.isfinite(v).all() for r in record.reactions for v in r.face.values()
+    )
     stages: dict[str, Any] = {}
     counted: dict[str, int] = {}
     for node, values in (record.while_playing or record.diagnostics).items():
@@ -156,6 +158,8 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: the model is untrained: the face moves, but means nothing')
         if values.get('level') == '2':
             told.append(f'{node}: {values.get("message", "an error")}')
+    if record.refused:
+        told.append(f'{record.refused} messages held no face: not finite, or of another program')
     return told + _made_otherwise(record)
 
 

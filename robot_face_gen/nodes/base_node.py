@@ -68,6 +68,13 @@ class BaseNode(Node):
         for name in ('dropped', 'invalid'):  # there from the beginning, whoever reads them
             self.health.count(name, 0)
         self.parameters = Parameters(self, table, self.on_change)
+        if self.parameters.unknown:
+            text = (
+                f'parameters that are unknown have no effect: {", ".join(self.parameters.unknown)}'
+            )
+            self.get_logger().warning(text)
+            self.health.fact('unknown_parameters', ', '.join(self.parameters.unknown))
+            self.health.count('unknown', len(self.parameters.unknown), text, logged=True)
         self._workers: list[threading.Thread] = []
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()

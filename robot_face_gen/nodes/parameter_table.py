@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rcl_interfaces.msg import ParameterDescriptor
     from rclpy.node import Node
 
+# Declared by rclpy itself, some only later.
+_OF_RCLPY = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 Value = bool | int | float | str
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
 
@@ -180,8 +183,23 @@ def yaml_value(value: Value) -> str:
     return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
 
 
+def _unknown(node: Node, table: ParameterTable) -> list[str]:
+    """What a file or the command line gives to the node and nobody reads, with a guess."""
+    given = getattr(node, '_parameter_overrides', {})  # rclpy has no public way to them
+    names = [name for name in given if name not in table and not node.has_parameter(name)]
+    own = [row.name for row in table]
+    found = []
+    for name in sorted(names):
+        if not name.startswith(_OF_RCLPY):
+            like = difflib.get_close_matches(name.split('.')[0], own, 1)
+            found.append(name + (f' (did you mean {like[0]}?)' if like else ''))
+    return found
+
+
 class Parameters:
     """A table declared on a node: `parameters['hop']` is the value in force.
+
+    `unknown` names what was given at start-up and is in no table.
 
     Args:
         node: the parameters are declared on it.
@@ -218,6 +236,7 @@ class Parameters:
             if reason := row.reason_against(value):
                 raise ValueError(f'parameter {reason}')
             self._values[row.name] = value
+        self.unknown = _unknown(node, table)
         node.add_on_set_parameters_callback(self._set)
 
     def __getitem__(self, name: str) -> Any:

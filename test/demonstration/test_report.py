@@ -50,6 +50,19 @@ def test_embeddings_that_are_made_otherwise_than_for_training_are_told_of():
     ]
 
 
+def test_what_comes_after_the_end_is_cut_off():
+    record = make_record()
+    record.cut(record.frames[60].stamp_ns)
+    assert (len(record.frames), len(record.reactions), record.answered()) == (60, 60, 60)
+
+
+def test_messages_that_are_no_faces_are_told_of():
+    record = make_record()
+    record.refused = 2
+    assert warnings(record)[0].startswith('2 messages held no face')
+    assert summarise(record, 4.0, {}, {}, {})['finite'] is False
+
+
 def test_the_readme_names_every_key_of_the_summary():
     readme = (Path(__file__).parents[2] / 'README.md').read_text()
     for key in summarise(make_record(), 4.0, {}, {}, {}):
