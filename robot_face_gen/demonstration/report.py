@@ -78,7 +78,7 @@ def summarise(
     recorded = max(len(stamps), recorded or 0)
     published = sorted(r.published_ns for r in record.reactions)
     steps_ms = (np.diff(published) / 1e6).tolist()
-    finite = not record.refused and all(
+    finite = not record.not_finite and all(
         np.isfinite(v).all() for r in record.reactions for v in r.face.values()
     )
     stages: dict[str, Any] = {}
@@ -159,7 +159,7 @@ def warnings(record: Record) -> list[str]:
         if values.get('level') == '2':
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:
-        told.append(f'{record.refused} messages held no face: not finite, or of another program')
+        told.append(f'{record.refused} messages of another program held no face')
     return told + _made_otherwise(record)
 
 

@@ -61,9 +61,11 @@ class BaseNode(Node):
     """
 
     def __init__(self, table: ParameterTable) -> None:
-        super().__init__(table.node)
         self.exit_code: int | None = None  # set, by any thread, when the node is to end
+        # Before rclpy's part: a Ctrl-C in the middle of that calls destroy_node.
         self.stopping = threading.Event()
+        self._workers: list[threading.Thread] = []
+        super().__init__(table.node)
         self.health = Health()
         for name in ('dropped', 'invalid'):  # there from the beginning, whoever reads them
             self.health.count(name, 0)
@@ -75,7 +77,6 @@ class BaseNode(Node):
             self.get_logger().warning(text)
             self.health.fact('unknown_parameters', ', '.join(self.parameters.unknown))
             self.health.count('unknown', len(self.parameters.unknown), text, logged=True)
-        self._workers: list[threading.Thread] = []
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()
         self._diagnostics = Diagnostics(self, self.health)

@@ -58,8 +58,8 @@ def test_what_comes_after_the_end_is_cut_off():
 
 def test_messages_that_are_no_faces_are_told_of():
     record = make_record()
-    record.refused = 2
-    assert warnings(record)[0].startswith('2 messages held no face')
+    record.refused, record.not_finite = 2, 1
+    assert warnings(record)[0].startswith('2 messages of another program held no face')
     assert summarise(record, 4.0, {}, {}, {})['finite'] is False
 
 
