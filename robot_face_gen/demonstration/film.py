@@ -83,7 +83,10 @@ class Film:
     def write_sheet(self, path: Path) -> None:
         """Twelve moments on one page."""
         times = (np.arange(MOMENTS) + 0.5) * self.duration_s / MOMENTS
-        cv2.imwrite(str(path), sheet([self.picture(float(t)) for t in times]))
+        ok, png = cv2.imencode('.png', sheet([self.picture(float(t)) for t in times]))
+        if not ok:
+            raise OSError(f'{path}: this OpenCV cannot write png files')
+        path.write_bytes(png.tobytes())  # an OSError where the disk is full: OpenCV would go on
 
     def write_video(self, path: Path) -> bool:
         """The film; returns whether it has sound (that needs ffmpeg)."""
@@ -100,7 +103,11 @@ class Film:
             # Made elsewhere: an interrupted run leaves no half of a film.
             whole = Path(folder) / 'whole.mp4'
             has_sound = self._with_sound(silent, Path(folder), whole)
-            shutil.copyfile(whole if has_sound else silent, path)
+            try:
+                shutil.copyfile(whole if has_sound else silent, path)
+            except OSError:
+                path.unlink(missing_ok=True)  # half a film
+                raise
             return has_sound
 
     def _with_sound(self, silent: Path, folder: Path, path: Path) -> bool:

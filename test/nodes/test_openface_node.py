@@ -46,7 +46,7 @@ def test_plays_a_recording_at_its_pace_and_ends(peer, heard, start, tmp_path):
         assert np.allclose(message.landmarks, frame.landmarks, atol=1e-3)
         assert np.allclose(message.action_units, frame.au, atol=1e-3)
     times = np.array([when for when, _ in heard])
-    assert abs((times[-1] - times[0]) - 39 * 0.04) < 0.1  # paced, not in a burst
+    assert abs((times[-1] - times[0]) - 39 * 0.04) < 0.5  # paced, not in a burst
     assert 'end of the recording' in node.text and 'Traceback' not in node.text
 
 
