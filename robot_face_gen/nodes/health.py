@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,8 +92,18 @@ class Health:
                 logged = self._is_logged(name, trouble, logged)
                 self._troubles[name] = (self._clock(), said, logged)
 
-    def set_counters(self, values: dict[str, int]) -> None:
-        """Take over counters that are kept elsewhere, by name."""
+    def set_counters(
+        self, values: Mapping[str, int], troubles: Mapping[str, str] | None = None
+    ) -> None:
+        """Take over counters that are kept elsewhere, by name.
+
+        Where one that `troubles` names has grown, the level rises, as in `count`.
+        """
+        for name, trouble in (troubles or {}).items():
+            with self._lock:
+                grown = values.get(name, 0) - self._counters[name]
+            if grown > 0:
+                self.count(name, grown, trouble)
         with self._lock:
             self._counters.update(
                 {name: value - self._counters[name] for name, value in values.items()}

@@ -21,6 +21,13 @@ from .health import Health
 FRAME_NS = 40_000_000
 WARM_UP_FRAMES = 16
 LEFTOVER_FRAMES = 5
+# What the timeline counts and somebody should look at.
+TROUBLES = {
+    'clock_jumps': 'the clock or the recording fell back: the session began anew',
+    'from_the_past': '{total} faces are of another time and left out: two sources, or two clocks?',
+    'from_the_future': '{total} faces or sounds have stamps ahead of the clock and are left out',
+    'audio_jumps': "the sound's stamps fell back {total} times",
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class ReactionEngine:
             len(self._pending) >= self.hop or now_ns - self._pending[0].stamp_ns > patience_ns
         ):
             answered += self._answer(now_ns)
-        self._health.set_counters(self.timeline.counters)
+        self._health.set_counters(self.timeline.counters, TROUBLES)
         return answered
 
     def _begin_session(self, epoch: int) -> None:

@@ -103,3 +103,15 @@ def test_counters_kept_elsewhere_are_taken_over_as_they_are(health):
     health.set_counters({'late': 3})
     health.set_counters({'late': 5})
     assert health.report().values['late'] == '5'
+
+
+def test_counters_kept_elsewhere_can_raise_the_level(health, clock):
+    troubles = {'odd': '{total} odd frames'}
+    health.set_counters({'odd': 2, 'late': 1}, troubles)
+    assert (health.report().level, health.report().message) == (WARN, '2 odd frames')
+    clock.now += TROUBLE_S + 0.1
+    health.set_counters({'odd': 2, 'late': 7}, troubles)
+    assert health.report().level == OK
+    health.set_counters({'odd': 5}, troubles)
+    assert health.report().message == '5 odd frames'
+    assert health.report().values['odd'] == '5'
