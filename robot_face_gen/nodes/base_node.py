@@ -35,6 +35,7 @@ WARN_EVERY_S = 5.0
 SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
 SLEEP_S = 1.0  # the system's clock can be set: look at least so often
 JOIN_S = 5.0
+CROWDED_LOOKS = 20
 FALL_NS = 1_000_000_000
 
 
@@ -79,7 +80,8 @@ class BaseNode(Node):
             self.health.count('unknown', len(self.parameters.unknown), text, logged=True)
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()
-        self._diagnostics = Diagnostics(self, self.health)
+        self._crowded: dict[str, int] = {}  # a topic we listen to: looks that found several on it
+        self._diagnostics = Diagnostics(self, self.health, self.look_at_publishers)
 
     def on_change(self, changes: dict[str, Any]) -> None:
         """Parameters have been changed and accepted; a ValueError refuses them after all."""
@@ -125,6 +127,7 @@ class BaseNode(Node):
         """
         resolved = self.resolve_topic_name(topic)
         self.health.add_flow(flow, resolved, stall_s)
+        self._crowded[resolved] = 0
 
         def receive(message: Any) -> None:
             self.health.tick(flow)
@@ -159,6 +162,18 @@ class BaseNode(Node):
                 incompatible_qos=lambda event: self._incompatible(resolved, 'subscription', event)
             ),
         )
+
+    def look_at_publishers(self) -> None:
+        """Tell where several nodes publish what one should; to be called once a second.
+
+        A node that was killed and started anew is there twice until its lease has run out.
+        """
+        for topic, looks in self._crowded.items():
+            there = self.count_publishers(topic)
+            self._crowded[topic] = looks + 1 if there > 1 else 0
+            if self._crowded[topic] >= CROWDED_LOOKS:
+                text = f'{topic}: {there} publishers: what they send is mixed'
+                self.health.count('crowded', trouble=text)
 
     def _incompatible(self, topic: str, other: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -29,11 +30,17 @@ def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticSta
 
 
 class Diagnostics:
-    """One status a node, with a log line whenever its level changes or it goes on waiting."""
+    """One status a node, with a log line whenever its level changes or it goes on waiting.
 
-    def __init__(self, node: Node, health: Health) -> None:
+    `look` is called before each report.
+    """
+
+    def __init__(
+        self, node: Node, health: Health, look: Callable[[], None] = lambda: None
+    ) -> None:
         self._node = node
         self._health = health
+        self._look = look
         self._name = node.get_fully_qualified_name().lstrip('/')
         self._level = OK
         self._reminded = 0
@@ -45,6 +52,7 @@ class Diagnostics:
 
     def publish(self) -> None:
         """Sum up, log what has changed, publish."""
+        self._look()
         report = self._health.report()
         self._log(report)
         message = DiagnosticArray(status=[status_message(self._name, '', report)])
