@@ -14,6 +14,7 @@ from .inbox import Inbox
 from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import from_reaction, to_embeddings, to_face_frame
 from .run import run
+from .stamp_clock import StampClock
 from .tables import REACTION
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ReactionNode(BaseNode):
         self._dim = self._engine.manager.model.config.audio_dim
         self._inbox: Inbox[partial[None]] = Inbox(INBOX)
         self._answered = threading.Event()
+        self._stamps = StampClock()
+        self._face_ns = 0
         self._publisher = self.advertise(FaceReaction, 'robot_face/reaction', flow='reactions_out')
         self.subscribe(
             FaceFeatures, 'openface/features', self._on_face, flow='frames_in', stall_s=STALL_S
@@ -56,8 +59,10 @@ class ReactionNode(BaseNode):
         self._engine.configure(**changes)
 
     def _on_face(self, message: FaceFeatures) -> None:
-        frame = to_face_frame(message)
-        self._hand_over(partial(self._engine.push_face, frame, self.now_ns()))
+        frame, now_ns = to_face_frame(message), self.now_ns()
+        self._face_ns = now_ns
+        self._compare_clocks(frame.stamp_ns, now_ns)
+        self._hand_over(partial(self._engine.push_face, frame, self._stamps.time_ns(now_ns)))
 
     def _on_embedding(self, message: AudioEmbedding) -> None:
         if self._encoder and message.encoder != self._encoder:
@@ -73,9 +78,25 @@ class ReactionNode(BaseNode):
         if text := self._hop.see(len(data)):
             self.health.count('other_hop', trouble=text, logged=True)
             self.warn_once('hop', text)
-        self._hand_over(
-            partial(self._engine.push_audio, stamp_ns, data, EMBEDDINGS_HZ, self.now_ns())
+        now_ns = self.now_ns()
+        if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the face tells the time
+            self._compare_clocks(stamp_ns, now_ns)
+        now_ns = self._stamps.time_ns(now_ns)
+        self._hand_over(partial(self._engine.push_audio, stamp_ns, data, EMBEDDINGS_HZ, now_ns))
+
+    def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
+        if not self._stamps.arrived(stamp_ns, now_ns):
+            return
+        behind_s = self._stamps.offset_ns / 1e9
+        self.health.fact('clock_offset_s', f'{behind_s:.3f}')
+        text = (
+            f'the stamps that come are {abs(behind_s):.1f} s '
+            f'{"behind" if behind_s > 0 else "ahead of"} the clock (a bag without its clock, or '
+            'another machine?): the session goes by theirs'
+            if behind_s
+            else 'the stamps that come are in the time of the clock again'
         )
+        self.health.count('clock_offsets', trouble=text, logged=self.warn('clock', text))
 
     def _hand_over(self, push: partial[None]) -> None:
         if dropped := self._inbox.put(push):
@@ -86,7 +107,7 @@ class ReactionNode(BaseNode):
             try:
                 for push in self._inbox.take_all(IDLE_S):
                     push()
-                if self._engine.step(self.now_ns()):
+                if self._engine.step(self._stamps.time_ns(self.now_ns())):
                     self._answered.set()
             except ValueError as error:  # the session is as it was: go on with the next frames
                 logged = self.warn('refused', f'the model refused its input: {error}')
@@ -101,10 +122,11 @@ class ReactionNode(BaseNode):
                 self._answered.clear()
                 continue
             # Never for long: a newer answer can be due earlier, after a jump of the clock.
+            due_ns += self._stamps.offset_ns
             if not self.sleep_until(min(due_ns, now_ns + round(IDLE_S * 1e9))):
                 return
             now_ns = self.now_ns()
-            reaction = self._engine.pop(now_ns)
+            reaction = self._engine.pop(self._stamps.time_ns(now_ns))
             if reaction is not None:
                 self._publisher.publish(
                     from_reaction(reaction.face, frame, now_ns, reaction.source_stamp_ns, frame_id)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from faces import make_frame
-from live_graph import NodeProcess
+from live_graph import PATIENCE_S, NodeProcess
 
 from robot_face_gen.facial_reaction_model import (
     CheckpointInfo,
@@ -56,12 +56,13 @@ def voice(peer, node):
     return peer.publisher(AudioEmbedding, '/whisper/embedding', 'reaction_node')
 
 
-def show(face, count, voice=None, encoder=ENCODER, dim=8):
+def show(face, count, voice=None, encoder=ENCODER, dim=8, behind_s=0):
     """Publish `count` frames, and their sound, at their pace; the stamps of the frames."""
-    begin_ns = time.time_ns()
+    behind_ns = behind_s * 1_000_000_000
+    begin_ns = time.time_ns() - behind_ns
     stamps = [begin_ns + index * 40_000_000 for index in range(count)]
     for index, stamp_ns in enumerate(stamps):
-        time.sleep(max(0.0, (stamp_ns - time.time_ns()) / 1e9))  # a camera's pace
+        time.sleep(max(0.0, (stamp_ns + behind_ns - time.time_ns()) / 1e9))  # a camera's pace
         frame = dataclasses.replace(make_frame(seed=index), stamp_ns=stamp_ns)
         face.publish(from_face_frame(frame, 'camera'))
         if voice is not None:
@@ -102,6 +103,23 @@ def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
     }
     for key in ('latency', 'wait', 'model', 'playout'):
         assert float(values[f'{key}_p50_ms']) <= float(values[f'{key}_p99_ms'])
+
+
+def test_a_bag_without_its_clock_is_answered_by_its_own_time(peer, node, face, voice):
+    """Its stamps are hours old: they must not be taken for frames that are late."""
+    show(face, 5, voice)
+    before = count(peer, 'late')
+    peer.heard[TOPIC].clear()
+    stamps = show(face, 40, voice, behind_s=7200)
+    peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions to old frames')
+    peer.wait_for(lambda: 'clock_offset_s' in peer.values('reaction_node'), 'diagnostics')
+    assert abs(float(peer.values('reaction_node')['clock_offset_s']) - 7200) < 1.0
+    assert count(peer, 'late') - before < 10
+    newest = peer.heard[TOPIC][-1][1]
+    assert abs(to_ns(newest.header.stamp) / 1e9 - time.time()) < PATIENCE_S  # the node's own time
+    assert '7200.0 s behind the clock' in node.text
+    stamps = show(face, 20, voice)
+    peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions in the time of the clock')
 
 
 def test_an_encoder_that_the_model_does_not_know_is_an_error_and_the_face_goes_on(

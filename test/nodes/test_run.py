@@ -9,6 +9,7 @@ import pytest
 PROGRAM = """
 import os, signal, sys, time
 sys.argv = [{name!r}]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored
 import robot_face_gen.nodes
 {then}
 os.kill(os.getpid(), signal.SIGINT)
