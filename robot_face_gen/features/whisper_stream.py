@@ -26,6 +26,7 @@ EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
 _SAME_S = 0.1  # between the times of a sample that is sent twice
+_AGAIN_S = 0.1  # so much sound of long ago, in order: it is played again
 _BATCH = 32  # contexts that are encoded at once
 
 
@@ -99,6 +100,7 @@ class WhisperStream:
         self._loudest = _QUIETEST_MAXIMUM
         self._done = 0  # frames since the beginning
         self._next: int | None = None  # first_sample of the next chunk
+        self._again = (0, 0)  # sound of long ago: until which sample, how much in order
         self._origin = 0  # first_sample at the beginning
         self._clock = (0, 0)  # a sample at the input's rate since the beginning, and its time
 
@@ -190,7 +192,9 @@ class WhisperStream:
             # A number that was there before, at another time: the sender has begun anew.
             most_s = self._most_lost_s if lost >= 0 else min(_SAME_S, self._most_lost_s)
             jumped = abs(stamp_ns - here) > most_s * 1e9
-            if jumped or lost > self._most_lost_s * self._rate:
+            if jumped or lost > self._most_lost_s * self._rate or self._is_played_again(
+                first, lost, len(mono)
+            ):
                 self.counters['resets'] += 1
                 self._begin_alike()
             elif lost > 0:
@@ -210,6 +214,19 @@ class WhisperStream:
         self._clock = (first - self._origin, stamp_ns)
         self._next = first + len(mono)
         return mono
+
+    def _is_played_again(self, first: int, lost: int, count: int) -> bool:
+        """Whether the sender has gone back: a looping bag has the same numbers and times again.
+
+        What comes late is a chunk or two, not a piece of sound in order from long ago.
+        """
+        if lost >= 0:
+            self._again = (0, 0)
+            return False
+        until, in_order = self._again
+        in_order = in_order + count if first == until else count
+        self._again = (first + count, in_order)
+        return in_order > _AGAIN_S * self._rate and -lost > self._most_lost_s * self._rate
 
     def _begin_alike(self) -> None:
         self._resampler.reset()

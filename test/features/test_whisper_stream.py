@@ -216,6 +216,18 @@ def test_a_long_loss_begins_anew(encoder):
     assert live.counters['resets'] == 1 and not live.counters['lost_samples']
 
 
+def test_a_looping_bag_is_heard_in_every_round(encoder):
+    """The same numbers at the same times again: no chunk that comes late."""
+    sound, live = noise(2.0), stream(encoder)
+    rounds = [joined(push_all(live, chunks(sound)))[0] for _ in range(3)]
+    assert len(rounds[0]) == 100 and rounds[0][0] == BEGIN
+    for again in rounds[1:]:
+        assert len(again) >= 90 and BEGIN < again[0] <= BEGIN + 200 * MS
+        assert (np.diff(again) > 0).all() and abs(again[-1] - rounds[0][-1]) <= 40 * MS
+    assert live.counters['resets'] == 2
+    assert live.counters['duplicate_samples'] <= 2 * 0.1 * RATE
+
+
 @pytest.mark.parametrize('number', [int, np.uint64])
 def test_what_comes_twice_or_too_late_is_left_out(encoder, number):
     sound = noise(0.6)
