@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -47,7 +48,7 @@ class ProcessGuard:
                 start_new_session=True,
                 cwd='/',
             )
-            atexit.register(self.close)
+            atexit.register(self._at_exit)
         self._say(f'+{group}\n')
 
     def forget(self, group: int) -> None:
@@ -61,7 +62,12 @@ class ProcessGuard:
                 self._process.stdin.close()
             self._process.wait()
             self._process = None
-            atexit.unregister(self.close)
+            atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        with contextlib.suppress(ValueError):  # not the main thread: then it cannot hear it
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all has ended: nothing to interrupt
+        self.close()
 
     def _say(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
