@@ -92,7 +92,9 @@ class ColumnPlan:
                 f' and {len(missing) - 12} more' if missing[12:] else ''
             )
             if len(missing) > len(wanted) // 2:
-                raise OpenFaceError(f'{path}: no OpenFace CSV: its header lacks {shown}')
+                other = next((c for c in ';\t' if any(c in name for name in names)), '')
+                hint = f' (is it separated by {other!r}? expected commas)' if other else ''
+                raise OpenFaceError(f'{path}: no OpenFace CSV: its header lacks {shown}{hint}')
             raise OpenFaceError(f'{path}: columns are missing: {shown}')
         wanted += [name for name in ('face_id', 'frame') if name in self._place]
         self.names = wanted

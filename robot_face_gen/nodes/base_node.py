@@ -177,14 +177,11 @@ class BaseNode(Node):
 
     def _incompatible(self, topic: str, other: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self.health.count(
-            'incompatible_qos',
-            trouble=f'{topic}: a {other} has an incompatible {policy}',
-            logged=True,
-        )
-        self.get_logger().warning(
-            f'{topic}: a {other} asks or offers another {policy} policy: the two do not talk'
-        )
+        # Of no policy: the types of the messages differ.
+        what = 'type of message' if policy == 'INVALID' else f'{policy} policy'
+        text = f'{topic}: a {other} asks or offers another {what}: the two do not talk'
+        self.health.count('incompatible_qos', trouble=text, logged=True)
+        self.get_logger().warning(text)
 
     def warn(self, key: str, text: str) -> bool:
         """Log a warning, at most one of a `key` every few seconds; whether it was."""

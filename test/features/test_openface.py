@@ -195,6 +195,13 @@ def test_rate_from_times_in_whole_milliseconds(tmp_path, rate):
     assert track.rate_hz == pytest.approx(rate, rel=1e-3)
 
 
+@pytest.mark.parametrize('separator', [';', '\t'])
+def test_another_separator_is_named(tmp_path, separator):
+    with pytest.raises(OpenFaceError, match='expected commas') as error:
+        read(tmp_path, text_of(VARIANTS[714], 3, separator=separator))
+    assert repr(separator) in str(error.value)
+
+
 def test_times_in_milliseconds_are_told_of(tmp_path):
     track = read(tmp_path, text_of(VARIANTS[714], 5, change=lambda f: {'timestamp': f * 40}))
     assert track.problems == ['40 s from frame to frame: `timestamp` is expected in seconds']
