@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -91,6 +92,11 @@ def _spin(node: BaseNode) -> int:
         while rclpy.ok() and node.exit_code is None:
             executor.spin_once(timeout_sec=LOOK_S)
     except RuntimeError:
-        if rclpy.ok():  # otherwise Ctrl-C took the context from under the executor
+        # Mostly Ctrl-C, which took the context from under the executor, or broke rclpy's making of
+        # a message: its own thread ends the context, a moment later.
+        end = time.monotonic() + LOOK_S
+        while rclpy.ok() and time.monotonic() < end:
+            time.sleep(0.01)
+        if rclpy.ok():
             raise
     return node.exit_code or 0

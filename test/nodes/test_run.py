@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -43,6 +44,29 @@ def test_ctrl_c_while_a_node_is_still_importing_says_nothing(name):
 def test_else_ctrl_c_is_what_it_was(name, then):
     told = run(name, then)
     assert told.returncode == -signal.SIGINT and 'KeyboardInterrupt' in told.stderr
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize('interrupted', [True, False])
+def test_what_breaks_in_rclpy_for_a_ctrl_c_is_no_error(ros_domain, monkeypatch, interrupted):
+    import rclpy
+
+    from robot_face_gen.nodes import run as module
+    from robot_face_gen.nodes.base_node import BaseNode
+    from robot_face_gen.nodes.tables import OPENFACE
+
+    class Breaking(module.SingleThreadedExecutor):
+        def spin_once(self, *args, **options):
+            if interrupted:  # rclpy's thread for signals is a moment later
+                threading.Timer(0.05, rclpy.try_shutdown).start()
+            raise RuntimeError('Unable to convert call argument to Python object')
+
+    monkeypatch.setattr(module, 'SingleThreadedExecutor', Breaking)
+    if interrupted:
+        assert module.run(lambda: BaseNode(OPENFACE), []) == 0
+    else:
+        with pytest.raises(RuntimeError, match='Unable to convert'):
+            module.run(lambda: BaseNode(OPENFACE), [])
 
 
 def test_a_node_that_is_interrupted_while_it_is_made_can_be_destroyed(monkeypatch):
