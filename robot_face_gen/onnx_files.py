@@ -1,45 +1,42 @@
-"""ONNX Runtime for whoever wants it: sessions, 8-bit weights, exported files kept from run to run.
+"""ONNX Runtime for whoever wants it: names of backends, sessions, files kept from run to run.
 
-Nothing here is needed, or imported, unless a backend other than `eager` is asked for.
+Without torch: a process that only runs what was exported before needs none.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import ctypes
 import importlib
+import importlib.metadata
 import importlib.util
-import logging
 import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-EAGER, ONNX, ONNX_INT8 = 'eager', 'onnx', 'onnx-int8'
-BACKENDS = (EAGER, ONNX, ONNX_INT8)
+EAGER, ONNX, ONNX_INT8, CUDA_GRAPH = 'eager', 'onnx', 'onnx-int8', 'cuda-graph'
+CPU_BACKENDS = (EAGER, ONNX, ONNX_INT8)
+BACKENDS = (*CPU_BACKENDS, CUDA_GRAPH)
 AUTO = 'auto'
-OPSET = 17
 
 
-def check_backend(name: str) -> str:
+def check_backend(name: str, among: tuple[str, ...] = BACKENDS) -> str:
     """The name of a backend.
 
     Raises:
         ValueError: there is none of this name.
     """
-    if name not in BACKENDS:
-        raise ValueError(f'backend = {name!r}: expected {", ".join(BACKENDS)}')
+    if name not in among:
+        raise ValueError(f'backend = {name!r}: expected {", ".join(among)}')
     return name
 
 
-def resolve_backend(name: str, device: torch.device | str) -> str:
+def resolve_backend(name: str, device: object) -> str:
     """The backend of a name; 'auto' is onnx on a CPU where its packages are, otherwise eager.
+
+    Args:
+        name: of a backend, or 'auto'.
+        device: a `torch.device` or its name.
 
     Raises:
         ValueError: there is none of this name.
@@ -47,10 +44,26 @@ def resolve_backend(name: str, device: torch.device | str) -> str:
     if name != AUTO:
         return check_backend(name)
     there = all(importlib.util.find_spec(module) for module in ('onnx', 'onnxruntime'))
-    return ONNX if there and torch.device(device).type == 'cpu' else EAGER
+    return ONNX if there and str(device).partition(':')[0] == 'cpu' else EAGER
 
 
-def _needed(module: str) -> Any:
+def cuda_is_possible() -> bool:
+    """Whether torch could find a CUDA device: if not, it need not be imported to be asked."""
+    try:
+        if importlib.metadata.version('torch').endswith('+cpu'):
+            return False
+        ctypes.CDLL('nvcuda' if os.name == 'nt' else 'libcuda.so.1')  # the driver's
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        return False
+    return True
+
+
+def needed(module: str) -> Any:
+    """A module of the extra `onnx`.
+
+    Raises:
+        ImportError: it is missing; it says what to install.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -65,117 +78,22 @@ def open_session(path: Path, threads: int) -> Any:
 
     Args:
         path: of the file.
-        threads: that work on one step; idle ones sleep, the other processes need the cores.
+        threads: that work on one step, 0 is one a core; idle ones sleep, the other processes need
+            the cores.
     """
-    runtime = _needed('onnxruntime')
+    runtime = needed('onnxruntime')
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads)
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
 
-def bind_input(binding: Any, name: str, tensor: Tensor) -> None:
-    """Let a session read a tensor where it lies; it must be contiguous and outlive the run."""
-    binding.bind_input(
-        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
-    )
-
-
-def bind_output(binding: Any, name: str, tensor: Tensor) -> None:
-    """Let a session write into a tensor where it lies."""
-    binding.bind_output(
-        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
-    )
-
-
-_DTYPES: dict[torch.dtype, Any] = {
-    torch.float32: np.float32,
-    torch.int64: np.int64,
-    torch.bool: np.bool_,
-}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Exporter and quantiser warn about what is meant so."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def export(
-    module: torch.nn.Module,
-    inputs: Mapping[str, Tensor],
-    outputs: list[str],
-    axes: Mapping[str, Mapping[int, str]],
-    path: Path,
-    *,
-    int8: bool = False,
-) -> None:
-    """Write a module as an ONNX file, weights inside, at once or not at all.
-
-    Args:
-        module: its `forward` takes the inputs in their order.
-        inputs: an example of each, by name.
-        outputs: names.
-        axes: for each name, the dimensions that may vary.
-        path: of the file.
-        int8: weights of matrix products in 8 bits (one scale an output), inputs rounded to 8 bits
-            as they come.
-    """
-    _needed('onnx')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export-') as folder:
-        file = Path(folder) / 'float.onnx'
-        with _quiet(), torch.no_grad():
-            torch.onnx.export(
-                module.eval(), tuple(inputs.values()), str(file), input_names=list(inputs),
-                output_names=outputs, dynamic_axes={k: dict(v) for k, v in axes.items()},
-                opset_version=OPSET, dynamo=False,
-            )  # fmt: skip
-            if int8:
-                file = _quantise(file)
-        os.replace(file, path)
-
-
-def _quantise(path: Path) -> Path:
-    quantization = _needed('onnxruntime.quantization')
-    tools = _needed('onnxruntime.quantization.onnx_model')
-    onnx = _needed('onnx')
-    model = tools.ONNXModel(onnx.load(str(path)))
-    model.replace_gemm_with_matmul()  # only products are quantised
-    matmul, out = path.with_name('matmul.onnx'), path.with_name('int8.onnx')
-    onnx.save(model.model, str(matmul))
-    quantization.quantize_dynamic(
-        str(matmul), str(out), op_types_to_quantize=['MatMul'], per_channel=True,
-        weight_type=quantization.QuantType.QInt8,
-    )  # fmt: skip
-    return out
-
-
-def digest(tensors: Mapping[str, Tensor], *texts: str, sources: Path | None = None) -> str:
-    """A name for what a file is made of: tensors, texts, and the code that made it.
-
-    Args:
-        tensors: weights by name.
-        texts: what else counts.
-        sources: a folder whose Python files count as well.
-    """
-    found = hashlib.sha256('\n'.join(texts).encode())
-    for name, tensor in sorted(tensors.items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    for file in [Path(__file__), *sorted(sources.glob('*.py') if sources else ())]:
-        found.update(file.read_bytes())
-    return found.hexdigest()[:16]
+def cache_path(name: str) -> Path:
+    """Where a file of this name has its place in the cache folder."""
+    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    return Path(base) / 'robot_face_gen' / name
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
@@ -188,8 +106,7 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
-    path = Path(base) / 'robot_face_gen' / name
+    path = cache_path(name)
     if not path.is_file():
         make(path)
     return path

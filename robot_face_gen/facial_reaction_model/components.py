@@ -35,6 +35,7 @@ class Geometry(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.window = config.max_seq_len
+        self.group = config.num_heads // config.num_kv_heads
         self.block = config.window_size
         # A block of new frames is written before it is read: the ring also holds what the first
         # frame of a block sees.
@@ -77,8 +78,8 @@ class Geometry(nn.Module):
             starts: (B,) number of the frame at which each session of the batch began, on the CPU.
 
         Returns:
-            Tensor: 0 where it sees and -inf elsewhere, (B or 1, 1, count, ring_size); 1 where all
-                sessions see the same.
+            Tensor: 0 where it sees and -inf elsewhere, (B or 1, 1, group x count, ring_size): the
+                frames once for each head of a group; 1 where all sessions see the same.
         """
         last = clock + count - 1
         held = last - (last - self.slots) % self.ring_size  # the frame that each slot holds
@@ -91,12 +92,13 @@ class Geometry(nn.Module):
             begun = held[None, :] >= starts.to(held.device)[:, None]
             visible = (visible[None] & begun[:, None, :])[:, None]
         # Additive: made once a step, not once a layer.
-        return torch.where(visible, self.nothing, self.nothing - math.inf)
+        mask = torch.where(visible, self.nothing, self.nothing - math.inf)
+        return mask.repeat(1, 1, self.group, 1)
 
 
 @dataclass
 class Ring:
-    """Keys and values (B, heads, ring_size, head_dim) of the newest frames of a stream."""
+    """Keys and values (B, kv_heads, ring_size, head_dim) of the newest frames of a stream."""
 
     keys: Tensor
     values: Tensor
@@ -109,19 +111,26 @@ def rotate(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class SlidingWindowAttention(nn.Module):
-    """Causal multi-head attention over the newest `max_seq_len` frames."""
+    """Causal multi-head attention over the newest `max_seq_len` frames.
+
+    Heads of queries share keys and values in groups (Ainslie et al. 2023, GQA): what a session
+    remembers, and has to read for every frame, is that much smaller.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads = config.num_heads
-        self.qkv = nn.Linear(config.feature_dim, 3 * config.feature_dim)
+        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
+        self.head_dim = config.feature_dim // config.num_heads
+        self.group = self.heads // self.kv_heads
+        self.qkv = nn.Linear(config.feature_dim, (self.heads + 2 * self.kv_heads) * self.head_dim)
         self.out = nn.Linear(config.feature_dim, config.feature_dim)
 
     def _project(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         batch, frames, _ = x.shape
-        qkv = self.qkv(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = rotate(qkv[:2], rotary)
-        return q, k, qkv[2]
+        qkv = self.qkv(x).view(batch, frames, -1, self.head_dim).transpose(1, 2)
+        turned = self.heads + self.kv_heads
+        q, k = rotate(qkv[:, :turned], rotary).split((self.heads, self.kv_heads), dim=1)
+        return q, k, qkv[:, turned:]
 
     def _merge(self, heads: Tensor) -> Tensor:
         return self.out(heads.transpose(1, 2).flatten(2))
@@ -130,6 +139,7 @@ class SlidingWindowAttention(nn.Module):
         """Attend within a whole sequence x (B, T, feature_dim) that begins at its first frame."""
         frames, window = x.shape[1], geometry.window
         q, k, v = self._project(x, geometry.rotary(0, frames))
+        k, v = (part.repeat_interleave(self.group, dim=1) for part in (k, v))
         if frames <= window:
             return self._merge(F.scaled_dot_product_attention(q, k, v, is_causal=True))
         parts = []
@@ -156,9 +166,10 @@ class SlidingWindowAttention(nn.Module):
             store[:, :, slot : slot + head] = new[:, :, :head]
             if head < frames:
                 store[:, :, : frames - head] = new[:, :, head:]
-        return self._merge(
-            F.scaled_dot_product_attention(q, ring.keys, ring.values, attn_mask=mask)
-        )
+        # A group of heads as one with that many times the queries: keys are read once.
+        q = q.reshape(len(x), self.kv_heads, self.group * frames, self.head_dim)
+        attended = F.scaled_dot_product_attention(q, ring.keys, ring.values, attn_mask=mask)
+        return self._merge(attended.reshape(len(x), self.heads, frames, self.head_dim))
 
 
 class CausalLayer(nn.Module):
@@ -196,14 +207,15 @@ class CausalStack(nn.Module):
 
     def __init__(self, config: ModelConfig, layers: int) -> None:
         super().__init__()
-        self.heads, self.head_dim = config.num_heads, config.feature_dim // config.num_heads
+        self.kv_heads = config.num_kv_heads
+        self.head_dim = config.feature_dim // config.num_heads
         self.layers = nn.ModuleList(CausalLayer(config) for _ in range(layers))
         self.norm = nn.LayerNorm(config.feature_dim)
 
     def make_rings(self, batch: int, geometry: Geometry) -> list[Ring]:
         """Empty rings, one a layer, for `batch` sessions."""
         weight = self.norm.weight
-        shape = (batch, self.heads, geometry.ring_size, self.head_dim)
+        shape = (batch, self.kv_heads, geometry.ring_size, self.head_dim)
         return [Ring(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in self.layers]
 
     def forward(self, x: Tensor, geometry: Geometry) -> Tensor:

@@ -52,6 +52,7 @@ class ModelConfig:
     period: int = 25  # frames in a second; one wheel of the rotary code turns in it
     latent_dim: int = 64
     num_heads: int = 8
+    num_kv_heads: int = 2  # heads of keys and values; heads of queries share them in groups
     encoder_layers: int = 4
     decoder_layers: int = 2
     feedforward_dim: int = 512
@@ -73,6 +74,7 @@ class ModelConfig:
             'period',
             'latent_dim',
             'num_heads',
+            'num_kv_heads',
             'encoder_layers',
             'decoder_layers',
             'feedforward_dim',
@@ -85,6 +87,11 @@ class ModelConfig:
             raise ValueError(
                 f'model config: feature_dim = {self.feature_dim}: expected a multiple of '
                 f'2 x num_heads = {2 * self.num_heads}'
+            )
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f'model config: num_kv_heads = {self.num_kv_heads}: expected a divisor of '
+                f'num_heads = {self.num_heads}'
             )
         if self.max_seq_len < self.window_size:
             raise ValueError(

@@ -90,6 +90,7 @@ class MultiModalFusion(nn.Module):
         super().__init__()
         self.no_face = nn.Parameter(torch.zeros(feature_dim))
         self.no_audio = nn.Parameter(torch.zeros(feature_dim))
+        self.feature_dim = feature_dim
         self.merge = nn.Linear(2 * feature_dim, 2 * feature_dim)
 
     def forward(
@@ -99,7 +100,8 @@ class MultiModalFusion(nn.Module):
         # where, not a product: what is behind a mask never reaches the output, whatever it holds.
         face = torch.where(face_valid[..., None], face, self.no_face)
         audio = torch.where(audio_valid[..., None], audio, self.no_audio)
-        value, gate = self.merge(torch.cat((face, audio), dim=-1)).chunk(2, dim=-1)
+        both = self.merge(torch.cat((face, audio), dim=-1))
+        value, gate = both.split(self.feature_dim, dim=-1)
         return value * gate.sigmoid()  # a gated linear unit (Dauphin et al. 2017)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ..onnx_files import EAGER, ONNX_INT8, check_backend
+from ..onnx_files import CUDA_GRAPH, EAGER, ONNX_INT8, check_backend
 from .config import BRANCHES
 from .device import resolve_device
 from .encoder import Face
 from .inputs import check_speaker
-from .model import FacialReactionModel, Seeds, check_temperature
+from .model import FacialReactionModel, Seeds, check_temperature, resolve_seeds
 from .state import SessionState
 
 Step = Callable[[Face, SessionState, float], Face]
@@ -31,7 +31,8 @@ class OnlineInferenceManager:
         temperature: scale of the noise; can be set at any time and counts from the next window on.
         backend: what computes a step: `eager` is torch; `onnx` is ONNX Runtime on a CPU, equal to
             1e-4 and faster; `onnx-int8` is faster still with 8-bit weights, and not quite equal.
-            A saved session can go on with any of them.
+            `cuda-graph` is torch on a CUDA device, a step recorded and replayed: its answers are
+            on the CPU. A saved session can go on with any of them.
 
     Raises:
         ValueError: an impossible value, no such backend or none for this device.
@@ -50,8 +51,19 @@ class OnlineInferenceManager:
         self._seed = seed
         self._temperature = check_temperature(temperature, model.config)
         self._state: SessionState | None = None
+        self._spare: SessionState | None = None
         self._step: Step = self.model.step
-        if check_backend(backend) != EAGER:
+        self._inputs_on = self.model.device
+        if check_backend(backend) == CUDA_GRAPH:
+            if self.model.device.type != 'cuda':
+                raise ValueError(
+                    f'the model is on {self.model.device}: the backend {backend} expects a CUDA '
+                    'device'
+                )
+            from .cuda_step import CudaStep
+
+            self._step, self._inputs_on = CudaStep(self.model), torch.device('cpu')
+        elif backend != EAGER:
             from .onnx_backend import OnnxStep
 
             self._step = OnnxStep(self.model, int8=backend == ONNX_INT8)
@@ -83,15 +95,17 @@ class OnlineInferenceManager:
             ValueError: bad input; the session is as it was before the call.
         """
         model, config = self.model, self.model.config
-        speaker = check_speaker(window, config, model.device, model.vae.beginning.dtype)
+        speaker = check_speaker(window, config, self._inputs_on, model.vae.beginning.dtype)
         speakers, frames = speaker['au'].shape[:2]
         if self._state is None:
-            self._state = model.make_state(speakers, self._seed)
+            self._state = self._begin(speakers)
         elif self._state.speakers != speakers:
             raise ValueError(
                 f'window of {speakers} speakers: this session has {self._state.speakers} '
                 '(reset() begins another)'
             )
+        if frames <= config.window_size:
+            return self._step(speaker, self._state, self._temperature)
         parts = [
             self._step(
                 {
@@ -103,15 +117,22 @@ class OnlineInferenceManager:
             )
             for begin in range(0, frames, config.window_size)
         ]
-        if len(parts) == 1:
-            return parts[0]
         return {name: torch.cat([part[name] for part in parts], dim=1) for name in BRANCHES}
+
+    def _begin(self, speakers: int) -> SessionState:
+        """State of a new session, in the memory of the last one if that fits: it may be bound."""
+        spare, self._spare = self._spare, None
+        seeds = resolve_seeds(self._seed, speakers)
+        if spare is None or (spare.speakers, spare.sessions) != (speakers, len(seeds)):
+            return self.model.make_state(speakers, seeds)
+        spare.restart(seeds)
+        return spare
 
     def reset(self, seed: Seeds = None) -> None:
         """Begin a new session; a new seed if given, otherwise the one of the last."""
         if seed is not None:
             self._seed = seed
-        self._state = None
+        self._spare, self._state = self._state or self._spare, None
 
     def state_dict(self) -> dict[str, Any]:
         """The session as plain numbers and tensors; empty before the first window."""

@@ -6,18 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from ..onnx_files import bind_input, bind_output, cached, digest, open_session
-from .config import BRANCHES
+from ..onnx_export import digest
+from ..onnx_files import cached, open_session
+from .bound_step import BoundStep
+from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .encoder import Face
 from .model import FacialReactionModel
-from .onnx_graph import LATENTS, LISTENER, NEXT, SPEAKER, export_step, ring_names
+from .onnx_graph import LISTENER, NEXT, export_step, ring_names
 from .state import SessionState
-from .vae import fresh_noise
+from .step_graph import LATENTS, MASKS
 
 
-class OnnxStep:
+class OnnxStep(BoundStep):
     """Steps a session; the graph is exported on first use and kept in the cache folder.
 
     The rings of the state are read and written where they lie, so that a session can go from this
@@ -27,6 +30,8 @@ class OnnxStep:
         model: on the CPU, in float32.
         int8: 8-bit weights: faster, and not quite the same function.
         threads: that work on a step; None is as many as torch has.
+        sessions: (speakers, sessions) of the states that will come; others are opened when they
+            do.
 
     Raises:
         ValueError: the model is elsewhere or of another precision.
@@ -34,80 +39,105 @@ class OnnxStep:
     """
 
     def __init__(
-        self, model: FacialReactionModel, *, int8: bool = False, threads: int | None = None
+        self,
+        model: FacialReactionModel,
+        *,
+        int8: bool = False,
+        threads: int | None = None,
+        sessions: tuple[int, int] = (1, 1),
     ) -> None:
+        super().__init__(model)
         weight = model.vae.beginning
         if weight.device.type != 'cpu' or weight.dtype != torch.float32:
             raise ValueError(
                 f'the model is on {weight.device}, {weight.dtype}: the backend onnx expects the '
                 'CPU and float32'
             )
-        self._model, self._int8 = model, int8
+        self._int8 = int8
         self._threads = threads or torch.get_num_threads()
-        self._names = ring_names(model)
         self._sessions: dict[tuple[int, int], Any] = {}
-        self._rings: list[torch.Tensor] = []
-        self._binding: Any = None
-        self._open(1, 1)  # what fails, fails now
+        self._open(*sessions)  # what fails, fails now
 
     def _open(self, speakers: int, sessions: int) -> Any:
         session = self._sessions.get((speakers, sessions))
         if session is None:
-            path = exported(self._model, speakers=speakers, sessions=sessions, int8=self._int8)
+            path = exported(self.model, speakers=speakers, sessions=sessions, int8=self._int8)
             session = open_session(path, self._threads)
             self._sessions[speakers, sessions] = session
         return session
 
-    def _bind(self, state: SessionState) -> Any:
-        """The session of a state; its rings are bound once, in place."""
-        rings = [t for ring in (*state.encoder, *state.decoder) for t in (ring.keys, ring.values)]
+    def make_call(self, state: SessionState, frames: int) -> OnnxCall:
+        """Set up a call of so many frames."""
         session = self._open(state.speakers, state.sessions)
-        if len(rings) != len(self._rings) or any(
-            a is not b for a, b in zip(rings, self._rings, strict=True)
-        ):
-            self._binding = session.io_binding()
-            for name, ring in zip(self._names, rings, strict=True):
-                bind_input(self._binding, name, ring)
-                bind_output(self._binding, NEXT + name, ring)
-            self._rings = rings
-        return session
+        return OnnxCall(session, self.model, state, frames)
 
-    @torch.no_grad()
-    def __call__(self, speaker: Face, state: SessionState, temperature: float) -> Face:
-        """As `FacialReactionModel.step`."""
-        session = self._bind(state)
-        frames, sessions = speaker['au'].shape[1], state.sessions
-        inputs = {name: speaker[name].contiguous() for name in SPEAKER}
-        inputs['clock'] = torch.tensor(state.clock)
-        inputs['starts'] = state.starts
-        inputs['temperature'] = torch.tensor(temperature, dtype=torch.float32)
-        inputs['fresh'] = self._fresh(state, frames)
-        inputs.update({name: getattr(state, name) for name in LATENTS})
-        moved = {name: torch.empty_like(getattr(state, name)) for name in LATENTS}
-        face = {name: torch.empty(sessions, frames, width) for name, width in BRANCHES.items()}
-        for name, tensor in inputs.items():
-            bind_input(self._binding, name, tensor)
-        for name, tensor in moved.items():
-            bind_output(self._binding, NEXT + name, tensor)
-        for name, tensor in face.items():
-            bind_output(self._binding, LISTENER + name, tensor)
-        session.run_with_iobinding(self._binding)
-        for name, tensor in moved.items():
-            setattr(state, name, tensor)
-        state.clock += frames
-        return face
 
-    def _fresh(self, state: SessionState, frames: int) -> torch.Tensor:
-        """Noise of the windows that begin in the next frames; 0 where none begins."""
-        size, seen = self._model.config.window_size, state.frames
-        begins = (-seen) % size
-        fresh = torch.zeros(state.sessions, self._model.config.latent_dim)
-        rows = (begins < frames).nonzero()[:, 0]
-        if len(rows):
-            windows = ((seen + begins) // size)[rows].tolist()
-            seeds = [state.seeds[row] for row in rows.tolist()]
-            fresh[rows] = fresh_noise(seeds, windows, self._model.config.latent_dim)
-        return fresh
+class OnnxCall:
+    """Memory that calls of one length read and write; see `BoundCall`.
+
+    The rings are bound as input and output, so that only the rows of the new frames are written.
+    """
+
+    def __init__(
+        self, session: Any, model: FacialReactionModel, state: SessionState, frames: int
+    ) -> None:
+        speakers, sessions = state.speakers, state.sessions
+        self._session, self._binding = session, session.io_binding()
+        self._state = {name: getattr(state, name) for name in LATENTS}
+        rings = [t for ring in (*state.encoder, *state.decoder) for t in (ring.keys, ring.values)]
+        self._rings = dict(zip(ring_names(model), rings, strict=True))
+        self.inputs = {
+            name: torch.zeros(speakers, frames, width) for name, width in BRANCHES.items()
+        }
+        shape = (speakers, frames, EMBEDDINGS_PER_FRAME, model.config.audio_dim)
+        self.inputs['audio'] = torch.zeros(shape)
+        for name in MASKS:
+            self.inputs[name] = torch.zeros(speakers, frames, dtype=torch.bool)
+        self.inputs['clock'] = torch.zeros_like(state.starts)
+        self.inputs['starts'] = torch.zeros_like(state.starts)
+        self.inputs['temperature'] = torch.tensor(0.0)
+        self.inputs['fresh'] = torch.zeros_like(state.noise)
+        self._moved = {name: torch.empty_like(latent) for name, latent in self._state.items()}
+        self._face = {
+            name: torch.empty(sessions, frames, width) for name, width in BRANCHES.items()
+        }
+        for name, tensor in (self.inputs | self._state | self._rings).items():
+            _bind_input(self._binding, name, tensor)
+        for name, tensor in self._face.items():
+            _bind_output(self._binding, LISTENER + name, tensor)
+        for name, tensor in (self._moved | self._rings).items():
+            _bind_output(self._binding, NEXT + name, tensor)
+        self.inputs['moves'] = torch.ones(sessions, dtype=torch.bool)
+
+    def run(self) -> Face:
+        """From the inputs to the answer; the state moves on in place."""
+        self._session.run_with_iobinding(self._binding)
+        moves = self.inputs['moves']
+        for name, latent in self._state.items():
+            new = self._moved[name]
+            latent.copy_(new if moves.all() else torch.where(moves[:, None], new, latent))
+        return {name: part.clone() for name, part in self._face.items()}
+
+
+def _bind_input(binding: Any, name: str, tensor: torch.Tensor) -> None:
+    """Let a session read a tensor where it lies; it must be contiguous and outlive the run."""
+    binding.bind_input(
+        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
+    )
+
+
+def _bind_output(binding: Any, name: str, tensor: torch.Tensor) -> None:
+    """Let a session write into a tensor where it lies."""
+    binding.bind_output(
+        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
+    )
+
+
+_DTYPES: dict[torch.dtype, Any] = {
+    torch.float32: np.float32,
+    torch.int64: np.int64,
+    torch.bool: np.bool_,
+}
 
 
 def exported(

@@ -24,8 +24,8 @@ class SessionState:
     clock: int  # frames since this object was made
     seeds: list[int]  # one a session
     starts: Tensor  # (S,) int64 on the CPU: the clock at which each session began
-    encoder: list[Ring]  # (B, heads, ring_size, head_dim) a layer
-    decoder: list[Ring]  # (S, heads, ring_size, head_dim) a layer
+    encoder: list[Ring]  # (B, kv_heads, ring_size, head_dim) a layer
+    decoder: list[Ring]  # (S, kv_heads, ring_size, head_dim) a layer
     context: Tensor  # (S, feature_dim): the encoded frame before the next one
     noise: Tensor  # (S, latent_dim): the noise of the window under way
     last: Tensor  # (S, latent_dim): the latent of the window before it
@@ -46,6 +46,15 @@ class SessionState:
         """(S,) int64: frames that each session has seen."""
         return self.clock - self.starts
 
+    def beginning_windows(self, frames: int, window_size: int) -> dict[int, int]:
+        """Sessions in which a window begins within the next frames, and the window's number."""
+        seen = [self.clock - start for start in self.starts.tolist()]
+        return {
+            session: -(-count // window_size)
+            for session, count in enumerate(seen)
+            if -count % window_size < frames
+        }
+
     def reset(
         self, sessions: Sequence[int] | None = None, seeds: Sequence[int] | None = None
     ) -> None:
@@ -61,9 +70,32 @@ class SessionState:
                 f'sessions {chosen} share their speaker with others: expected all {self.sessions}'
             )
         self.starts[chosen] = self.clock
+        self.forget(chosen)
         if seeds is not None:
             for session, seed in zip(chosen, seeds, strict=True):
                 self.seeds[session] = int(seed)
+
+    def forget(self, sessions: Sequence[int]) -> None:
+        """Wipe what sessions remember: a number that is not finite would get past any mask."""
+        rows = list(sessions)
+        for name in _TENSORS:
+            if name != 'starts':
+                getattr(self, name)[rows] = 0.0
+        speakers = rows if self.speakers == self.sessions else [0]
+        for part, of in ((self.encoder, speakers), (self.decoder, rows)):
+            for ring in part:
+                ring.keys[of] = 0.0
+                ring.values[of] = 0.0
+
+    def restart(self, seeds: Sequence[int]) -> None:
+        """Begin all sessions anew in the same memory, as if this object had just been made."""
+        self.clock, self.seeds = 0, list(seeds)
+        rings = (*self.encoder, *self.decoder)
+        for tensor in (
+            *(getattr(self, name) for name in _TENSORS),
+            *(part for ring in rings for part in (ring.keys, ring.values)),
+        ):
+            tensor.zero_()
 
     def nbytes(self) -> int:
         """Bytes that the state holds."""
