@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 from whisper.model import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
 
-from robot_face_gen.onnx_files import cached, digest, export, open_session
+from robot_face_gen.onnx_export import digest, export
+from robot_face_gen.onnx_files import cached, open_session
+
+from .whisper_exported import encode_contexts
 
 
 class OnnxEncoder:
@@ -39,12 +42,7 @@ class OnnxEncoder:
 
     def encode(self, mel: np.ndarray, begin: int, end: int) -> np.ndarray:
         """Embeddings begin..end of contexts (B, n_mels, frames): (B, end - begin, dim) float32."""
-        session = self._session(mel.shape[2])
-        span = np.array([begin, end], np.int64)
-        rows = [
-            session.run(None, {'mel': np.ascontiguousarray(one), 'span': span})[0] for one in mel
-        ]
-        return np.stack(rows)
+        return encode_contexts(self._session(mel.shape[2]), mel, begin, end)
 
     def _session(self, frames: int) -> Any:
         session = self._sessions.get(frames)
@@ -90,7 +88,9 @@ class EncoderGraph(nn.Module):
         encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.convolutions = nn.ModuleList((_as_product(encoder.conv1), _as_product(encoder.conv2)))
         self.blocks, self.norm = encoder.blocks, encoder.ln_post
-        self.qkv = nn.ModuleList(_joined(block.attn) for block in encoder.blocks)
+        *lower, last = (_joined(block.attn) for block in encoder.blocks)
+        self.qkv = nn.ModuleList(lower)
+        self.last_q, self.last_kv = _rows(last, 0, 1), _rows(last, 1, 3)
         self.heads = encoder.blocks[0].attn.n_head
         self.positions = nn.Parameter(encoder.positional_embedding[: frames // 2])
 
@@ -109,9 +109,12 @@ class EncoderGraph(nn.Module):
     def _block(self, block: ResidualAttentionBlock, index: int, x: Tensor, span: Tensor) -> Tensor:
         width = self.positions.shape[1]
         split = (-1, self.heads, width // self.heads)
-        q, k, v = self.qkv[index](block.attn_ln(x)).chunk(3, dim=-1)
-        if index == len(self.blocks) - 1:
-            q, x = q[span[0] : span[1]], x[span[0] : span[1]]
+        seen = block.attn_ln(x)
+        if index < len(self.qkv):
+            q, k, v = self.qkv[index](seen).chunk(3, dim=-1)
+        else:
+            k, v = self.last_kv(seen).chunk(2, dim=-1)
+            q, x = self.last_q(seen[span[0] : span[1]]), x[span[0] : span[1]]
         q, k, v = q.view(split), k.view(split), v.view(split)
         scores = torch.matmul(q.transpose(0, 1), k.permute(1, 2, 0))
         attended = torch.matmul(torch.softmax(scores, dim=-1), v.transpose(0, 1))
@@ -128,6 +131,15 @@ def _as_product(convolution: nn.Conv1d) -> nn.Linear:
     assert convolution.bias is not None
     linear.bias.copy_(convolution.bias)
     return linear.requires_grad_(False)
+
+
+def _rows(linear: nn.Linear, begin: int, end: int) -> nn.Linear:
+    """Parts begin..end of three that one projection gives."""
+    width = linear.out_features // 3
+    part = nn.Linear(linear.in_features, (end - begin) * width)
+    part.weight.copy_(linear.weight[begin * width : end * width])
+    part.bias.copy_(linear.bias[begin * width : end * width])
+    return part.requires_grad_(False)
 
 
 def _joined(attention: MultiHeadAttention) -> nn.Linear:

@@ -14,14 +14,19 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .log_mel import FLOOR, FRAME, LogMel
 from .mono import to_mono
 from .resample import RATE, Resampler
-from .whisper_encoder import RATE_HZ, WhisperEncoder
 
+if TYPE_CHECKING:
+    from .whisper_encoder import WhisperEncoder
+    from .whisper_exported import ExportedWhisper
+
+RATE_HZ = 50.0  # embeddings a second
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
@@ -64,7 +69,8 @@ class WhisperStream:
             `skipped_hops` (too old to be caught up with).
     """
 
-    def __init__(self, encoder: WhisperEncoder, hop_s: float = 0.04, context_s: float = 2.0,
+    def __init__(self, encoder: WhisperEncoder | ExportedWhisper,
+                 hop_s: float = 0.04, context_s: float = 2.0,
                  settle_s: float = 0.0, most_lost_s: float = 1.0) -> None:  # fmt: skip
         self.encoder = encoder
         self._hop = _embeddings('hop_s', hop_s, 1)

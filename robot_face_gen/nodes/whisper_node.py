@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +10,9 @@ from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
 from .inbox import Inbox
-from .made_by import MADE_BY
 from .messages import from_embeddings, to_samples
 from .run import run
 from .tables import WHISPER
-
-if TYPE_CHECKING:
-    from robot_face_gen.features.whisper_stream import WhisperStream
 
 STALL_S = 1.0
 IDLE_S = 0.2
@@ -30,7 +25,10 @@ class WhisperNode(BaseNode):
 
     def __init__(self) -> None:
         super().__init__(WHISPER)
-        self._stream = self._load()
+        # Not before rclpy is up, so that Ctrl-C ends also a long import well.
+        from .whisper_setup import make_stream
+
+        self._stream = make_stream(self.parameters, self.health, self.get_logger())
         self._inbox: Inbox[Chunk] = Inbox(self.parameters['max_queue_s'])
         self._frame_id = ''
         self._publisher = self.advertise(
@@ -41,37 +39,6 @@ class WhisperNode(BaseNode):
             AudioChunk, 'audio', self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
         )
         self.start_worker(self._encode, 'encoder')
-
-    def _load(self) -> WhisperStream:
-        # Not before rclpy is up, so that Ctrl-C ends also the long import of torch well.
-        import torch
-
-        from robot_face_gen.facial_reaction_model import resolve_device
-        from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
-        from robot_face_gen.features.whisper_stream import WhisperStream
-        from robot_face_gen.onnx_files import resolve_backend
-
-        if self.parameters['threads']:
-            torch.set_num_threads(self.parameters['threads'])
-        weights, device = self.parameters['weights'], resolve_device(self.parameters['device'])
-        backend = resolve_backend(self.parameters['backend'], device)
-        encoder = WhisperEncoder.from_name_or_path(weights, str(device), backend)
-        stream = WhisperStream(encoder, *(self.parameters[name] for name in MADE_BY))
-        # The first time takes many times as long.
-        frames = round(self.parameters['context_s'] * 100)
-        encoder.encode(np.zeros((1, encoder.n_mels, frames), np.float32))
-        if weights == UNTRAINED:
-            self.get_logger().warning(
-                f'{encoder.id}: an untrained encoder: it knows nothing of speech; on {device}'
-            )
-        else:
-            self.get_logger().info(f'{weights}: {encoder.id}, on {device}')
-        self.health.fact('encoder', encoder.id)
-        for name in MADE_BY:
-            self.health.fact(name, self.parameters[name])
-        self.health.fact('device', device)
-        self.health.fact('backend', backend)
-        return stream
 
     def _on_audio(self, message: AudioChunk) -> None:
         chunk = to_samples(message)

@@ -12,7 +12,8 @@ import whisper
 from whisper.audio import mel_filters
 from whisper.model import ModelDimensions, Whisper
 
-from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
+from robot_face_gen.features.whisper_cache import UNTRAINED
+from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
 SMALL = ModelDimensions(
     n_mels=80, n_audio_ctx=50, n_audio_state=32, n_audio_head=2, n_audio_layer=2,

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.features.log_mel import LogMel
-from robot_face_gen.features.whisper_encoder import UNTRAINED, WhisperEncoder
+from robot_face_gen.features.whisper_cache import UNTRAINED
+from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
 
 RATE = 16000

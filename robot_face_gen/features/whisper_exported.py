@@ -1,0 +1,185 @@
+"""Whisper's encoder by ONNX Runtime alone: what lives with a robot needs no torch.
+
+Torch, openai-whisper and the weights beside the exported ones take half of a live process'
+memory and most of its start. So a process of its own exports, once, and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.onnx_files import cache_path, open_session
+
+from .whisper_cache import UNTRAINED, find_cached
+
+_MAKERS = ('openai-whisper', 'onnxruntime', 'onnx', 'torch')
+_SOURCES = ('whisper_weights.py', 'whisper_encoder.py', 'whisper_onnx.py', '../onnx_export.py')
+
+
+class ExportedWhisper:
+    """Stands in for `WhisperEncoder` in a stream; its embeddings are those of a backend `onnx`.
+
+    Args:
+        weights: see `WhisperEncoder.from_name_or_path`.
+        frames: log-mel frames of 10 ms in a context; others are exported when they come.
+        int8: 8-bit weights: faster, and not quite the same embeddings.
+        threads: that work on one context; 0 is one a core.
+
+    Attributes:
+        id, dim, n_mels, most_frames, filters: as those of `WhisperEncoder`.
+
+    Raises:
+        ValueError: the weights cannot be used; it says why.
+        ImportError: a package is missing; it is named.
+        OSError: the cache folder cannot be written.
+    """
+
+    device = 'cpu'
+
+    def __init__(
+        self, weights: str | Path, frames: int, *, int8: bool = False, threads: int = 1
+    ) -> None:
+        self._weights, self._int8, self._threads = str(weights), int8, threads
+        self._sessions: dict[int, Any] = {}
+        card = self._open(frames).with_suffix('.npz')
+        with np.load(card, allow_pickle=False) as values:
+            self.id = str(values['id'])
+            self.dim, self.n_mels, self.most_frames = (
+                int(values[name]) for name in ('dim', 'n_mels', 'most_frames')
+            )
+            self.filters: np.ndarray = values['filters']
+
+    def _open(self, frames: int) -> Path:
+        path = exported(self._weights, frames, int8=self._int8) or _export(
+            self._weights, frames, int8=self._int8
+        )
+        self._sessions[frames] = open_session(path, self._threads)
+        return path
+
+    def encode(self, mel: np.ndarray, begin: int = 0, end: int | None = None) -> np.ndarray:
+        """As `WhisperEncoder.encode`."""
+        end = check_span(mel, self.n_mels, begin, end)
+        frames = mel.shape[2]
+        if frames not in self._sessions:
+            self._open(frames)
+        return encode_contexts(self._sessions[frames], mel, begin, end)
+
+
+def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
+    """Refuse contexts of another shape, and embeddings that they do not have; `end` as a number.
+
+    Raises:
+        ValueError: it names what was found and what was expected.
+    """
+    if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
+        raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
+    there = mel.shape[2] // 2
+    end = there if end is None else end
+    if not 0 <= begin <= end <= there:
+        raise ValueError(
+            f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}'
+        )
+    return end
+
+
+def encode_contexts(session: Any, mel: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """Embeddings begin..end of contexts (B, n_mels, frames): (B, end - begin, dim) float32."""
+    span = np.array([begin, end], np.int64)
+    rows = [
+        session.run(None, {'mel': np.ascontiguousarray(one, np.float32), 'span': span})[0]
+        for one in mel
+    ]
+    return np.stack(rows)
+
+
+def exported(weights: str, frames: int, *, int8: bool = False) -> Path | None:
+    """The ONNX file of these weights in the cache folder; None while there is none."""
+    if weights == UNTRAINED:
+        what = UNTRAINED
+    elif (file := find_cached(weights)) is not None:
+        found = file.stat()
+        what = f'{file.resolve()}:{found.st_size}:{found.st_mtime_ns}'
+    else:
+        return None
+    path = _place(what, frames, int8)
+    return path if path.is_file() and path.with_suffix('.npz').is_file() else None
+
+
+def _place(what: str, frames: int, int8: bool) -> Path:
+    """Where these weights' file belongs; its name says all that its content depends on."""
+    digest = hashlib.sha256(what.encode())
+    for name in _MAKERS:
+        digest.update(f'{name} {importlib.metadata.version(name)}'.encode())
+    for source in _SOURCES:
+        digest.update((Path(__file__).parent / source).read_bytes())
+    return cache_path(f'whisper-{digest.hexdigest()[:16]}-{frames}{"-int8" if int8 else ""}.onnx')
+
+
+def _export(weights: str, frames: int, *, int8: bool) -> Path:
+    """Have another process write the file."""
+    command = [sys.executable, '-m', __name__, weights, str(frames), *(['--int8'] if int8 else [])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0:
+        return Path(done.stdout.splitlines()[-1])
+    words = done.stderr.strip().splitlines() or [f'exit code {done.returncode}']
+    kind, _, text = words[-1].partition(': ')
+    for error in (ValueError, ImportError, OSError):
+        if kind == error.__name__:
+            raise error(text)
+    raise RuntimeError(f'{weights}: cannot be exported: {words[-1]}')
+
+
+def _write(weights: str, frames: int, *, int8: bool) -> Path:
+    """Load and export, in a process that ends afterwards."""
+    from .whisper_encoder import WhisperEncoder
+    from .whisper_onnx import export_encoder
+    from .whisper_weights import find, load_encoder
+
+    if weights != UNTRAINED:
+        weights = str(find(weights).resolve())
+    encoder, dims, name = load_encoder(weights)
+    made = WhisperEncoder(encoder, dims, name)
+    if not 2 <= frames <= made.most_frames:
+        raise ValueError(f'contexts of {frames} frames: expected 2 to {made.most_frames}')
+    found = Path(weights).stat() if weights != UNTRAINED else None
+    what = f'{weights}:{found.st_size}:{found.st_mtime_ns}' if found else UNTRAINED
+    path = _place(what, frames, int8)
+    export_encoder(encoder, frames, path, int8=int8)
+    part = path.with_suffix(f'.{os.getpid()}.npz')
+    np.savez(
+        part, id=made.id, dim=made.dim, n_mels=made.n_mels, most_frames=made.most_frames,
+        filters=made.filters,
+    )  # fmt: skip
+    os.replace(part, path.with_suffix('.npz'))
+    return path
+
+
+def main() -> int:
+    """Export and print the path; an error is one line that begins with its kind."""
+    parser = argparse.ArgumentParser(description='Export an encoder of Whisper for the live nodes')
+    parser.add_argument('weights')
+    parser.add_argument('frames', type=int)
+    parser.add_argument('--int8', action='store_true')
+    args = parser.parse_args()
+    try:
+        print(_write(args.weights, args.frames, int8=args.int8))
+    except (ValueError, ImportError, OSError) as error:
+        kind = next(k for k in (ValueError, ImportError, OSError) if isinstance(error, k))
+        print(f'{kind.__name__}: {" ".join(str(error).split())}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

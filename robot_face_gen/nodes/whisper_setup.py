@@ -1,0 +1,85 @@
+"""Makes the stream of `whisper_node` from its parameters: where it can, without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robot_face_gen.features.whisper_cache import UNTRAINED
+from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
+from robot_face_gen.features.whisper_stream import WhisperStream
+from robot_face_gen.onnx_files import AUTO, EAGER, ONNX_INT8, cuda_is_possible, resolve_backend
+
+from .health import Health
+from .made_by import MADE_BY
+from .parameter_table import Parameters
+
+if TYPE_CHECKING:
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+
+def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperStream:
+    """Load the encoder, say what it is, and let it run once.
+
+    Raises:
+        ValueError: weights that are none, a device that is not there or not for this backend.
+        ImportError: the backend's package is missing.
+        OSError: a file cannot be read or written.
+    """
+    weights, (device, backend) = parameters['weights'], _where(parameters)
+    encoder: WhisperEncoder | ExportedWhisper
+    if backend == EAGER:
+        encoder = _eager(parameters, device)
+    elif device != 'cpu':
+        raise ValueError(f'backend = {backend}: it runs on a CPU, not on device = {device}')
+    else:
+        encoder = _exported(parameters, backend, logger)
+    stream = WhisperStream(encoder, *(parameters[name] for name in MADE_BY))
+    # The first time takes many times as long.
+    encoder.encode(np.zeros((1, encoder.n_mels, _frames(parameters)), np.float32))
+    if weights == UNTRAINED:
+        logger.warning(
+            f'{encoder.id}: an untrained encoder: it knows nothing of speech; on {device}'
+        )
+    else:
+        logger.info(f'{weights}: {encoder.id}, on {device}')
+    facts = {'encoder': encoder.id, 'device': device, 'backend': backend}
+    for name, value in (*facts.items(), *((name, parameters[name]) for name in MADE_BY)):
+        health.fact(name, value)
+    return stream
+
+
+def _frames(parameters: Parameters) -> int:
+    return round(parameters['context_s'] * 100)
+
+
+def _where(parameters: Parameters) -> tuple[str, str]:
+    """Device and backend; torch is asked only where it could find a CUDA device."""
+    device, backend = parameters['device'], parameters['backend']
+    if device == 'auto' and (backend not in (AUTO, EAGER) or not cuda_is_possible()):
+        device = 'cpu'
+    if device != 'cpu':
+        from robot_face_gen.facial_reaction_model import resolve_device
+
+        device = str(resolve_device(device))
+    return device, resolve_backend(backend, device)
+
+
+def _eager(parameters: Parameters, device: str) -> WhisperEncoder:
+    import torch
+
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+    if parameters['threads']:
+        torch.set_num_threads(parameters['threads'])
+    return WhisperEncoder.from_name_or_path(parameters['weights'], device)
+
+
+def _exported(parameters: Parameters, backend: str, logger: Any) -> ExportedWhisper:
+    weights, frames, int8 = parameters['weights'], _frames(parameters), backend == ONNX_INT8
+    there = exported(weights, frames, int8=int8) is not None
+    encoder = ExportedWhisper(weights, frames, int8=int8, threads=parameters['threads'])
+    if not there:
+        logger.info(f'{weights}: exported for ONNX Runtime, this once')
+    return encoder

@@ -1,0 +1,119 @@
+"""Whisper without torch: exported by another process, once."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from whisper.model import ModelDimensions, Whisper
+
+from robot_face_gen.features.whisper_encoder import WhisperEncoder
+from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
+from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('onnx')
+
+DIMS = ModelDimensions(80, 60, 32, 4, 3, 10, 10, 32, 4, 3)
+FRAMES = 60
+
+
+@pytest.fixture(scope='module', autouse=True)
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('cache')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        yield folder
+
+
+def save(path, seed=0):
+    torch.manual_seed(seed)
+    state = Whisper(DIMS).state_dict()
+    torch.save({'dims': dataclasses.asdict(DIMS), 'model_state_dict': state}, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def file(tmp_path_factory):
+    return save(tmp_path_factory.mktemp('weights') / 'small.pt')
+
+
+@pytest.fixture(scope='module')
+def encoder(file):
+    assert exported(str(file), FRAMES) is None
+    return ExportedWhisper(file, FRAMES)
+
+
+def test_the_numbers_and_the_name_of_the_encoder_itself(encoder, file):
+    expected = WhisperEncoder.from_name_or_path(file)
+    for name in ('id', 'dim', 'n_mels', 'most_frames'):
+        assert getattr(encoder, name) == getattr(expected, name)
+    assert np.array_equal(encoder.filters, expected.filters)
+    mel = np.random.default_rng(0).normal(size=(2, 80, FRAMES)).astype(np.float32)
+    for span in ((0, None), (20, 23)):
+        np.testing.assert_allclose(
+            encoder.encode(mel, *span), expected.encode(mel, *span), atol=1e-4
+        )
+    with pytest.raises(ValueError, match='expected 0 <= begin <= end <= 30'):
+        encoder.encode(mel, 3, 31)
+    with pytest.raises(ValueError, match=r'mel of shape \(2, 79, 60\)'):
+        encoder.encode(mel[:, :79])
+
+
+def test_a_stream_of_it_is_the_recording_of_the_other(encoder, file):
+    sound = (0.1 * np.random.default_rng(2).normal(size=12000)).astype(np.float32)
+    options = {'hop_s': 0.04, 'context_s': FRAMES / 100}
+    offline = embed_recording(sound, 16000, WhisperEncoder.from_name_or_path(file), **options)
+    live = WhisperStream(encoder, **options).push(sound, 16000, 0, 0)
+    assert [block.stamp_ns for block in live] == [block.stamp_ns for block in offline]
+    for one, other in zip(live, offline, strict=True):
+        np.testing.assert_allclose(one.data, other.data, atol=1e-4)
+
+
+WITHOUT_TORCH = """
+import sys
+import numpy as np
+from robot_face_gen.features.whisper_exported import ExportedWhisper
+from robot_face_gen.features.whisper_stream import WhisperStream
+encoder = ExportedWhisper(sys.argv[1], 60)
+assert WhisperStream(encoder, 0.04, 0.6).push(np.zeros(16000, np.float32), 16000, 0)
+print(sorted({'torch', 'whisper'} & set(sys.modules)))
+"""
+
+
+def test_the_second_time_neither_torch_nor_whisper_is_there(encoder, file):
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_TORCH, str(file)], capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.returncode) == ('[]', 0), done.stderr
+
+
+def test_other_weights_at_the_same_place_are_other_files(encoder, tmp_path):
+    path = save(tmp_path / 'small.pt')
+    first = ExportedWhisper(path, FRAMES)
+    assert first.id == encoder.id  # the id is of the weights alone
+    save(path, seed=1)
+    assert exported(str(path), FRAMES) is None
+    assert ExportedWhisper(path, FRAMES).id != first.id
+
+
+def test_8_bits_are_another_file(encoder, file):
+    near = ExportedWhisper(file, FRAMES, int8=True)
+    assert near.id == encoder.id
+    mel = np.random.default_rng(5).normal(size=(1, 80, FRAMES)).astype(np.float32)
+    error = np.sqrt(np.square(near.encode(mel) - encoder.encode(mel)).mean())
+    assert 0.0 < error < 0.1 * encoder.encode(mel).std()
+
+
+def test_what_cannot_be_is_told_as_by_the_encoder_itself(tmp_path, file):
+    (tmp_path / 'bad.pt').write_bytes(b'hello')
+    for weights, words in (
+        (tmp_path / 'bad.pt', "bad.pt: no checkpoint in Whisper's format"),
+        ('no_such', 'no_such: no such file, and no Whisper model'),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ExportedWhisper(weights, FRAMES)
+    with pytest.raises(ValueError, match='contexts of 400 frames: expected 2 to 120'):
+        ExportedWhisper(file, 400)
