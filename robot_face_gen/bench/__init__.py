@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 # heading -> module of this package; in the order in which they run.
-PARTS = ('reaction_step', 'whisper_hop', 'train_step', 'faces', 'start', 'graph')
+PARTS = ('reaction_step', 'whisper_hop', 'train_step', 'faces', 'server', 'start', 'graph')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.onnx_files import BACKENDS, EAGER, resolve_backend
+from robot_face_gen.onnx_files import CPU_BACKENDS, CUDA_GRAPH, EAGER, resolve_backend
 
 from .tables import print_part
 
@@ -88,7 +88,7 @@ def _version(package: str) -> str:
 
 def backends() -> list[str]:
     """Those that this installation can run."""
-    return list(BACKENDS) if resolve_backend('auto', 'cpu') != EAGER else [EAGER]
+    return list(CPU_BACKENDS) if resolve_backend('auto', 'cpu') != EAGER else [EAGER]
 
 
 def run_case(name: str, case: dict[str, Any], cache: str | None = None) -> Any:
@@ -172,20 +172,34 @@ def _faces(quick: bool) -> Rows:
                         'seconds': 0.5 if quick else 3.0}  # fmt: skip
                 rows.append({**run_case('faces', case, cache), **case})
     if torch.cuda.is_available():
-        case = {'backend': EAGER, 'threads': 1, 'device': 'cuda', 'first': 64,
-                'seconds': 0.5 if quick else 3.0}  # fmt: skip
-        rows.append({**run_case('faces', case), **case})
+        for backend in (EAGER, CUDA_GRAPH):
+            case = {'backend': backend, 'threads': 1, 'device': 'cuda', 'first': 64,
+                    'seconds': 0.5 if quick else 3.0}  # fmt: skip
+            rows.append({**run_case('faces', case), **case})
     else:
-        rows.append({'backend': EAGER, 'device': 'cuda', 'faces': NOT_MEASURED})
+        rows += [
+            {'backend': backend, 'device': 'cuda', 'faces': NOT_MEASURED}
+            for backend in (EAGER, CUDA_GRAPH)
+        ]
     return rows
 
 
+def _server(quick: bool) -> Rows:
+    from .server import measure_server
+
+    backend = resolve_backend('auto', 'cpu')
+    counts = (8,) if quick else (1, 8, 16)
+    return [measure_server(count, 5.0 if quick else 20.0, backend) for count in counts]
+
+
 def _graph(quick: bool) -> dict[str, Any]:
+    from .fastest import measure_fastest
     from .graph import measure_graph
 
     found = measure_graph(12.0 if quick else 60.0)
     if not quick:
-        found['busy'] = measure_graph(30.0, busy=True)
+        found['busy'] = measure_graph(60.0, busy=True)
+    found |= measure_fastest(4.0, (1.0, 2.0, 3.0)) if quick else measure_fastest(10.0)
     return found
 
 
@@ -200,6 +214,7 @@ _MEASURE: dict[str, Callable[[bool], Any]] = {
     'whisper_hop': _whisper_hop,
     'train_step': _train_step,
     'faces': _faces,
+    'server': _server,
     'start': _start,
     'graph': _graph,
 }

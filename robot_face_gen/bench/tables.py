@@ -8,6 +8,9 @@ _COLUMNS = {
     'reaction_step': ('backend', 'threads', 'frames', 'history'),
     'whisper_hop': ('backend', 'threads', 'context_s', 'hop_s'),
     'faces': ('backend', 'device', 'threads', 'faces'),
+    'server': (
+        'backend', 'faces', 'frames', 'answered', 'p50_ms', 'p99_ms', 'cpu_percent', 'rss_mb',
+    ),
 }
 _TIMES = ('median_ms', 'cpu_ms', 'p95_ms', 'p99_ms', 'n', 'rss_mb')
 
@@ -17,9 +20,10 @@ def print_part(name: str, figures: Any) -> None:
     print(f'== {name}')
     if isinstance(figures, list):
         columns: tuple[str, ...] = _COLUMNS[name]
-        columns += () if name == 'faces' else _TIMES
+        columns += () if name in ('faces', 'server') else _TIMES
         print(' '.join(f'{column:>12}' for column in columns))
         for row in figures:
+            row = {**row, **{f'{p}_ms': v for p, v in row.get('latency_ms', {}).items()}}
             print(' '.join(f'{_text(row.get(column, "")):>12}' for column in columns))
         errors = {row['backend']: row['error'] for row in figures if 'error' in row}
         for backend, error in errors.items():
@@ -52,4 +56,11 @@ def _print_graph(figures: dict[str, Any]) -> None:
         print(f'{"together, proportional (PSS)":38} {part["pss_mb"]:13.1f} MB')
         jitter = part['period_jitter_ms']
         print(f'{"period off 40 ms by":38} {jitter["p50"]:8.2f} {jitter["p99"]:8.2f}')
-        print(f'headroom {part["headroom"]}: about {part["fastest_hz_estimated"]} Hz\n')
+        print()
+    for row in figures['tried']:
+        lost = row['frames'] - row['answered']
+        print(
+            f'{row["hz"]:6.1f} frames a second: {lost} of {row["frames"]} not answered, '
+            f'{row["without_audio"]} without the voice, {row["dropped"]} messages dropped'
+        )
+    print(f'fastest: {figures["fastest_hz"]:.1f} frames a second')

@@ -79,15 +79,15 @@ class Recorder:
         self._rclpy = rclpy
         # Ctrl-C is this program's, not the node's: what has come is still to be written down.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('demo_recorder')
+        self.node = rclpy.create_node('demo_recorder')
         sensor = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._node.create_subscription(FaceFeatures, 'openface/features', self._on_face, sensor)
-        self._node.create_subscription(
+        self.node.create_subscription(FaceFeatures, 'openface/features', self._on_face, sensor)
+        self.node.create_subscription(
             FaceReaction, 'robot_face/reaction', self._on_reaction, sensor
         )
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        self._executor.add_node(self.node)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
         self._thread.start()
@@ -138,5 +138,5 @@ class Recorder:
         self._stop.set()
         self._thread.join(5.0)
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
         self._rclpy.try_shutdown()

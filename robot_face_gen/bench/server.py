@@ -1,0 +1,174 @@
+"""`reaction_server` over DDS: faces and voices of many robots, sent here at their pace."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from robot_face_gen.bringup import BringupError, start_bringup
+from robot_face_gen.demonstration.domain import own_domain
+from robot_face_gen.demonstration.report import percentiles
+from robot_face_gen.demonstration.usage import Usage
+from robot_face_gen.resources import demo_recording
+from robot_face_gen.ros_runtime import activate
+
+FRAME_NS = 40_000_000
+SETTLE_S = 3.0
+AFTER_S = 1.0
+PATIENCE_S = 90.0
+
+
+class Robots:
+    """Speakers in several namespaces, all of the shipped recording, each at a place of its own.
+
+    Args:
+        names: namespaces.
+        backend: that makes the embeddings, beforehand.
+    """
+
+    def __init__(self, names: list[str], backend: str) -> None:
+        activate()
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
+        from rclpy.signals import SignalHandlerOptions
+
+        from robot_face_gen.features.audio_source import read_audio
+        from robot_face_gen.features.openface import read_openface_csv
+        from robot_face_gen.features.whisper_encoder import WhisperEncoder
+        from robot_face_gen.features.whisper_stream import embed_recording
+        from robot_face_gen.nodes.messages import to_ns
+        from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
+
+        face, voice = demo_recording()
+        samples, rate = read_audio(voice)
+        encoder = WhisperEncoder.from_name_or_path('untrained', backend=backend)
+        self._encoder = encoder.id
+        # Hop by hop, as a whisper_node sends them.
+        self._sound = [
+            block.data[place : place + 2]
+            for block in embed_recording(samples, rate, encoder)
+            for place in range(0, len(block.data) - 1, 2)
+        ]
+        self._faces = read_openface_csv(face).frames
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node('robots')
+        qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._publishers = [
+            (
+                self._node.create_publisher(FaceFeatures, f'/{name}/openface/features', qos),
+                self._node.create_publisher(AudioEmbedding, f'/{name}/whisper/embedding', qos),
+            )
+            for name in names
+        ]
+        self.sent: list[set[int]] = [set() for _ in names]
+        self.heard: list[dict[int, float]] = [{} for _ in names]  # source: latency, ms
+        for name, heard in zip(names, self.heard, strict=True):
+
+            def receive(message: Any, heard: dict[int, float] = heard) -> None:
+                source_ns = to_ns(message.source_stamp)
+                heard[source_ns] = (to_ns(message.header.stamp) - source_ns) / 1e6
+
+            self._node.create_subscription(
+                FaceReaction, f'/{name}/robot_face/reaction', receive, qos
+            )
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._spin, self._send)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _spin(self) -> None:
+        while not self._stop.is_set():
+            self._executor.spin_once(timeout_sec=0.2)
+
+    def _send(self) -> None:
+        """One robot after the other, spread evenly over the 40 ms of a frame."""
+        from robot_face_gen.nodes.messages import from_embeddings, from_face_frame
+
+        count = len(self._publishers)
+        begin_ns, turn = time.time_ns(), 0
+        while not self._stop.is_set():
+            due_ns = begin_ns + turn * FRAME_NS // count
+            if self._stop.wait(max(0.0, (due_ns - time.time_ns()) / 1e9)):
+                return
+            index, robot = divmod(turn, count)
+            place = index + 37 * robot
+            frame = dataclasses.replace(self._faces[place % len(self._faces)], stamp_ns=due_ns)
+            face, voice = self._publishers[robot]
+            self.sent[robot].add(due_ns)
+            face.publish(from_face_frame(frame, 'camera'))
+            sound = self._sound[place % len(self._sound)]
+            voice.publish(
+                from_embeddings(due_ns - FRAME_NS, sound, 50.0, self._encoder, 'microphone')
+            )
+            turn += 1
+
+    def close(self) -> None:
+        """Stop sending and listening."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(5.0)
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+
+def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
+    """Serve so many namespaces over DDS.
+
+    Returns:
+        dict: `faces`, `frames` and `answered` (of all faces), `least_answered` (the worst face's
+        share), `latency_ms` (camera frame to publication), `cpu_percent`, `rss_mb`.
+
+    Raises:
+        BringupError: the server ended.
+    """
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    names = [f'robot{number}' for number in range(faces)]
+    with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
+        arguments = {'namespaces': ','.join(names), 'backend': backend}
+        log = Path(folder) / 'server.log'
+        server = start_bringup(arguments, log_file=log, launch_file='reaction_server.launch.py')
+        with contextlib.ExitStack() as tidy:
+            tidy.callback(server.stop)
+            robots = Robots(names, backend)
+            tidy.callback(robots.close)
+            end = time.monotonic() + PATIENCE_S
+            while not all(robots.heard):
+                if server.exits or time.monotonic() > end:
+                    words = log.read_text(errors='replace').strip().splitlines()[-2:]
+                    raise BringupError(f'no reaction for every face: {" | ".join(words)}')
+                time.sleep(0.05)
+            time.sleep(SETTLE_S)
+            usage = Usage(server.processes)
+            begin_ns = time.time_ns()
+            time.sleep(seconds)
+            usage.sample()
+            end_ns = time.time_ns()
+            time.sleep(AFTER_S)
+            found = [
+                ({stamp for stamp in sent if begin_ns <= stamp < end_ns}, dict(heard))
+                for sent, heard in zip(robots.sent, robots.heard, strict=True)
+            ]
+            cpu = usage.cpu_percent()
+    latencies = [heard[stamp] for sent, heard in found for stamp in sent & heard.keys()]
+    return {
+        'faces': faces,
+        'backend': backend,
+        'frames': sum(len(sent) for sent, _ in found),
+        'answered': len(latencies),
+        'least_answered': min(len(sent & heard.keys()) / len(sent) for sent, heard in found),
+        'latency_ms': percentiles(latencies),
+        'cpu_percent': round(sum(cpu.values()), 1),
+        'rss_mb': round(sum(usage.rss_mb.values()), 1),
+    }
