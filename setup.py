@@ -87,6 +87,7 @@ setup(
             'microphone_node = robot_face_gen.nodes.microphone_node:main',
             'whisper_node = robot_face_gen.nodes.whisper_node:main',
             'reaction_node = robot_face_gen.nodes.reaction_node:main',
+            'reaction_server = robot_face_gen.nodes.reaction_server:main',
         ],
     },
 )

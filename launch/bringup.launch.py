@@ -44,6 +44,11 @@ ARGUMENTS = (
         "The model's safetensors file; empty is what params_file says, in the end the weights "
         'that come with the package',
     ),
+    (
+        'reaction',
+        'true',
+        'Start a reaction_node; false where a reaction_server answers for this namespace',
+    ),
     ('device', '', 'Where the model runs: auto, cpu or cuda; empty is what params_file says'),
     (
         'whisper',
@@ -119,17 +124,13 @@ def nodes(context: LaunchContext) -> list[Node]:
     found.append(
         node(context, 'whisper_node', {'weights': absolute(weights) if is_file else weights})
     )
-    checkpoint = text(context, 'checkpoint')
-    found.append(
-        node(
-            context,
-            'reaction_node',
-            {
-                'checkpoint': existing('checkpoint', checkpoint) if checkpoint else '',
-                'device': text(context, 'device'),
-            },
-        )
-    )
+    if truth(context, 'reaction'):
+        checkpoint = text(context, 'checkpoint')
+        overrides = {
+            'checkpoint': existing('checkpoint', checkpoint) if checkpoint else '',
+            'device': text(context, 'device'),
+        }
+        found.append(node(context, 'reaction_node', overrides))
     return found
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ['BringupError', 'BringupProcess', 'add_arguments', 'run', 'start_bringup']
 
+BRINGUP = 'bringup.launch.py'
+
 #: Configurations that launch itself knows in every launch file.
 GENERAL_ARGUMENTS = ('emulate_tty', 'launch-prefix', 'sigkill_timeout', 'sigterm_timeout')
 
@@ -53,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--launch-file',
         type=Path,
         metavar='FILE',
-        help='another launch file (Python) than bringup.launch.py',
+        default=Path(BRINGUP),
+        help='another launch file (Python): a path, or the name of one of this package, such as '
+        f'reaction_server.launch.py (default: {BRINGUP})',
     )
     parser.add_argument('--control-fd', type=int, help=argparse.SUPPRESS)
 
@@ -71,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from .ros_runtime import activate
 
     activate()
-    path = args.launch_file or default_launch_file()
+    path = find_launch_file(args.launch_file)
     given = parse_arguments(args.arguments)
     description = load(path)
     if args.show_args:
@@ -81,18 +85,20 @@ def run(args: argparse.Namespace) -> int:
     return _launch(path, given, args.control_fd)
 
 
-def default_launch_file() -> Path:
-    """bringup.launch.py, in the installed share folder or the source tree.
+def find_launch_file(wanted: Path) -> Path:
+    """A launch file where it is said to be, or in the installed share folder or the source tree.
 
     Raises:
-        FileNotFoundError: It is in neither.
+        FileNotFoundError: It is nowhere.
     """
     from .ros_runtime.programs import package_share
 
+    if wanted.is_file() or wanted.parent != Path():
+        return wanted
     try:
-        path = package_share('robot_face_gen') / 'launch' / 'bringup.launch.py'
+        path = package_share('robot_face_gen') / 'launch' / wanted
     except LookupError as error:
-        raise FileNotFoundError(f'bringup.launch.py: {error.args[0]}') from None
+        raise FileNotFoundError(f'{wanted}: {error.args[0]}') from None
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such file')
     return path

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from launching import BRINGUP, is_alive, until
@@ -13,7 +14,7 @@ from launching import BRINGUP, is_alive, until
 from robot_face_gen import cli
 from robot_face_gen.bringup import (
     BringupError,
-    default_launch_file,
+    find_launch_file,
     parse_arguments,
     start_bringup,
 )
@@ -238,4 +239,4 @@ def test_arguments_may_hold_anything_and_the_last_one_counts():
 
 
 def test_the_launch_file_is_this_package_s():
-    assert default_launch_file() == BRINGUP
+    assert find_launch_file(Path(BRINGUP.name)) == BRINGUP

@@ -51,6 +51,14 @@ def sensor_qos(depth: int) -> QoSProfile:
     )
 
 
+def new_health() -> Health:
+    """A health with the counters that are there from the beginning, whoever reads them."""
+    health = Health()
+    for name in ('dropped', 'invalid'):
+        health.count(name, 0)
+    return health
+
+
 class BaseNode(Node):
     """A node of the graph.
 
@@ -67,9 +75,7 @@ class BaseNode(Node):
         self.stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         super().__init__(table.node)
-        self.health = Health()
-        for name in ('dropped', 'invalid'):  # there from the beginning, whoever reads them
-            self.health.count(name, 0)
+        self.health = new_health()
         self.parameters = Parameters(self, table, self.on_change)
         if self.parameters.unknown:
             text = (
@@ -81,7 +87,7 @@ class BaseNode(Node):
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()
         self._crowded: dict[str, int] = {}  # a topic we listen to: looks that found several on it
-        self._diagnostics = Diagnostics(self, self.health, self.look_at_publishers)
+        self.diagnostics = Diagnostics(self, self.health, self.look_at_publishers)
 
     def on_change(self, changes: dict[str, Any]) -> None:
         """Parameters have been changed and accepted; a ValueError refuses them after all."""
@@ -114,6 +120,7 @@ class BaseNode(Node):
         flow: str,
         stall_s: float,
         depth: int = 10,
+        health: Health | None = None,
     ) -> None:
         """Listen to a sensor topic; a message that `callback` refuses is counted and dropped.
 
@@ -124,19 +131,20 @@ class BaseNode(Node):
             flow: name of its count and rate in the diagnostics.
             stall_s: silence after which the level rises.
             depth: messages that the middleware keeps while the executor is busy.
+            health: where it is counted; None is the node's.
         """
-        resolved = self.resolve_topic_name(topic)
-        self.health.add_flow(flow, resolved, stall_s)
+        resolved, health = self.resolve_topic_name(topic), health or self.health
+        health.add_flow(flow, resolved, stall_s)
         self._crowded[resolved] = 0
 
         def receive(message: Any) -> None:
-            self.health.tick(flow)
+            health.tick(flow)
             try:
                 callback(message)
             except ValueError as error:
                 field = str(error).split('[')[0].split(' ')[0]  # each has its own turn in the log
-                logged = self.warn(f'{flow} {field}', f'{resolved}: message dropped: {error}')
-                self.health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
+                logged = self.warn(f'{resolved} {field}', f'{resolved}: message dropped: {error}')
+                health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
 
         self.create_subscription(
             kind,
@@ -149,10 +157,12 @@ class BaseNode(Node):
             ),
         )
 
-    def advertise(self, kind: type, topic: str, *, flow: str, depth: int = 10) -> Any:
-        """A publisher on a sensor topic; `flow` names its count and rate in the diagnostics."""
+    def advertise(
+        self, kind: type, topic: str, *, flow: str, depth: int = 10, health: Health | None = None
+    ) -> Any:
+        """A publisher on a sensor topic; `flow` and `health` as in `subscribe`."""
         resolved = self.resolve_topic_name(topic)
-        self.health.add_flow(flow)
+        (health or self.health).add_flow(flow)
         return self.create_publisher(
             kind,
             topic,

@@ -30,7 +30,7 @@ def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticSta
 
 
 class Diagnostics:
-    """One status a node, with a log line whenever its level changes or it goes on waiting.
+    """A status for each health, with a log line when its level changes or it goes on waiting.
 
     `look` is called before each report.
     """
@@ -39,40 +39,57 @@ class Diagnostics:
         self, node: Node, health: Health, look: Callable[[], None] = lambda: None
     ) -> None:
         self._node = node
-        self._health = health
         self._look = look
-        self._name = node.get_fully_qualified_name().lstrip('/')
-        self._level = OK
-        self._reminded = 0
+        self._statuses = [_Status(node, '', health)]
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # By a clock of its own: without /clock simulated time stands still: that must be told.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD_S, self.publish, clock=steady)
 
+    def add(self, part: str, health: Health) -> None:
+        """Tell of a part of the node as well, under `part` (a namespace) and the node's name."""
+        self._statuses.append(_Status(self._node, part, health))
+
     def publish(self) -> None:
         """Sum up, log what has changed, publish."""
         self._look()
-        report = self._health.report()
-        self._log(report)
-        message = DiagnosticArray(status=[status_message(self._name, '', report)])
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        now = self._node.get_clock().now()
+        message = DiagnosticArray(
+            status=[status.look(stands_still=now.nanoseconds == 0) for status in self._statuses]
+        )
+        message.header.stamp = now.to_msg()
         self._publisher.publish(message)
 
-    def _log(self, report: Report) -> None:
-        logger = self._node.get_logger()
+
+class _Status:
+    """One health and what was logged of it."""
+
+    def __init__(self, node: Node, part: str, health: Health) -> None:
+        self._logger, self._health = node.get_logger(), health
+        self._name = '/'.join(filter(None, (part.strip('/'), node.get_name())))
+        if not part:
+            self._name = node.get_fully_qualified_name().lstrip('/')
+        self._prefix = f'{part}: ' if part else ''
+        self._level = OK
+        self._reminded = 0
+
+    def look(self, *, stands_still: bool) -> DiagnosticStatus:
+        """Sum up and log what has changed; `stands_still`: there is no time yet."""
+        report = self._health.report()
         waiting = self._health.waiting_for()
-        if self._node.get_clock().now().nanoseconds == 0:
+        if stands_still:
             waiting = ['/clock', *waiting]
         if waiting:
             if self._reminded % round(REMIND_S / PERIOD_S) == 0:
-                logger.info(f'waiting for {", ".join(waiting)}')
+                self._logger.info(f'{self._prefix}waiting for {", ".join(waiting)}')
             self._reminded += 1
         if report.level != self._level:
             if report.level == OK:
-                logger.info('all is well again')
+                self._logger.info(f'{self._prefix}all is well again')
             elif report.level == ERROR and report.not_logged:
-                logger.error(report.not_logged)
+                self._logger.error(f'{self._prefix}{report.not_logged}')
             elif report.not_logged and not waiting:
-                logger.warning(report.not_logged)
+                self._logger.warning(f'{self._prefix}{report.not_logged}')
             self._level = report.level
+        return status_message(self._name, '', report)

@@ -6,6 +6,7 @@ of the README.
 
 from __future__ import annotations
 
+import re
 import sys
 
 from .parameter_table import ParameterTable, Row
@@ -18,7 +19,8 @@ FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
 AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
 EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
 REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
-BACKENDS = ('auto', 'eager', 'onnx', 'onnx-int8')  # no import of torch for a table
+BACKENDS = ('auto', 'eager', 'onnx', 'onnx-int8')
+MODEL_BACKENDS = (*BACKENDS, 'cuda-graph')
 
 
 def _not_empty(value: str) -> str:
@@ -31,6 +33,34 @@ def _whole_steps(value: float) -> str:
 
 def _backend(value: str) -> str:
     return '' if value in BACKENDS else f'expected {", ".join(BACKENDS)}'
+
+
+def _model_backend(value: str) -> str:
+    return '' if value in MODEL_BACKENDS else f'expected {", ".join(MODEL_BACKENDS)}'
+
+
+def namespaces(value: str) -> list[str]:
+    """The names in a list of namespaces.
+
+    Raises:
+        ValueError: there is none, one is none, or one comes twice.
+    """
+    names = [name.strip() for name in value.split(',')]
+    for name in names:
+        if not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', name, re.ASCII):
+            raise ValueError(f'{name!r} is no namespace: expected names separated by commas')
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'{twice!r} comes twice')
+    return names
+
+
+def _namespaces(value: str) -> str:
+    try:
+        namespaces(value)
+    except ValueError as error:
+        return str(error)
+    return ''
 
 
 def _not_negative(value: float) -> str:
@@ -160,7 +190,7 @@ WHISPER = ParameterTable(
             '(8-bit weights: faster still, not quite equal); auto takes onnx where it can',
             check=_backend,
         ),
-        Row('threads', 1, 'Threads of the encoder on a CPU; 0 leaves it to torch', low=0, high=64),
+        Row('threads', 1, "Threads on a CPU; 0 is the backend's choice", low=0, high=64),
         Row(
             'max_queue_s',
             1.0,
@@ -193,10 +223,11 @@ REACTION = ParameterTable(
             'backend',
             'auto',
             'What computes: eager (torch), onnx (ONNX Runtime on a CPU: equal, faster), onnx-int8 '
-            '(8-bit weights: faster still, not quite equal); auto takes onnx where it can',
-            check=_backend,
+            '(8-bit weights: faster still, not quite equal), cuda-graph (a step recorded on a '
+            'CUDA device); auto takes onnx on a CPU where it can',
+            check=_model_backend,
         ),
-        Row('threads', 1, 'Threads of the model on a CPU; 0 leaves it to torch', low=0, high=64),
+        Row('threads', 1, "Threads on a CPU; 0 is the backend's choice", low=0, high=64),
         Row(
             'hop',
             1,
@@ -261,7 +292,33 @@ REACTION = ParameterTable(
     publishes=(REACTION_TOPIC,),
 )
 
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION)
+SERVER = ParameterTable(
+    'reaction_server',
+    'serves the faces of many robots from one process, as a reaction_node in each namespace would',
+    (
+        Row(
+            'namespaces',
+            'robot1, robot2',
+            "The robots' namespaces, separated by commas; relative to the server's own",
+            check=_namespaces,
+        ),
+        *(row for row in REACTION.rows if row.name != 'hop'),
+        Row(
+            'max_gather_s',
+            0.01,
+            "How long a frame that is ready waits for other faces' frames: a step costs nearly "
+            'the same for one as for all',
+            unit='s',
+            low=0.0,
+            high=0.04,
+            settable=True,
+        ),
+    ),
+    listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
+    publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
+)
+
+TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, what is allowed, and

@@ -162,7 +162,7 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
         )
         assert report(node).values['incompatible_qos'] == '1'
         assert '/reaction' in report(node).message
-        node._diagnostics.publish()
+        node.diagnostics.publish()
         told = [
             line
             for line in capfd.readouterr().err.splitlines()
@@ -198,13 +198,13 @@ def test_several_publishers_of_one_topic_are_told_of(make_node, monkeypatch):
     try:
         _first, second = (peer.node.create_publisher(FaceFeatures, 'features', 1) for _ in '12')
         peer.wait_for(lambda: node.count_publishers('/features') == 2, 'both publishers')
-        node._diagnostics.publish()
+        node.diagnostics.publish()
         assert 'publishers' not in report(node).message  # one that was started anew?
-        node._diagnostics.publish()
+        node.diagnostics.publish()
         assert '/features: 2 publishers: what they send is mixed' in report(node).message
         peer.node.destroy_publisher(second)
         peer.wait_for(lambda: node.count_publishers('/features') == 1, 'the second to go')
-        node._diagnostics.publish()
+        node.diagnostics.publish()
         assert node._crowded == {'/features': 0}
     finally:
         peer.close()

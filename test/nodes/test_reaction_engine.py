@@ -12,8 +12,9 @@ from robot_face_gen.facial_reaction_model import (
 )
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
+from robot_face_gen.nodes.face_lane import FRAME_NS, FaceLane, stack
 from robot_face_gen.nodes.health import Health
-from robot_face_gen.nodes.reaction_engine import FRAME_NS, ReactionEngine, stack
+from robot_face_gen.nodes.reaction_engine import ReactionEngine
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -43,16 +44,9 @@ class Slow:
 
 def make_engine(model, hop=1, took_s=0.005, **options):
     health = Health()
-    engine = ReactionEngine(
-        OnlineInferenceManager(model, seed=3, temperature=1.0),
-        Timeline(audio_dim=8),
-        Playout(),
-        health,
-        hop=hop,
-        timer=Slow(took_s),
-        **options,
-    )
-    return engine, health
+    lane = FaceLane(Timeline(audio_dim=8), Playout(), health, **options)
+    manager = OnlineInferenceManager(model, seed=3, temperature=1.0)
+    return ReactionEngine(manager, lane, hop=hop, timer=Slow(took_s)), health
 
 
 def live(engine, frames, until_ns, sound=True, transport_ns=3 * MS, tick_ns=2 * MS):
@@ -66,12 +60,12 @@ def live(engine, frames, until_ns, sound=True, transport_ns=3 * MS, tick_ns=2 * 
     out, now_ns = [], BEGIN
     while now_ns < until_ns:
         while faces and faces[0].stamp_ns + transport_ns <= now_ns:
-            engine.push_face(faces.pop(0), now_ns)
+            engine.lane.push_face(faces.pop(0), now_ns)
         while sounds and sounds[0] + 40 * MS + 20 * MS <= now_ns:  # whole, and encoded
             data = generator.normal(size=(2, 8)).astype(np.float32)
-            engine.push_audio(sounds.pop(0), data, 50.0, now_ns)
+            engine.lane.push_audio(sounds.pop(0), data, 50.0, now_ns)
         engine.step(now_ns)
-        reaction = engine.pop(now_ns)
+        reaction = engine.lane.pop(now_ns)
         if reaction is not None and reaction.source_stamp_ns <= last_ns:
             out.append((now_ns, reaction))
         now_ns += tick_ns
@@ -104,8 +98,8 @@ def test_is_the_same_function_as_the_model_on_the_whole_recording(model):
     faces = make_frames(60)
     engine, _ = make_engine(model, hop=3)
     taken = []
-    pop = engine.timeline.pop
-    engine.timeline.pop = lambda now_ns: [taken.append(f) or f for f in pop(now_ns)]
+    pop = engine.lane.timeline.pop
+    engine.lane.timeline.pop = lambda now_ns: [taken.append(f) or f for f in pop(now_ns)]
     out = live(engine, faces, BEGIN + 4000 * MS)
     assert len(out) == 60
     whole, _, _ = model(stack(taken), seed=3, temperature=1.0)
@@ -134,7 +128,7 @@ def test_a_model_that_falls_behind_answers_larger_windows_before_anything_is_dro
     engine, health = make_engine(model)
     now_ns = BEGIN + 800 * MS
     for frame in make_frames(20):
-        engine.push_face(dataclasses.replace(frame, stamp_ns=BEGIN + frame.stamp_ns), now_ns)
+        engine.lane.push_face(dataclasses.replace(frame, stamp_ns=BEGIN + frame.stamp_ns), now_ns)
     assert engine.step(now_ns) == 20
     assert engine._timer.calls == 2  # one window
     assert 'dropped' not in health.report().values
@@ -144,7 +138,7 @@ def test_what_waits_too_long_is_dropped_and_counted(model):
     engine, health = make_engine(model, max_backlog=25)
     now_ns = BEGIN + 2400 * MS
     for frame in make_frames(60):
-        engine.push_face(dataclasses.replace(frame, stamp_ns=BEGIN + frame.stamp_ns), now_ns)
+        engine.lane.push_face(dataclasses.replace(frame, stamp_ns=BEGIN + frame.stamp_ns), now_ns)
     assert engine.step(now_ns) == 25
     report = health.report()
     assert report.values['dropped'] == '35'
@@ -171,7 +165,7 @@ def test_settings_change_a_running_session(model):
     engine.configure(hop=4, temperature=0.0, min_confidence=0.99)
     assert (engine.hop, engine.manager.temperature) == (4, 0.0)
     live(engine, make_frames(40), BEGIN + 3000 * MS, sound=True)
-    assert engine.timeline.counters['low_confidence'] > 0  # the frames are of confidence 0.95
+    assert engine.lane.timeline.counters['low_confidence'] > 0  # the frames are of confidence 0.95
 
 
 def test_less_than_a_hop_at_the_end_is_answered_late_but_answered(model):

@@ -1,0 +1,148 @@
+"""`reaction_server` as a process: three robots, each with its own voice and face."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from faces import make_frame
+from live_graph import NodeProcess
+
+from robot_face_gen.facial_reaction_model import (
+    CheckpointInfo,
+    FacialReactionModel,
+    ModelConfig,
+    save_checkpoint,
+)
+from robot_face_gen.nodes.messages import from_embeddings, from_face_frame, to_ns, to_reaction
+from robot_face_gen.nodes.reaction_server import ReactionServer
+from robot_face_gen.nodes.run import run
+from robot_face_gen.nodes.tables import namespaces
+from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
+
+pytestmark = pytest.mark.graph
+ROBOTS = ('anna', 'bert', 'cleo')
+ENCODER = 'whisper-test:0123'
+
+
+@pytest.fixture(scope='module')
+def server(peer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('server')
+    config = ModelConfig(
+        feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
+        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
+    )  # fmt: skip
+    info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
+    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+    for robot in ROBOTS:
+        peer.listen(FaceReaction, f'/{robot}/robot_face/reaction')
+    process = NodeProcess(
+        'reaction_server', folder, checkpoint=folder / 'small.safetensors', seed=5, device='cpu',
+        namespaces=','.join(ROBOTS),
+    )  # fmt: skip
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope='module')
+def speakers(peer, server):
+    return {
+        robot: (
+            peer.publisher(
+                FaceFeatures, f'/{robot}/openface/features', f'{robot}/reaction_server'
+            ),
+            peer.publisher(
+                AudioEmbedding, f'/{robot}/whisper/embedding', f'{robot}/reaction_server'
+            ),
+        )
+        for robot in ROBOTS
+    }
+
+
+def show(speakers, robots, count, encoder=ENCODER):
+    """Publish frames and sound of some robots at their pace; the stamps."""
+    begin_ns = time.time_ns()
+    stamps = [begin_ns + index * 40_000_000 for index in range(count)]
+    for index, stamp_ns in enumerate(stamps):
+        time.sleep(max(0.0, (stamp_ns - time.time_ns()) / 1e9))  # a camera's pace
+        for seed, robot in enumerate(robots):
+            face, voice = speakers[robot]
+            frame = dataclasses.replace(make_frame(seed=index + 100 * seed), stamp_ns=stamp_ns)
+            face.publish(from_face_frame(frame, 'camera'))
+            data = np.full((2, 8), 0.1 * index + seed, np.float32)
+            voice.publish(from_embeddings(stamp_ns - 50_000_000, data, 50.0, encoder, 'mic'))
+    return stamps
+
+
+def heard(peer, robot):
+    return [message for _, message in peer.heard[f'/{robot}/robot_face/reaction']]
+
+
+def answered(peer, robot, stamps):
+    return set(stamps) <= {to_ns(message.source_stamp) for message in heard(peer, robot)}
+
+
+def test_every_robot_gets_its_own_answers(peer, server, speakers):
+    stamps = show(speakers, ROBOTS, 30)
+    peer.wait_for(lambda: all(answered(peer, r, stamps) for r in ROBOTS), 'all reactions')
+    faces = {}
+    for robot in ROBOTS:
+        mine = [m for m in heard(peer, robot) if to_ns(m.source_stamp) in stamps]
+        assert [to_ns(message.source_stamp) for message in mine] == stamps
+        for message in mine:
+            to_reaction(message)  # raises where a number is not finite
+        faces[robot] = np.stack([message.pose for message in mine])
+    assert np.abs(faces['anna'] - faces['bert']).max() > 1e-4
+    peer.wait_for(
+        lambda: all(
+            int(peer.values(f'{r}/reaction_server').get('reactions_out', 0)) >= 30 for r in ROBOTS
+        ),
+        'diagnostics of each face',
+    )
+    values = peer.values('reaction_server')
+    assert int(values['faces_stepped']) > int(values['steps']) > 0
+    assert float(values['gather_p99_ms']) >= 0.0 and values['device'] == 'cpu'
+
+
+def test_the_others_do_not_notice_one_s_trouble(peer, server, speakers):
+    invalid = int(peer.values('bert/reaction_server')['invalid'])
+    show(speakers, ['bert'], 3, encoder='whisper-other:9')
+    speakers['bert'][0].publish(FaceFeatures())  # empty
+    stamps = show(speakers, ['anna', 'cleo'], 10)
+    for robot in ('anna', 'cleo'):
+        peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
+    peer.wait_for(
+        lambda: int(peer.values('bert/reaction_server')['invalid']) > invalid, 'the bad message'
+    )
+    assert 'foreign_embeddings' in peer.values('bert/reaction_server')
+    assert 'whisper-other:9' in server.text and 'bert' in server.text
+    assert 'foreign_embeddings' not in peer.values('anna/reaction_server') or (
+        int(peer.values('anna/reaction_server')['foreign_embeddings']) <= 2  # of being heard
+    )
+
+
+def test_temperature_is_set_for_all_while_it_runs(peer, server, speakers):
+    assert peer.set_parameter('reaction_server', 'temperature', 0.0)[0]
+    assert peer.set_parameter('reaction_server', 'max_gather_s', 0.02)[0]
+    successful, reason = peer.set_parameter('reaction_server', 'namespaces', 'dora')
+    assert not successful and 'namespaces' in reason
+
+
+def test_ctrl_c_leaves_no_traceback(peer, server, speakers):
+    assert server.interrupt() == 0
+    assert 'Traceback' not in server.text
+
+
+@pytest.mark.parametrize(
+    ('said', 'complaint'),
+    [('a,,b', "'' is no namespace"), ('a b', "'a b' is no namespace"), ('a,b, a', "'a' comes")],
+)
+def test_what_is_no_list_of_namespaces_is_refused(graph_domain, capsys, said, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        namespaces(said)
+    assert run(ReactionServer, ['--ros-args', '-p', f'namespaces:={said}']) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_namespaces_may_be_deep_and_absolute():
+    assert namespaces('/lab/r1, r2,lab_2/r3') == ['/lab/r1', 'r2', 'lab_2/r3']
