@@ -10,6 +10,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .config import BRANCHES, ModelConfig
 from .create import create_model
 from .device import resolve_device
+from .face_batch import FaceBatch
 from .metadata import CheckpointInfo
 from .model import FacialReactionModel, LatentDistributions
 from .online import OnlineInferenceManager
@@ -18,6 +19,7 @@ from .state import SessionState
 __all__ = [
     'BRANCHES',
     'CheckpointInfo',
+    'FaceBatch',
     'FacialReactionModel',
     'LatentDistributions',
     'ModelConfig',

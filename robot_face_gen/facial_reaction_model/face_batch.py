@@ -48,6 +48,7 @@ class FaceBatch:
             raise ValueError(f'faces = {faces}: expected at least 1')
         self.model = model.eval()
         self._temperature = check_temperature(temperature, model.config)
+        self._drawn = seed is None  # anew for each session
         self._state = model.make_state(faces, resolve_seeds(seed, faces))
         self._clocks = [0] * faces
         self._step = _bound_step(model, faces, check_backend(backend))
@@ -75,11 +76,11 @@ class FaceBatch:
         return self._state.nbytes()
 
     def reset(self, face: int, seed: int | None = None) -> None:
-        """Begin a session anew, with its old seed if none is given."""
+        """Begin a session anew; without a seed with its old one, or another if none was chosen."""
         self._clocks[face] = 0
         self._state.forget([face])
-        if seed is not None:
-            self._state.seeds[face] = int(seed)
+        if seed is not None or self._drawn:
+            (self._state.seeds[face],) = resolve_seeds(seed, 1)
 
     def step(self, windows: Mapping[int, Mapping[str, Any]]) -> dict[int, Face]:
         """Answer the next frames of some faces.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .base_node import BaseNode
 from .inbox import Inbox
@@ -14,6 +15,11 @@ from .reaction_output import ReactionOutput
 from .run import run
 from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION
+
+if TYPE_CHECKING:
+    from robot_face_gen.facial_reaction_model import FacialReactionModel
+
+    from .face_lane import FaceLane
 
 INBOX = 500  # messages; the worker empties it at least each time the model has answered
 IDLE_S = 0.02  # how often the timeline is asked for frames that have waited long enough
@@ -38,12 +44,18 @@ class AnsweringNode(BaseNode):
 
     def __init__(self, table: ParameterTable) -> None:
         super().__init__(table)
-        self.inbox: Inbox[Push] = Inbox(INBOX)
-        self._answered = threading.Event()
+        self._come, self._answered = threading.Event(), threading.Event()
+        self._inboxes: list[Inbox[Push]] = []
         self._engine: Engine | None = None
 
+    def hear(self, namespace: str, model: FacialReactionModel, lane: FaceLane) -> None:
+        """Listen to a speaker; each has an inbox of his own, that nobody else can fill."""
+        inbox: Inbox[Push] = Inbox(INBOX)
+        self._inboxes.append(inbox)
+        SpeakerInputs(self, namespace, model, lane, inbox, self._come)
+
     def begin(self, engine: Engine, outputs: list[ReactionOutput]) -> None:
-        """Start the workers."""
+        """Start the workers; all speakers are known."""
         self._engine = engine
         self.start_worker(lambda: self._answer(engine), 'model')
         self.start_worker(lambda: self._play_out(outputs), 'playout')
@@ -55,14 +67,22 @@ class AnsweringNode(BaseNode):
 
     def _answer(self, engine: Engine) -> None:
         while not self.stopping.is_set():
-            try:
-                for push in self.inbox.take_all(IDLE_S):
+            self._come.wait(IDLE_S)
+            self._come.clear()
+            for push in (push for inbox in self._inboxes for push in inbox.take_all(0.0)):
+                with self._refusals():
                     push()
+            with self._refusals():
                 if engine.step(self.now_ns()):
                     self._answered.set()
-            except ValueError as error:  # the session is as it was: go on with the next frames
-                logged = self.warn('refused', f'the model refused its input: {error}')
-                self.health.count('refused', trouble=str(error), logged=logged)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:  # the session is as it was: go on with the next frames
+            logged = self.warn('refused', f'the model refused its input: {error}')
+            self.health.count('refused', trouble=str(error), logged=logged)
 
     def _play_out(self, outputs: list[ReactionOutput]) -> None:
         while not self.stopping.is_set():
@@ -89,7 +109,7 @@ class ReactionNode(AnsweringNode):
 
         engine = make_engine(self.parameters, self.health, self.get_logger())
         output = ReactionOutput(self, '', engine.lane)
-        SpeakerInputs(self, '', engine.manager.model, engine.lane, self.inbox)
+        self.hear('', engine.manager.model, engine.lane)
         self.begin(engine, [output])
 
 

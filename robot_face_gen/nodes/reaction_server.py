@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 
 from .base_node import new_health
-from .inbox import Inbox
-from .reaction_node import INBOX, AnsweringNode
+from .reaction_node import AnsweringNode
 from .reaction_output import ReactionOutput
 from .run import run
-from .speaker_inputs import SpeakerInputs
 from .tables import SERVER, namespaces
 
 
@@ -24,14 +22,13 @@ class ReactionServer(AnsweringNode):
         from .reaction_setup import make_server  # torch: after rclpy, so that Ctrl-C ends it well
 
         names = namespaces(self.parameters['namespaces'])
-        self.inbox = Inbox(INBOX * len(names))
         healths = [new_health() for _ in names]
         engine = make_server(self.parameters, self.health, healths, self.get_logger())
         outputs = []
         for name, lane in zip(names, engine.lanes, strict=True):
             self.diagnostics.add(name, lane.health)
             outputs.append(ReactionOutput(self, name, lane))
-            SpeakerInputs(self, name, engine.batch.model, lane, self.inbox)
+            self.hear(name, engine.batch.model, lane)
         self.get_logger().info(f'serves {len(names)} faces: {", ".join(names)}')
         self.begin(engine, outputs)
 

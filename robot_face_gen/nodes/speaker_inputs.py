@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ class SpeakerInputs:
         namespace: of the topics; '' is the node's own.
         model: what its embeddings have to be.
         lane: of the speaker.
-        inbox: of the thread that owns the lane.
+        inbox: of the speaker, for the thread that owns the lane.
+        come: set when something lies in it.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class SpeakerInputs:
         model: FacialReactionModel,
         lane: FaceLane,
         inbox: Inbox[Push],
+        come: threading.Event,
     ) -> None:
-        self._node, self._lane, self._inbox = node, lane, inbox
+        self._node, self._lane, self._inbox, self._come = node, lane, inbox, come
         self._health: Health = lane.health
         self._where = f'{namespace}: ' if namespace else ''
         self._encoder, self._dim = model.info.audio_encoder, model.config.audio_dim
@@ -103,3 +106,4 @@ class SpeakerInputs:
     def _hand_over(self, push: Push) -> None:
         if dropped := self._inbox.put(push):
             self._health.count('dropped', dropped, trouble=f'{dropped} messages dropped: overload')
+        self._come.set()

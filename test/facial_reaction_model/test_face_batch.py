@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speakers import SMALL, cut, join, largest_difference, make_speaker
 
-from robot_face_gen.facial_reaction_model import create_model
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
+from robot_face_gen.facial_reaction_model import FaceBatch, create_model
 from robot_face_gen.onnx_files import resolve_backend
 
 FACES = 3
@@ -88,5 +87,17 @@ def test_a_bad_frame_moves_nobody(model):
     with pytest.raises(ValueError, match='face 0: 2 speakers: expected one'):
         batch.step({0: make_speaker(1, batch=2)})
     assert batch.step({}) == {}
+
+
+def test_a_new_session_has_another_seed_only_where_none_was_chosen(model):
+    for seed, same in ((None, False), (7, True)):
+        batch = FaceBatch(model, 2, seed)
+        window = make_speaker(1)
+        first = batch.step({0: window})[0]
+        batch.reset(0)
+        assert (largest_difference(first, batch.step({0: window})[0]) == 0.0) is same
+
+
+def test_there_must_be_a_face():
     with pytest.raises(ValueError, match='faces = 0'):
         FaceBatch(create_model(SMALL), 0)
