@@ -49,6 +49,7 @@ class Robots:
         face, voice = demo_recording()
         samples, rate = read_audio(voice)
         encoder = WhisperEncoder.from_name_or_path('untrained', backend=backend)
+        self._rclpy = rclpy
         self._encoder = encoder.id
         # Hop by hop, as a whisper_node sends them.
         self._sound = [
@@ -120,6 +121,7 @@ class Robots:
             thread.join(5.0)
         self._executor.shutdown()
         self._node.destroy_node()
+        self._rclpy.try_shutdown()
 
 
 def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
