@@ -7,11 +7,17 @@ Without: `robot-face-gen bringup openface:=face.csv audio:=voice.wav`.
 import time
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from robot_face_gen.nodes.params_file import misspelt_nodes
 
 # launch/ and config/ are neighbours, in the source tree as in the installed share folder.
 PARAMS_FILE = Path(__file__).parent.parent / 'config' / 'bringup.yaml'
@@ -97,7 +103,7 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
-def nodes(context: LaunchContext) -> list[Node]:
+def nodes(context: LaunchContext) -> list[Node | LogInfo]:
     """The nodes that the arguments ask for."""
     played = {
         'speed': number(context, 'speed'),
@@ -105,7 +111,8 @@ def nodes(context: LaunchContext) -> list[Node]:
         'exit_at_end': truth(context, 'exit_at_end'),
         'start_time': start_time(context),
     }
-    found = []
+    params_file = existing('params_file', text(context, 'params_file'))
+    found: list[Node | LogInfo] = [LogInfo(msg=said) for said in misspelt_nodes(params_file)]
     openface = text(context, 'openface')
     if openface not in NOT_STARTED:
         recorded = not openface.startswith(FOLLOW)

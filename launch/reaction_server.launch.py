@@ -7,11 +7,17 @@ Each robot brings its own face and voice: `bringup.launch.py namespace:=robot1 r
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from robot_face_gen.nodes.params_file import misspelt_nodes
 
 PARAMS_FILE = Path(__file__).parent.parent / 'config' / 'bringup.yaml'
 
@@ -47,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
-def server(context: LaunchContext) -> list[Node]:
+def server(context: LaunchContext) -> list[Node | LogInfo]:
     """The one node."""
     said = {name: LaunchConfiguration(name).perform(context).strip() for name, *_ in ARGUMENTS}
     truths = {name: said[name].lower() for name in ('use_sim_time', 'use_respawn')}
@@ -60,6 +66,7 @@ def server(context: LaunchContext) -> list[Node]:
         said[name] = said[name] and str(Path(said[name]).expanduser().absolute())
     given = {name: said[name] for name, _ in PARAMETERS if said[name]}
     return [
+        *(LogInfo(msg=told) for told in misspelt_nodes(said['params_file'])),
         Node(
             package='robot_face_gen',
             executable='reaction_server',

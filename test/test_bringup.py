@@ -128,6 +128,14 @@ def test_what_cannot_be_started_says_why(programs, arguments, complaint):
         start_bringup(arguments, log_file=programs / 'log')
 
 
+def test_a_misspelt_node_in_the_parameters_is_told_and_the_graph_starts(programs):
+    (programs / 'mine.yaml').write_text('reaction_nod:\n  ros__parameters: {hop: 2}\n')
+    arguments = {'audio': '', 'params_file': str(programs / 'mine.yaml')}
+    with start_bringup(arguments, log_file=programs / 'log') as bringup:
+        words_of(bringup, 'reaction_node')
+    assert "did you mean 'reaction_node'?" in (programs / 'log').read_text()
+
+
 def test_everything_ends_with_the_program_that_started_it(programs):
     script = (
         'import sys\n'

@@ -143,20 +143,23 @@ class OnlineInferenceManager:
         )
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken.
+        """Go on where `state_dict` was taken, in the present session's memory if it fits.
 
         Raises:
             ValueError: the saved session is of another model; the present one is kept then.
         """
         if not saved:
-            self._state = None
+            self.reset()
             return
         parts = dict(saved)
         try:
-            temperature, seeds = parts.pop('temperature'), list(parts['seeds'])
-            state = self.model.make_state(parts['encoder.0.keys'].shape[0], seeds)
+            temperature = check_temperature(parts.pop('temperature'), self.model.config)
+            speakers, seeds = parts['encoder.0.keys'].shape[0], list(parts['seeds'])
+            state = self._state or self._spare  # what is bound stays bound
+            if state is None or (state.speakers, state.sessions) != (speakers, len(seeds)):
+                state = self.model.make_state(speakers, seeds)
         except (KeyError, AttributeError, TypeError) as error:
             raise ValueError(f'saved session: {error} is missing or damaged') from None
         state.load_state_dict(parts)
-        self.temperature = temperature
-        self._state, self._seed = state, seeds
+        self._temperature = temperature
+        self._state, self._spare, self._seed = state, None, seeds

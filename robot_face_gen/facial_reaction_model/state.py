@@ -126,12 +126,13 @@ class SessionState:
                 'it is of another model'
             )
         for name, tensor in mine.items():
-            if isinstance(tensor, Tensor) and tensor.shape != saved[name].shape:
+            shape = tuple(getattr(saved[name], 'shape', ()))
+            if isinstance(tensor, Tensor) and tuple(tensor.shape) != shape:
                 raise ValueError(
-                    f'saved session: {name!r} has shape {tuple(saved[name].shape)}: expected '
-                    f'{tuple(tensor.shape)}'
+                    f'saved session: {name!r} has shape {shape}: expected {tuple(tensor.shape)}'
                 )
-        self.clock, self.seeds = int(saved['clock']), [int(seed) for seed in saved['seeds']]
+        clock, seeds = int(saved['clock']), [int(seed) for seed in saved['seeds']]
+        self.clock, self.seeds = clock, seeds
         for name in _TENSORS:
             getattr(self, name).copy_(saved[name])
         for part in ('encoder', 'decoder'):

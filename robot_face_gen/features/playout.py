@@ -34,7 +34,7 @@ class Playout(Generic[T]):
         self._needed: deque[int] = deque(maxlen=memory)
         self._queue: deque[tuple[T, int]] = deque()
         self._last_ns: int | None = None
-        self.delay_ns = 0
+        self.delay_ns: int | None = None  # below 0 where frames are stamped ahead of the clock
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Playout(Generic[T]):
 
     def push(self, item: T, source_stamp_ns: int, ready_ns: int) -> None:
         """A reaction, the time of what it answers, and when it was ready."""
-        self._needed.append(max(0, ready_ns - source_stamp_ns))
+        self._needed.append(ready_ns - source_stamp_ns)
         self._queue.append((item, source_stamp_ns))
         if len(self._queue) > _MOST:
             self._queue.popleft()
@@ -50,12 +50,13 @@ class Playout(Generic[T]):
         # The third largest of 75: two strange ones in three seconds do not delay the rest.
         wanted = sorted(self._needed)[-3 if len(self._needed) > 25 else -1]
         wanted = min(wanted, self.max_delay_ns)
-        self.delay_ns = max(wanted, self.delay_ns - self._fall_ns)
+        falling = wanted if self.delay_ns is None else self.delay_ns - self._fall_ns
+        self.delay_ns = max(wanted, falling)
 
     @property
     def next_due_ns(self) -> int | None:
         """When the next one is due; None where none waits."""
-        if not self._queue:
+        if not self._queue or self.delay_ns is None:
             return None
         due_ns = self._queue[0][1] + self.delay_ns
         if self._last_ns is not None:

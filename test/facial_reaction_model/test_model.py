@@ -160,11 +160,25 @@ def test_save_and_restore_in_mid_stream(model):
 def test_a_session_of_another_model_is_refused(model):
     manager = OnlineInferenceManager(model, seed=0)
     manager.process_window(make_speaker(3))
-    saved = manager.state_dict()
-    saved['context'] = torch.zeros(1, 7)
-    with pytest.raises(ValueError, match=r"saved session: 'context' has shape \(1, 7\)"):
-        manager.load_state_dict(saved)
-    assert int(manager.state.frames[0]) == 3
+    before = manager.state_dict()
+    for damage, said in (
+        ({'context': torch.zeros(1, 7)}, r"'context' has shape \(1, 7\)"),
+        ({'noise': 'lost'}, r"'noise' has shape \(\)"),
+        ({'temperature': 'warm'}, 'warm'),
+        ({'seeds': None}, 'damaged'),
+    ):
+        with pytest.raises(ValueError, match=said):
+            manager.load_state_dict({**before, 'clock': 700, **damage})
+    after = manager.state_dict()
+    assert after.keys() == before.keys() and after['clock'] == before['clock'] == 3
+    assert all(
+        torch.equal(after[name], part)
+        for name, part in before.items()
+        if isinstance(part, torch.Tensor)
+    )
+    memory = manager.state.context.data_ptr()
+    manager.load_state_dict(before)
+    assert manager.state.context.data_ptr() == memory  # a backend may have bound it
 
 
 @torch.no_grad()

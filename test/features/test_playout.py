@@ -45,6 +45,17 @@ def test_bursts_become_even(hop):
     assert max(delays) <= (hop - 1) * 40 + 30 + 5  # no later than the latest had to be
 
 
+def test_stamps_ahead_of_the_clock_do_not_hold_reactions_back():
+    playout = Playout()
+    delays = []
+    for i in range(200):
+        now = 40 * i * MS
+        playout.push(i, now + 500 * MS, now + 5 * MS)
+        delays += [playout.next_due_ns - now]
+        assert playout.pop(now + 5 * MS) == i
+    assert delays == [5 * MS] * 200
+
+
 def test_a_spike_delays_itself_and_not_what_follows_for_long():
     ready = [40 * i + 20 for i in range(300)]
     ready[100] += 150
