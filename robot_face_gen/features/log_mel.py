@@ -22,7 +22,9 @@ class LogMel:
     """
 
     def __init__(self, filters: np.ndarray) -> None:
-        self._filters = filters.T.astype(np.float32)
+        # In double precision: the last bit of a float32 product depends on its number of rows, and
+        # so on how the sound was cut.
+        self._filters = filters.T.astype(np.float64)
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
         self.reset()
 
@@ -37,6 +39,7 @@ class LogMel:
         if count <= 0:
             return np.empty((0, self._filters.shape[1]), np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(self._kept, WINDOW)[::FRAME][:count]
-        power = np.square(np.abs(np.fft.rfft(frames * self._window, axis=1))).astype(np.float32)
+        power = np.square(np.abs(np.fft.rfft(frames * self._window, axis=1)))
         self._kept = self._kept[count * FRAME :]
-        return np.log10(np.maximum(power @ self._filters, 10.0**FLOOR))
+        bands = (power @ self._filters).astype(np.float32)
+        return np.log10(np.maximum(bands, np.float32(10.0**FLOOR)))

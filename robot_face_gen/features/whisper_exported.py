@@ -13,13 +13,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from robot_face_gen.onnx_files import cache_path, open_session
 
 from .whisper_cache import UNTRAINED, find_cached
+from .whisper_contexts import ContextEncoder
 
 _MAKERS = ('openai-whisper', 'onnxruntime', 'onnx', 'torch')
 _SOURCES = ('whisper_weights.py', 'whisper_encoder.py', 'whisper_onnx.py', '../onnx_export.py')
@@ -49,7 +49,7 @@ class ExportedWhisper:
         self, weights: str | Path, frames: int, *, int8: bool = False, threads: int = 1
     ) -> None:
         self._weights, self._int8, self._threads = str(weights), int8, threads
-        self._sessions: dict[int, Any] = {}
+        self._contexts: dict[int, ContextEncoder] = {}
         card = self._open(frames).with_suffix('.npz')
         with np.load(card, allow_pickle=False) as values:
             self.id = str(values['id'])
@@ -62,16 +62,16 @@ class ExportedWhisper:
         path = exported(self._weights, frames, int8=self._int8) or _export(
             self._weights, frames, int8=self._int8
         )
-        self._sessions[frames] = open_session(path, self._threads)
+        self._contexts[frames] = ContextEncoder(open_session(path, self._threads))
         return path
 
     def encode(self, mel: np.ndarray, begin: int = 0, end: int | None = None) -> np.ndarray:
         """As `WhisperEncoder.encode`."""
         end = check_span(mel, self.n_mels, begin, end)
         frames = mel.shape[2]
-        if frames not in self._sessions:
+        if frames not in self._contexts:
             self._open(frames)
-        return encode_contexts(self._sessions[frames], mel, begin, end)
+        return np.stack([self._contexts[frames].encode(one, begin, end) for one in mel])
 
 
 def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
@@ -89,16 +89,6 @@ def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int
             f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}'
         )
     return end
-
-
-def encode_contexts(session: Any, mel: np.ndarray, begin: int, end: int) -> np.ndarray:
-    """Embeddings begin..end of contexts (B, n_mels, frames): (B, end - begin, dim) float32."""
-    span = np.array([begin, end], np.int64)
-    rows = [
-        session.run(None, {'mel': np.ascontiguousarray(one, np.float32), 'span': span})[0]
-        for one in mel
-    ]
-    return np.stack(rows)
 
 
 def exported(weights: str, frames: int, *, int8: bool = False) -> Path | None:

@@ -4,8 +4,9 @@ Whisper's encoder looks both ways within 30 s. Here, each time `hop_s` of new so
 trailing `context_s` are encoded and the embeddings of the newest sound are taken; `settle_s` holds
 them back until as much sound has followed them. The hops lie on a grid counted in samples from the
 stream's beginning, so that however the sound is cut into chunks the embeddings are the same.
-Whisper lowers everything below the loudest bin of the clip by 8; here the loudest bin so far
-counts, and is forgotten slowly.
+Whisper raises everything to the loudest bin of the clip less 8; here the loudest bin so far counts,
+and is forgotten slowly. It counts in steps: sound that is still in the context then stays the same
+numbers for many hops, and what the encoder has made of them can be kept.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ RATE_HZ = 50.0  # embeddings a second
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
+_STEPS = 8  # of the loudest bin (log10) in one
+_RANGE = 8.0  # below the loudest bin (log10)
 _SAME_S = 0.1  # between the times of a sample that is sent twice
 _AGAIN_S = 0.1  # so much sound of long ago, in order: it is played again
 _BATCH = 32  # contexts that are encoded at once
@@ -254,7 +257,8 @@ class WhisperStream:
 
     def _context(self) -> np.ndarray:
         mel = self._mel[self._end - self._frames : self._end]
-        return ((np.maximum(mel, self._loudest - 8.0) + 4.0) / 4.0).T.astype(np.float32)
+        floor = np.float32(round(self._loudest * _STEPS) / _STEPS - _RANGE)
+        return np.ascontiguousarray(((np.maximum(mel, floor) + 4.0) / 4.0).T)
 
 
 def embed_recording(samples: np.ndarray, sample_rate: int, encoder: WhisperEncoder, *,

@@ -112,7 +112,8 @@ def test_each_embedding_is_of_its_own_place_under_the_loudest_so_far(encoder, se
         # A factor of 10 in 10 s is forgotten, but never so much that silence is the loudest.
         loudest = max(loudest - 0.001, float(mel[done - 1].max()), -4.0)
         if done % 2 == 0 and done // 2 > settle:
-            context = (np.maximum(whole[done : done + frames], loudest - 8) + 4) / 4
+            floor = round(8 * loudest) / 8 - 8  # in steps of an eighth
+            context = (np.maximum(whole[done : done + frames], floor) + 4) / 4
             place = frames // 2 - 1 - settle
             expected.append(encoder.encode(context.T[None].astype(np.float32))[0, place])
     assert len(expected) == 50 - settle
