@@ -5,7 +5,6 @@ import pytest
 import torch
 from whisper.model import AudioEncoder, ModelDimensions
 
-from robot_face_gen.features.whisper_contexts import ContextEncoder
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
 
@@ -70,70 +69,6 @@ def test_live_is_offline(encoders, backend):
         place += size
     whole = np.concatenate([block.data for block in offline])
     np.testing.assert_allclose(np.concatenate([block.data for block in live]), whole, atol=1e-4)
-
-
-class Counting:
-    """A session that remembers how many frames it was given."""
-
-    def __init__(self, session):
-        self.session, self.frames = session, []
-
-    def run(self, names, given):
-        self.frames.append(given['mel'].shape[0] * given['mel'].shape[2])
-        return self.session.run(names, given)
-
-    def get_inputs(self):
-        return self.session.get_inputs()
-
-
-@pytest.mark.parametrize('moved', [2, 4, 16])
-def test_convolutions_of_frames_that_are_still_there_are_kept(encoders, moved):
-    long = np.random.default_rng(7).normal(size=(80, 400)).astype(np.float32)
-    encoders['onnx'].encode(long[None, :, :60])
-    contexts = encoders['onnx']._onnx._contexts[60]
-    session = Counting(contexts._session)
-    fresh = ContextEncoder(session)
-    begins = [0, *range(moved, 200, moved)]
-    for begin in begins:
-        mel = long[:, begin : begin + 60]
-        expected = encoders['eager'].encode(mel[None], 26, 30)[0]
-        np.testing.assert_allclose(fresh.encode(mel, 26, 30), expected, atol=1e-4)
-    assert session.frames == [60] + [2 * (moved + 4)] * (len(begins) - 1)
-    assert fresh.reused == len(begins) - 1
-
-
-def test_what_is_not_there_any_more_is_not_taken(encoders):
-    rng = np.random.default_rng(8)
-    mel = rng.normal(size=(80, 60)).astype(np.float32)
-    encoders['onnx'].encode(mel[None])
-    contexts = ContextEncoder(encoders['onnx']._onnx._contexts[60]._session)
-    moved = np.concatenate((mel[:, 4:], mel[:, :4]), axis=1)
-    changed = moved.copy()
-    changed[3, 30] += 1.0
-    odd = np.concatenate((changed[:, 3:], mel[:, :3]), axis=1)
-    silence = np.full((80, 60), -1.5, np.float32)
-    sound = silence.copy()
-    sound[:, 50:] = mel[:, :10]
-    other = rng.normal(size=(80, 60)).astype(np.float32)
-    for reused, context in (
-        (0, mel), (1, moved), (1, changed), (1, odd), (1, other),
-        (1, silence), (2, silence), (3, sound),
-    ):  # fmt: skip
-        expected = encoders['eager'].encode(context[None])[0]
-        np.testing.assert_allclose(contexts.encode(context, 0, 30), expected, atol=1e-4)
-        assert contexts.reused == reused
-
-
-def test_a_stream_keeps_nearly_all(encoders):
-    """Also where the quietest bins follow the loudest one so far."""
-    sound = (0.3 * np.random.default_rng(9).normal(size=80000)).astype(np.float32)
-    sound[20000:26000] = 0.0
-    sound[40000:46000] *= 3.0
-    stream = WhisperStream(encoders['onnx'], 0.04, 0.6)
-    before = encoders['onnx']._onnx._contexts[60].reused
-    blocks = stream.push(sound, 16000, 0, 0)
-    assert sum(len(block.data) for block in blocks) == 250
-    assert encoders['onnx']._onnx._contexts[60].reused - before > 105  # of 125
 
 
 def test_what_is_wrong_is_said(encoders):
