@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share."""
 
 import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,10 @@ import pytest
 
 # Few cores, several processes: one thread each is faster than a fight for them.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+# A background job has Ctrl-C ignored, and so would all that is started here and is to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDINGS = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 

@@ -258,13 +258,14 @@ class StepGraph(nn.Module):
         new = seen >= seen[:, :1] + begins  # (S, n)
         starting, first = new[:, -1:], seen[:, :1] + begins == 0
         before = torch.cat((context[:, None], encoded), dim=1)
-        at = torch.where(starting, begins, torch.zeros_like(begins))
+        at = begins * starting
         index = at[:, :, None].expand(-1, -1, context.shape[1])
-        prior = vae.prior(torch.where(first, vae.beginning, before.gather(1, index)[:, 0]))
+        seen_before = torch.where(first, vae.beginning, before.gather(1, index)[:, 0])
+        mean, spread = vae.prior_moments(seen_before)
         a = vae.correlation
         correlated = a * noise + math.sqrt(1 - a * a) * fresh
         correlated = torch.where(first, fresh, correlated)
-        latent = prior.mean + prior.stddev * (temperature * correlated)
+        latent = mean + spread * (temperature * correlated)
         previous = torch.where(first, latent, own)
         lasts = torch.where(new[..., None], previous[:, None], last[:, None])
         owns = torch.where(new[..., None], latent[:, None], own[:, None])

@@ -88,18 +88,21 @@ class FacialVAE(nn.Module):
             nn.Linear(width, 2 * latent),
         )
 
-    @staticmethod
-    def _normal(parameters: Tensor) -> Normal:
-        mean, log_std = parameters.chunk(2, dim=-1)
+    def _moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = parameters.split(self.latent_dim, dim=-1)
         low, high = _LOG_STD_RANGE
         # A soft bound: a hard one would stop the gradient where it is reached.
         log_std = low + (high - low) * torch.sigmoid(log_std - math.log(high / -low))
-        return Normal(mean, log_std.exp(), validate_args=False)
+        return mean, log_std.exp()
+
+    def prior_moments(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of `prior`."""
+        mean, spread = self._moments(self.prior_net(context))
+        return mean, spread * self.prior_spread
 
     def prior(self, context: Tensor) -> Normal:
         """Give p(z_w | the speaker before w): context (..., feature_dim) to (..., latent_dim)."""
-        learned = self._normal(self.prior_net(context))
-        return Normal(learned.mean, learned.stddev * self.prior_spread, validate_args=False)
+        return Normal(*self.prior_moments(context), validate_args=False)
 
     def window_contexts(self, encoded: Tensor) -> Tensor:
         """Last encoded frame before each window of (B, T, feature_dim): (B, W, feature_dim)."""
@@ -123,7 +126,8 @@ class FacialVAE(nn.Module):
         windows = math.ceil(count / self.window_size)
         padding = (windows + 1) * self.window_size - count
         own = nn.functional.pad(frames, (0, 0, 0, padding)).reshape(batch, windows + 1, -1)
-        return self._normal(self.posterior_net(torch.cat((own[:, :-1], own[:, 1:]), dim=-1)))
+        both = torch.cat((own[:, :-1], own[:, 1:]), dim=-1)
+        return Normal(*self._moments(self.posterior_net(both)), validate_args=False)
 
     def correlate(self, previous: Tensor | None, fresh: Tensor) -> Tensor:
         """One step of AR(1): unit variance stays unit variance. None: the first window."""
