@@ -4,9 +4,9 @@ Whisper's encoder looks both ways within 30 s. Here, each time `hop_s` of new so
 trailing `context_s` are encoded and the embeddings of the newest sound are taken; `settle_s` holds
 them back until as much sound has followed them. The hops lie on a grid counted in samples from the
 stream's beginning, so that however the sound is cut into chunks the embeddings are the same.
-Whisper raises everything to the loudest bin of the clip less 8; here the loudest bin so far counts,
-and is forgotten slowly. It counts in steps: sound that is still in the context then stays the same
-numbers for many hops, and what the encoder has made of them can be kept.
+Whisper raises everything to the loudest bin of the clip less 8; here the loudest bin so far
+counts, and is forgotten slowly. It counts in steps: sound that is still in the context then stays
+the same numbers for many hops, and what the encoder has made of them can be kept.
 """
 
 from __future__ import annotations
