@@ -1,6 +1,7 @@
 """`reaction_server` as a process: three robots, each with its own voice and face."""
 
 import dataclasses
+import threading
 import time
 
 import numpy as np
@@ -14,7 +15,13 @@ from robot_face_gen.facial_reaction_model import (
     ModelConfig,
     save_checkpoint,
 )
-from robot_face_gen.nodes.messages import from_embeddings, from_face_frame, to_ns, to_reaction
+from robot_face_gen.nodes.messages import (
+    from_embeddings,
+    from_face_frame,
+    to_ns,
+    to_reaction,
+    to_time,
+)
 from robot_face_gen.nodes.reaction_server import ReactionServer
 from robot_face_gen.nodes.run import run
 from robot_face_gen.nodes.tables import namespaces
@@ -102,6 +109,29 @@ def test_every_robot_gets_its_own_answers(peer, server, speakers):
     values = peer.values('reaction_server')
     assert int(values['faces_stepped']) > int(values['steps']) > 0
     assert float(values['gather_p99_ms']) >= 0.0 and values['device'] == 'cpu'
+
+
+def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, speakers):
+    stop = threading.Event()
+    frame = from_face_frame(make_frame(), 'camera')
+
+    def flood():
+        count = 0
+        while not stop.wait(0.0005):
+            frame.header.stamp = to_time(time.time_ns() + count % 7)
+            speakers['cleo'][0].publish(frame)
+            count += 1
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        stamps = show(speakers, ['anna', 'bert'], 25)
+    finally:
+        stop.set()
+        thread.join()
+    for robot in ('anna', 'bert'):
+        peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
+    assert heard(peer, 'cleo')
 
 
 def test_the_others_do_not_notice_one_s_trouble(peer, server, speakers):
