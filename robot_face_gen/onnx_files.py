@@ -10,6 +10,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,9 @@ def needed(module: str) -> Any:
         ) from None
 
 
+SPIN_US = 200  # how long a worker looks for more before it sleeps: longer than between operators
+
+
 def open_session(path: Path, threads: int) -> Any:
     """An `onnxruntime.InferenceSession` on the CPU.
 
@@ -83,11 +87,24 @@ def open_session(path: Path, threads: int) -> Any:
     """
     runtime = needed('onnxruntime')
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
+    cores = _cores()
+    options.intra_op_num_threads = threads = threads or len(cores)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(threads > 1)))
+    options.add_session_config_entry('session.intra_op.spin_duration_us', str(SPIN_US))
+    if 1 < threads <= len(cores):
+        # A woken worker would begin on its waker's core, and wait there for the waker to finish.
+        workers = ';'.join(str(core + 1) for core in cores[1 - threads :])  # counted from 1
+        options.add_session_config_entry('session.intra_op_thread_affinities', workers)
     return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+
+
+def _cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
+    if sys.platform == 'linux':
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def cache_path(name: str) -> Path:

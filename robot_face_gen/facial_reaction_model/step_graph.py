@@ -7,7 +7,6 @@ replay it.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import cast
 
@@ -17,6 +16,8 @@ from torch import Tensor, nn
 from .components import CausalLayer, CausalStack
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .model import FacialReactionModel
+from .step_operators import Attend, Rotary, Write
+from .step_weights import Together, merged_out, merged_qkv
 from .vae import blend_weight, phase_code
 
 MASKS = ('face_valid', 'audio_valid')
@@ -24,80 +25,7 @@ SPEAKER = (*BRANCHES, 'audio', *MASKS)
 CLOCKS = ('clock', 'starts', 'temperature', 'fresh')  # see `onnx_graph` for all inputs
 LATENTS = ('context', 'noise', 'last', 'own')
 
-
-class _Rotary(torch.autograd.Function):
-    """`components.rotate` as one operator of ONNX Runtime: x (B, heads, n, width), at (B, n)."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, at: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        cos, sin = (torch.cat((table, table), dim=-1)[at][:, None] for table in (cos, sin))
-        half = x.shape[-1] // 2
-        return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
-
-    @staticmethod
-    def symbolic(g, x, at, cos, sin):
-        return g.op('com.microsoft::RotaryEmbedding', x, at, cos, sin).setType(x.type())
-
-
-class _Write(torch.autograd.Function):
-    """Put new frames (B, heads, n, width) into a ring, in place, at `places` (B, heads, n, 3)."""
-
-    @staticmethod
-    def forward(ctx, ring: Tensor, places: Tensor, new: Tensor) -> Tensor:
-        return ring.index_put_(places.unbind(-1), new)
-
-    @staticmethod
-    def symbolic(g, ring, places, new):
-        return g.op('ScatterND', ring, places, new).setType(ring.type())
-
-
-def _scaled_qkv(layer: nn.Module) -> nn.Linear:
-    """The projection with its queries already scaled: later it would cost a pass of its own."""
-    qkv = copy.deepcopy(cast(CausalLayer, layer).attention.qkv).requires_grad_(False)
-    width = qkv.in_features
-    scale = (width // cast(CausalLayer, layer).attention.heads) ** -0.5
-    qkv.weight[:width] *= scale
-    qkv.bias[:width] *= scale
-    return qkv
-
-
-class _Together(nn.Module):
-    """Networks of the four branches, each Linear, GELU or two Linear around it, as one.
-
-    The branches' weights lie on the diagonal of one matrix: a few zeros more to read, and a
-    quarter of the operators, each of which costs some microseconds.
-    """
-
-    def __init__(self, branches: nn.ModuleDict, *, shared_input: bool) -> None:
-        super().__init__()
-        nets = [cast(nn.Sequential, branches[name]) for name in BRANCHES]
-        layers = [
-            [cast(nn.Linear, net[place]) for net in nets]
-            for place, layer in enumerate(nets[0])
-            if isinstance(layer, nn.Linear)
-        ]
-        self.layers = nn.ModuleList(
-            _joined(parts, shared_input=shared_input and not place)
-            for place, parts in enumerate(layers)
-        )
-        self.ends_with_gelu = isinstance(nets[0][-1], nn.GELU)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for place, layer in enumerate(self.layers):
-            x = layer(x)
-            if self.ends_with_gelu or place + 1 < len(self.layers):
-                x = nn.functional.gelu(x)
-        return x
-
-
-def _joined(parts: list[nn.Linear], *, shared_input: bool) -> nn.Linear:
-    """Several projections as one, of the same input or each of a part of it."""
-    weights = [part.weight for part in parts]
-    weight = torch.cat(weights) if shared_input else torch.block_diag(*weights)
-    linear = nn.Linear(weight.shape[1], weight.shape[0])
-    linear.weight.copy_(weight)
-    linear.bias.copy_(torch.cat([part.bias for part in parts]))
-    return linear.requires_grad_(False)
+_KINDS = ('mean', 'std')
 
 
 class StepGraph(nn.Module):
@@ -114,14 +42,13 @@ class StepGraph(nn.Module):
 
     frames: Tensor
     phases: Tensor
-    rows: Tensor
+    places: Tensor
     slot: Tensor
+    copies: Tensor
     cos: Tensor
     sin: Tensor
     speaker_mean: Tensor
     speaker_std: Tensor
-    listener_mean: Tensor
-    listener_std: Tensor
 
     def __init__(self, model: FacialReactionModel, speakers: int, sessions: int) -> None:
         super().__init__()
@@ -135,21 +62,24 @@ class StepGraph(nn.Module):
         self.register_buffer('sin', geometry.sin[:, half:].contiguous(), persistent=False)
         self.register_buffer('frames', torch.arange(size), persistent=False)
         kv_heads = model.encoder.stack.kv_heads
-        axes = [torch.arange(count) for count in (max(sessions, speakers), kv_heads, 1)]
-        places = torch.stack(torch.meshgrid(axes, indexing='ij'), dim=-1)
-        places[..., 2] = 0  # where the slot is added
-        self.register_buffer('rows', places, persistent=False)
+        axes = [torch.arange(count) for count in (max(sessions, speakers), 1, kv_heads, 1)]
+        session, slot, head, _ = torch.meshgrid(axes, indexing='ij')
+        places = torch.stack((session, head, slot), dim=-1)
+        self.register_buffer('places', places, persistent=False)  # but for the slot: see _places
         self.register_buffer('slot', torch.tensor([0, 0, 1]), persistent=False)
-        self.face = _Together(model.encoder.face.branches, shared_input=False)
-        self.heads = _Together(model.decoder.heads.branches, shared_input=True)
-        for kind in ('mean', 'std'):
-            for part, of in (('speaker', model.encoder), ('listener', model.decoder.heads)):
-                values = [getattr(of.statistics, f'{name}_{kind}') for name in BRANCHES]
-                self.register_buffer(f'{part}_{kind}', torch.cat(values), persistent=False)
-        stacks = (model.encoder.stack, model.decoder.stack)
-        self.qkv = nn.ModuleList(
-            nn.ModuleList(_scaled_qkv(layer) for layer in stack.layers) for stack in stacks
-        )
+        self.register_buffer('copies', torch.zeros(geometry.group, 1), persistent=False)
+        self.face = Together(model.encoder.face.branches, shared_input=False)
+        self.heads = Together(model.decoder.heads.branches, shared_input=True)
+        mean, std = (_joined_statistics(model.encoder.statistics, kind) for kind in _KINDS)
+        self.register_buffer('speaker_mean', mean, persistent=False)
+        self.register_buffer('speaker_std', std, persistent=False)
+        mean, std = (_joined_statistics(model.decoder.heads.statistics, kind) for kind in _KINDS)
+        last = cast(nn.Linear, self.heads.layers[-1])  # it gives the listener's own units
+        last.weight.mul_(std[:, None])
+        last.bias.mul_(std).add_(mean)
+        layers = [*model.encoder.stack.layers, *model.decoder.stack.layers]
+        self.qkv = nn.ModuleList(merged_qkv(cast(CausalLayer, layer)) for layer in layers)
+        self.out = nn.ModuleList(merged_out(cast(CausalLayer, layer)) for layer in layers)
         self.to(model.device)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -161,26 +91,25 @@ class StepGraph(nn.Module):
         state = tuple(given[name] for name in LATENTS)
         model = self.model
         frames = clock[:, None] + self.frames[: speaker['au'].shape[1]]  # (S, n)
-        mask = self._mask(frames, starts)
-        depth = 2 * len(model.encoder.stack.layers)
-        held, answered = rings[:depth], rings[depth:]
-        x = self._stack(
-            model.encoder.stack, self._embed(speaker), held, frames[: self.speakers],
-            mask[: self.speakers],
-        )  # fmt: skip
+        held = places = self._places(frames)
+        mask = seen = self._mask(frames, starts)
+        x = self._embed(speaker)
+        if self.sessions != self.speakers:  # who shares a speaker shares his clock
+            held = self._places(frames[: self.speakers])
+            seen = mask[: self.speakers]
+        depth = len(model.encoder.stack.layers)
+        x = self._stack(model.encoder.stack, 0, x, rings, held, seen)
         if self.sessions != self.speakers:
             x = x.repeat(self.sessions, 1)
         latents, state = self._latents(x, frames, starts, state, fresh, temperature)
         x = model.decoder.join(x, latents)
-        x = self._stack(model.decoder.stack, x, answered, frames, mask)
-        return (*self._face(x), *state, *held, *answered)
+        x = self._stack(model.decoder.stack, depth, x, rings, places, mask)
+        return (*self._face(x), *state, *rings)
 
     def _face(self, x: Tensor) -> list[Tensor]:
         """As `FaceHeads`, (S, n, width) each."""
-        joined = self.heads(x) * self.listener_std + self.listener_mean
-        parts = joined.view(self.sessions, -1, sum(BRANCHES.values())).split(
-            list(BRANCHES.values()), dim=-1
-        )
+        joined = self.heads(x).view(self.sessions, -1, sum(BRANCHES.values()))
+        parts = joined.split(list(BRANCHES.values()), dim=-1)
         face = dict(zip(BRANCHES, parts, strict=True))
         face['au'] = torch.minimum(face['au'].clamp(min=0.0), self.model.decoder.heads.highest)
         return list(face.values())
@@ -199,43 +128,51 @@ class StepGraph(nn.Module):
             speaker['audio_valid'].view(-1),
         )
 
+    def _places(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions (S n, 1) of frames, and where in the rings they go, (S n, kv_heads, 1, 3)."""
+        geometry, batch = self.model.geometry, frames.shape[0]
+        slots = (frames % geometry.ring_size).view(batch, -1, 1, 1, 1)
+        places = self.places if batch == len(self.places) else self.places[:batch]
+        places = (places + slots * self.slot).view(-1, *self.places.shape[2:])
+        return (frames % geometry.cycle).view(-1, 1), places
+
     def _mask(self, frames: Tensor, starts: Tensor) -> Tensor:
         """As `Geometry.ring_mask`: 0 where a frame sees a slot, -inf elsewhere."""
         geometry = self.model.geometry
         newest = frames[:, -1:]
         # The remainder of a negative number would differ between machines: this one is never.
-        held = newest - (newest - geometry.slots + geometry.ring_size) % geometry.ring_size
-        age = frames[:, :, None] - held[:, None]
-        visible = (age >= 0) & (age < geometry.window)
-        visible = visible & (held >= starts[:, None])[:, None]
-        mask = torch.where(visible, 0.0, -math.inf)[:, None]
-        return torch.cat([mask] * geometry.group, dim=2)  # once for each head of a group
+        age = (newest + geometry.ring_size - geometry.slots) % geometry.ring_size  # (S, slots)
+        lag = (newest - frames)[:, :, None]  # (S, n, 1): a frame sees nothing that came after it
+        limit = torch.minimum(lag + geometry.window, (newest - starts[:, None] + 1)[:, :, None])
+        visible = (age[:, None] >= lag) & (age[:, None] < limit)
+        mask = torch.where(visible, 0.0, -math.inf)[:, :, None] + self.copies
+        return mask.view(self.sessions, 1, -1, geometry.ring_size)
 
     def _stack(
-        self, stack: CausalStack, x: Tensor, rings: list[Tensor], frames: Tensor, mask: Tensor
+        self,
+        stack: CausalStack,
+        below: int,
+        x: Tensor,
+        rings: list[Tensor],
+        places: tuple[Tensor, Tensor],
+        mask: Tensor,
     ) -> Tensor:
-        """`CausalStack.step`; `rings` are replaced by the new ones."""
-        geometry, width, shared = self.model.geometry, stack.head_dim, stack.kv_heads
-        batch, heads = rings[0].shape[0], shared * geometry.group
-        at, slots = frames % geometry.cycle, frames % geometry.ring_size
-        places = self.rows[:batch] + slots[:, None, :, None] * self.slot
-        projections = cast(nn.ModuleList, self.qkv[0 if stack is self.model.encoder.stack else 1])
-        for index, layer in enumerate(stack.layers):
+        """`CausalStack.step`, with `below` layers before it; `rings` are replaced by the new."""
+        at, where = places
+        batch, shared = len(rings[2 * below]), stack.kv_heads
+        queries = shared * self.model.geometry.group
+        for index, layer in enumerate(stack.layers, below):
             layer = cast(CausalLayer, layer)
-            qkv = projections[index](layer.attention_norm(x))
-            qkv = qkv.view(batch, -1, heads + 2 * shared, width).transpose(1, 2)
-            qk, v = qkv.split((heads + shared, shared), dim=1)
-            q, k = _Rotary.apply(qk, at, self.cos, self.sin).split((heads, shared), dim=1)
-            keys, values = (
-                _Write.apply(rings[2 * index + part], places, new)
-                for part, new in enumerate((k, v))
-            )
-            rings[2 * index : 2 * index + 2] = keys, values
-            q = q.reshape(batch, shared, -1, width)
-            scores = torch.matmul(q, keys.transpose(2, 3)) + mask
-            attended = torch.matmul(torch.softmax(scores, dim=-1), values)
-            attended = attended.view(batch, heads, -1, width).transpose(1, 2)
-            x = x + layer.attention.out(attended.reshape(-1, heads * width))
+            qkv = self.qkv[index](layer.attention_norm(x))
+            qkv = qkv.view(-1, queries + 2 * shared, 1, stack.head_dim)
+            qk, v = qkv.split((queries + shared, shared), dim=1)
+            q, k = Rotary.apply(qk, at, self.cos, self.sin).split((queries, shared), dim=1)
+            keys = rings[2 * index] = Write.apply(rings[2 * index], where, k)
+            values = rings[2 * index + 1] = Write.apply(rings[2 * index + 1], where, v)
+            q = q.reshape(batch, -1, shared * stack.head_dim)
+            found = Attend.apply(q, keys, values, mask)
+            found = found.view(-1, queries * stack.head_dim)
+            x = x + self.out[index](found)
             x = x + layer.feedforward(x)
         return stack.norm(x)
 
@@ -274,3 +211,8 @@ class StepGraph(nn.Module):
         noise = torch.where(starting, correlated, noise)
         width = vae.latent_dim + 2
         return latents.view(-1, width), (encoded[:, -1], noise, lasts[:, -1], owns[:, -1])
+
+
+def _joined_statistics(statistics: nn.Module, kind: str) -> Tensor:
+    """Mean or spread of all branches beside each other."""
+    return torch.cat([getattr(statistics, f'{name}_{kind}') for name in BRANCHES])
