@@ -11,9 +11,9 @@ from torch import Tensor
 
 from .encoder import Face
 from .model import FacialReactionModel
+from .noise import fresh_noise
 from .state import SessionState
-from .step_graph import LATENTS, SPEAKER
-from .vae import fresh_noise
+from .step_names import LATENTS, SPEAKER
 
 
 class BoundCall(Protocol):
@@ -64,9 +64,9 @@ class BoundStep(ABC):
         """Noise of windows that begin: session -> window. Other rows are not read."""
         if windows:
             rows = list(windows)
-            call.inputs['fresh'][rows] = fresh_noise(
-                [seeds[row] for row in rows], list(windows.values()), self.model.config.latent_dim
-            )
+            dim, numbers = self.model.config.latent_dim, list(windows.values())
+            drawn = fresh_noise([seeds[row] for row in rows], numbers, dim)
+            call.inputs['fresh'][rows] = torch.from_numpy(drawn)
 
     @torch.no_grad()
     def __call__(self, speaker: Face, state: SessionState, temperature: float) -> Face:

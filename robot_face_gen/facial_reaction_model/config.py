@@ -121,3 +121,11 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain names and values."""
         return asdict(self)
+
+
+def check_temperature(temperature: float | None, config: ModelConfig) -> float:
+    """The temperature to use; None is the configuration's."""
+    value = config.temperature if temperature is None else float(temperature)
+    if not 0.0 <= value <= 10.0:
+        raise ValueError(f'temperature = {value}: expected 0 to 10')
+    return value

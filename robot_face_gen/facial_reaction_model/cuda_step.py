@@ -13,7 +13,8 @@ from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .encoder import Face
 from .model import FacialReactionModel
 from .state import SessionState
-from .step_graph import CLOCKS, LATENTS, MASKS, SPEAKER, StepGraph
+from .step_graph import StepGraph
+from .step_names import CLOCKS, LATENTS, MASKS, SPEAKER
 
 _WARM_UP = 3  # runs on a side stream before recording, as torch asks for
 

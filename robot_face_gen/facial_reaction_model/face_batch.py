@@ -9,10 +9,12 @@ import torch
 
 from ..onnx_files import EAGER, ONNX, ONNX_INT8, check_backend
 from .bound_step import BoundStep
+from .config import check_temperature
 from .encoder import Face
 from .inputs import check_speaker
-from .model import FacialReactionModel, Seeds, check_temperature, resolve_seeds
-from .step_graph import SPEAKER
+from .model import FacialReactionModel, Seeds, resolve_seeds
+from .noise import beginning_window
+from .step_names import SPEAKER
 
 
 class FaceBatch:
@@ -146,9 +148,8 @@ class FaceBatch:
     def _windows(self, faces: Sequence[int], frames: int) -> dict[int, int]:
         """Faces in which a window begins within the next frames, and the window's number."""
         size, clocks = self.model.config.window_size, self._clocks
-        return {
-            face: -(-clocks[face] // size) for face in faces if -clocks[face] % size < frames
-        }
+        begin = {face: beginning_window(clocks[face], frames, size) for face in faces}
+        return {face: window for face, window in begin.items() if window is not None}
 
 
 def _bound_step(model: FacialReactionModel, faces: int, backend: str) -> BoundStep:

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from .components import Geometry
-from .config import ModelConfig
+from .config import ModelConfig, check_temperature
 from .decoder import FaceHeads, ListenerReactionDecoder
 from .encoder import Face, SpeakerEncoder
 from .inputs import check_speaker
 from .metadata import CheckpointInfo
+from .noise import fresh_noise
 from .state import SessionState
-from .vae import FacialVAE, fresh_noise
+from .vae import FacialVAE
 
 Seeds = int | Sequence[int] | None
 
@@ -53,14 +54,6 @@ def resolve_seeds(seed: Seeds, batch: int) -> list[int]:
             f'seed holds {len(seeds)} seeds: expected one for each of the {batch} speakers'
         )
     return seeds
-
-
-def check_temperature(temperature: float | None, config: ModelConfig) -> float:
-    """The temperature to use; None is the configuration's."""
-    value = config.temperature if temperature is None else float(temperature)
-    if not 0.0 <= value <= 10.0:
-        raise ValueError(f'temperature = {value}: expected 0 to 10')
-    return value
 
 
 class FacialReactionModel(nn.Module):
@@ -179,9 +172,9 @@ class FacialReactionModel(nn.Module):
             before = torch.cat((state.context[:, None], encoded[:, :-1]), dim=1)
             context = torch.where(first, self.vae.beginning, before[rows, at])
             prior = self.vae.prior(context)
-            fresh = fresh_noise(
-                [state.seeds[row] for row in rows.tolist()], windows, self.config.latent_dim
-            ).to(context)
+            seeds = [state.seeds[row] for row in rows.tolist()]
+            drawn = fresh_noise(seeds, windows, self.config.latent_dim)
+            fresh = torch.from_numpy(drawn).to(context)
             noise = torch.where(first, fresh, self.vae.correlate(state.noise[rows], fresh))
             latent = prior.mean + prior.stddev * (temperature * noise)
             previous = torch.where(first, latent, state.own[rows])

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from ..onnx_files import CUDA_GRAPH, EAGER, ONNX_INT8, check_backend
-from .config import BRANCHES
+from .config import BRANCHES, check_temperature
 from .device import resolve_device
 from .encoder import Face
 from .inputs import check_speaker
-from .model import FacialReactionModel, Seeds, check_temperature, resolve_seeds
+from .model import FacialReactionModel, Seeds, resolve_seeds
 from .state import SessionState
 
 Step = Callable[[Face, SessionState, float], Face]

@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..onnx_export import digest
 from ..onnx_files import cached, open_session
 from .bound_step import BoundStep
-from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .encoder import Face
 from .model import FacialReactionModel
-from .onnx_graph import LISTENER, NEXT, export_step, ring_names
+from .onnx_call import OnnxCall
+from .onnx_graph import export_step, ring_names
 from .state import SessionState
-from .step_graph import LATENTS, MASKS
+from .step_names import LATENTS
 
 
 class OnnxStep(BoundStep):
@@ -66,78 +65,29 @@ class OnnxStep(BoundStep):
             self._sessions[speakers, sessions] = session
         return session
 
-    def make_call(self, state: SessionState, frames: int) -> OnnxCall:
+    def make_call(self, state: SessionState, frames: int) -> TensorCall:
         """Set up a call of so many frames."""
         session = self._open(state.speakers, state.sessions)
-        return OnnxCall(session, self.model, state, frames)
+        return TensorCall(session, self.model, state, frames)
 
 
-class OnnxCall:
-    """Memory that calls of one length read and write; see `BoundCall`.
-
-    The rings are bound as input and output, so that only the rows of the new frames are written.
-    """
+class TensorCall:
+    """An `OnnxCall` on a session's tensors; see `BoundCall`."""
 
     def __init__(
         self, session: Any, model: FacialReactionModel, state: SessionState, frames: int
     ) -> None:
-        speakers, sessions = state.speakers, state.sessions
-        self._session, self._binding = session, session.io_binding()
-        self._state = {name: getattr(state, name) for name in LATENTS}
         rings = [t for ring in (*state.encoder, *state.decoder) for t in (ring.keys, ring.values)]
-        self._rings = dict(zip(ring_names(model), rings, strict=True))
-        self.inputs = {
-            name: torch.zeros(speakers, frames, width) for name, width in BRANCHES.items()
-        }
-        shape = (speakers, frames, EMBEDDINGS_PER_FRAME, model.config.audio_dim)
-        self.inputs['audio'] = torch.zeros(shape)
-        for name in MASKS:
-            self.inputs[name] = torch.zeros(speakers, frames, dtype=torch.bool)
-        self.inputs['clock'] = torch.zeros_like(state.starts)
-        self.inputs['starts'] = torch.zeros_like(state.starts)
-        self.inputs['temperature'] = torch.tensor(0.0)
-        self.inputs['fresh'] = torch.zeros_like(state.noise)
-        self._moved = {name: torch.empty_like(latent) for name, latent in self._state.items()}
-        self._face = {
-            name: torch.empty(sessions, frames, width) for name, width in BRANCHES.items()
-        }
-        for name, tensor in (self.inputs | self._state | self._rings).items():
-            _bind_input(self._binding, name, tensor)
-        for name, tensor in self._face.items():
-            _bind_output(self._binding, LISTENER + name, tensor)
-        for name, tensor in (self._moved | self._rings).items():
-            _bind_output(self._binding, NEXT + name, tensor)
-        self.inputs['moves'] = torch.ones(sessions, dtype=torch.bool)
+        named = {name: getattr(state, name) for name in LATENTS}
+        named.update(zip(ring_names(model), rings, strict=True))
+        self._call = OnnxCall(session, {k: t.numpy() for k, t in named.items()}, frames)
+        self.inputs = {k: torch.from_numpy(array) for k, array in self._call.inputs.items()}
+        self.inputs['moves'] = torch.ones(state.sessions, dtype=torch.bool)
 
     def run(self) -> Face:
         """From the inputs to the answer; the state moves on in place."""
-        self._session.run_with_iobinding(self._binding)
-        moves = self.inputs['moves']
-        for name, latent in self._state.items():
-            new = self._moved[name]
-            latent.copy_(new if moves.all() else torch.where(moves[:, None], new, latent))
-        return {name: part.clone() for name, part in self._face.items()}
-
-
-def _bind_input(binding: Any, name: str, tensor: torch.Tensor) -> None:
-    """Let a session read a tensor where it lies; it must be contiguous and outlive the run."""
-    binding.bind_input(
-        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
-    )
-
-
-def _bind_output(binding: Any, name: str, tensor: torch.Tensor) -> None:
-    """Let a session write into a tensor where it lies."""
-    binding.bind_output(
-        name, 'cpu', 0, _DTYPES[tensor.dtype], list(tensor.shape), tensor.data_ptr()
-    )
-
-
-_DTYPES: dict[torch.dtype, Any] = {
-    torch.float32: np.float32,
-    torch.int64: np.int64,
-    torch.bool: np.bool_,
-}
+        answer = self._call.run(self.inputs['moves'].numpy())
+        return {name: torch.from_numpy(part) for name, part in answer.items()}
 
 
 def exported(

@@ -26,10 +26,8 @@ from torch import Tensor
 from ..onnx_export import export
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .model import FacialReactionModel
-from .step_graph import LATENTS, SPEAKER, StepGraph
-
-LISTENER = 'listener.'
-NEXT = 'next.'
+from .step_graph import StepGraph
+from .step_names import LATENTS, LISTENER, NEXT, SPEAKER
 
 
 def ring_names(model: FacialReactionModel) -> list[str]:

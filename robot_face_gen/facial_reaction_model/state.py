@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from .components import Ring
+from .noise import beginning_window
 
 _TENSORS = ('starts', 'context', 'noise', 'last', 'own')
 
@@ -48,12 +49,11 @@ class SessionState:
 
     def beginning_windows(self, frames: int, window_size: int) -> dict[int, int]:
         """Sessions in which a window begins within the next frames, and the window's number."""
-        seen = [self.clock - start for start in self.starts.tolist()]
-        return {
-            session: -(-count // window_size)
-            for session, count in enumerate(seen)
-            if -count % window_size < frames
+        begin = {
+            session: beginning_window(self.clock - start, frames, window_size)
+            for session, start in enumerate(self.starts.tolist())
         }
+        return {session: window for session, window in begin.items() if window is not None}
 
     def reset(
         self, sessions: Sequence[int] | None = None, seeds: Sequence[int] | None = None

@@ -16,14 +16,10 @@ from torch import Tensor, nn
 from .components import CausalLayer, CausalStack
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME
 from .model import FacialReactionModel
+from .step_names import CLOCKS, LATENTS, SPEAKER
 from .step_operators import Attend, Rotary, Write
 from .step_weights import Together, merged_out, merged_qkv
 from .vae import blend_weight, phase_code
-
-MASKS = ('face_valid', 'audio_valid')
-SPEAKER = (*BRANCHES, 'audio', *MASKS)
-CLOCKS = ('clock', 'starts', 'temperature', 'fresh')  # see `onnx_graph` for all inputs
-LATENTS = ('context', 'noise', 'last', 'own')
 
 _KINDS = ('mean', 'std')
 

@@ -17,34 +17,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from .config import FACE_DIM, ModelConfig
+from .noise import fresh_noise
 
 _LOG_STD_RANGE = (-5.0, 2.0)
-_MASK64 = (1 << 64) - 1
-
-
-def _mix(seed: int, window: int) -> int:
-    """Spread (seed, window) over 64 bits (the finaliser of SplitMix64, Steele et al. 2014)."""
-    x = (seed * 0x9E3779B97F4A7C15 + window * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) & _MASK64
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK64
-    return x ^ (x >> 31)
-
-
-def fresh_noise(seeds: Sequence[int], windows: Sequence[int], latent_dim: int) -> Tensor:
-    """The innovation e of each session's window, a function of (seed, window) alone.
-
-    Nothing is drawn in sequence, so that a session can be cut, saved and resumed anywhere.
-
-    Returns:
-        Tensor: (B, latent_dim), standard normal, on the CPU.
-    """
-    generator = torch.Generator()
-    rows = []
-    for seed, window in zip(seeds, windows, strict=True):
-        generator.manual_seed(_mix(seed, window) >> 1)
-        rows.append(torch.randn(latent_dim, generator=generator))
-    return torch.stack(rows)
-
 
 def blend_weight(phase: Tensor, window_size: int) -> Tensor:
     """Share of a window's own latent at each phase (frame of the window): rises smoothly to 1."""
@@ -140,7 +115,9 @@ class FacialVAE(nn.Module):
         """The correlated noise (B, windows, latent_dim) of sessions from their first window on."""
         steps: list[Tensor] = []
         for window in range(windows):
-            fresh = fresh_noise(seeds, [window] * len(seeds), self.latent_dim)
+            fresh = torch.from_numpy(
+                fresh_noise(seeds, [window] * len(seeds), self.latent_dim)
+            )
             steps.append(self.correlate(steps[-1] if steps else None, fresh))
         return torch.stack(steps, dim=1)
 

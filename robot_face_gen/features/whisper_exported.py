@@ -10,12 +10,12 @@ import argparse
 import hashlib
 import importlib.metadata
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from robot_face_gen.export_process import export_elsewhere, report
 from robot_face_gen.onnx_files import cache_path, open_session
 
 from .whisper_cache import UNTRAINED, find_cached
@@ -59,8 +59,8 @@ class ExportedWhisper:
             self.filters: np.ndarray = values['filters']
 
     def _open(self, frames: int) -> Path:
-        path = exported(self._weights, frames, int8=self._int8) or _export(
-            self._weights, frames, int8=self._int8
+        path = exported(self._weights, frames, int8=self._int8) or export_elsewhere(
+            __name__, self._weights, str(frames), *(['--int8'] if self._int8 else [])
         )
         self._contexts[frames] = ContextEncoder(open_session(path, self._threads))
         return path
@@ -114,20 +114,6 @@ def _place(what: str, frames: int, int8: bool) -> Path:
     return cache_path(f'whisper-{digest.hexdigest()[:16]}-{frames}{"-int8" if int8 else ""}.onnx')
 
 
-def _export(weights: str, frames: int, *, int8: bool) -> Path:
-    """Have another process write the file."""
-    command = [sys.executable, '-m', __name__, weights, str(frames), *(['--int8'] if int8 else [])]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode == 0:
-        return Path(done.stdout.splitlines()[-1])
-    words = done.stderr.strip().splitlines() or [f'exit code {done.returncode}']
-    kind, _, text = words[-1].partition(': ')
-    for error in (ValueError, ImportError, OSError):
-        if kind == error.__name__:
-            raise error(text)
-    raise RuntimeError(f'{weights}: cannot be exported: {words[-1]}')
-
-
 def _write(weights: str, frames: int, *, int8: bool) -> Path:
     """Load and export, in a process that ends afterwards."""
     from .whisper_encoder import WhisperEncoder
@@ -154,21 +140,13 @@ def _write(weights: str, frames: int, *, int8: bool) -> Path:
 
 
 def main() -> int:
-    """Export and print the path; an error is one line that begins with its kind."""
+    """Export an encoder; see `report`."""
     parser = argparse.ArgumentParser(description='Export an encoder of Whisper for the live nodes')
     parser.add_argument('weights')
     parser.add_argument('frames', type=int)
     parser.add_argument('--int8', action='store_true')
     args = parser.parse_args()
-    try:
-        print(_write(args.weights, args.frames, int8=args.int8))
-    except (ValueError, ImportError, OSError) as error:
-        kind = next(k for k in (ValueError, ImportError, OSError) if isinstance(error, k))
-        print(f'{kind.__name__}: {" ".join(str(error).split())}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return report(lambda: _write(args.weights, args.frames, int8=args.int8))
 
 
 if __name__ == '__main__':

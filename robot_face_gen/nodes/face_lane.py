@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
-import torch
 
-from robot_face_gen.facial_reaction_model import BRANCHES
+from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.features.openface import FaceFrame
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline, TimelineFrame
@@ -181,12 +180,9 @@ class FaceLane:
         return reaction
 
 
-def stack(frames: Sequence[TimelineFrame]) -> dict[str, torch.Tensor]:
+def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
     """Frames as one window of one speaker: (1, n, ...) each."""
-    window = {
-        name: torch.from_numpy(np.stack([getattr(frame, name) for frame in frames]))[None]
-        for name in (*BRANCHES, 'audio')
+    return {
+        name: np.stack([getattr(frame, name) for frame in frames])[None]
+        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
-    for name in ('face_valid', 'audio_valid'):
-        window[name] = torch.tensor([[bool(getattr(frame, name)) for frame in frames]])
-    return window

@@ -4,15 +4,59 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-import torch
+import numpy as np
 
-from robot_face_gen.facial_reaction_model import BRANCHES, OnlineInferenceManager
+from robot_face_gen.facial_reaction_model.config import (
+    BRANCHES,
+    EMBEDDINGS_PER_FRAME,
+    ModelConfig,
+)
+from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
 from robot_face_gen.features.timeline import TimelineFrame
 
 from .face_lane import FaceLane, stack
 
 WARM_UP_FRAMES = 16
+
+
+class Model(Protocol):
+    """What a node has to know of a model."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its shape."""
+        ...
+
+    @property
+    def info(self) -> CheckpointInfo:
+        """What it was made with."""
+        ...
+
+    @property
+    def device(self) -> object:
+        """Where it runs."""
+        ...
+
+
+class Manager(Protocol):
+    """A session: an `OnlineInferenceManager` or an `ExportedManager`."""
+
+    @property
+    def model(self) -> Model:
+        """Whose session it is."""
+        ...
+
+    temperature: float
+
+    def process_window(self, window: Any) -> Any:
+        """Answer frames (1, n, ...) of each branch with as many."""
+        ...
+
+    def reset(self) -> None:
+        """Begin anew."""
+        ...
 
 
 class ReactionEngine:
@@ -29,7 +73,7 @@ class ReactionEngine:
 
     def __init__(
         self,
-        manager: OnlineInferenceManager,
+        manager: Manager,
         lane: FaceLane,
         *,
         hop: int = 1,
@@ -58,9 +102,13 @@ class ReactionEngine:
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
         for frames in (1, WARM_UP_FRAMES):
-            self.manager.process_window(
-                {name: torch.zeros(1, frames, width) for name, width in BRANCHES.items()}
-            )
+            sound = (EMBEDDINGS_PER_FRAME, self.manager.model.config.audio_dim)
+            shapes = {name: (width,) for name, width in BRANCHES.items()} | {'audio': sound}
+            window = {
+                name: np.zeros((1, frames, *shape), np.float32) for name, shape in shapes.items()
+            }
+            valid = np.ones((1, frames), bool)
+            self.manager.process_window({**window, 'face_valid': valid, 'audio_valid': valid})
         self.manager.reset()
 
     def step(self, now_ns: int) -> int:
@@ -80,8 +128,13 @@ class ReactionEngine:
             self.manager.reset()
         begin = self._timer()
         answer = self.manager.process_window(stack(frames))
-        faces = {name: answer[name][0].cpu().numpy() for name in BRANCHES}
+        faces = {name: _on_host(answer[name][0]) for name in BRANCHES}
         if not self.lane.deliver(frames, faces, now_ns, self._timer() - begin):
             self.manager.reset()  # what is not finite would stay in the session's memory
             return 0
         return len(frames)
+
+
+def _on_host(values: Any) -> np.ndarray:
+    """An array, or a tensor from wherever it is, as an array."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

@@ -17,9 +17,8 @@ from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION
 
 if TYPE_CHECKING:
-    from robot_face_gen.facial_reaction_model import FacialReactionModel
-
     from .face_lane import FaceLane
+    from .reaction_engine import Model
 
 INBOX = 500  # messages; the worker empties it at least each time the model has answered
 IDLE_S = 0.02  # how often the timeline is asked for frames that have waited long enough
@@ -48,7 +47,7 @@ class AnsweringNode(BaseNode):
         self._inboxes: list[Inbox[Push]] = []
         self._engine: Engine | None = None
 
-    def hear(self, namespace: str, model: FacialReactionModel, lane: FaceLane) -> None:
+    def hear(self, namespace: str, model: Model, lane: FaceLane) -> None:
         """Listen to a speaker; each has an inbox of his own, that nobody else can fill."""
         inbox: Inbox[Push] = Inbox(INBOX)
         self._inboxes.append(inbox)
@@ -105,7 +104,7 @@ class ReactionNode(AnsweringNode):
 
     def __init__(self) -> None:
         super().__init__(REACTION)
-        from .reaction_setup import make_engine  # torch: after rclpy, so that Ctrl-C ends it well
+        from .reaction_setup import make_engine  # after rclpy, so that Ctrl-C ends it well
 
         engine = make_engine(self.parameters, self.health, self.get_logger())
         output = ReactionOutput(self, '', engine.lane)

@@ -19,7 +19,7 @@ class ReactionServer(AnsweringNode):
 
     def __init__(self) -> None:
         super().__init__(SERVER)
-        from .reaction_setup import make_server  # torch: after rclpy, so that Ctrl-C ends it well
+        from .model_setup import make_server  # torch: after rclpy, so that Ctrl-C ends it well
 
         names = namespaces(self.parameters['namespaces'])
         healths = [new_health() for _ in names]

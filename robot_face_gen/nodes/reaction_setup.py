@@ -1,78 +1,93 @@
-"""Makes the engines of `reaction_node` and `reaction_server` from their parameters."""
+"""Makes the engine of `reaction_node` from its parameters: where it can, without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from robot_face_gen.facial_reaction_model import (
-    FacialReactionModel,
-    OnlineInferenceManager,
-    create_model,
-)
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.onnx_files import resolve_backend
+from robot_face_gen.onnx_files import ONNX, ONNX_INT8
 from robot_face_gen.resources import default_checkpoint
 
+from .compute_place import compute_place
 from .face_lane import FRAME_NS, FaceLane
 from .health import Health
 from .made_by import expectation
 from .parameter_table import Parameters
-from .reaction_engine import ReactionEngine
-from .server_engine import ServerEngine
-
-UNTRAINED_SEED = 0
+from .reaction_engine import Manager, Model, ReactionEngine
 
 
 def make_engine(parameters: Parameters, health: Health, logger: Any) -> ReactionEngine:
     """Load the model, say what it is, and put the engine of one speaker together.
 
     Raises:
-        ValueError: a checkpoint that is none, a device that is not there.
-        OSError: a checkpoint that cannot be read.
+        ValueError: a checkpoint that is none, a device that is not there or not for this backend.
+        ImportError: the backend's package is missing.
+        OSError: a checkpoint that cannot be read, a cache folder that cannot be written.
     """
-    model, backend, seed = _model(parameters, health, logger)
-    manager = OnlineInferenceManager(
-        model, seed=seed, temperature=parameters['temperature'], backend=backend
-    )
-    lane = _lane(parameters, model, health)
+    device, backend = compute_place(parameters)
+    exported = device == 'cpu' and backend in (ONNX, ONNX_INT8) and checkpoint_of(parameters)
+    make = _exported if exported else _of_torch
+    manager = make(parameters, device, backend, health, logger)
+    lane = make_lane(parameters, manager.model, health)
     engine = ReactionEngine(manager, lane, hop=parameters['hop'])
     engine.warm_up()
     return engine
 
 
-def make_server(
-    parameters: Parameters, health: Health, healths: Sequence[Health], logger: Any
-) -> ServerEngine:
-    """The engine of as many speakers as there are `healths`; raises what `make_engine` does."""
-    model, backend, seed = _model(parameters, health, logger)
-    batch = FaceBatch(
-        model, len(healths), seed, temperature=parameters['temperature'], backend=backend
+def _exported(
+    parameters: Parameters, device: str, backend: str, health: Health, logger: Any
+) -> Manager:
+    from robot_face_gen.facial_reaction_model.exported import (
+        ExportedManager,
+        ExportedModel,
+        is_exported,
     )
-    lanes = [_lane(parameters, model, one) for one in healths]
-    engine = ServerEngine(batch, lanes, health, max_gather_s=parameters['max_gather_s'])
-    engine.warm_up()
-    return engine
+
+    path, int8 = checkpoint_of(parameters), backend == ONNX_INT8
+    assert path is not None
+    if not is_exported(path, int8=int8):
+        logger.info(f'{path}: is exported for ONNX Runtime, this once')
+    model = ExportedModel.of(path, int8=int8)
+    announce(model, parameters, backend, health, logger)
+    return ExportedManager(
+        model,
+        seed=seed_of(parameters),
+        temperature=parameters['temperature'],
+        threads=parameters['threads'],
+    )
 
 
-def _model(
-    parameters: Parameters, health: Health, logger: Any
-) -> tuple[FacialReactionModel, str, int | None]:
-    """Model, backend and seed."""
-    if parameters['threads']:
-        torch.set_num_threads(parameters['threads'])
-    model = load_model(parameters['checkpoint'], parameters['device'], health, logger)
-    backend = resolve_backend(parameters['backend'], model.device)
-    health.fact('backend', backend)
-    return model, backend, None if parameters['seed'] < 0 else parameters['seed']
+def _of_torch(
+    parameters: Parameters, device: str, backend: str, health: Health, logger: Any
+) -> Manager:
+    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
+
+    from .model_setup import load_model
+
+    model = load_model(parameters, device)
+    announce(model, parameters, backend, health, logger)
+    return OnlineInferenceManager(
+        model, seed=seed_of(parameters), temperature=parameters['temperature'], backend=backend
+    )
 
 
-def _lane(parameters: Parameters, model: FacialReactionModel, health: Health) -> FaceLane:
+def checkpoint_of(parameters: Parameters) -> Path | None:
+    """The checkpoint that is asked for, or the shipped one; None where none ships."""
+    return Path(parameters['checkpoint']) if parameters['checkpoint'] else default_checkpoint()
+
+
+def seed_of(parameters: Parameters) -> int | None:
+    """The seed; None is drawn."""
+    return None if parameters['seed'] < 0 else parameters['seed']
+
+
+def make_lane(
+    parameters: Parameters, model: Model, health: Health
+) -> FaceLane:
+    """The lane of one speaker, as the model wants it."""
     crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
     timeline = Timeline(
         audio_dim=model.config.audio_dim,
@@ -88,25 +103,25 @@ def _lane(parameters: Parameters, model: FacialReactionModel, health: Health) ->
     )
 
 
-def load_model(checkpoint: str, device: str, health: Health, logger: Any) -> FacialReactionModel:
-    """The checkpoint's model, the shipped one's for '', or an untrained one where none ships."""
-    path = checkpoint or default_checkpoint()
-    if path:
-        model = create_model(device=device, checkpoint=path)
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(UNTRAINED_SEED)
-            model = create_model(device=device)
-    if model.info.trained:
-        logger.info(f'{path}: trained on {model.info.trained_on}, on {model.device}')
+def announce(
+    model: Model,
+    parameters: Parameters,
+    backend: str,
+    health: Health,
+    logger: Any,
+) -> None:
+    """Say in the log and in the diagnostics what the model is."""
+    path, info = checkpoint_of(parameters), model.info
+    if info.trained:
+        logger.info(f'{path}: trained on {info.trained_on}, on {model.device}')
     else:
         logger.warning(
             f'{path or "no checkpoint"}: the model is untrained: the face moves, but it does not '
             f'mean anything; on {model.device}'
         )
-    if expected := expectation(model.info.audio_encoder, model.info.audio, health):
+    if expected := expectation(info.audio_encoder, info.audio, health):
         logger.info(expected)
     health.fact('checkpoint', path or 'untrained')
-    health.fact('trained', model.info.trained)
+    health.fact('trained', info.trained)
     health.fact('device', model.device)
-    return model
+    health.fact('backend', backend)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+import numpy as np
 
-from robot_face_gen.facial_reaction_model import BRANCHES
+from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
 from robot_face_gen.features.timeline import TimelineFrame
 
@@ -66,7 +66,9 @@ class ServerEngine:
 
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
-        window = {name: torch.zeros(1, 1, width) for name, width in BRANCHES.items()}
+        window = {
+            name: np.zeros((1, 1, width), np.float32) for name, width in BRANCHES.items()
+        }
         for _ in range(2):
             self.batch.step(dict.fromkeys(range(len(self.lanes)), window))
         for face in range(len(self.lanes)):

@@ -15,9 +15,8 @@ from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import to_embeddings, to_face_frame
 
 if TYPE_CHECKING:
-    from robot_face_gen.facial_reaction_model import FacialReactionModel
-
     from .face_lane import FaceLane
+    from .reaction_engine import Model
 
 STALL_S = 1.0
 
@@ -40,7 +39,7 @@ class SpeakerInputs:
         self,
         node: BaseNode,
         namespace: str,
-        model: FacialReactionModel,
+        model: Model,
         lane: FaceLane,
         inbox: Inbox[Push],
         come: threading.Event,

@@ -9,8 +9,9 @@ import numpy as np
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.features.whisper_stream import WhisperStream
-from robot_face_gen.onnx_files import AUTO, EAGER, ONNX_INT8, cuda_is_possible, resolve_backend
+from robot_face_gen.onnx_files import EAGER, ONNX_INT8
 
+from .compute_place import compute_place
 from .health import Health
 from .made_by import MADE_BY
 from .parameter_table import Parameters
@@ -27,7 +28,7 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    weights, (device, backend) = parameters['weights'], _where(parameters)
+    weights, (device, backend) = parameters['weights'], compute_place(parameters)
     encoder: WhisperEncoder | ExportedWhisper
     if backend == EAGER:
         encoder = _eager(parameters, device)
@@ -52,18 +53,6 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
 
 def _frames(parameters: Parameters) -> int:
     return round(parameters['context_s'] * 100)
-
-
-def _where(parameters: Parameters) -> tuple[str, str]:
-    """Device and backend; torch is asked only where it could find a CUDA device."""
-    device, backend = parameters['device'], parameters['backend']
-    if device == 'auto' and (backend not in (AUTO, EAGER) or not cuda_is_possible()):
-        device = 'cpu'
-    if device != 'cpu':
-        from robot_face_gen.facial_reaction_model import resolve_device
-
-        device = str(resolve_device(device))
-    return device, resolve_backend(backend, device)
 
 
 def _eager(parameters: Parameters, device: str) -> WhisperEncoder:

@@ -1,7 +1,9 @@
 """`reaction_node` alone, as a process, between a peer's face and voice and a peer's eyes."""
 
 import dataclasses
+import importlib.util
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +164,16 @@ def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node
     ):
         successful, reason = peer.set_parameter('reaction_node', name, value)
         assert not successful and words in reason
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ('onnx', 'onnxruntime'))), reason='torch computes'
+)
+def test_torch_is_not_in_its_process(peer, node, face):
+    mapped = Path(f'/proc/{node.process.pid}/maps')
+    if not mapped.exists():
+        pytest.skip('what is mapped is read in /proc')
+    assert 'onnxruntime' in mapped.read_text() and 'libtorch' not in mapped.read_text()
 
 
 def test_ctrl_c_leaves_no_traceback(peer, node, face):
