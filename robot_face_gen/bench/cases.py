@@ -1,14 +1,8 @@
-"""The measurements that run inside one process: `python -m robot_face_gen.bench.cases NAME JSON`.
-
-Each is started in a process of its own, so that thread counts hold and memory is its own.
-"""
+"""The measurements that run inside one process with torch; see `run_case`."""
 
 from __future__ import annotations
 
-import json
 import resource
-import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +28,7 @@ def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, torch.Tensor]
     return out
 
 
-def _model() -> FacialReactionModel:
+def full_model() -> FacialReactionModel:
     """The shipped weights, or random ones of the full size."""
     path = default_checkpoint()
     if path:
@@ -45,40 +39,6 @@ def _model() -> FacialReactionModel:
         for parameter in model.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     return model
-
-
-def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
-    """Calls of `process_window` at several histories of one session, paced as the robot runs."""
-    torch.set_num_threads(case['threads'])
-    model = _model()
-    manager = OnlineInferenceManager(model, seed=0, backend=case['backend'])
-    filling = _speaker(1, 16, model.config.audio_dim)
-    full = 2 * model.config.max_seq_len  # rings are full: beyond, only the clock moves on
-    rows, seen = [], 0
-    for history in case['histories']:
-        simulated = case['quick'] and history > full
-        while seen < (min(history, full) if simulated else history):
-            manager.process_window(filling)
-            seen += 16
-        if simulated and manager.state is not None:
-            # Keys keep their distances: the cost is that of a session that has come so far.
-            manager.state.clock += history - seen
-            seen = history
-        saved = manager.state_dict() if history < model.config.max_seq_len else None
-        for frames in case['frames']:
-            window = _speaker(1, frames, model.config.audio_dim)
-            figures = timed(
-                lambda window=window: manager.process_window(window),  # type: ignore[misc]
-                case['seconds'],
-                period_s=0.02,
-                before=None if saved is None else lambda s=saved: manager.load_state_dict(s),  # type: ignore[misc]
-            )
-            state_mb = manager.state.nbytes() / 1e6 if manager.state else 0.0
-            rows.append(
-                {'frames': frames, 'history': history, 'history_simulated': simulated, **figures,
-                 'rss_mb': rss_mb(), 'state_mb': state_mb}
-            )  # fmt: skip
-    return rows
 
 
 def backend_error(case: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +62,7 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
         name: torch.from_numpy(found[name])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
-    model = _model()
+    model = full_model()
     whole, near = (
         OnlineInferenceManager(model, seed=0, backend=name).process_window(speaker)
         for name in ('eager', case['backend'])
@@ -130,7 +90,7 @@ def faces(case: dict[str, Any]) -> dict[str, Any]:
     """Independent faces, a step for all: a frame of each must take less than 40 ms."""
     torch.set_num_threads(case['threads'])
     device = torch.device(case['device'])
-    model = _model().to(device)
+    model = full_model().to(device)
     best, tried = 0, []
     count = case['first']
     while True:
@@ -241,17 +201,3 @@ def _stream_hop(encoder: WhisperEncoder, hop_s: float, context_s: float) -> Call
     for _ in range(3):
         hop()
     return hop
-
-
-def main() -> int:
-    """Run one case and print its figures as one line of JSON."""
-    name, case = sys.argv[1], json.loads(sys.argv[2])
-    begin = time.perf_counter()
-    with torch.set_grad_enabled(name == 'train_step'):
-        figures = globals()[name](case)
-    print(json.dumps({'figures': figures, 'measured_s': time.perf_counter() - begin}))
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

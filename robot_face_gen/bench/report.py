@@ -95,7 +95,7 @@ def run_case(name: str, case: dict[str, Any], cache: str | None = None) -> Any:
     """One measurement in a process of its own, with as many threads as its `threads` says.
 
     Args:
-        name: function of `cases`.
+        name: function of `cases` or `step_case`.
         case: its argument.
         cache: a folder for files that are to be forgotten.
     """
@@ -104,7 +104,7 @@ def run_case(name: str, case: dict[str, Any], cache: str | None = None) -> Any:
     if cache:
         environment['XDG_CACHE_HOME'] = cache
     done = subprocess.run(
-        [sys.executable, '-m', 'robot_face_gen.bench.cases', name, json.dumps(case)],
+        [sys.executable, '-m', 'robot_face_gen.bench.run_case', name, json.dumps(case)],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     if done.returncode:

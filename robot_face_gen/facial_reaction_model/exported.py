@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class ExportedManager:
         self._session = open_session(model.step, threads)
         self._state = empty_state(self._session)
         self._calls: dict[int, OnnxCall] = {}
-        self._frames = 0  # that the session has seen
+        self._clock = self._start = 0  # frames before the next one, and before the session
 
     @property
     def temperature(self) -> float:
@@ -105,9 +106,45 @@ class ExportedManager:
         """Begin a new session; a new seed if given, otherwise the one of the last."""
         if seed is not None or self._chosen is None:
             self._seed = _drawn(seed)
-        self._frames = 0
+        self._clock = self._start = 0
         for part in self._state.values():  # also what is not finite must go
             part.fill(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The session as plain numbers and arrays; an `OnlineInferenceManager` can take it too."""
+        return {
+            'clock': self._clock,
+            'seeds': [self._seed],
+            'starts': np.array([self._start]),
+            'temperature': self._temperature,
+            **{name: part.copy() for name, part in self._state.items()},
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, here or of an `OnlineInferenceManager`.
+
+        Raises:
+            ValueError: the saved session is of another model; the present one is kept then.
+        """
+        mine = self.state_dict()
+        for name in (*mine.keys() - saved.keys(), *saved.keys() - mine.keys()):
+            raise ValueError(
+                f'saved session: {name!r} is {"missing" if name in mine else "unknown"}: '
+                'it is of another model'
+            )
+        for name in ('starts', *self._state):
+            if np.shape(saved[name]) != mine[name].shape:
+                raise ValueError(
+                    f'saved session: {name!r} has shape {np.shape(saved[name])}: '
+                    f'expected {mine[name].shape}'
+                )
+        if len(saved['seeds']) != 1:
+            raise ValueError(f'saved session: {len(saved["seeds"])} seeds: expected one')
+        self._temperature = check_temperature(saved['temperature'], self.model.config)
+        self._clock, self._start = int(saved['clock']), int(saved['starts'][0])
+        self._seed = self._chosen = int(saved['seeds'][0])
+        for name, part in self._state.items():
+            part[...] = saved[name]
 
     def process_window(self, window: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Answer the next frames, one for one.
@@ -140,12 +177,13 @@ class ExportedManager:
         inputs, config = call.inputs, self.model.config
         for name, value in window.items():
             inputs[name][...] = value
-        inputs['clock'][...], inputs['temperature'][...] = self._frames, self._temperature
-        number = beginning_window(self._frames, frames, config.window_size)
+        inputs['clock'][...], inputs['starts'][...] = self._clock, self._start
+        inputs['temperature'][...] = self._temperature
+        number = beginning_window(self._clock - self._start, frames, config.window_size)
         if number is not None:
             inputs['fresh'][...] = fresh_noise([self._seed], [number], config.latent_dim)
         answer = call.run()
-        self._frames += frames
+        self._clock += frames
         return answer
 
     def _check(self, window: Mapping[str, np.ndarray]) -> None:
@@ -163,6 +201,7 @@ class ExportedManager:
                 raise ValueError(
                     f'{name} has shape {window[name].shape}: expected one speaker, {shape}'
                 )
+        for name in (*BRANCHES, 'audio'):
             # One number tells nearly always; see `inputs`.
             if not math.isfinite(window[name].sum()) and not np.isfinite(window[name]).all():
                 raise ValueError(f'{name} holds numbers that are not finite')

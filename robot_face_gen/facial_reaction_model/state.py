@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .components import Ring
@@ -134,8 +135,8 @@ class SessionState:
         clock, seeds = int(saved['clock']), [int(seed) for seed in saved['seeds']]
         self.clock, self.seeds = clock, seeds
         for name in _TENSORS:
-            getattr(self, name).copy_(saved[name])
+            getattr(self, name).copy_(torch.as_tensor(saved[name]))
         for part in ('encoder', 'decoder'):
             for layer, ring in enumerate(getattr(self, part)):
-                ring.keys.copy_(saved[f'{part}.{layer}.keys'])
-                ring.values.copy_(saved[f'{part}.{layer}.values'])
+                ring.keys.copy_(torch.as_tensor(saved[f'{part}.{layer}.keys']))
+                ring.values.copy_(torch.as_tensor(saved[f'{part}.{layer}.values']))

@@ -1,12 +1,13 @@
 """The bench measures what it says: small cases in real processes."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
-import torch
 
-from robot_face_gen.bench import PARTS, cases, report
+from robot_face_gen.bench import PARTS, cases, report, step_case
 from robot_face_gen.bench.tables import print_part
 from robot_face_gen.bench.timing import percentile, timed
 from robot_face_gen.cli import main
@@ -37,17 +38,30 @@ def test_a_call_is_timed_and_what_is_done_before_it_is_not():
 
 
 def test_reaction_steps_at_all_histories(monkeypatch):
-    monkeypatch.setattr(cases, '_model', small_model)
+    monkeypatch.setattr(cases, 'full_model', small_model)
     case = {'threads': 1, 'backend': 'eager', 'quick': True, 'seconds': 0.0,
             'frames': [1, 16], 'histories': [16, 750, 75000]}  # fmt: skip
-    with torch.no_grad():
-        rows = cases.reaction_step(case)
+    rows = step_case.reaction_step(case)
     assert [(row['frames'], row['history']) for row in rows] == [
         (frames, history) for history in (16, 750, 75000) for frames in (1, 16)
     ]
     assert {row['history_simulated'] for row in rows[:4]} == {True, False}
     assert len({row['state_mb'] for row in rows}) == 1
     assert all(0.0 < row['median_ms'] <= row['p95_ms'] <= row['p99_ms'] for row in rows)
+
+
+def test_a_robots_step_without_torch():
+    case = {'threads': 1, 'backend': 'onnx', 'quick': True, 'seconds': 0.0,
+            'frames': [1], 'histories': [16, 75000]}  # fmt: skip
+    code = (
+        'import json, sys; from robot_face_gen.bench.step_case import reaction_step;'
+        f'print(json.dumps([reaction_step({case!r}), "torch" in sys.modules]))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    rows, torch_is_there = json.loads(done.stdout)
+    assert [row['history'] for row in rows] == [16, 75000]
+    assert rows[0]['state_mb'] == rows[1]['state_mb'] > 1.0
+    assert not torch_is_there
 
 
 def small_model():

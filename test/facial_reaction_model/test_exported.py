@@ -82,7 +82,8 @@ def answers(manager, speaker, cuts=()):
 @settings(deadline=None, max_examples=25)
 @given(cuts=st.sets(st.integers(1, FRAMES - 1)), seed=st.integers(0, 2**62))
 def test_however_cut_it_is_the_model(model, checkpoint, speaker, cuts, seed):
-    whole, _, _ = load_checkpoint(checkpoint).eval()(speaker, seed=seed, temperature=0.8)
+    with torch.no_grad():
+        whole, _, _ = load_checkpoint(checkpoint).eval()(speaker, seed=seed, temperature=0.8)
     manager = ExportedManager(model, seed=seed, temperature=0.8)
     assert largest_difference(answers(manager, speaker, cuts), whole) < 1e-4
 
@@ -103,6 +104,46 @@ def test_a_new_session_begins_anew(model, speaker):
     first = answers(drawn, speaker)
     drawn.reset()
     assert largest_difference(answers(drawn, speaker), first) > 1e-3
+
+
+def test_a_session_goes_on_with_torch_and_back(model, checkpoint, speaker):
+    usual = OnlineInferenceManager(load_checkpoint(checkpoint), seed=1)
+    whole = usual.process_window(speaker)
+    manager, eager = (
+        ExportedManager(model, seed=1),
+        OnlineInferenceManager(load_checkpoint(checkpoint), seed=9),
+    )
+    first, second, third = parts_of(speaker, {17, 45})
+    parts = [answers_of(manager, first)]
+    eager.load_state_dict(manager.state_dict())
+    parts.append(eager.process_window(second))
+    manager = ExportedManager(model, seed=7)
+    manager.process_window(second)
+    manager.load_state_dict(eager.state_dict())
+    parts.append(answers_of(manager, third))
+    joined = {name: torch.cat([part[name] for part in parts], 1) for name in BRANCHES}
+    assert largest_difference(joined, whole) < 1e-4
+
+
+def test_a_saved_session_of_another_model_is_refused(model, speaker):
+    manager = ExportedManager(model, seed=1)
+    first, second = parts_of(speaker, {17})
+    manager.process_window(first)
+    saved = manager.state_dict()
+    expected = manager.process_window(second)
+    manager.load_state_dict(saved)
+    for damaged, words in (
+        ({k: v for k, v in saved.items() if k != 'own'}, "'own' is missing"),
+        ({**saved, 'encoder.9.keys': saved['own']}, r"'encoder\.9\.keys' is unknown"),
+        ({**saved, 'own': saved['own'][:, 1:]}, r"'own' has shape \(1, 7\): expected \(1, 8\)"),
+        ({**saved, 'seeds': [1, 2]}, '2 seeds: expected one'),
+        ({**saved, 'temperature': 11.0}, r'temperature = 11\.0'),
+    ):
+        with pytest.raises(ValueError, match=words):
+            manager.load_state_dict(damaged)
+    again = manager.process_window(second)
+    for name in BRANCHES:
+        np.testing.assert_array_equal(again[name], expected[name])
 
 
 def test_temperature_counts_from_the_next_window_on(model, checkpoint, speaker):
