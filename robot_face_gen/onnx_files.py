@@ -77,6 +77,27 @@ def needed(module: str) -> Any:
 SPIN_US = 200  # how long a worker looks for more before it sleeps: longer than between operators
 
 
+def makers(*more: str) -> str:
+    """What an exported file depends on beside its weights: versions of packages.
+
+    Args:
+        more: packages beside torch and those of the extra `onnx`.
+
+    Raises:
+        ImportError: a package is missing; it is named.
+    """
+    for module in ('onnx', 'onnxruntime'):
+        if importlib.util.find_spec(module) is None:
+            needed(module)
+    found = [f'onnxruntime {needed("onnxruntime").__version__}']  # it has packages of many names
+    for name in ('onnx', 'torch', *more):
+        try:
+            found.append(f'{name} {importlib.metadata.version(name)}')
+        except importlib.metadata.PackageNotFoundError:  # built by hand: without a description
+            found.append(name)
+    return ', '.join(found)
+
+
 def open_session(path: Path, threads: int) -> Any:
     """An `onnxruntime.InferenceSession` on the CPU.
 

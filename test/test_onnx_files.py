@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from robot_face_gen.onnx_export import export
-from robot_face_gen.onnx_files import cached, check_backend, open_session, resolve_backend
+from robot_face_gen.onnx_files import (
+    cached,
+    check_backend,
+    makers,
+    open_session,
+    resolve_backend,
+)
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
@@ -79,6 +85,18 @@ def test_a_file_is_made_once(tmp_path, monkeypatch):
 
     assert cached('file.onnx', make) == cached('file.onnx', make)
     assert len(made) == 1
+
+
+def test_makers_are_named_with_their_versions(monkeypatch):
+    assert f'torch {torch.__version__}' in makers()
+    assert makers('numpy').endswith(f'numpy {np.__version__}')
+    assert makers('built-by-hand').endswith(', built-by-hand')
+
+
+def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.raises(ImportError, match=r'onnx .*: pip install robot_face_gen\[onnx\]'):
+        makers()
 
 
 def test_names_of_backends():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -23,14 +22,12 @@ from typing import Any
 import numpy as np
 
 from ..export_process import export_elsewhere, report
-from ..onnx_files import cache_path, open_session
+from ..onnx_files import cache_path, makers, open_session
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig, check_temperature
 from .metadata import CheckpointInfo
 from .noise import beginning_window, fresh_noise
 from .onnx_call import OnnxCall, empty_state
 from .step_names import MASKS
-
-_MAKERS = ('onnxruntime', 'onnx', 'torch')
 
 
 @dataclass(frozen=True)
@@ -217,8 +214,7 @@ def _card(checkpoint: str | Path, int8: bool) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such checkpoint')
     made_of = hashlib.sha256(path.read_bytes())
-    for name in _MAKERS:
-        made_of.update(f'{name} {importlib.metadata.version(name)}'.encode())
+    made_of.update(makers().encode())
     for source in [*sorted(Path(__file__).parent.glob('*.py')), _exporter()]:
         made_of.update(source.read_bytes())
     return cache_path(f'reaction-{made_of.hexdigest()[:16]}{"-int8" if int8 else ""}.json')

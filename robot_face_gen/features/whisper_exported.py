@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -16,12 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.export_process import export_elsewhere, report
-from robot_face_gen.onnx_files import cache_path, open_session
+from robot_face_gen.onnx_files import cache_path, makers, open_session
 
 from .whisper_cache import UNTRAINED, find_cached
 from .whisper_contexts import ContextEncoder
 
-_MAKERS = ('openai-whisper', 'onnxruntime', 'onnx', 'torch')
 _SOURCES = ('whisper_weights.py', 'whisper_encoder.py', 'whisper_onnx.py', '../onnx_export.py')
 
 
@@ -107,8 +105,7 @@ def exported(weights: str, frames: int, *, int8: bool = False) -> Path | None:
 def _place(what: str, frames: int, int8: bool) -> Path:
     """Where these weights' file belongs; its name says all that its content depends on."""
     digest = hashlib.sha256(what.encode())
-    for name in _MAKERS:
-        digest.update(f'{name} {importlib.metadata.version(name)}'.encode())
+    digest.update(makers('openai-whisper').encode())
     for source in _SOURCES:
         digest.update((Path(__file__).parent / source).read_bytes())
     return cache_path(f'whisper-{digest.hexdigest()[:16]}-{frames}{"-int8" if int8 else ""}.onnx')
