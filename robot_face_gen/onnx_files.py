@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .denormals import kept_environment
+
 EAGER, ONNX, ONNX_INT8, CUDA_GRAPH = 'eager', 'onnx', 'onnx-int8', 'cuda-graph'
 CPU_BACKENDS = (EAGER, ONNX, ONNX_INT8)
 BACKENDS = (*CPU_BACKENDS, CUDA_GRAPH)
@@ -114,13 +116,14 @@ def open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = 3
     options.add_session_config_entry('session.intra_op.allow_spinning', str(int(threads > 1)))
     options.add_session_config_entry('session.intra_op.spin_duration_us', str(SPIN_US))
-    # What attention does not see weighs 1e-45 there, and reckoning with such numbers is slow.
+    # For its own threads; the caller's is the caller's affair: see `denormals`.
     options.add_session_config_entry('session.set_denormal_as_zero', '1')
     if 1 < threads <= len(cores):
         # A woken worker would begin on its waker's core, and wait there for the waker to finish.
         workers = ';'.join(str(core + 1) for core in cores[1 - threads :])  # counted from 1
         options.add_session_config_entry('session.intra_op_thread_affinities', workers)
-    return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    with kept_environment():
+        return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
 
 def _cores() -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..denormals import flushed_denormals
 from .config import BRANCHES
 from .step_names import LATENTS, LISTENER, NEXT
 
@@ -64,7 +65,9 @@ class OnnxCall:
         Args:
             moves: (S,) bool, whose latents do; None is all.
         """
-        self._session.run_with_iobinding(self._binding)
+        # What attention does not see comes out of the softmax as 1e-45: reckoning with it is slow.
+        with flushed_denormals():
+            self._session.run_with_iobinding(self._binding)
         for name, latent in self._state.items():
             np.copyto(latent, self._moved[name], where=True if moves is None else moves[:, None])
         return {name: self._face[name].copy() for name in BRANCHES}
