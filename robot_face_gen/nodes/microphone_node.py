@@ -23,7 +23,7 @@ class MicrophoneNode(PlayedNode):
 
     def __init__(self) -> None:
         super().__init__(MICROPHONE_TABLE)
-        # 40 ms a chunk: the queue of a busy subscriber must not lose one so soon.
+        # 20 ms a chunk: the queue of a busy subscriber must not lose one so soon.
         self._publisher = self.advertise(AudioChunk, 'audio', flow='chunks_out', depth=50)
         source: str = self.parameters['source']
         kind, _, device = source.partition(':')

@@ -126,14 +126,7 @@ MICROPHONE_TABLE = ParameterTable(
             low=8000,
             high=192000,
         ),
-        Row(
-            'chunk_s',
-            0.04,
-            'Sound in one message: as much as a hop of Whisper',
-            unit='s',
-            low=0.005,
-            high=1.0,
-        ),
+        Row('chunk_s', 0.02, 'Sound in one message', unit='s', low=0.005, high=1.0),
         Row(
             'retry_s',
             1.0,
