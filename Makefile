@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Two commands: `make demo` shows a robot that listens, `make test` runs the tests.
 # Both make .venv themselves, from the package index, and need nothing else but Python 3.10 to 3.13.
 PYTHON ?= python3

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Build description: an ament_python package that pip understands as well."""
 
 from glob import glob

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the robot's listening face: sources of face and voice, Whisper, and the reaction.
 
 With ROS 2: `ros2 launch robot_face_gen bringup.launch.py openface:=follow:/tmp/face.csv`.

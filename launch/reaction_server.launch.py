@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts one process that answers for many robots, each in its namespace.
 
 With ROS 2: `ros2 launch robot_face_gen reaction_server.launch.py namespaces:=robot1,robot2`.
@@ -79,5 +80,5 @@ def server(context: LaunchContext) -> list[Node | LogInfo]:
             output='screen',
             respawn=truths['use_respawn'] in ('true', '1'),
             respawn_delay=2.0,
-        )
+        ),
     ]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen bringup`: runs launch/bringup.launch.py, with ROS 2's own launch if it is there.
 
 Nothing about the graph is said here: nodes and arguments are those of the launch file.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a running launch tells the program that started it, and hears from it.
 
 It uses launch's public names alone, so that ROS 2's own launch tells the same.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph as a child of a Python program: for the demo, for measurements, for tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: one table of subcommands, each a module with `add_arguments` and `run`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen demo`: the real graph on a recorded face and voice, and what came of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers next to nothing (below 1e-38) taken for nothing, where that makes reckoning faster."""
 
 from __future__ import annotations

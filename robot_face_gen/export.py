@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen export`: one step of a model as an ONNX file, for any program that runs ONNX."""
 
 from __future__ import annotations

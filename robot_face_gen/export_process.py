@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process of its own that exports, once, and ends: what lives with a robot needs no torch."""
 
 from __future__ import annotations

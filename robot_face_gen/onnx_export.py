@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a torch module to an ONNX file, with weights in 8 bits if wanted."""
 
 from __future__ import annotations

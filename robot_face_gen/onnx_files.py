@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime for whoever wants it: names of backends, sessions, files kept from run to run.
 
 Without torch: a process that only runs what was exported before needs none.

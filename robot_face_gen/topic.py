@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen topic`: list, show and time topics, for those who have no `ros2` command.
 
 Only rclpy is used, so it sees the same whether ROS 2 is sourced or not; options and output are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A subscription to a topic of which nothing is known before, for `robot-face-gen topic`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages and figures as `ros2 topic` shows them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces whose muscles are at work, for the tests of what draws them."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small made-up frames for the tests of the nodes."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Helpers for tests of launch files: evaluate one, and watch real processes."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For tests over real DDS: nodes as processes of their own, and a peer inside the test."""
 
 import contextlib

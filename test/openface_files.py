@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small OpenFace CSV files in every variant, for the tests."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small prepared data whose listener is a simple function of the speaker, to train on."""
 
 import numpy as np

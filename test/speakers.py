@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Speakers for the model's tests."""
 
 import torch

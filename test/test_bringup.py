@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bringup command and its Python form: real processes, real signals, no torch."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job, end to end: the real graph on the shipped recording, and its results."""
 
 import json

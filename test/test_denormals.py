@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers next to nothing are nothing inside, and what they were outside."""
 
 import platform

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen export` writes a file that any ONNX Runtime runs."""
 
 import numpy as np

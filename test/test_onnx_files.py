@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sessions of ONNX Runtime, and files kept from run to run."""
 
 import os

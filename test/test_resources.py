@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ships: weights that fit the default encoder, and a recording."""
 
 from safetensors import safe_open

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The topic command: on a real graph, and what it shows of messages and times."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A microphone without a sound card: a private PulseAudio whose sink is heard by its monitor."""
 
 import ctypes.util

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds and tests the package with colcon in a copy of the working tree, as a ROS 2 workspace would.
 #
 # usage: tools/colcon_check.sh BIN     BIN: folder of the virtual environment's programs

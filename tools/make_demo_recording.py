@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the recording that ships for the demo: a voice from espeak-ng and a face that fits it.
 
     python tools/make_demo_recording.py robot_face_gen/resources/demo

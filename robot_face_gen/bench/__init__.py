@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen bench`: speed and memory of every part, in one run so that ratios hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The measurements that run inside one process with torch; see `run_case`."""
 
 from __future__ import annotations
@@ -161,9 +162,7 @@ def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
     for context_s in case['contexts']:
         for hop_s in case['hops']:
             hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
-            figures = timed(
-                hop, case['seconds'], least=case['least'], warmup=2, period_s=0.02
-            )
+            figures = timed(hop, case['seconds'], least=case['least'], warmup=2, period_s=0.02)
             rows.append({'context_s': context_s, 'hop_s': hop_s, **figures, 'rss_mb': rss_mb()})
     return rows
 

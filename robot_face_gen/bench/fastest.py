@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast the graph can go: its time runs faster and faster, until frames are lost."""
 
 from __future__ import annotations

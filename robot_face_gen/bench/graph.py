@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole graph in real processes: latency, CPU, memory, and how soon it answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the measurements one by one, each in a process of its own, and tells the figures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs one measurement: `python -m robot_face_gen.bench.run_case NAME JSON`.
 
 Each is started in a process of its own, so that thread counts hold and memory is its own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`reaction_server` over DDS: faces and voices of many robots, sent here at their pace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steps of one session as a robot makes them: without torch where it computes without torch."""
 
 from __future__ import annotations

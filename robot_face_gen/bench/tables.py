@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures for a person to read."""
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ _COLUMNS = {
     'whisper_hop': ('backend', 'threads', 'context_s', 'hop_s'),
     'faces': ('backend', 'device', 'threads', 'faces'),
     'server': (
-        'backend', 'faces', 'frames', 'answered', 'p50_ms', 'p99_ms', 'cpu_percent', 'rss_mb',
+        'backend',
+        'faces',
+        'frames',
+        'answered',
+        'p50_ms',
+        'p99_ms',
+        'cpu_percent',
+        'rss_mb',
     ),
 }
 _TIMES = ('median_ms', 'cpu_ms', 'p95_ms', 'p99_ms', 'n', 'rss_mb')

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Times one call again and again; what runs here runs in a process of its own."""
 
 from __future__ import annotations

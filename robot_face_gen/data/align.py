@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From one person's frames and sound to a track on a session's 25 Hz grid."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is done to a speaker in training, so that the network gets used to a camera's failings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People in a bag: rosbag2 recordings (MCAP or SQLite) of our own topics, read without ROS 2."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters of generated conversations: what varies from person to person, and how much.
 
 A pair (low, high) is a range: each person draws a value from it, evenly. Everything is drawn from

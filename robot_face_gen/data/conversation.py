@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A generated conversation: one speaker, several listeners who all suit him.
 
 How much of a listener follows from the speaker, with the default parameters: of a listener's

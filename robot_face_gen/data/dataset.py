@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepared clips for training and evaluation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the voices of prepared data are embedded: the robot's own streamed Whisper encoder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A face of 68 points in space: its shape, what each action unit does to it, and its picture.
 
 Metres; x to the right of the picture, y down, z away from the camera; the origin lies between the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen generate`: makes conversations, as recordings or as prepared data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The listener: a known, random function of the speaker's recent past, and some life of his own.
 
 Nothing here looks ahead: what the listener does at a moment follows from what the speaker showed

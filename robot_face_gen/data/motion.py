@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Motion of a face and a head, and the part of it that talking brings about."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One recorded person at a time: read, check, align, embed, store; or say what is wrong."""
 
 from __future__ import annotations

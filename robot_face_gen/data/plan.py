@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who speaks to whom when many dyads are generated."""
 
 from __future__ import annotations

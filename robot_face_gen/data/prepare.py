@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen prepare`: from recordings to prepared data; docs/data.md has both formats."""
 
 from __future__ import annotations

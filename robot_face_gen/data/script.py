@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said: phrases, syllables, stress and pauses; no sound and no face yet."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sessions on disk: two people, each with an OpenFace CSV and a sound file, and a table of all.
 
 See docs/data.md for the format from the point of view of somebody who records one. In short:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small signals that motion is made of; all on a grid of `CONTROL_HZ`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepared data on disk: aligned features of each person, and a catalogue of who listened to whom.
 
     PREPARED/

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a camera and a face tracker make of a moving face: frames as OpenFace reports them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a script to sound: a glottal source, formant resonators, and noise for consonants.
 
 The classical source and filter model of speech: a pulse train with the voice's pitch goes through

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ROS domain of its own for a run that nobody gave one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The film of a run: speaker and robot side by side, in step with the sound."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node that writes down what a running graph says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run of the graph comes to: figures, and a table of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CPU and memory of the graph's processes."""
 
 from __future__ import annotations

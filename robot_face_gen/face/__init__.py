@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What makes a reaction visible: drawing faces and pages about them."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Smooth shapes with OpenCV: anti-aliased, with parts of a pixel, and never out of range."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A robot's face, drawn from landmarks, action units and gaze; and a speaker's, as contours."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One picture of the demo: the speaker, the robot that listens, action units, and the sound."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network that answers a speaker's face and voice with a listener's face.
 
 model = create_model(device='cpu')

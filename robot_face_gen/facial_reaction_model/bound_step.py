@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steps through calls whose memory is set up once: binding it costs as much as a layer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights, configuration and origin in one safetensors file; reading it runs nothing of it."""
 
 from __future__ import annotations

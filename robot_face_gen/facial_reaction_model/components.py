@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building blocks: rotary positions, sliding-window attention with a ring for streaming, a layer.
 
 The same weights run in two ways. `forward` takes a whole sequence from its first frame and is

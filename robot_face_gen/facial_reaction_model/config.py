@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model is made of: one frozen table of numbers, each checked by name."""
 
 from __future__ import annotations

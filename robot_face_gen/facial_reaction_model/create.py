@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes models: new ones from a configuration, trained ones from a checkpoint."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`FacialReactionModel.step` recorded as CUDA graphs: one launch a step instead of hundreds."""
 
 from __future__ import annotations

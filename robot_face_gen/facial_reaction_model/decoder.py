@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the encoded speaker and a latent to the listener's face, branch by branch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the speaker's face and voice to one vector a frame that knows the past and nothing else."""
 
 from __future__ import annotations

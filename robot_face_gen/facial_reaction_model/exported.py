@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A live session by ONNX Runtime alone: no torch in its process.
 
 Torch takes most of a live process' memory and of its start. So a process of its own reads the

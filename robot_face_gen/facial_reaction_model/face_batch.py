@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many faces in one process: independent sessions whose steps are made together."""
 
 from __future__ import annotations

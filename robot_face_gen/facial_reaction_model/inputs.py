@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks what comes in, by name, before any of it reaches the network or its state."""
 
 from __future__ import annotations

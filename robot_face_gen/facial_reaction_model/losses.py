@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The five losses. Faces are compared in standardised units, so that every branch counts alike.
 
 Predictions are dicts of (B, M, T, F): M samples for each of B speakers; targets are dicts of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a checkpoint says of itself beside the weights."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole network: a speaker's face and voice in, a listener's face out, frame by frame.
 
 `FacialReactionModel.forward` answers a whole recording in parallel; `step` answers the next

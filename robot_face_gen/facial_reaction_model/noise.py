@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn for a window: a function of its session's seed and its number alone.
 
 Nothing is drawn in sequence, so that a session can be cut, saved and resumed anywhere.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A live session: windows of any length in, the listener's face out."""
 
 from __future__ import annotations

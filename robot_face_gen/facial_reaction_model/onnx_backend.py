@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`FacialReactionModel.step` by ONNX Runtime: the same function and the same `SessionState`."""
 
 from __future__ import annotations

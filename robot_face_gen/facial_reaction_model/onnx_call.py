@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A call of an exported step: memory that is bound once, and read and written in place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One step of the model as a graph of ONNX: what goes in and out by name, and how it is written.
 
 The graph holds the whole step, masks, positions and latents included, so that a program in any

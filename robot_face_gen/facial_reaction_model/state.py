@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a live session remembers, apart from the weights."""
 
 from __future__ import annotations

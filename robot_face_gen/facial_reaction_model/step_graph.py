@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A step of the model as a function of tensors alone, of fixed shape: what can be recorded.
 
 `FacialReactionModel.step` looks at numbers on the way: which windows begin, where a ring wraps.

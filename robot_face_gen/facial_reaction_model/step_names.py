@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a step takes and gives, by name; `onnx_graph` describes them."""
 
 from __future__ import annotations

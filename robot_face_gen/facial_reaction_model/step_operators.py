@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators of a step that ONNX Runtime has as one each, beside what they are in torch."""
 
 from __future__ import annotations

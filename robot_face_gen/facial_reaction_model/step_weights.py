@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model's weights as a step wants them: fewer and larger matrices, heads in another order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A typical face, where nothing better is known: the statistics of an untrained network."""
 
 # 68 points of a neutral face in units of the face crop: jaw, brows, nose, eyes, lips.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The latent of a window: a prior that knows what came before, a posterior with the listener.
 
 A conditional VAE (Kingma & Welling 2014; Sohn et al. 2015). The prior of window w sees the speaker
@@ -20,6 +21,7 @@ from .config import FACE_DIM, ModelConfig
 from .noise import fresh_noise
 
 _LOG_STD_RANGE = (-5.0, 2.0)
+
 
 def blend_weight(phase: Tensor, window_size: int) -> Tensor:
     """Share of a window's own latent at each phase (frame of the window): rises smoothly to 1."""
@@ -115,9 +117,7 @@ class FacialVAE(nn.Module):
         """The correlated noise (B, windows, latent_dim) of sessions from their first window on."""
         steps: list[Tensor] = []
         for window in range(windows):
-            fresh = torch.from_numpy(
-                fresh_noise(seeds, [window] * len(seeds), self.latent_dim)
-            )
+            fresh = torch.from_numpy(fresh_noise(seeds, [window] * len(seeds), self.latent_dim))
             steps.append(self.correlate(steps[-1] if steps else None, fresh))
         return torch.stack(steps, dim=1)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where sound comes from: what sources have in common, and recordings played in real time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers and times of captured blocks, from when they came."""
 
 from __future__ import annotations

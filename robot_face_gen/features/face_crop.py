@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the face is in the picture and how large: landmarks without distance and resolution.
 
 The model sees landmarks in a square crop of 224 x 224 pixels around the face, divided by 224. The

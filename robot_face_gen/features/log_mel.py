@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper's log-mel spectrogram, frame by frame as the sound comes.
 
 The frames are Whisper's (25 ms Hann window, every 10 ms, power spectrum, mel bands, log10), but

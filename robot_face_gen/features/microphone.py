@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A microphone: bounded, counted, watched, and opened again when lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples of any type and number of channels as mono float32 that can be trusted."""
 
 from __future__ import annotations

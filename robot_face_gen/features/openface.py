@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recorded OpenFace CSV files: every variant, by column name."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which columns of an OpenFace CSV become which values of a frame, by name.
 
 OpenFace's versions and options write different sets of columns: 714 with everything (2.x), 713

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An OpenFace CSV that a running FeatureExtraction is still writing."""
 
 from __future__ import annotations

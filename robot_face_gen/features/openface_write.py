@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faces as an OpenFace CSV, so that other tools read what comes out of here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lets reactions out evenly, 25 a second, though the model makes them in bursts.
 
 Each is due a fixed delay after the frame of the speaker that it answers. The delay is what nearly

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole recording on the timeline: arrays for training, made as the robot makes them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sound of any rate to 16 kHz, piece by piece, with exact counting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PortAudio's input devices through sounddevice: which there are, and how one is opened."""
 
 from __future__ import annotations

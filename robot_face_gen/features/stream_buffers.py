@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the timeline keeps of either stream: bounded, in order of time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joins a face and a voice by time on a grid of 25 frames a second; live and for training alike.
 
 Slot n of the grid is nominally at c_n = anchor + 40 ms x n, where the anchor is the stamp of the

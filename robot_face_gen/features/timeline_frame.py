@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the timeline gives out: one frame of face and sound for the model."""
 
 from __future__ import annotations

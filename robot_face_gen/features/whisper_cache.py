@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where weights of Whisper lie; without torch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contexts through an exported encoder; what its convolutions gave for the one before is kept."""
 
 from __future__ import annotations

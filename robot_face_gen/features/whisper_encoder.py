@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The encoder half of Whisper for short contexts: openai-whisper's own classes and weights."""
 
 from __future__ import annotations

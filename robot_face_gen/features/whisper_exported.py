@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper's encoder by ONNX Runtime alone: what lives with a robot needs no torch.
 
 Torch, openai-whisper and the weights beside the exported ones take half of a live process'
@@ -83,9 +84,7 @@ def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int
     there = mel.shape[2] // 2
     end = there if end is None else end
     if not 0 <= begin <= end <= there:
-        raise ValueError(
-            f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}'
-        )
+        raise ValueError(f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}')
     return end
 
 

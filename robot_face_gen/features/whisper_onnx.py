@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper's encoder by ONNX Runtime: the same as `WhisperEncoder.encode`, context by context."""
 
 from __future__ import annotations

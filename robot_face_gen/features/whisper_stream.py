@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper embeddings of an endless sound: the same live and for training.
 
 Whisper's encoder looks both ways within 30 s. Here, each time `hop_s` of new sound has come, the
@@ -201,8 +202,10 @@ class WhisperStream:
             # A number that was there before, at another time: the sender has begun anew.
             most_s = self._most_lost_s if lost >= 0 else min(_SAME_S, self._most_lost_s)
             jumped = abs(stamp_ns - here) > most_s * 1e9
-            if jumped or lost > self._most_lost_s * self._rate or self._is_played_again(
-                first, lost, len(mono)
+            if (
+                jumped
+                or lost > self._most_lost_s * self._rate
+                or self._is_played_again(first, lost, len(mono))
             ):
                 self.counters['resets'] += 1
                 self._begin_alike()

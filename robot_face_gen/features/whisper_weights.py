@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights of Whisper's encoder: official files, or fixed random ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Thin ROS 2 adapters: parameters, messages to arrays and back, diagnostics; the work is below.
 
 Importing this package makes rclpy importable, ROS 2's own or the one in its place.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all nodes share: parameters, health, worker threads, an orderly end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a node's network runs, without asking torch unless it could know of a CUDA device."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publishes a node's health on /diagnostics once a second."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One speaker's frames on their way to the model, and the answers on their way out; no ROS."""
 
 from __future__ import annotations

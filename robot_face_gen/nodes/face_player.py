@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the frames of `openface_node` come from, in real time; the clock is passed in, no ROS."""
 
 from __future__ import annotations

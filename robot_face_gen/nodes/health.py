@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node knows of its own health: rates, latencies, counters, what is wrong. No ROS."""
 
 from __future__ import annotations

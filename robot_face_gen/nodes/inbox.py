@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bounded hand-off from the executor's thread to a worker: the newest win, drops are counted."""
 
 from __future__ import annotations

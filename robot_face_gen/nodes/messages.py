@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages to arrays and back; what comes in is checked here, before anything uses it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`microphone_node`: publishes the sound of a microphone, or of a recording as if it were one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model of torch for `reaction_server`, and for `reaction_node` where torch computes."""
 
 from __future__ import annotations

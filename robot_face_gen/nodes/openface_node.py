@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`openface_node`: brings the frames of OpenFace in, in real time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One table a node: declaration, validation and documentation of its parameters come from it."""
 
 from __future__ import annotations

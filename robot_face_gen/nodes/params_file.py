@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file of parameters says about nodes that are not there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the nodes share whose source may be a recording: its beginning and its end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face and sound of one speaker in, the listener's reaction out, evenly; no ROS."""
 
 from __future__ import annotations

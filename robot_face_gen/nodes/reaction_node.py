@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`reaction_node`: answers the speaker's face and voice with a listener's, evenly at 25 Hz."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publishes one listener's reactions when they are due."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`reaction_server`: the faces of many robots from one process, their steps made together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the engine of `reaction_node` from its parameters: where it can, without torch."""
 
 from __future__ import annotations
@@ -84,9 +85,7 @@ def seed_of(parameters: Parameters) -> int | None:
     return None if parameters['seed'] < 0 else parameters['seed']
 
 
-def make_lane(
-    parameters: Parameters, model: Model, health: Health
-) -> FaceLane:
+def make_lane(parameters: Parameters, model: Model, health: Health) -> FaceLane:
     """The lane of one speaker, as the model wants it."""
     crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
     timeline = Timeline(

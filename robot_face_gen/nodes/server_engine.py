@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many speakers in, their listeners' reactions out, one step for all; no ROS."""
 
 from __future__ import annotations
@@ -66,9 +67,7 @@ class ServerEngine:
 
     def warm_up(self) -> None:
         """Let the model run once for nothing: its first step takes many times as long."""
-        window = {
-            name: np.zeros((1, 1, width), np.float32) for name, width in BRANCHES.items()
-        }
+        window = {name: np.zeros((1, 1, width), np.float32) for name, width in BRANCHES.items()}
         for _ in range(2):
             self.batch.step(dict.fromkeys(range(len(self.lanes)), window))
         for face in range(len(self.lanes)):

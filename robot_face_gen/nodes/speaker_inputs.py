@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node hears of one speaker: the face, and the voice's embeddings."""
 
 from __future__ import annotations

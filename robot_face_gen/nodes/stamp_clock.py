@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far the stamps that come are from the node's own clock."""
 
 from __future__ import annotations

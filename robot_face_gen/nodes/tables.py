@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parameters of every node, as `config/bringup.yaml` and the README show them.
 
 `python -m robot_face_gen.nodes.tables yaml` prints config/bringup.yaml, `... markdown` the tables

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node says to `--help`, made from its table."""
 
 from __future__ import annotations

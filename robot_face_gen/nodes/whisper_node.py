@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`whisper_node`: turns sound into Whisper embeddings, 50 a second."""
 
 from __future__ import annotations

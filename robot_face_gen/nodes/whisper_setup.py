@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the stream of `whisper_node` from its parameters: where it can, without torch."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model must beat: reactions that need no model."""
 
 from __future__ import annotations

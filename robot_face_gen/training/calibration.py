@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """After training: how far samples for one speaker should be apart.
 
 A network leaves to its latents what it has not understood of the speaker, so that its samples

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Feeds a trainer: batches of clips, and what must be known of the set before the first step."""
 
 from __future__ import annotations

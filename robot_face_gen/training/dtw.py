@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact dynamic time warping, as fast as one core allows.
 
 DTW here is the one of the REACT challenge (and of tslearn): steps right, down and diagonal, no

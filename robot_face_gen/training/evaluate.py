@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen evaluate`: a checkpoint beside baselines and the real listener."""
 
 from __future__ import annotations

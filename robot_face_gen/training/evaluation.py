@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All metrics of a set of reactions, per branch and in all, with confidence intervals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run writes while it goes on: its state, and its best and last weights."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks of what goes into the metrics: a wrong array is refused by its name."""
 
 from __future__ import annotations

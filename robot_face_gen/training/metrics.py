@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metrics: the REACT challenge's, from their definitions, and plain errors beside them.
 
 The set metrics compare M sampled reactions with all listeners that suit a speaker. The arrays:

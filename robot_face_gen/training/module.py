@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One training step: the function that the robot runs, with a posterior beside its prior."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures of a training run and of an evaluation, one PNG page each."""
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def evaluation_pages(
     _spread(axes[0, 0], model, real, test)
     _lags(axes[0, 1], model, real, test)
     axes[0, 2].bar(list(distances), list(distances.values()), color='tab:gray')
-    axes[0, 2].set_title("root mean square distance of the model from, standardised")
+    axes[0, 2].set_title('root mean square distance of the model from, standardised')
     for axis, (metric, title) in zip(
         axes[1],
         {

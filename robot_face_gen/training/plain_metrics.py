@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain errors and measures of motion, beside the set metrics."""
 
 from __future__ import annotations

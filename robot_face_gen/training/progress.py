@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a run is: a bar while an epoch goes on, a line when it is over, and its curves."""
 
 from __future__ import annotations

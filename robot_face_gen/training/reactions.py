@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model's reactions to recorded speakers, made as the robot makes them: streamed."""
 
 from __future__ import annotations

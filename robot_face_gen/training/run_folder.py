@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The folder of a training run: whether it can be gone on with, and how to begin anew in it."""
 
 from __future__ import annotations

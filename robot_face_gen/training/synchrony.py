@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When the reaction comes: time-lagged cross correlation between speaker and listener."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`robot-face-gen train`: from a YAML file to a checkpoint."""
 
 from __future__ import annotations

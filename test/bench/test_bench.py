@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bench measures what it says: small cases in real processes."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph is measured in real processes, and driven until it loses frames."""
 
 from robot_face_gen.bench.fastest import measure_fastest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A person on the session's grid: the right moment in the right frame."""
 
 from types import SimpleNamespace

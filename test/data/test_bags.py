@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """People in a bag of our own topics, written by rosbags as a recorder writes it."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each thing that can be wrong with a recording is found, and a good one is left alone."""
 
 from dataclasses import replace

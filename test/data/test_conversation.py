@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated conversations: repeatable, believable to the checks, different from each other."""
 
 from dataclasses import replace

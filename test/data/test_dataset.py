@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepared clips: cropping, masks, roles, groups, augmentation."""
 
 from types import SimpleNamespace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The listener is a function of the speaker's past, and of nothing that is to come."""
 
 import numpy as np

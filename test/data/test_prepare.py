@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From recordings to clips, end to end, with the robot's own encoder on short contexts."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
 from robot_face_gen.data.sessions import SessionsWriter, read_sessions

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated voice: does the sound say what the script says?"""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs at the same time must not hear each other."""
 
 import contextlib

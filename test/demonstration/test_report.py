@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of a run, from a record that is known."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The robot's face: what a face does can be seen where it does it, and nothing can break it."""
 
 import numpy as np

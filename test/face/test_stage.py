@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of the demo: bars, wave and cursor say what they should."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One file holds all of a model, and a bad one is refused without running anything of it."""
 
 import json

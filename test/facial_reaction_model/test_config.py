@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration: the YAML file is the defaults, and a wrong name or value is named."""
 
 from pathlib import Path

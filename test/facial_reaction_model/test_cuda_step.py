@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The step that a GPU records is the same function; without a GPU it runs unrecorded."""
 
 import pytest

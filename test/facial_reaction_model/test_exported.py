@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A session without torch: exported by another process, once, and the same function."""
 
 import json

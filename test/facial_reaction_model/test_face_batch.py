@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each face of a batch gets what it would get alone, whatever the others do."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input is refused by name, and a session that got it goes on as if it had not come."""
 
 import numpy as np

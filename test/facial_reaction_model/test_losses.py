@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each loss falls when what it names improves, and is neither 0 nor flat where training works."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model's contract: causal, the same however it is cut, unbounded, repeatable."""
 
 import pytest

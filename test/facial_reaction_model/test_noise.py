@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn depends on seed and window alone, and is standard normal."""
 
 import numpy as np

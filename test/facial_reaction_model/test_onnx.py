@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ONNX backend is the same function of the same state."""
 
 import json
@@ -76,8 +77,9 @@ def test_full_size_model_over_a_long_stream():
 def test_a_session_goes_from_one_backend_to_the_other(model):
     speaker = make_speaker(90)
     usual = OnlineInferenceManager(model, seed=3)
-    eager, onnx = OnlineInferenceManager(model, seed=3), OnlineInferenceManager(
-        model, seed=9, backend='onnx'
+    eager, onnx = (
+        OnlineInferenceManager(model, seed=3),
+        OnlineInferenceManager(model, seed=9, backend='onnx'),
     )
     for begin, end in ((0, 11), (11, 30), (30, 31), (31, 60), (60, 90)):
         window = cut(speaker, begin, end)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each fused operator: torch's way is the model's, and ONNX Runtime's is torch's."""
 
 import numpy as np

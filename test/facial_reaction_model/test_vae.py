@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Latents: unit variance, correlated over windows, smooth within; what the posterior sees."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings that are played in real time, by a clock of the test's own."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers and times of captured sound from arrivals that are late by chance."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The crop takes distance and place away, and leaves motion and expression in."""
 
 import numpy as np

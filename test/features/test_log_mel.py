@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log-mel frame by frame, against Whisper's own."""
 
 import numpy as np

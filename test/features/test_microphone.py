@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real PortAudio on a virtual microphone; what no machine has at will is simulated."""
 
 import builtins

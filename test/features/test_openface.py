@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """OpenFace files in every variant and every bad shape."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Following an OpenFace file that is still being written, by whatever pieces and accidents."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing OpenFace files: what is written is read back, whole or row by row."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Playout: bursts in, an even 25 Hz out, late things at once, nothing lost without need."""
 
 import numpy as np

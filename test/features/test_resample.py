@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sound of any rate to 16 kHz: against an analytic sine, in any cut."""
 
 import numpy as np

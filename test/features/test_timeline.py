@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The timeline: whatever comes in whatever order, what leaves is even, causal and finite."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convolutions of sound that is still in view are kept, and nothing else is."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The encoder: the same everywhere, Whisper's own where it is given the whole context."""
 
 import dataclasses

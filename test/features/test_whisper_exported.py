@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper without torch: exported by another process, once."""
 
 import dataclasses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whisper by ONNX Runtime: the same embeddings, live and offline."""
 
 import numpy as np

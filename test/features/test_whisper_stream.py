@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Embeddings of an endless sound: the same in any cut, at exact times, whatever comes."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parameters, bad messages and workers on a node of the real rclpy or the one in its place."""
 
 import threading

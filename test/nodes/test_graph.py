@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All four nodes as processes, on a small face track and a small voice; one graph for all tests.
 
 The tests run in their order: the last ones take the graph apart.

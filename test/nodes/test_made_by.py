@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether embeddings are made as a checkpoint's training had them made."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`openface_node` alone, as a process, heard over DDS."""
 
 import time

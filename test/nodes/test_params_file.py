@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node that is misspelt in a file of parameters is noticed."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`reaction_node` alone, as a process, between a peer's face and voice and a peer's eyes."""
 
 import dataclasses

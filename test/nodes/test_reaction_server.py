@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`reaction_server` as a process: three robots, each with its own voice and face."""
 
 import dataclasses

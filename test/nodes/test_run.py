@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a node's program begins and ends."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many speakers and one step for all: each gets what it would get alone."""
 
 import dataclasses

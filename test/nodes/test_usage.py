@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a node's program says to `--help` and to arguments that are none."""
 
 import subprocess

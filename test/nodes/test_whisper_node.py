@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`whisper_node` alone, as a process, between a peer's sound and a peer's ears."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DTW against the textbook recursion."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Evaluation end to end on small data, and its parts against brute force."""
 
 import json

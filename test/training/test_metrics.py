@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metrics against loops written straight from their definitions."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training for real, on small data: it learns, it resumes, and many processes are one."""
 
 import os

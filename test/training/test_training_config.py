@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The YAML file is the defaults; a typo is refused by name; dots reach into parts."""
 
 from pathlib import Path
