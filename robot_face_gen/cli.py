@@ -13,7 +13,8 @@ from . import __version__
 
 # name: (module, what it does). A module is imported only when its subcommand is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
-    'demo': ('robot_face_gen.demo', 'show a robot that listens to a recorded face and voice'),
+    'demo': ('robot_face_gen.demo.live', 'show a robot that listens to a recorded face and voice'),
+    'react': ('robot_face_gen.demo.react', 'answer a recorded face and voice, without ROS'),
     'bringup': ('robot_face_gen.bringup', 'start all nodes, as launch/bringup.launch.py says'),
     'topic': ('robot_face_gen.topic', 'list, show and time topics'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
