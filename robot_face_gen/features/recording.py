@@ -133,20 +133,17 @@ def replay(
     for event_ns, _, item in events:
         while now_ns is not None and now_ns + TICK_NS < event_ns:
             now_ns += TICK_NS
-            yield from timeline.pop(now_ns)
+            yield from timeline.pop(now_ns, until_ns)
         now_ns = event_ns
         if isinstance(item, FaceFrame):
             timeline.push_face(item, now_ns)
         else:
             timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
-        yield from timeline.pop(now_ns)
-    if until_ns is None or now_ns is None:
-        return
-    while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:
-        now_ns += TICK_NS
-        for frame in timeline.pop(now_ns):
-            if frame.stamp_ns - PERIOD_NS // 2 < until_ns:
-                yield frame
+        yield from timeline.pop(now_ns, until_ns)
+    if until_ns is not None and now_ns is not None:
+        while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:
+            now_ns += TICK_NS
+            yield from timeline.pop(now_ns, until_ns)
 
 
 def align_recording(

@@ -29,6 +29,7 @@ from robot_face_gen.resources import default_checkpoint
 from .loading import Report, load_encoder, load_sessions, resolve_place
 
 _CHUNK_S = 0.5  # sound encoded at a time
+_MAX_WAIT_S = 0.08  # default of `reaction_node`
 _EMBEDDING = {'hop_s': 0.04, 'context_s': 2.0, 'settle_s': 0.0}  # defaults of `whisper_node`
 
 
@@ -121,6 +122,7 @@ class OfflinePipeline:
             session.reset()
         timeline = Timeline(
             audio_dim=config.audio_dim,
+            max_wait_s=_MAX_WAIT_S,
             min_confidence=self._min_confidence,
             crop=FaceCropParameters(**info.face_crop) if info.face_crop else None,
         )
