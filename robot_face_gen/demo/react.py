@@ -160,9 +160,7 @@ def answer(
     usage.sample()
     first = records[0]
     first.not_finite = pipeline.counters['not_finite']
-    first.diagnostics = {
-        'react': {name: str(value) for name, value in pipeline.counters.items()}
-    }
+    first.diagnostics = {'react': {name: str(value) for name, value in pipeline.counters.items()}}
     more = {
         'seeds': seeds,
         'load_s': round(loaded_s - begin_s, 2),
