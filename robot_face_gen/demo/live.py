@@ -4,112 +4,87 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.ros_runtime import activate as require_ros
+
+from .react import add_shared_arguments, answer, check_shared_arguments, write_results
+
 if TYPE_CHECKING:
-    from .bringup import BringupProcess
-    from .demonstration.recorder import Recorder
+    from robot_face_gen.bringup import BringupProcess
+    from robot_face_gen.features.recording import Recording
+
+    from .recorder import Recorder
+    from .usage import Usage
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
+FILM = 'demo.mp4'
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
-DELAYS_S = (8.0, 20.0, 60.0)  # until the recordings begin; longer where the nodes were not ready
+DELAYS_S = (8.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
+_PARAMETERS = """\
+# What the demo sets beside the launch arguments; the seed makes the reaction repeatable.
+/**/reaction_node:
+  ros__parameters:
+    seed: {seed}
+    temperature: {temperature}
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the subcommand."""
+    """Fill in the subcommand's arguments."""
     parser.add_argument(
         '--openface', metavar='FILE', help='OpenFace CSV of the speaker (default: a shipped one)'
     )
     parser.add_argument(
         '--audio', metavar='FILE', help='WAV or FLAC of the voice (default: a shipped one)'
     )
-    parser.add_argument(
-        '--out', metavar='DIR', default='demo_output', help='for results (default: %(default)s)'
-    )
-    parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
-    parser.add_argument(
-        '--speed', type=float, default=1.0, help='pace of the recording (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--checkpoint', default='', metavar='FILE', help='weights (default: the shipped ones)'
-    )
-    parser.add_argument(
-        '--whisper', default='', metavar='NAME|FILE', help='weights of the Whisper encoder'
-    )
-    parser.add_argument('--device', default='', help='auto, cpu or cuda')
-    parser.add_argument('--no-video', action='store_true', help='leave demo.mp4 out')
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What is played."""
-
-    openface: Path
-    audio: Path
-    times_s: tuple[float, ...]
-    face_s: float
-    voice_s: float
-
-    @property
-    def duration_s(self) -> float:
-        """Until the later of the two ends."""
-        return max(self.face_s, self.voice_s)
-
-    def frames_until(self, recorded_s: float) -> int:
-        """How many frames of the face come before a time of the recording."""
-        return sum(time_s < recorded_s for time_s in self.times_s)
-
-
-def _recording(args: argparse.Namespace) -> Recording:
-    """Look at both files before anything is started: what is wrong with them is told at once."""
-    from .features.audio_source import read_audio
-    from .features.openface import read_openface_csv
-    from .resources import demo_recording
-
-    if not args.speed > 0:
-        raise ValueError(f'--speed {args.speed}: expected above 0')
-    if args.duration is not None and not args.duration > 0:
-        raise ValueError(f'--duration {args.duration}: expected above 0')
-    shipped = demo_recording()
-    openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
-    track = read_openface_csv(openface)
-    samples, rate = read_audio(audio)
-    first = track.frames[0].stamp_ns
-    times_s = tuple((frame.stamp_ns - first) / 1e9 for frame in track.frames)
-    return Recording(openface, audio, times_s, times_s[-1] + 0.04, len(samples) / rate)
+    add_shared_arguments(parser, out='demo_output', film=FILM)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo as the arguments say."""
-    from .demonstration.domain import own_domain
+    """Run the demo as the arguments say; without ROS, answer the same recording in one process."""
+    from robot_face_gen.features.recording import read_recording
+    from robot_face_gen.resources import demo_recording
 
-    recording = _recording(args)
+    check_shared_arguments(args)
+    shipped = demo_recording()
+    openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
+    # Read both files before anything is started: an error in them is shown at once.
+    recording = read_recording(openface, audio, speed=args.speed)
+    try:
+        require_ros()
+    except ImportError as error:
+        print(f'the live graph needs ROS 2: {" ".join(str(error).split())}')
+        print('instead, one process answers the same recording (robot-face-gen react)', flush=True)
+        return answer(args, recording, film=FILM)
+    from .domain import own_domain
+
     with own_domain() as domain:
-        return _run(args, recording, domain)
+        return _run(args, recording, openface, audio, domain)
 
 
-def _run(args: argparse.Namespace, recording: Recording, domain: int) -> int:
+def _run(
+    args: argparse.Namespace, recording: Recording, openface: Path, audio: Path, domain: int
+) -> int:
+    from .recorder import Recorder
+    from .usage import Usage
+
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    duration_s = recording.duration_s / args.speed
+    duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
-    from .demonstration.recorder import Recorder
-    from .demonstration.usage import Usage
-
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     recorder = Recorder(domain)
     graph: BringupProcess | None = None
     listened_s = 0.0
     try:
-        graph, start_ns = _start(recording, args, recorder, out / 'graph.log')
+        graph, start_ns = _start(openface, audio, args, recorder, out)
         usage = Usage(graph.processes)
         listened_s = _watch(recorder, graph, usage, start_ns, duration_s)
     except KeyboardInterrupt:
@@ -129,7 +104,10 @@ def _run(args: argparse.Namespace, recording: Recording, domain: int) -> int:
         if not recorder.record.reactions:
             return INTERRUPTED
     try:
-        _results(recorder, usage, args, recording, start_ns, listened_s, out)
+        write_results(
+            out, [recorder.record], recording, start_ns, listened_s, usage,
+            more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
+        )  # fmt: skip
     except KeyboardInterrupt:
         print(f'interrupted: {out} holds what was finished by then')
         return INTERRUPTED
@@ -137,23 +115,32 @@ def _run(args: argparse.Namespace, recording: Recording, domain: int) -> int:
 
 
 def _start(
-    recording: Recording, args: argparse.Namespace, recorder: Recorder, log: Path
+    openface: Path, audio: Path, args: argparse.Namespace, recorder: Recorder, out: Path
 ) -> tuple[BringupProcess, int]:
-    """Start the graph; the recordings begin once every node has loaded what it needs."""
-    from .bringup import BringupError, start_bringup
+    """Start the graph; the recording begins once every node has loaded what it needs."""
+    from robot_face_gen.bringup import BringupError, start_bringup
 
-    wanted = {'checkpoint': args.checkpoint, 'whisper': args.whisper, 'device': args.device}
+    log, parameters = out / 'graph.log', out / 'parameters.yaml'
+    parameters.write_text(
+        _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)), encoding='utf-8'
+    )
+    given = {
+        'openface': str(openface),
+        'audio': str(audio),
+        'speed': str(args.speed),
+        'checkpoint': args.checkpoint,
+        'whisper': args.whisper,
+        'device': args.device,
+        'params_file': str(parameters),
+    }
     print(f'starting {", ".join(NODES)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()
         start_ns = time.time_ns() + round(delay_s * 1e9)
         graph = start_bringup(
             {
-                'openface': str(recording.openface),
-                'audio': str(recording.audio),
-                'speed': str(args.speed),
                 'start_time': f'{start_ns / 1e9:.6f}',
-                **{k: v for k, v in wanted.items() if v},
+                **{name: value for name, value in given.items() if value},
             },
             log_file=log,
         )
@@ -180,7 +167,7 @@ def _last_words(log: Path, name: str) -> str:
 
 
 def _watch(
-    recorder: Recorder, graph: BringupProcess, usage, start_ns: int, duration_s: float
+    recorder: Recorder, graph: BringupProcess, usage: Usage, start_ns: int, duration_s: float
 ) -> float:
     """Wait until the recording has been answered; returns how much of it was, in seconds.
 
@@ -211,47 +198,3 @@ def _watch(
         # The last frames before it have no answer yet, and will have none.
         end_ns = min(end_ns, max((r.source_ns + 1 for r in record.reactions), default=start_ns))
     return min(max((end_ns - start_ns) / 1e9, 0.0), duration_s)
-
-
-def _results(
-    recorder: Recorder,
-    usage,
-    args: argparse.Namespace,
-    recording: Recording,
-    start_ns: int,
-    duration_s: float,
-    out: Path,
-) -> None:
-    from .demonstration.film import Film
-    from .demonstration.report import summarise, table, warnings
-    from .features.audio_source import read_audio
-    from .features.openface_write import OpenFaceWriter, reaction_frame
-
-    record = recorder.record
-    with OpenFaceWriter(out / 'reaction.csv') as writer:
-        for reaction in record.reactions:
-            writer.write(reaction_frame(reaction.face, reaction.source_ns))
-    summary = summarise(
-        record,
-        duration_s,
-        usage.cpu_percent(),
-        usage.rss_mb,
-        usage.pss_mb,
-        recording.frames_until(duration_s * args.speed),
-    )
-    (out / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n', encoding='utf-8')
-    print(table(summary), flush=True)
-    for warning in warnings(record):
-        print(f'note: {warning}')
-    if not record.reactions:
-        raise RuntimeError(f'no reaction came: see {out / "graph.log"}')
-    samples, rate = read_audio(recording.audio)
-    film = Film(
-        record, start_ns, duration_s, samples, round(rate * args.speed), recording.openface.name
-    )
-    film.write_sheet(out / 'sheet.png')
-    written = ['reaction.csv', 'summary.json', 'sheet.png']
-    if not args.no_video:
-        sound = film.write_video(out / 'demo.mp4')
-        written.append('demo.mp4' if sound else 'demo.mp4 (without sound: ffmpeg would add it)')
-    print(f'results in {out}: {", ".join(written)}')

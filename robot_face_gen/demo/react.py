@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from .report import Record, RecordedReaction, summarise, table, warnings
 
 if TYPE_CHECKING:
     from robot_face_gen.features.recording import Recording
+
+    from .usage import Usage
 
 SEED = 0  # of `react` and `demo`: a second run gives the same reaction
 MAX_SAMPLES = 100
@@ -181,11 +184,11 @@ def write_results(
     recording: Recording,
     start_ns: int,
     duration_s: float,
-    usage: Any,
+    usage: Usage,
     *,
     more: dict[str, Any],
-    notes: list[str],
     film: str,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the CSV of each record, and figures, sheet and film of the first; print the figures.
 
@@ -197,8 +200,8 @@ def write_results(
         duration_s: of what was played.
         usage: CPU and memory.
         more: for `summary.json`, beside `summarise`.
-        notes: to be printed.
         film: its name; '': none is written.
+        notes: to be printed.
 
     Raises:
         OSError: a file cannot be written.

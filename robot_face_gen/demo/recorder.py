@@ -8,8 +8,6 @@ import threading
 import time
 from typing import Any
 
-from robot_face_gen.ros_runtime import activate
-
 from .report import Record, RecordedReaction
 
 
@@ -22,7 +20,6 @@ class Recorder:
 
     def __init__(self, domain: int) -> None:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
-        activate()
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor

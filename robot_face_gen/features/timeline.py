@@ -7,8 +7,8 @@ cameras of 25, 30 or 60 frames a second are thinned out without looking ahead, a
 embeddings that end by c_n (+ 10 ms: the sound's grid has its own phase). A slot is given out as
 soon as both are there. It waits for a stream that is alive, longer than that stream's usual delay
 by `max_wait_s` at most; one that has gone is not waited for. A voice that has not begun is waited
-for likewise in the first 0.2 s of an epoch, so that a live voice, whose first embeddings need their
-time, misses no slot. Where both are silent it goes on for `jump_s`, then it stops.
+for likewise in the first 0.2 s of an epoch: a live voice's first embeddings need their time. Where
+both are silent it goes on for `jump_s`, then it stops.
 
 What else can happen, each counted:
 - a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
