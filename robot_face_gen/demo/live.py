@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_face_gen.ros_runtime import activate as require_ros
+from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
 
 if TYPE_CHECKING:
-    from robot_face_gen.bringup import BringupProcess
+    from robot_face_gen.tools.bringup import BringupProcess
     from robot_face_gen.features.recording import Recording
 
     from .recorder import Recorder
@@ -79,7 +79,7 @@ def _run(
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.update(child_environment())  # the recorder finds whom the nodes find
     recorder = Recorder(domain)
     graph: BringupProcess | None = None
     listened_s = 0.0
@@ -118,7 +118,7 @@ def _start(
     openface: Path, audio: Path, args: argparse.Namespace, recorder: Recorder, out: Path
 ) -> tuple[BringupProcess, int]:
     """Start the graph; the recording begins once every node has loaded what it needs."""
-    from robot_face_gen.bringup import BringupError, start_bringup
+    from robot_face_gen.tools.bringup import BringupError, start_bringup
 
     log, parameters = out / 'graph.log', out / 'parameters.yaml'
     parameters.write_text(

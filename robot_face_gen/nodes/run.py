@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from . import end_quietly
 from .base_node import BaseNode
 from .parameter_table import ParameterTable
 from .usage import read_command_line
@@ -39,7 +38,6 @@ def run(
         SystemExit: after `--help` (0), or at an argument that is none (2).
     """
     try:
-        hear_ctrl_c()
         if table is not None:
             read_command_line(table, sys.argv[1:] if args is None else list(args))
         return _run(make_node, args)
@@ -48,12 +46,6 @@ def run(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
         return 0
-
-
-def hear_ctrl_c() -> None:
-    """From here on Ctrl-C is a KeyboardInterrupt again: `robot_face_gen.nodes` made it quiet."""
-    if signal.getsignal(signal.SIGINT) is end_quietly:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:

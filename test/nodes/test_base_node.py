@@ -13,7 +13,6 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from robot_face_gen.nodes import tables
 from robot_face_gen.nodes.base_node import BaseNode
-from robot_face_gen.ros_runtime import has_ros2
 from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -170,23 +169,6 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
             if '[reaction_node]' in line and 'RELIABILITY' in line
         ]
         assert len(told) == 1  # not by the diagnostics again
-    finally:
-        peer.close()
-
-
-@pytest.mark.skipif(has_ros2(), reason='ROS 2 has an event of its own for it')
-def test_a_publisher_of_another_type_is_told_of(make_node):
-    node, peer = make_node(), Peer('other')
-    try:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        peer.node.create_publisher(FaceReaction, 'features', 1)
-        peer.wait_for(
-            lambda: (
-                executor.spin_once(timeout_sec=0.1) or 'type of message' in report(node).message
-            ),
-            'a warning',
-        )
     finally:
         peer.close()
 
