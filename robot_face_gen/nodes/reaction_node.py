@@ -18,8 +18,9 @@ from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION
 
 if TYPE_CHECKING:
+    from robot_face_gen.pipeline.loading import Model
+
     from .face_lane import FaceLane
-    from .reaction_engine import Model
 
 INBOX = 500  # messages; the worker empties it at least each time the model has answered
 IDLE_S = 0.02  # how often the timeline is asked for frames that have waited long enough
