@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
 from robot_face_gen.features.microphone import MicrophoneSource
@@ -103,10 +103,6 @@ class MicrophoneNode(PlayedNode):
             microphone.close()
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(MicrophoneNode, table=MICROPHONE_TABLE)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(MicrophoneNode, args, table=MICROPHONE_TABLE)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -124,10 +124,6 @@ class OpenFaceNode(PlayedNode):
             self.health.count('skipped', source.skipped - skipped)
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(OpenFaceNode, table=OPENFACE)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(OpenFaceNode, args, table=OPENFACE)

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .base_node import BaseNode
@@ -113,10 +112,6 @@ class ReactionNode(AnsweringNode):
         self.begin(engine, [output])
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(ReactionNode, table=REACTION)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(ReactionNode, args, table=REACTION)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 from .base_node import new_health
 from .reaction_node import AnsweringNode
@@ -34,10 +34,6 @@ class ReactionServer(AnsweringNode):
         self.begin(engine, outputs)
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(ReactionServer, table=SERVER)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(ReactionServer, args, table=SERVER)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from . import end_quietly
+from .program import end_quietly
 from .base_node import BaseNode
 from .parameter_table import ParameterTable
 from .usage import read_command_line
@@ -51,7 +51,7 @@ def run(
 
 
 def hear_ctrl_c() -> None:
-    """From here on Ctrl-C is a KeyboardInterrupt again: `robot_face_gen.nodes` made it quiet."""
+    """Make Ctrl-C a KeyboardInterrupt again: `program.start` made it quiet during the imports."""
     if signal.getsignal(signal.SIGINT) is end_quietly:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -94,10 +94,6 @@ def join(chunks: list[Chunk]) -> list[Chunk]:
     return joined
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(WhisperNode, table=WHISPER)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(WhisperNode, args, table=WHISPER)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters, bad messages and workers on a node of the real rclpy or the one in its place."""
+"""Parameters, bad messages and workers on a node of rclpy."""
 
 import threading
 import time
@@ -13,7 +13,6 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from robot_face_gen.nodes import tables
 from robot_face_gen.nodes.base_node import BaseNode
-from robot_face_gen.ros_runtime import has_ros2
 from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -140,7 +139,7 @@ def test_a_refused_message_is_counted_and_the_next_one_taken(make_node):
             executor.spin_once(timeout_sec=0.05)
             return node.health.report().values
 
-        peer.wait_for(lambda: 'invalid' in hear(success=False), 'a bad face')
+        peer.wait_for(lambda: int(hear(success=False)['invalid']) > 0, 'a bad face')
         peer.wait_for(lambda: hear(success=True) and node.faces, 'a good face')
         report = node.health.report()
         assert all(face.success for face in node.faces)
@@ -170,23 +169,6 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
             if '[reaction_node]' in line and 'RELIABILITY' in line
         ]
         assert len(told) == 1  # not by the diagnostics again
-    finally:
-        peer.close()
-
-
-@pytest.mark.skipif(has_ros2(), reason='ROS 2 has an event of its own for it')
-def test_a_publisher_of_another_type_is_told_of(make_node):
-    node, peer = make_node(), Peer('other')
-    try:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        peer.node.create_publisher(FaceReaction, 'features', 1)
-        peer.wait_for(
-            lambda: (
-                executor.spin_once(timeout_sec=0.1) or 'type of message' in report(node).message
-            ),
-            'a warning',
-        )
     finally:
         peer.close()
 
