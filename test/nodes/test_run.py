@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a node's program begins and ends."""
 
-import signal
 import subprocess
 import sys
 import threading
@@ -58,18 +57,19 @@ def test_an_unknown_node_is_refused_by_name():
 @pytest.mark.parametrize('interrupted', [True, False])
 def test_what_breaks_in_rclpy_for_a_ctrl_c_is_no_error(ros_domain, monkeypatch, interrupted):
     import rclpy
+    from rclpy.executors import SingleThreadedExecutor
 
     from robot_face_gen.nodes import run as module
     from robot_face_gen.nodes.base_node import BaseNode
     from robot_face_gen.nodes.tables import OPENFACE
 
-    class Breaking(module.SingleThreadedExecutor):
+    class Breaking(SingleThreadedExecutor):
         def spin_once(self, *args, **options):
             if interrupted:  # rclpy's thread for signals is a moment later
                 threading.Timer(0.05, rclpy.try_shutdown).start()
             raise RuntimeError('Unable to convert call argument to Python object')
 
-    monkeypatch.setattr(module, 'SingleThreadedExecutor', Breaking)
+    monkeypatch.setattr(module, 'make_executor', Breaking)
     if interrupted:
         assert module.run(lambda: BaseNode(OPENFACE), []) == 0
     else:
