@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .bringup import BringupProcess
     from .demonstration.recorder import Recorder
+    from .tools.bringup import BringupProcess
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -140,7 +140,7 @@ def _start(
     recording: Recording, args: argparse.Namespace, recorder: Recorder, log: Path
 ) -> tuple[BringupProcess, int]:
     """Start the graph; the recordings begin once every node has loaded what it needs."""
-    from .bringup import BringupError, start_bringup
+    from .tools.bringup import BringupError, start_bringup
 
     wanted = {'checkpoint': args.checkpoint, 'whisper': args.whisper, 'device': args.device}
     print(f'starting {", ".join(NODES)} (their output: {log})', flush=True)

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.bringup import BringupError, BringupProcess, start_bringup
 from robot_face_gen.demonstration.domain import own_domain
 from robot_face_gen.demonstration.recorder import Recorder
 from robot_face_gen.demonstration.report import percentiles, summarise
 from robot_face_gen.demonstration.usage import Usage
 from robot_face_gen.resources import demo_recording
+from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 SETTLE_S = 2.0  # the first answers are not counted: the playout finds its place

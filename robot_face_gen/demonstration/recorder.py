@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.ros_runtime import activate
+from robot_face_gen.tools.ros import require_ros
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Recorder:
 
     def __init__(self, domain: int) -> None:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
-        activate()
+        require_ros()
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
