@@ -124,11 +124,11 @@ setup(
     entry_points={
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
-            'openface_node = robot_face_gen.nodes.openface_node:main',
-            'microphone_node = robot_face_gen.nodes.microphone_node:main',
-            'whisper_node = robot_face_gen.nodes.whisper_node:main',
-            'reaction_node = robot_face_gen.nodes.reaction_node:main',
-            'reaction_server = robot_face_gen.nodes.reaction_server:main',
+            'openface_node = robot_face_gen.nodes.program:openface_node',
+            'microphone_node = robot_face_gen.nodes.program:microphone_node',
+            'whisper_node = robot_face_gen.nodes.program:whisper_node',
+            'reaction_node = robot_face_gen.nodes.program:reaction_node',
+            'reaction_server = robot_face_gen.nodes.program:reaction_server',
         ],
     },
 )
