@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.extras import require
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.ros_runtime.definitions import OWN_PACKAGE, message_folder
 
-FACE_TYPE = f'{OWN_PACKAGE}/msg/FaceFeatures'
-AUDIO_TYPE = f'{OWN_PACKAGE}/msg/AudioChunk'
+MESSAGES = 'robot_face_gen_msgs'
+FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
+AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 
 
 @dataclass
@@ -38,24 +42,39 @@ class BagPerson:
     clock_drift_s: float = 0.0
 
 
+def message_folder() -> Path:
+    """Folder of the project's `.msg` files: in the source tree, in a ROS workspace, or installed.
+
+    Raises:
+        FileNotFoundError: there is none; the message names the folders that were searched.
+    """
+    package = Path(__file__).resolve().parents[1]
+    workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
+    roots = [*workspaces, sys.prefix, sysconfig.get_path('data'), *package.parents]
+    folders = [package.parent / MESSAGES / 'msg']
+    for root in roots:
+        folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]
+    for folder in folders:
+        if any(folder.glob('*.msg')):
+            return folder
+    raise FileNotFoundError(
+        f'no message definitions ({MESSAGES}/msg/*.msg) in '
+        f'{", ".join(map(str, dict.fromkeys(folders)))}: install {MESSAGES}'
+    )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
-        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-    except ImportError:
-        raise ValueError(
-            f"{path}: reading bags needs rosbags: pip install 'robot_face_gen[standalone]'"
-        ) from None
-    # SQLite bags of ROS 2 humble do not hold the definitions of their messages.
-    store = get_typestore(Stores.ROS2_HUMBLE)
+    highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
+    # SQLite bags of ROS 2 Humble do not contain the definitions of their messages.
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
     for file in sorted(message_folder().glob('*.msg')):
-        name = f'{OWN_PACKAGE}/msg/{file.stem}'
-        store.register(get_types_from_msg(file.read_text(encoding='utf-8'), name))
+        name = f'{MESSAGES}/msg/{file.stem}'
+        store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
     try:
-        with AnyReader([path], default_typestore=store) as reader:
+        with highlevel.AnyReader([path], default_typestore=store) as reader:
             yield reader
-    except (AnyReaderError, KeyError, OSError) as error:
+    except (highlevel.AnyReaderError, KeyError, OSError) as error:
         raise ValueError(f'{path}: cannot be read as a bag: {error}') from None
 
 
@@ -121,6 +140,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
         tuple: a and b, on one clock.
 
     Raises:
+        ImportError: rosbags is not installed; the message names the pip command.
         ValueError: no bag, or no face of one of the two; the message names both.
     """
     path = Path(path)

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from robot_face_gen.extras import require
+
 from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, Finding
 from .embedding import Embedder, EmbeddingConfig, add_embedding_arguments
 from .people import PersonJob, PersonResult, digest, prepare_person
@@ -210,11 +212,14 @@ def prepare(
         list: what was found; a session with an error is left out.
 
     Raises:
+        ImportError: a session is a bag and rosbags is not installed.
         ValueError: the table is wrong, or no session could be used.
         OSError: something cannot be read or written.
     """
     source, root = Path(source), Path(root)
     sessions = read_sessions(source)
+    if any(session.is_bag for session in sessions):
+        require('rosbags', 'bags')
     embedder = Embedder(config or EmbeddingConfig())
     jobs, places = _jobs(sessions, embedder.settings)
     results = {}

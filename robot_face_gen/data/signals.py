@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from robot_face_gen.extras import require
+
 from .config import CONTROL_HZ
+
+numba = require('numba', 'training')
 
 
 @numba.njit(cache=True)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numba
 import numpy as np
+
+from robot_face_gen.extras import require
 
 from .config import CONTROL_HZ
 from .script import VOWELS, Script
 from .signals import smooth
+
+numba = require('numba', 'training')
 
 _FIXED_FORMANT = 3500.0
 _BANDWIDTHS = np.array([70.0, 95.0, 130.0, 220.0])

@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_face_gen.extras import require
+
 from .config import TrainingConfig, read_training_config
 from .run_folder import RunFolder, stopped_early
 
@@ -36,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
-    train(read_training_config(args.config, args.overrides))
+    config = read_training_config(args.config, args.overrides)
+    for module in ('matplotlib', 'lightning', 'tensorboard'):
+        require(module, 'training')
+    train(config)
     return 0
 
 
@@ -194,7 +199,7 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args())
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
 

@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+
+pytest.importorskip('lightning')
+pytest.importorskip('matplotlib')
+
 from prepared_data import ENCODER, SMALL_MODEL, make_prepared
 from safetensors.torch import load_file
 
