@@ -50,7 +50,7 @@ def message_folder() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots = [*workspaces, sys.prefix, sysconfig.get_path('data'), *package.parents]
+    roots: list[str | Path] = [*workspaces, sys.prefix, sysconfig.get_path('data'), *package.parents]
     folders = [package.parent / MESSAGES / 'msg']
     for root in roots:
         folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]

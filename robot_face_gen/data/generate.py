@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ from .people import digest
 from .plan import SpeakerJob, make_plan
 from .prepare import finish, share_out
 from .sessions import SPLITS, TABLE, SessionsWriter
-from .store import PreparedSession, track_path, write_track
+from .store import PreparedSession, sessions_to_keep, track_path, write_track
 
 NOTE = 'generated.json'
 
@@ -60,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='make prepared data at once, without CSV and sound files',
     )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='replace the dyads or the data set in OUT'
+    )
     add_embedding_arguments(parser)
 
 
@@ -73,10 +77,19 @@ def run(args: argparse.Namespace) -> int:
     plan = make_plan(args.dyads, args.seed, config, args.split)
     if args.prepared:
         embedding = EmbeddingConfig.from_arguments(args)
-        generate_prepared(plan, args.output, embedding, workers=args.workers, progress=True)
+        generate_prepared(
+            plan,
+            args.output,
+            embedding,
+            overwrite=args.overwrite,
+            workers=args.workers,
+            progress=True,
+        )
         print(f'prepared data: {args.output}')
     else:
-        generate_recordings(plan, args.output, workers=args.workers, progress=True)
+        generate_recordings(
+            plan, args.output, overwrite=args.overwrite, workers=args.workers, progress=True
+        )
         print(f'recordings: {args.output / TABLE}')
     return 0
 
@@ -134,22 +147,31 @@ def _recordings(plan: list[SpeakerJob], root: Path, workers: int) -> Iterator[li
 
 
 def generate_recordings(
-    plan: list[SpeakerJob], root: str | Path, *, workers: int = 1, progress: bool = False
+    plan: list[SpeakerJob],
+    root: str | Path,
+    *,
+    overwrite: bool = False,
+    workers: int = 1,
+    progress: bool = False,
 ) -> None:
     """Write dyads as a lab would have recorded them, one speaker after the other.
 
     Args:
         plan: see `make_plan`.
         root: folder that is filled; dyads that are there already are kept.
+        overwrite: replace dyads of another seed or of other parameters, and the table.
         workers: processes.
         progress: show a progress bar.
 
     Raises:
-        ValueError: the folder holds dyads of another seed or of other parameters.
+        ValueError: the folder contains dyads of another seed or of other parameters, or a table
+            with sessions that would be lost.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    _check_same(plan, root)
+    _check_same(plan, root, overwrite)
+    if not overwrite:
+        _check_table(plan, root)
     bar = tqdm(
         _recordings(plan, root, workers),
         'generate',
@@ -163,7 +185,25 @@ def generate_recordings(
                 table.write(name, job.split, 'b', job.group)
 
 
-def _check_same(plan: list[SpeakerJob], root: Path) -> None:
+def _check_table(plan: list[SpeakerJob], root: Path) -> None:
+    """Refuse to replace a table that lists other sessions, for example a lab's own."""
+    table = root / TABLE
+    if not table.is_file():
+        return
+    planned = {tuple(SessionsWriter.COLUMNS)}
+    for job in plan:
+        for listener in range(job.config.listeners):
+            planned.add((job.session(listener), job.split, 'b', job.group))
+    with table.open(newline='', encoding='utf-8-sig') as file:
+        for line, row in enumerate(csv.reader(file), 1):
+            if row and tuple(row) not in planned:
+                raise ValueError(
+                    f'{table}, line {line}: {",".join(row)!r} would be lost: choose another '
+                    'folder, or replace the table with --overwrite'
+                )
+
+
+def _check_same(plan: list[SpeakerJob], root: Path, overwrite: bool) -> None:
     for job in plan:
         note = root / job.session(0) / NOTE
         if not note.is_file():
@@ -173,19 +213,31 @@ def _check_same(plan: list[SpeakerJob], root: Path) -> None:
             json.dumps({'seed': job.seed, 'speaker': job.index, **asdict(job.config)})
         )
         changed = [name for name in wanted if there.get(name) != wanted[name]]
-        if changed:
+        if changed and overwrite:
+            note.unlink()  # then all dyads of this speaker are made again
+        elif changed:
             raise ValueError(
                 f'{note.parent}: was made with another {", ".join(changed)}; '
-                'choose another folder, or remove this one'
+                'choose another folder, or replace it with --overwrite'
             )
+
+
+def _sessions(job: SpeakerJob, embedder: Embedder) -> list[PreparedSession]:
+    key = digest([], [asdict(job.config), job.seed, job.index, embedder.settings])
+    count = frame_count(job.config.duration_s)
+    return [
+        PreparedSession(
+            job.session(j), job.split, 'b', (job.group, ''), (f'{key}_0', f'{key}_{1 + j}'), count
+        )
+        for j in range(job.config.listeners)
+    ]
 
 
 def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[PreparedSession]:
     """Make the dyads of one speaker as tracks; the listeners' voices are not embedded."""
-    key = digest([], [asdict(job.config), job.seed, job.index, embedder.settings])
-    count = frame_count(job.config.duration_s)
-    listeners = range(job.config.listeners)
-    names = [f'{key}_{place}' for place in range(1 + len(listeners))]
+    sessions = _sessions(job, embedder)
+    names = [sessions[0].tracks[0], *(session.tracks[1] for session in sessions)]
+    count = sessions[0].frames
     if not all(track_path(root, name).is_file() for name in names):
         dyad = generate_conversation((job.seed, job.index), job.config)
         for name, person in zip(names, [dyad.speaker, *dyad.listeners], strict=True):
@@ -196,12 +248,7 @@ def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[Prepare
             dim = embedder.dim if speaks else 0
             track = align_person(person.frames, blocks, count, audio_dim=dim, crop=embedder.crop)
             write_track(root, name, track)
-    return [
-        PreparedSession(
-            job.session(j), job.split, 'b', (job.group, ''), (names[0], names[1 + j]), count
-        )
-        for j in listeners
-    ]
+    return sessions
 
 
 def generate_prepared(
@@ -209,6 +256,7 @@ def generate_prepared(
     root: str | Path,
     config: EmbeddingConfig | None = None,
     *,
+    overwrite: bool = False,
     workers: int = 1,
     progress: bool = False,
     name: str | None = None,
@@ -219,12 +267,18 @@ def generate_prepared(
         plan: see `make_plan`.
         root: folder for the prepared data; what an earlier run has finished there is taken up.
         config: how embeddings are made.
+        overwrite: replace a data set in `root`.
         workers: processes.
         progress: show a progress bar.
         name: of the data.
+
+    Raises:
+        ValueError: the folder contains a data set that would lose sessions.
     """
     root = Path(root)
     embedder = Embedder(config or EmbeddingConfig())
+    planned = [session for job in plan for session in _sessions(job, embedder)]
+    sessions_to_keep(root, planned, embedder.description, overwrite=overwrite)
     done = share_out(make_tracks, plan, root, embedder, workers)
     bar = tqdm(done, 'generate', len(plan), unit='speaker', disable=not progress)
     sessions = [session for some in bar for session in some]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ from .store import (
     Catalogue,
     PreparedSession,
     measure_spread,
+    read_catalogue,
+    remove_unused_tracks,
+    sessions_to_keep,
     write_atomically,
     write_catalogue,
 )
@@ -45,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--name', help="what the data is called in a checkpoint (default: IN's name)"
     )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--append', action='store_true', help='add the sessions to the data set that is in OUT'
+    )
+    group.add_argument('--overwrite', action='store_true', help='replace the data set in OUT')
     add_embedding_arguments(parser)
 
 
@@ -52,7 +61,14 @@ def run(args: argparse.Namespace) -> int:
     """Prepare as the arguments say."""
     config = EmbeddingConfig.from_arguments(args)
     report = prepare(
-        args.input, args.output, config, name=args.name, workers=args.workers, progress=True
+        args.input,
+        args.output,
+        config,
+        name=args.name,
+        append=args.append,
+        overwrite=args.overwrite,
+        workers=args.workers,
+        progress=True,
     )
     print_findings(report)
     left_out = sorted({finding.session for finding in report if finding.level == ERROR})
@@ -150,8 +166,15 @@ def _jobs(
     return list(jobs.values()), places
 
 
+def _planned(session: Session, places: dict[tuple[str, int], str]) -> PreparedSession:
+    tracks = (places[session.name, 0], places[session.name, 1])
+    return PreparedSession(
+        session.name, session.split, session.listeners, session.groups, tracks, 0
+    )
+
+
 def _join(
-    session: Session, tracks: tuple[str, str], results: tuple[PersonResult, PersonResult]
+    session: PreparedSession, results: tuple[PersonResult, PersonResult]
 ) -> tuple[PreparedSession | None, list[Finding]]:
     findings = [
         Finding(session.name, 'ab'[place], *finding)
@@ -167,10 +190,7 @@ def _join(
         expected = f'at most {slack / 25:.2f} s apart'
         findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
         return None, findings
-    prepared = PreparedSession(
-        session.name, session.split, session.listeners, session.groups, tracks, min(lengths)
-    )
-    return prepared, findings
+    return replace(session, frames=min(lengths)), findings
 
 
 def _write_report(root: Path, findings: Sequence[Finding]) -> None:
@@ -183,10 +203,18 @@ def _write_report(root: Path, findings: Sequence[Finding]) -> None:
 
 
 def finish(root: Path, description: dict[str, Any], sessions: list[PreparedSession]) -> None:
-    """Write the catalogue, the last thing: with it the folder is prepared data."""
+    """Write the catalogue as the last file: with it the folder is a data set.
+
+    Tracks of a data set that was there before are deleted where nothing uses them any more.
+    """
+    try:
+        before = read_catalogue(root)
+    except (FileNotFoundError, ValueError):
+        before = Catalogue({})
     train = [session for session in sessions if session.split == 'train']
-    spread = measure_spread(root, train or sessions)
-    write_catalogue(root, Catalogue(description, sessions, spread))
+    after = Catalogue(description, sessions, measure_spread(root, train or sessions))
+    write_catalogue(root, after)
+    remove_unused_tracks(root, before, after)
 
 
 def prepare(
@@ -195,6 +223,8 @@ def prepare(
     config: EmbeddingConfig | None = None,
     *,
     name: str | None = None,
+    append: bool = False,
+    overwrite: bool = False,
     workers: int = 1,
     progress: bool = False,
 ) -> list[Finding]:
@@ -204,7 +234,9 @@ def prepare(
         source: folder with a `sessions.csv`.
         root: folder for the prepared data; what an earlier run has finished there is taken up.
         config: how embeddings are made.
-        name: of the data; the folder's if not given.
+        name: of the data set; by default that of the data set it is added to, or of `source`.
+        append: add the sessions to the data set in `root`.
+        overwrite: replace the data set in `root`.
         workers: processes.
         progress: show a progress bar.
 
@@ -213,7 +245,8 @@ def prepare(
 
     Raises:
         ImportError: a session is a bag and rosbags is not installed.
-        ValueError: the table is wrong, or no session could be used.
+        ValueError: the table is wrong, no session could be used, or `root` holds a data set that
+            would lose sessions.
         OSError: something cannot be read or written.
     """
     source, root = Path(source), Path(root)
@@ -222,15 +255,19 @@ def prepare(
         require('rosbags', 'bags')
     embedder = Embedder(config or EmbeddingConfig())
     jobs, places = _jobs(sessions, embedder.settings)
+    planned = [_planned(session, places) for session in sessions]
+    kept = sessions_to_keep(
+        root, planned, embedder.description, append=append, overwrite=overwrite
+    )
     results = {}
     done = share_out(prepare_person, jobs, root, embedder, workers)
     bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
     for job, result in zip(jobs, bar, strict=True):
         results[job.id] = result
     prepared, findings = [], []
-    for session in sessions:
-        tracks = (places[session.name, 0], places[session.name, 1])
-        usable, found = _join(session, tracks, (results[tracks[0]], results[tracks[1]]))
+    for session in planned:
+        a, b = session.tracks
+        usable, found = _join(session, (results[a], results[b]))
         findings += found
         if usable is not None:
             prepared.append(usable)
@@ -242,5 +279,7 @@ def prepare(
             f'{first.session}, {first.what}: {first.value} (expected {first.expected}); see '
             f'{root / REPORT}'
         )
-    finish(root, {'name': name or source.resolve().name, **embedder.description}, prepared)
+    if name is None:
+        name = read_catalogue(root).description.get('name') if kept else source.resolve().name
+    finish(root, {'name': name, **embedder.description}, [*kept, *prepared])
     return findings

@@ -175,12 +175,12 @@ class SessionsWriter:
         folder: that the table is made in.
     """
 
-    _WRITTEN = ('session', 'split', 'listener', 'group_a')
+    COLUMNS = ('session', 'split', 'listener', 'group_a')
 
     def __init__(self, folder: str | Path) -> None:
         self._file = (Path(folder) / TABLE).open('w', newline='', encoding='utf-8')
         self._writer = csv.writer(self._file)
-        self._writer.writerow(self._WRITTEN)
+        self._writer.writerow(self.COLUMNS)
 
     def write(self, session: str, split: str, listener: str, group_a: str) -> None:
         """Add a session."""

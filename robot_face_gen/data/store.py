@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,66 @@ def read_catalogue(root: str | Path) -> Catalogue:
         return Catalogue(sessions=sessions, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: is no catalogue of prepared data: {error}') from None
+
+
+def sessions_to_keep(
+    root: Path,
+    planned: Sequence[PreparedSession],
+    settings: dict[str, Any],
+    *,
+    append: bool = False,
+    overwrite: bool = False,
+) -> list[PreparedSession]:
+    """Check that a new data set does not silently replace the one in a folder.
+
+    Writing the same sessions again, or the same and more, replaces nothing and is allowed.
+
+    Args:
+        root: folder of the new data set; it need not exist.
+        planned: sessions of the new data set; their `frames` do not count.
+        settings: `audio_encoder`, `audio` and `face_crop` of the new data set.
+        append: keep the sessions that are there and are not planned.
+        overwrite: allow everything.
+
+    Returns:
+        list: sessions of the existing data set that stay beside the planned ones.
+
+    Raises:
+        ValueError: a session would be lost or changed; the message names it.
+    """
+    path = root / CATALOGUE
+    if overwrite or not path.is_file():
+        return []
+    catalogue = read_catalogue(root)
+    new = {session.name: replace(session, frames=0) for session in planned}
+    choose = 'choose another folder, or replace the data set with --overwrite'
+    for name, value in settings.items():
+        if (there := catalogue.description.get(name)) != value:
+            raise ValueError(
+                f'{path}: this data set has {name} = {there!r}, not {value!r}: {choose}'
+            )
+    kept = []
+    for session in catalogue.sessions:
+        if session.name not in new:
+            kept.append(session)
+        elif replace(session, frames=0) != new[session.name]:
+            raise ValueError(
+                f'{path}: session {session.name!r} is there with other content: {choose}'
+            )
+    if kept and not append:
+        raise ValueError(
+            f'{path}: contains another data set ({len(catalogue.sessions)} sessions), session '
+            f'{kept[0].name!r} would be lost: {choose}'
+        )
+    return kept
+
+
+def remove_unused_tracks(root: Path, before: Catalogue, after: Catalogue) -> None:
+    """Delete the tracks of a replaced data set that its successor does not use."""
+    used = {track for session in after.sessions for track in session.tracks}
+    for name in {track for session in before.sessions for track in session.tracks} - used:
+        for path in (track_path(root, name), track_path(root, name).with_suffix('.json')):
+            path.unlink(missing_ok=True)
 
 
 def measure_spread(root: Path, sessions: list[PreparedSession]) -> dict[str, list[float]]:

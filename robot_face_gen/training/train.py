@@ -122,6 +122,7 @@ def train(config: TrainingConfig) -> Path:
     Raises:
         ValueError: an impossible configuration, unusable data, a damaged or another run's folder.
         OSError: a file cannot be read.
+        KeyboardInterrupt: stopped by Ctrl-C; `best.safetensors` and `last.safetensors` are there.
     """
     _quiet()
     import lightning
@@ -140,6 +141,12 @@ def train(config: TrainingConfig) -> Path:
     data = ClipDataset(config.data, 'train', frames)
     validation = ClipDataset(config.data, 'val', frames)
     augmented = ClipDataset(config.data, 'train', frames, config.augmentation, config.seed)
+    if len(data) < config.batch_size:
+        print(
+            f'{config.data}: {len(data)} training clips, fewer than batch_size = '
+            f'{config.batch_size}: each step uses all of them',
+            flush=True,
+        )
     statistics = feature_statistics(data)
     torch.manual_seed(config.seed)
     module = ReactionTraining(
@@ -167,12 +174,15 @@ def train(config: TrainingConfig) -> Path:
     if trainer.is_global_zero and state is None:
         folder.begin(config)
     if state is None or not stopped_early(state):
-        trainer.fit(
-            module,
-            ClipsModule(config, augmented, validation),
-            ckpt_path=None if state is None else folder.state,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module,
+                ClipsModule(config, augmented, validation),
+                ckpt_path=None if state is None else folder.state,
+                weights_only=True,
+            )
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         _finish(folder, validation)
     return folder.best
@@ -199,6 +209,8 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args())
+    except KeyboardInterrupt:
+        return 130
     except (ImportError, ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -185,9 +186,109 @@ def test_preparation_goes_on_where_it_was(recordings, prepared, tmp_path):
     prepare(recordings, tmp_path, QUICK)
     assert {p.name for p in (tmp_path / 'tracks').iterdir()} == names
     assert all(p.stat().st_mtime_ns == at for p, at in before.items())
-    # Other settings are other tracks.
-    prepare(recordings, tmp_path, EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu'))
-    assert len(list((tmp_path / 'tracks').glob('*.safetensors'))) == 10
+    # Other settings are other tracks, and another data set.
+    other = EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu')
+    with pytest.raises(ValueError, match=r"dataset\.json: this data set has audio = .*'context_s"):
+        prepare(recordings, tmp_path, other)
+    assert content(tmp_path) == content(prepared)
+    prepare(recordings, tmp_path, other, overwrite=True)
+    assert read_catalogue(tmp_path).description['audio']['context_s'] == 0.48
+    tracks = {p.name for p in (tmp_path / 'tracks').glob('*.safetensors')}
+    assert len(tracks) == 5
+    assert not tracks & names
+
+
+def content(folder):
+    """All files of a data set but the catalogue's name of it."""
+    found = {p.name: p.read_bytes() for p in (folder / 'tracks').iterdir()}
+    catalogue = json.loads((folder / 'dataset.json').read_text())
+    catalogue['description'].pop('name')
+    return {**found, 'dataset.json': catalogue}
+
+
+def test_a_data_set_is_never_replaced_silently(recordings, prepared, tmp_path, capsys):
+    out = tmp_path / 'out'
+    shutil.copytree(prepared, out)
+    first = copied(recordings, tmp_path / 'first', ['dyad_00000_0'])
+    words = ['prepare', str(first), str(out), '--hop', '0.08', '--context', '0.4',
+             '--workers', '1', '--device', 'cpu']  # fmt: skip
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "session 'dyad_00000_0' is there with other content" in error  # here without a group
+    assert '--overwrite' in error
+    (first / 'sessions.csv').write_text('session,split,listener\nmine,val,b\n')
+    (first / 'dyad_00000_0').rename(first / 'mine')
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert (
+        "dataset.json: contains another data set (3 sessions), session 'dyad_00000_0' would"
+        in (error)
+    )
+    assert content(out) == content(prepared)
+    assert main([*words, '--append']) == 0
+    sessions = read_catalogue(out).sessions
+    assert [s.name for s in sessions] == ['dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0', 'mine']
+    assert read_catalogue(out).description['name'] == read_catalogue(prepared).description['name']
+    assert len(ClipDataset(out, 'train', 100)) == 3 and len(ClipDataset(out, 'val', 100)) == 1
+    assert main([*words, '--overwrite', '--name', 'mine alone']) == 0
+    assert [s.name for s in read_catalogue(out).sessions] == ['mine']
+    assert read_catalogue(out).description['name'] == 'mine alone'
+    assert len(list((out / 'tracks').glob('*.safetensors'))) == 2
+    assert len(ClipDataset(out, 'val', 100)) == 1
+
+
+def test_more_sessions_of_the_same_recordings_are_added(recordings, prepared, tmp_path):
+    source = tmp_path / 'in'
+    shutil.copytree(recordings, source)
+    lines = (recordings / 'sessions.csv').read_text().splitlines()
+    (source / 'sessions.csv').write_text('\n'.join(lines[:2]))
+    prepare(source, tmp_path / 'out', QUICK)
+    assert len(read_catalogue(tmp_path / 'out').sessions) == 1
+    (source / 'sessions.csv').write_text('\n'.join(lines))
+    prepare(source, tmp_path / 'out', QUICK)
+    assert content(tmp_path / 'out') == content(prepared)
+
+
+def test_generated_data_is_never_replaced_silently(tmp_path, capsys):
+    out = tmp_path / 'out'
+    words = ['--dyads', '2', '--duration', '2.5', '--listeners', '1', '--workers', '1',
+             '--prepared', '--hop', '0.08', '--context', '0.4', '--device', 'cpu']  # fmt: skip
+    assert main(['generate', str(out), '--seed', '1', *words]) == 0
+    before = content(out)
+    assert main(['generate', str(out), '--seed', '1', *words]) == 0
+    assert content(out) == before
+    capsys.readouterr()
+    assert main(['generate', str(out), '--seed', '2', *words]) == 2
+    error = capsys.readouterr().err
+    assert "session 'dyad_00000_0' is there with other content" in error
+    assert 'replace the data set with --overwrite' in error
+    words[1] = '1'
+    assert main(['generate', str(out), '--seed', '1', *words]) == 2
+    assert "(2 sessions), session 'dyad_00001_0' would be lost" in capsys.readouterr().err
+    assert content(out) == before
+    assert main(['generate', str(out), '--seed', '2', '--overwrite', *words]) == 0
+    assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
+    assert len(list((out / 'tracks').iterdir())) == 2
+    assert read_catalogue(out).description['name'].startswith('generated conversations, seed 2')
+
+
+def test_a_table_of_recordings_is_never_replaced_silently(recordings, tmp_path, capsys):
+    source = copied(recordings, tmp_path / 'mine', ['dyad_00001_0'])
+    (source / 'dyad_00001_0').rename(source / 'monday')
+    table = 'session,split,listener,group_a\nmonday,train,b,\n'
+    (source / 'sessions.csv').write_text(table)
+    words = ['generate', str(source), '--dyads', '1', '--duration', '2', '--workers', '1']
+    assert main(words) == 2
+    assert "sessions.csv, line 2: 'monday,train,b,' would be lost" in capsys.readouterr().err
+    assert (source / 'sessions.csv').read_text() == table
+    assert main([*words, '--overwrite']) == 0
+    assert [s.name for s in read_sessions(source)] == ['dyad_00000_0']
+    assert (source / 'monday' / 'a.csv').is_file()
+    first = (source / 'dyad_00000_0' / 'a.csv').read_bytes()
+    assert main([*words, '--seed', '3']) == 2
+    assert 'was made with another seed' in capsys.readouterr().err
+    assert main([*words, '--seed', '3', '--overwrite']) == 0
+    assert (source / 'dyad_00000_0' / 'a.csv').read_bytes() != first
 
 
 def spoil_sound(folder):
