@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People in a bag: rosbag2 recordings (MCAP or SQLite) of our own topics, read without ROS 2."""
+"""Reads rosbag2 recordings (MCAP or SQLite) of this project's topics, without ROS 2."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from robot_face_gen.extras import require
 from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.timing import SECOND_NS
 
 MESSAGES = 'robot_face_gen_msgs'
 FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
@@ -24,15 +25,14 @@ AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 
 @dataclass
 class BagPerson:
-    """One person of a bag; times count from the bag's first face or sound.
+    """One person of a bag; time 0 is the first face or sound of the bag.
 
     Attributes:
         frames: of the face, in order of time.
         samples: (n,) float32, zeros where nothing was recorded.
-        sample_rate: Hz; 0 where there is no sound.
-        lost_samples: how many are missing between the first and the last.
-        clock_drift_s: how far stamps and the count of samples move apart from the first to the
-            last chunk.
+        sample_rate: Hz; 0 if there is no sound.
+        lost_samples: number of samples missing between the first and the last.
+        clock_drift_s: duration by stamps minus duration by sample counts, first to last chunk.
     """
 
     frames: list[FaceFrame] = field(default_factory=list)
@@ -50,7 +50,12 @@ def message_folder() -> Path:
     """
     package = Path(__file__).resolve().parents[1]
     workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [*workspaces, sys.prefix, sysconfig.get_path('data'), *package.parents]
+    roots: list[str | Path] = [
+        *workspaces,
+        sys.prefix,
+        sysconfig.get_path('data'),
+        *package.parents,
+    ]
     folders = [package.parent / MESSAGES / 'msg']
     for root in roots:
         folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]
@@ -79,7 +84,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _stamp(message: Any) -> int:
-    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+    return int(message.header.stamp.sec) * SECOND_NS + int(message.header.stamp.nanosec)
 
 
 def _topic(reader: Any, namespace: str, name: str, kind: str) -> list[Any]:
@@ -102,7 +107,7 @@ def _face_frame(message: Any) -> FaceFrame:
 
 
 def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
-    """The sound of a person's chunks, each where its `first_sample` puts it."""
+    """Join the chunks of a person, each at the position of its `first_sample`."""
     person = BagPerson()
     if not chunks:
         return person
@@ -114,26 +119,26 @@ def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
     begin = round((_stamp(first) - origin_ns) * rate / 1e9)
     places = [begin + int(c.first_sample) - int(first.first_sample) for c in chunks]
     if min(places) < 0 or max(places) > begin + len(chunks) * 10 * rate:
-        raise ValueError('first_sample jumps: the microphone was started anew in between')
+        raise ValueError('first_sample jumps: the microphone was restarted during the recording')
     end = max(place + len(chunk.samples) for place, chunk in zip(places, chunks, strict=True))
     person.sample_rate = rate
     person.samples = np.zeros(end, np.float32)
-    there = np.zeros(end, bool)
+    present = np.zeros(end, bool)
     for place, chunk in zip(places, chunks, strict=True):
         person.samples[place : place + len(chunk.samples)] = chunk.samples
-        there[place : place + len(chunk.samples)] = True
-    person.lost_samples = int((~there[begin:]).sum())
+        present[place : place + len(chunk.samples)] = True
+    person.lost_samples = int((~present[begin:]).sum())
     expected_ns = (int(chunks[-1].first_sample) - int(first.first_sample)) * 1e9 / rate
     person.clock_drift_s = (_stamp(chunks[-1]) - _stamp(first) - expected_ns) / 1e9
     return person
 
 
 def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, BagPerson]:
-    """The two people of a bag.
+    """Read the two people of a bag.
 
     Args:
         path: folder of the bag.
-        namespaces: of the topics of a and of b, for example 'a' for `/a/openface/features` and
+        namespaces: of a's and b's topics, for example 'a' for `/a/openface/features` and
             `/a/audio`.
 
     Returns:
@@ -141,7 +146,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
 
     Raises:
         ImportError: rosbags is not installed; the message names the pip command.
-        ValueError: no bag, or no face of one of the two; the message names both.
+        ValueError: not a bag, or no face of one of the two people.
     """
     path = Path(path)
     with _opened(path) as reader:
@@ -152,7 +157,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
             if not connections:
                 raise ValueError(
                     f'{path}: no topic /{namespace.strip("/")}/openface/features of type '
-                    f'{FACE_TYPE}; there are {sorted(reader.topics)}'
+                    f'{FACE_TYPE}; the bag has {sorted(reader.topics)}'
                 )
             sound = _topic(reader, namespace, 'audio', AUDIO_TYPE)
             faces.append(
@@ -161,7 +166,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
                     for connection, _, raw in reader.messages(connections=connections)
                 ]
             )
-            # Without connections rosbags would give all messages.
+            # For an empty list of connections rosbags returns all messages.
             chunks.append(
                 [
                     reader.deserialize(raw, connection.msgtype)
@@ -173,7 +178,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
     stamps = [frame.stamp_ns for some in faces for frame in some]
     stamps += [_stamp(chunk) for some in chunks for chunk in some]
     if not stamps:
-        raise ValueError(f'{path}: holds no message of the two people')
+        raise ValueError(f'{path}: contains no message of the two people')
     origin = min(stamps)
     people = []
     for frames, sound, namespace in zip(faces, chunks, namespaces, strict=True):

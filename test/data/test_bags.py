@@ -13,11 +13,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E
 
 from robot_face_gen.data import bags  # noqa: E402
 from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
-from robot_face_gen.data.config import GeneratorConfig  # noqa: E402
-from robot_face_gen.data.conversation import generate_conversation  # noqa: E402
 from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
-from robot_face_gen.data.embedding import EmbeddingConfig  # noqa: E402
 from robot_face_gen.data.prepare import prepare  # noqa: E402
+from robot_face_gen.data.tracks import EmbeddingConfig  # noqa: E402
+from robot_face_gen.synthetic.config import GeneratorConfig  # noqa: E402
+from robot_face_gen.synthetic.conversation import generate_conversation  # noqa: E402
 
 MESSAGES = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs' / 'msg'
 QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')

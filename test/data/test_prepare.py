@@ -10,17 +10,19 @@ import pytest
 import soundfile
 
 from robot_face_gen.cli import main
-from robot_face_gen.data.config import GeneratorConfig
 from robot_face_gen.data.dataset import ClipDataset
-from robot_face_gen.data.embedding import Embedder, EmbeddingConfig
-from robot_face_gen.data.generate import (
-    generate_prepared,
-    generate_recordings,
-)
-from robot_face_gen.data.plan import make_plan, split_of
 from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
-from robot_face_gen.data.store import WIDTHS, read_catalogue, read_track
+from robot_face_gen.data.store import read_catalogue, read_track
+from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.synthetic.config import GeneratorConfig
+from robot_face_gen.synthetic.generate import (
+    generate_prepared,
+    generate_recordings,
+    make_plan,
+    split_of,
+)
 
 QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
@@ -84,7 +86,7 @@ def test_generation_goes_on_where_it_was(recordings, tmp_path):
     generate_recordings(PLAN, tmp_path)
     assert kept.stat().st_mtime_ns == before
     other = make_plan(3, 8, CONFIG)
-    with pytest.raises(ValueError, match='dyad_00000_0: was made with another seed'):
+    with pytest.raises(ValueError, match='dyad_00000_0: was generated with another seed'):
         generate_recordings(other, tmp_path)
 
 
@@ -155,7 +157,7 @@ def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
     np.testing.assert_array_equal(there.appropriate(), here.appropriate())
     for one, other in zip(there, here, strict=True):
         for who in ('speaker', 'listener'):
-            for name in ('face_valid', *WIDTHS):
+            for name in ('face_valid', *BRANCHES):
                 a, b = one[who][name].numpy(), other[who][name].numpy()
                 # A CSV keeps some decimals alone.
                 np.testing.assert_allclose(a, b, atol=2e-4)
@@ -286,7 +288,7 @@ def test_a_table_of_recordings_is_never_replaced_silently(recordings, tmp_path, 
     assert (source / 'monday' / 'a.csv').is_file()
     first = (source / 'dyad_00000_0' / 'a.csv').read_bytes()
     assert main([*words, '--seed', '3']) == 2
-    assert 'was made with another seed' in capsys.readouterr().err
+    assert 'was generated with another seed' in capsys.readouterr().err
     assert main([*words, '--seed', '3', '--overwrite']) == 0
     assert (source / 'dyad_00000_0' / 'a.csv').read_bytes() != first
 
@@ -324,7 +326,7 @@ def not_believed(folder):
         (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
         (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
         (no_landmarks, 'b', 'file'),
-        (not_believed, 'b', 'believed frames'),
+        (not_believed, 'b', 'confident frames'),
     ],
 )
 def test_a_bad_session_is_reported_and_left_out(recordings, tmp_path, spoil, person, what):
@@ -361,7 +363,7 @@ def test_the_commands(tmp_path, capsys):
     assert len(ClipDataset(data, 'test', frames=50)) == 1
     assert json.loads((data / 'dataset.json').read_text())['description']['name'] == 'mine'
     assert main(['generate', str(out), '--dyads', '0']) == 2
-    assert '--dyads 0: expected 1 or more' in capsys.readouterr().err
+    assert '--dyads 0: expected at least 1' in capsys.readouterr().err
     assert main(['prepare', str(out), str(data), '--hop', '0.03']) == 2
     assert 'hop_s = 0.03' in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
