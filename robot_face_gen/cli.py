@@ -13,7 +13,8 @@ from . import __version__
 
 # name: (module, what it does). A module is imported only when its subcommand is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
-    'demo': ('robot_face_gen.demo', 'show a robot that listens to a recorded face and voice'),
+    'demo': ('robot_face_gen.demo.live', 'show a robot that listens to a recorded face and voice'),
+    'react': ('robot_face_gen.demo.react', 'answer a recorded face and voice, without ROS'),
     'bringup': ('robot_face_gen.tools.bringup', 'start all nodes, as ros2 launch does'),
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),

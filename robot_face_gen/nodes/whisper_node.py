@@ -17,6 +17,7 @@ from .tables import WHISPER
 
 STALL_S = 1.0
 IDLE_S = 0.2
+EXACT_SHARE = 0.125  # of max_queue_s: a shorter delay is made up for exactly
 
 Chunk = tuple[int, int, np.ndarray, int]
 
@@ -60,9 +61,10 @@ class WhisperNode(BaseNode):
         self, stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int
     ) -> None:
         begin_ns = self.now_ns()
-        # What came while the encoder was busy is one piece: if it holds several hops, they are
-        # encoded at once, so that a slow machine gets sound that is in time and less exact.
-        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=True)
+        # A short delay is made up for exactly, hop by hop. Where more has come while the encoder
+        # was busy, all hops are encoded at once: on a slow machine, sound in time, less exact.
+        behind = len(samples) > EXACT_SHARE * self.parameters['max_queue_s'] * sample_rate
+        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=behind)
         self.health.set_counters(self._stream.counters)
         if blocks:
             self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)

@@ -1,61 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that writes down what a running graph says."""
+"""A node that records what a running graph publishes."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.tools.ros import require_ros
-
-
-@dataclass(frozen=True)
-class RecordedReaction:
-    """A reaction as it came: its face, and the times (ns) of its course."""
-
-    frame: int
-    published_ns: int
-    source_ns: int
-    arrived_ns: int
-    face: dict[str, np.ndarray]
-
-
-@dataclass
-class Record:
-    """All that came: the speaker's frames, the reactions, each node's last diagnostics.
-
-    `while_playing` is the diagnostics at the recording's end, `refused` the number of faces of
-    somebody else that were none, `not_finite` that of reactions with impossible numbers.
-    """
-
-    frames: list[FaceFrame] = field(default_factory=list)
-    reactions: list[RecordedReaction] = field(default_factory=list)
-    diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
-    while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
-    refused: int = 0
-    not_finite: int = 0
-
-    def end_playing(self) -> None:
-        """The recording is over: keep the nodes' figures as they are now.
-
-        Afterwards nodes wait for frames that never come, and would count that as latency.
-        """
-        self.while_playing = {name: dict(values) for name, values in self.diagnostics.items()}
-
-    def cut(self, end_ns: int) -> None:
-        """Leave out the frames from a time on, and what answers them."""
-        self.frames = [frame for frame in self.frames if frame.stamp_ns < end_ns]
-        self.reactions = [r for r in self.reactions if r.source_ns < end_ns]
-
-    def answered(self) -> int:
-        """How many of the speaker's frames have a reaction."""
-        return len({r.source_ns for r in self.reactions} & {f.stamp_ns for f in self.frames})
+from .report import Record, RecordedReaction
 
 
 class Recorder:
@@ -67,7 +20,6 @@ class Recorder:
 
     def __init__(self, domain: int) -> None:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
-        require_ros()
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor

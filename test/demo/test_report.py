@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from faces import make_frames
 
-from robot_face_gen.demonstration.recorder import Record, RecordedReaction
-from robot_face_gen.demonstration.report import percentiles, summarise, table, thinned, warnings
+from robot_face_gen.demo.report import (
+    Record,
+    RecordedReaction,
+    percentiles,
+    summarise,
+    table,
+    thinned,
+    warnings,
+)
 from robot_face_gen.features.timeline import Timeline
 
 MS = 1_000_000

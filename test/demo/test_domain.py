@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from robot_face_gen.demonstration import domain as module
-from robot_face_gen.demonstration.domain import DOMAINS, own_domain
+from robot_face_gen.demo import domain as module
+from robot_face_gen.demo.domain import DOMAINS, own_domain
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from faces import make_frames
 
-from robot_face_gen.demonstration.film import Film
-from robot_face_gen.demonstration.recorder import Record
+from robot_face_gen.demo.film import Film
+from robot_face_gen.demo.report import Record
 
 
 @pytest.fixture
