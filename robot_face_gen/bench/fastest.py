@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from robot_face_gen.demonstration.recorder import Record, Recorder
+from robot_face_gen.demo.recorder import Record, Recorder
 
 from .graph import NODES, running, wait_until
 

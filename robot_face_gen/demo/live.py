@@ -15,8 +15,8 @@ from robot_face_gen.tools.ros import child_environment, require_ros
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
 
 if TYPE_CHECKING:
-    from robot_face_gen.tools.bringup import BringupProcess
     from robot_face_gen.features.recording import Recording
+    from robot_face_gen.tools.bringup import BringupProcess
 
     from .recorder import Recorder
     from .usage import Usage
