@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from robot_face_gen.onnx_files import AUTO, ONNX, ONNX_INT8, cuda_is_possible, resolve_backend
 
-from .parameter_table import Parameters
+from .tables import ModelParameters, WhisperParameters
 
 
-def compute_place(parameters: Parameters) -> tuple[str, str]:
+def compute_place(parameters: ModelParameters | WhisperParameters) -> tuple[str, str]:
     """Device and backend that parameters of these names ask for.
 
     Raises:
         ValueError: a device that is not there.
     """
-    device, backend = parameters['device'], parameters['backend']
+    device, backend = parameters.device, parameters.backend
     if device == AUTO and (backend in (ONNX, ONNX_INT8) or not cuda_is_possible()):
         device = 'cpu'
     if device != 'cpu':

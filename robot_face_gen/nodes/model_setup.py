@@ -13,7 +13,7 @@ from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
 
 from .compute_place import compute_place
 from .health import Health
-from .parameter_table import Parameters
+from .tables import ModelParameters, ServerParameters
 from .reaction_setup import announce, checkpoint_of, make_lane, seed_of
 from .server_engine import ServerEngine
 
@@ -21,7 +21,7 @@ UNTRAINED_SEED = 0
 
 
 def make_server(
-    parameters: Parameters, health: Health, healths: Sequence[Health], logger: Any
+    parameters: ServerParameters, health: Health, healths: Sequence[Health], logger: Any
 ) -> ServerEngine:
     """The engine of as many speakers as there are `healths`; raises what `make_engine` does."""
     device, backend = compute_place(parameters)
@@ -31,24 +31,24 @@ def make_server(
         model,
         len(healths),
         seed_of(parameters),
-        temperature=parameters['temperature'],
+        temperature=parameters.temperature,
         backend=backend,
     )
     lanes = [make_lane(parameters, model, one) for one in healths]
-    engine = ServerEngine(batch, lanes, health, max_gather_s=parameters['max_gather_s'])
+    engine = ServerEngine(batch, lanes, health, max_gather_s=parameters.max_gather_s)
     engine.warm_up()
     return engine
 
 
-def load_model(parameters: Parameters, device: str) -> FacialReactionModel:
+def load_model(parameters: ModelParameters, device: str) -> FacialReactionModel:
     """The checkpoint's model, the shipped one's for '', or an untrained one where none ships.
 
     Raises:
         ValueError: a checkpoint that is none, a device that is not there.
         OSError: a checkpoint that cannot be read.
     """
-    if parameters['threads']:
-        torch.set_num_threads(parameters['threads'])
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
     if path := checkpoint_of(parameters):
         return create_model(device=device, checkpoint=path)
     with torch.random.fork_rng():

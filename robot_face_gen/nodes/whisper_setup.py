@@ -15,13 +15,13 @@ from robot_face_gen.onnx_files import EAGER, ONNX_INT8
 from .compute_place import compute_place
 from .health import Health
 from .made_by import MADE_BY
-from .parameter_table import Parameters
+from .tables import WhisperParameters
 
 if TYPE_CHECKING:
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
 
-def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperStream:
+def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> WhisperStream:
     """Load the encoder, say what it is, and let it run once.
 
     Raises:
@@ -29,7 +29,7 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    weights, (device, backend) = parameters['weights'], compute_place(parameters)
+    weights, (device, backend) = parameters.weights, compute_place(parameters)
     encoder: WhisperEncoder | ExportedWhisper
     if backend == EAGER:
         encoder = _eager(parameters, device)
@@ -52,24 +52,24 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
     return stream
 
 
-def _frames(parameters: Parameters) -> int:
-    return round(parameters['context_s'] * 100)
+def _frames(parameters: WhisperParameters) -> int:
+    return round(parameters.context_s * 100)
 
 
-def _eager(parameters: Parameters, device: str) -> WhisperEncoder:
+def _eager(parameters: WhisperParameters, device: str) -> WhisperEncoder:
     import torch
 
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
-    if parameters['threads']:
-        torch.set_num_threads(parameters['threads'])
-    return WhisperEncoder.from_name_or_path(parameters['weights'], device)
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    return WhisperEncoder.from_name_or_path(parameters.weights, device)
 
 
-def _exported(parameters: Parameters, backend: str, logger: Any) -> ExportedWhisper:
-    weights, frames, int8 = parameters['weights'], _frames(parameters), backend == ONNX_INT8
+def _exported(parameters: WhisperParameters, backend: str, logger: Any) -> ExportedWhisper:
+    weights, frames, int8 = parameters.weights, _frames(parameters), backend == ONNX_INT8
     there = exported(weights, frames, int8=int8) is not None
-    encoder = ExportedWhisper(weights, frames, int8=int8, threads=parameters['threads'])
+    encoder = ExportedWhisper(weights, frames, int8=int8, threads=parameters.threads)
     if not there:
         logger.info(f'{weights}: exported for ONNX Runtime, this once')
     return encoder

@@ -18,7 +18,7 @@ from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 pytestmark = pytest.mark.graph
 
 
-class Listener(BaseNode):
+class Listener(BaseNode[tables.ReactionParameters]):
     """The parameters of `reaction_node`, and a callback that refuses faces without success."""
 
     def __init__(self):
@@ -78,7 +78,7 @@ def test_declares_what_its_table_says_and_nothing_else(make_node):
 def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node):
     node = make_node()
     (result,) = node.set_parameters([Parameter('hop', value=4)])
-    assert result.successful and node.parameters['hop'] == 4 and node.changes == [{'hop': 4}]
+    assert result.successful and node.parameters.hop == 4 and node.changes == [{'hop': 4}]
     for name, value, words in (
         ('hop', 17, 'hop'),
         ('temperature', 2.5, 'temperature'),
@@ -86,10 +86,10 @@ def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node
         ('checkpoint', 'other.safetensors', 'checkpoint'),
         ('hop', 13, '13 is not liked'),
     ):
-        before = node.parameters[name]
+        before = getattr(node.parameters, name)
         (result,) = node.set_parameters([Parameter(name, value=value)])
         assert not result.successful and words in result.reason
-        assert node.parameters[name] == before
+        assert getattr(node.parameters, name) == before
     assert node.changes == [{'hop': 4}]
 
 
