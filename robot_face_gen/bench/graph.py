@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.demo.domain import own_domain
-from robot_face_gen.demo.recorder import Recorder
+from robot_face_gen.demo.recorder import Recorder, own_domain
 from robot_face_gen.demo.report import percentiles, summarise
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.demo.domain import own_domain
+from robot_face_gen.demo.recorder import own_domain
 from robot_face_gen.demo.report import percentiles
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording

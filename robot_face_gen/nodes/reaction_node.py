@@ -17,8 +17,9 @@ from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION, ModelParameters, ReactionParameters
 
 if TYPE_CHECKING:
+    from robot_face_gen.pipeline.loading import Model
+
     from .face_lane import FaceLane
-    from .reaction_engine import Model
 
 Answering = TypeVar('Answering', bound=ModelParameters)
 INBOX = 500  # messages; the worker empties it at least each time the model has answered

@@ -9,15 +9,14 @@ from typing import Any
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.onnx_files import ONNX, ONNX_INT8
+from robot_face_gen.pipeline.loading import Model, load_sessions, resolve_place
 from robot_face_gen.resources import default_checkpoint
 
-from .compute_place import compute_place
 from .face_lane import FRAME_NS, FaceLane
 from .health import Health
 from .made_by import expectation
+from .reaction_engine import ReactionEngine
 from .tables import ModelParameters, ReactionParameters
-from .reaction_engine import Manager, Model, ReactionEngine
 
 
 def make_engine(parameters: ReactionParameters, health: Health, logger: Any) -> ReactionEngine:
@@ -28,51 +27,16 @@ def make_engine(parameters: ReactionParameters, health: Health, logger: Any) -> 
         ImportError: the backend's package is missing.
         OSError: a checkpoint that cannot be read, a cache folder that cannot be written.
     """
-    device, backend = compute_place(parameters)
-    exported = device == 'cpu' and backend in (ONNX, ONNX_INT8) and checkpoint_of(parameters)
-    make = _exported if exported else _of_torch
-    manager = make(parameters, device, backend, health, logger)
-    lane = make_lane(parameters, manager.model, health)
-    engine = ReactionEngine(manager, lane, hop=parameters.hop)
+    device, backend = resolve_place(parameters.device, parameters.backend)
+    (session,) = load_sessions(
+        checkpoint_of(parameters), [seed_of(parameters)], device=device, backend=backend,
+        temperature=parameters.temperature, threads=parameters.threads, report=logger.info,
+    )  # fmt: skip
+    announce(session.model, parameters, backend, health, logger)
+    lane = make_lane(parameters, session.model, health)
+    engine = ReactionEngine(session, lane, hop=parameters.hop)
     engine.warm_up()
     return engine
-
-
-def _exported(
-    parameters: ModelParameters, device: str, backend: str, health: Health, logger: Any
-) -> Manager:
-    from robot_face_gen.facial_reaction_model.exported import (
-        ExportedManager,
-        ExportedModel,
-        is_exported,
-    )
-
-    path, int8 = checkpoint_of(parameters), backend == ONNX_INT8
-    assert path is not None
-    if not is_exported(path, int8=int8):
-        logger.info(f'{path}: is exported for ONNX Runtime, this once')
-    model = ExportedModel.of(path, int8=int8)
-    announce(model, parameters, backend, health, logger)
-    return ExportedManager(
-        model,
-        seed=seed_of(parameters),
-        temperature=parameters.temperature,
-        threads=parameters.threads,
-    )
-
-
-def _of_torch(
-    parameters: ModelParameters, device: str, backend: str, health: Health, logger: Any
-) -> Manager:
-    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
-
-    from .model_setup import load_model
-
-    model = load_model(parameters, device)
-    announce(model, parameters, backend, health, logger)
-    return OnlineInferenceManager(
-        model, seed=seed_of(parameters), temperature=parameters.temperature, backend=backend
-    )
 
 
 def checkpoint_of(parameters: ModelParameters) -> Path | None:

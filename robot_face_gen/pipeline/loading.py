@@ -6,12 +6,15 @@ The nodes and the offline pipeline both load here, so that equal arguments give 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from robot_face_gen.facial_reaction_model.config import ModelConfig
+import numpy as np
+
+from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
 from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
+from robot_face_gen.features.timeline_frame import TimelineFrame
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.onnx_files import (
     AUTO,
@@ -191,3 +194,16 @@ def load_encoder(
     if exported(weights, frames, int8=int8) is None:
         report(f'{weights}: exporting for ONNX Runtime, only this time')
     return ExportedWhisper(weights, frames, int8=int8, threads=threads)
+
+
+def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
+    """Frames as one window of one speaker: (1, n, ...) each."""
+    return {
+        name: np.stack([getattr(frame, name) for frame in frames])[None]
+        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
+    }
+
+
+def on_host(values: Any) -> np.ndarray:
+    """An array, or a tensor from any device, as an array."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()
