@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'node': ('robot_face_gen.tools.node', 'list nodes'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': ('robot_face_gen.export', 'write a model as an ONNX file'),
-    'generate': ('robot_face_gen.data.generate', 'make conversations to train on'),
+    'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
     'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),

@@ -10,26 +10,26 @@ from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
 from robot_face_gen.pipeline.loading import load_torch_model, resolve_place
 
 from .health import Health
-from .parameter_table import Parameters
 from .reaction_setup import announce, checkpoint_of, make_lane, seed_of
 from .server_engine import ServerEngine
+from .tables import ServerParameters
 
 
 def make_server(
-    parameters: Parameters, health: Health, healths: Sequence[Health], logger: Any
+    parameters: ServerParameters, health: Health, healths: Sequence[Health], logger: Any
 ) -> ServerEngine:
     """The engine of as many speakers as there are `healths`; raises what `make_engine` does."""
-    device, backend = resolve_place(parameters['device'], parameters['backend'])
-    model = load_torch_model(checkpoint_of(parameters), device, threads=parameters['threads'])
+    device, backend = resolve_place(parameters.device, parameters.backend)
+    model = load_torch_model(checkpoint_of(parameters), device, threads=parameters.threads)
     announce(model, parameters, backend, health, logger)
     batch = FaceBatch(
         model,
         len(healths),
         seed_of(parameters),
-        temperature=parameters['temperature'],
+        temperature=parameters.temperature,
         backend=backend,
     )
     lanes = [make_lane(parameters, model, one) for one in healths]
-    engine = ServerEngine(batch, lanes, health, max_gather_s=parameters['max_gather_s'])
+    engine = ServerEngine(batch, lanes, health, max_gather_s=parameters.max_gather_s)
     engine.warm_up()
     return engine

@@ -13,10 +13,10 @@ from robot_face_gen.pipeline.loading import load_encoder, resolve_place
 
 from .health import Health
 from .made_by import MADE_BY
-from .parameter_table import Parameters
+from .tables import WhisperParameters
 
 
-def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperStream:
+def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> WhisperStream:
     """Load the encoder, say what it is, and let it run once.
 
     Raises:
@@ -24,22 +24,23 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    weights = parameters['weights']
-    device, backend = resolve_place(parameters['device'], parameters['backend'])
+    weights = parameters.weights
+    device, backend = resolve_place(parameters.device, parameters.backend)
     encoder = load_encoder(
-        weights, parameters['context_s'], device=device, backend=backend,
-        threads=parameters['threads'], report=logger.info,
+        weights, parameters.context_s, device=device, backend=backend,
+        threads=parameters.threads, report=logger.info,
     )  # fmt: skip
-    stream = WhisperStream(encoder, *(parameters[name] for name in MADE_BY))
+    made_by = {name: getattr(parameters, name) for name in MADE_BY}
+    stream = WhisperStream(encoder, **made_by)
     # The first time takes many times as long.
-    encoder.encode(np.zeros((1, encoder.n_mels, round(parameters['context_s'] * 100)), np.float32))
+    encoder.encode(np.zeros((1, encoder.n_mels, round(parameters.context_s * 100)), np.float32))
     if weights == UNTRAINED:
         logger.warning(
             f'{encoder.id}: an untrained encoder: it knows nothing of speech; on {device}'
         )
     else:
         logger.info(f'{weights}: {encoder.id}, on {device}')
-    facts = {'encoder': encoder.id, 'device': device, 'backend': backend}
-    for name, value in (*facts.items(), *((name, parameters[name]) for name in MADE_BY)):
+    facts = {'encoder': encoder.id, 'device': device, 'backend': backend, **made_by}
+    for name, value in facts.items():
         health.fact(name, value)
     return stream

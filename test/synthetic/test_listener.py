@@ -4,11 +4,17 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.data.config import CONTROL_HZ, ListenerConfig, SpeakerConfig
-from robot_face_gen.data.listener import Manner, listener_motion, listener_script, pauses
-from robot_face_gen.data.motion import AU, RX, Motion, speaker_motion
-from robot_face_gen.data.script import Phrase, Script, Syllable, write_script
-from robot_face_gen.data.voice import Voice, articulate, envelope, synthesise
+from robot_face_gen.layout import AU, RX
+from robot_face_gen.synthetic.config import CONTROL_HZ, ListenerConfig, SpeakerConfig
+from robot_face_gen.synthetic.listener import (
+    ListenerTraits,
+    listener_motion,
+    listener_script,
+    pauses,
+)
+from robot_face_gen.synthetic.motion import Motion, speaker_motion
+from robot_face_gen.synthetic.script import Phrase, Script, Syllable, write_script
+from robot_face_gen.synthetic.voice import Voice, articulate, envelope, synthesise
 
 QUIET = ListenerConfig(
     own_motion=(0.0, 0.0), nod_miss=0.0, nod_spread=0.0, nod_jitter_s=0.0,
@@ -17,15 +23,15 @@ QUIET = ListenerConfig(
 
 
 def someone(config=QUIET, seed=0):
-    return Manner.draw(np.random.default_rng(seed), config)
+    return ListenerTraits.draw(np.random.default_rng(seed), config)
 
 
-def listen(speaker, script, loudness, config=QUIET, manner=None, seed=0):
+def listen(speaker, script, loudness, config=QUIET, traits=None, seed=0):
     steps = len(speaker)
-    manner = manner or someone(config)
+    traits = traits or someone(config)
     rng = np.random.default_rng(seed)
     return listener_motion(
-        rng, config, manner, speaker, script, loudness, Script(), np.zeros(steps)
+        rng, config, traits, speaker, script, loudness, Script(), np.zeros(steps)
     )
 
 
@@ -44,14 +50,14 @@ def test_a_smile_and_brows_come_back_with_lag_and_gain(name):
     steps = 6 * CONTROL_HZ
     speaker = Motion.still(steps)
     speaker.au[2 * CONTROL_HZ :, [AU['AU01'], AU['AU02'], AU['AU12']]] = 2.0
-    manner = someone()
-    out = listen(speaker, Script(), np.zeros(steps), manner=manner).au[:, AU[name]]
-    gain = manner.smile_gain if name == 'AU12' else manner.brow_gain
+    traits = someone()
+    out = listen(speaker, Script(), np.zeros(steps), traits=traits).au[:, AU[name]]
+    gain = traits.smile_gain if name == 'AU12' else traits.brow_gain
     assert out[-1] == pytest.approx(2 * gain, rel=0.01)
     assert not out[: 2 * CONTROL_HZ].any()
     # The mean delay of a step is its area above the curve.
     delay = np.sum(1 - out[2 * CONTROL_HZ :] / out[-1]) / CONTROL_HZ
-    assert delay == pytest.approx(manner.lag_s, abs=0.03)
+    assert delay == pytest.approx(traits.lag_s, abs=0.03)
 
 
 def test_nods_answer_pauses_and_stress():
@@ -60,17 +66,17 @@ def test_nods_answer_pauses_and_stress():
     stressed = Syllable(3.0, 0.3, 0, 'none', 1.0, (1.0, 1.0), 1.0)
     script = Script([Phrase('statement', (plain,)), Phrase('statement', (stressed, after))])
     steps = 6 * CONTROL_HZ
-    manner = someone()
-    nod = listen(Motion.still(steps), script, np.zeros(steps), manner=manner).pose[:, RX]
+    traits = someone()
+    nod = listen(Motion.still(steps), script, np.zeros(steps), traits=traits).pose[:, RX]
     t = np.arange(steps) / CONTROL_HZ
     at_pause = t[np.argmax(np.where(t < 2.5, nod, 0))]
-    assert at_pause == pytest.approx(0.8 + 0.25 + max(manner.nod_lag_s, 0.425), abs=0.03)
-    assert nod[(t > 0.8) & (t < 2.5)].max() == pytest.approx(manner.nod_rad, rel=0.01)
+    assert at_pause == pytest.approx(0.8 + 0.25 + max(traits.nod_lag_s, 0.425), abs=0.03)
+    assert nod[(t > 0.8) & (t < 2.5)].max() == pytest.approx(traits.nod_rad, rel=0.01)
     assert not nod[t < 1.05].any()  # a pause must have shown itself
     late = np.where((t > 2.5) & (t < 4.5), nod, 0)
-    expected = 3.165 + max(manner.nod_lag_s, 0.3)
+    expected = 3.165 + max(traits.nod_lag_s, 0.3)
     assert t[np.argmax(late)] == pytest.approx(expected, abs=0.03)
-    assert late.max() == pytest.approx(QUIET.stress_nod * manner.nod_rad, rel=0.01)
+    assert late.max() == pytest.approx(QUIET.stress_nod * traits.nod_rad, rel=0.01)
 
 
 def test_a_raised_voice_makes_a_frown_and_a_plain_one_does_not():
@@ -87,9 +93,9 @@ def test_eyes_follow():
     steps = 4 * CONTROL_HZ
     speaker = Motion.still(steps)
     speaker.gaze[CONTROL_HZ:] = (0.3, -0.1)
-    manner = someone()
-    gaze = listen(speaker, Script(), np.zeros(steps), manner=manner).gaze
-    np.testing.assert_allclose(gaze[-1], manner.gaze_gain * np.array([0.3, -0.1]), rtol=0.02)
+    traits = someone()
+    gaze = listen(speaker, Script(), np.zeros(steps), traits=traits).gaze
+    np.testing.assert_allclose(gaze[-1], traits.gaze_gain * np.array([0.3, -0.1]), rtol=0.02)
 
 
 @pytest.mark.parametrize('phrase', [1, 3, 6])

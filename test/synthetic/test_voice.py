@@ -4,9 +4,16 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.data.config import CONTROL_HZ, SpeakerConfig
-from robot_face_gen.data.script import VOWELS, Phrase, Script, Syllable, make_hum, write_script
-from robot_face_gen.data.voice import Voice, articulate, envelope, synthesise
+from robot_face_gen.synthetic.config import CONTROL_HZ, SpeakerConfig
+from robot_face_gen.synthetic.script import (
+    VOWELS,
+    Phrase,
+    Script,
+    Syllable,
+    make_hum,
+    write_script,
+)
+from robot_face_gen.synthetic.voice import Voice, articulate, envelope, synthesise
 
 RATE = 16_000
 VOICE = Voice(pitch_hz=120.0, vocal_tract=1.0, breath=0.02, room_noise_db=-60.0)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small signals that motion is made of; all on a grid of `CONTROL_HZ`."""
+"""Building blocks of motion signals; all are sampled at `CONTROL_HZ`."""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from robot_face_gen.extras import require
+
 from .config import CONTROL_HZ
+
+numba = require('numba', 'training')
 
 
 @numba.njit(cache=True)
@@ -20,11 +23,11 @@ def _one_pole(x: np.ndarray, share: float) -> np.ndarray:
 
 
 def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
-    """A causal, critically damped low-pass: two equal poles.
+    """Causal, critically damped low-pass filter with two equal poles.
 
     Args:
         x: (T,) float64.
-        time_s: time constant of each pole; the output lags by about twice that.
+        time_s: time constant of each pole; the delay is about twice that.
 
     Returns:
         np.ndarray: (T,) float64.
@@ -34,7 +37,7 @@ def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
 
 
 def delayed(x: np.ndarray, time_s: float) -> np.ndarray:
-    """The signal some time later (rounded to the grid); its first value is held before."""
+    """Delay a signal (rounded to whole samples); the first value fills the beginning."""
     steps = round(time_s * CONTROL_HZ)
     if steps <= 0:
         return x.copy()
@@ -42,10 +45,10 @@ def delayed(x: np.ndarray, time_s: float) -> np.ndarray:
 
 
 def wander(rng: np.random.Generator, steps: int, time_s: float) -> np.ndarray:
-    """Smooth random motion of mean 0 and, in the long run, standard deviation 1.
+    """Smooth random signal with mean 0 and, over a long time, standard deviation 1.
 
     Args:
-        rng: the source of randomness.
+        rng: random generator.
         steps: length.
         time_s: time constant.
 
@@ -54,13 +57,13 @@ def wander(rng: np.random.Generator, steps: int, time_s: float) -> np.ndarray:
     """
     warm_up = int(8 * time_s * CONTROL_HZ)
     x = smooth(rng.standard_normal(steps + warm_up), time_s)[warm_up:]
-    # Variance of white noise behind two equal poles a: s^4 (1 + a^2) / (1 - a^2)^3.
+    # Variance of white noise after two equal poles a: s^4 (1 + a^2) / (1 - a^2)^3.
     a = np.exp(-1.0 / (time_s * CONTROL_HZ))
     return x / np.sqrt((1 - a) ** 4 * (1 + a * a) / (1 - a * a) ** 3)
 
 
 def add_bump(x: np.ndarray, start_s: float, length_s: float, height: float) -> None:
-    """Add one raised cosine, in place; what lies outside of the signal is left out."""
+    """Add one raised cosine in place; the part outside of the signal is cut off."""
     begin, length = round(start_s * CONTROL_HZ), max(2, round(length_s * CONTROL_HZ))
     low, high = max(begin, 0), min(begin + length, len(x))
     if low < high:
@@ -71,7 +74,7 @@ def add_bump(x: np.ndarray, start_s: float, length_s: float, height: float) -> N
 def add_hold(
     x: np.ndarray, start_s: float, stop_s: float, height: float, ramp_s: float = 0.25
 ) -> None:
-    """Raise the signal between two moments, with soft ramps around them, in place."""
+    """Raise the signal between two times, with smooth ramps, in place."""
     t = np.arange(len(x)) / CONTROL_HZ
     rise = np.clip((t - start_s) / ramp_s + 0.5, 0, 1)
     fall = np.clip((t - stop_s) / ramp_s + 0.5, 0, 1)
@@ -85,7 +88,7 @@ def _ease(x: np.ndarray) -> np.ndarray:
 def add_blinks(
     x: np.ndarray, rng: np.random.Generator, interval_s: float, at_s: list[float]
 ) -> None:
-    """Add eye blinks (AU45): at given moments, and at random ones in between, in place."""
+    """Add eye blinks (AU45) at given times and at random times, in place."""
     given_rng, own_rng = children(rng, 2)
     duration = len(x) / CONTROL_HZ
     blinks = np.zeros_like(x)
@@ -99,11 +102,11 @@ def add_blinks(
 
 
 def children(rng: np.random.Generator, count: int) -> list[np.random.Generator]:
-    """Independent sources: how much is drawn from one does not change what another gives."""
+    """Independent random generators: using one does not change the numbers of another."""
     seeds = rng.integers(0, 2**63, size=(count, 2))
     return [np.random.default_rng(seed) for seed in seeds]
 
 
 def draw(rng: np.random.Generator, interval: tuple[float, float]) -> float:
-    """One value of a range, evenly."""
+    """A uniformly distributed value from a range."""
     return float(rng.uniform(*interval))

@@ -1,34 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a script to sound: a glottal source, formant resonators, and noise for consonants.
+"""Speech synthesis from a script: glottal source, formant resonators, noise for consonants.
 
-The classical source and filter model of speech: a pulse train with the voice's pitch goes through
-a cascade of resonators at the vowel's formants; consonants are silence, bursts and hiss.
+This is the source-filter model of speech: a pulse train at the pitch of the voice passes a cascade
+of resonators at the formants of the vowel; consonants are silence, bursts and noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numba
 import numpy as np
+
+from robot_face_gen.extras import require
 
 from .config import CONTROL_HZ
 from .script import VOWELS, Script
 from .signals import smooth
 
+numba = require('numba', 'training')
+
 _FIXED_FORMANT = 3500.0
 _BANDWIDTHS = np.array([70.0, 95.0, 130.0, 220.0])
-# Loudness of plain speech: the root mean square of a plain vowel, full scale being 1.
+# Root mean square of a normal vowel; full scale is 1.
 SPEECH_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A person's voice.
+    """Parameters of a person's voice.
 
     Attributes:
-        pitch_hz: resting pitch.
-        vocal_tract: all formants are multiplied by it.
+        pitch_hz: mean pitch.
+        vocal_tract: factor on all formants.
         breath: share of breath noise in the source.
         room_noise_db: background noise relative to `SPEECH_LEVEL`.
     """
@@ -41,20 +44,20 @@ class Voice:
 
 @dataclass
 class Articulation:
-    """What voice and mouth do, on the control grid; all arrays (T,) float64.
+    """Control signals of voice and mouth, sampled at `CONTROL_HZ`; all arrays (T,) float64.
 
     Attributes:
-        voiced: amplitude of the glottal source, 1 for a plain vowel.
-        hiss: amplitude of the consonants' noise.
-        hiss_hz: where that noise has its peak.
-        pitch: relative to the voice's resting pitch.
-        f1: first formant of an adult of middle size, Hz.
-        f2: second.
-        f3: third.
-        open: how far the mouth is open, 0..1.
-        round: how round the lips are, 0..1.
-        spread: how wide the lips are, 0..1.
-        closed: how firmly the lips are closed, 0..1.
+        voiced: amplitude of the glottal source, 1 for a normal vowel.
+        hiss: amplitude of the consonant noise.
+        hiss_hz: centre frequency of that noise.
+        pitch: relative to the mean pitch of the voice.
+        f1: first formant of an average adult, Hz.
+        f2: second formant.
+        f3: third formant.
+        open: opening of the mouth, 0..1.
+        round: rounding of the lips, 0..1.
+        spread: spreading of the lips, 0..1.
+        closed: closure of the lips, 0..1.
     """
 
     voiced: np.ndarray
@@ -71,7 +74,7 @@ class Articulation:
 
 
 def articulate(script: Script, steps: int) -> Articulation:
-    """Lay a script out on the control grid."""
+    """Convert a script to control signals of `steps` samples."""
     neutral = VOWELS[-1]
     a = Articulation(**{entry.name: np.zeros(steps) for entry in fields(Articulation)})
     a.pitch += 1.0
@@ -130,7 +133,7 @@ def _synthesise(
     rate: float,
     control_hz: float,
 ) -> np.ndarray:
-    """The resonators, sample by sample; `source` is white noise that the pulses are added to."""
+    """Run the resonators sample by sample; `source` is white noise for breath and consonants."""
     count = len(source)
     out = np.empty(count)
     memory = np.zeros((5, 2))
@@ -163,7 +166,7 @@ def _synthesise(
         phase += pitch / rate
         if phase >= 1:
             phase -= 1
-        # Flow through the glottis: opens slowly, closes fast, stays shut for the rest.
+        # Flow through the glottis: opens slowly, closes fast, then stays closed.
         if phase < 0.4:
             flow = 0.5 - 0.5 * np.cos(np.pi * phase / 0.4)
         elif phase < 0.56:
@@ -171,7 +174,7 @@ def _synthesise(
         else:
             flow = 0.0
         noise = source[n]
-        # Its derivative, since the lips radiate so; alike in size for high and low voices.
+        # The lips radiate the derivative; the scale makes high and low voices equally loud.
         x = loud * ((flow - before) * rate / (8 * max(pitch, 50.0)) + breath * flow * noise)
         before = flow
         for r in range(4):
@@ -197,16 +200,16 @@ def _synthesise(
 def synthesise(
     a: Articulation, voice: Voice, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
-    """The sound of an articulation.
+    """Synthesise the sound of control signals.
 
     Args:
-        a: what voice and mouth do.
-        voice: whose.
-        rng: for noise.
+        a: control signals.
+        voice: parameters of the voice.
+        rng: random generator for noise.
         sample_rate: Hz.
 
     Returns:
-        np.ndarray: (n,) float32, -1..1, exactly as long as the control grid.
+        np.ndarray: (n,) float32, -1..1, exactly as long as the control signals.
     """
     count = round(len(a.voiced) * sample_rate / CONTROL_HZ)
     formants = np.stack((a.f1, a.f2, a.f3, np.full_like(a.f1, _FIXED_FORMANT)))
@@ -223,23 +226,23 @@ def synthesise(
         float(sample_rate),
         float(CONTROL_HZ),
     )
-    # The source's own level, so that loudness in the script means the same for every voice.
+    # Normalise the level of the source: loudness means the same for every voice.
     sound *= SPEECH_LEVEL / 0.85
     sound += SPEECH_LEVEL * 10 ** (voice.room_noise_db / 20) * rng.standard_normal(count)
-    # Soft clipping: a raised voice comes near to full scale, never beyond.
+    # Soft clipping keeps a raised voice below full scale.
     return np.tanh(sound).astype(np.float32)
 
 
 def envelope(sound: np.ndarray, sample_rate: int, steps: int) -> np.ndarray:
-    """Loudness of a sound on the control grid, relative to plain speech.
+    """Loudness of a sound, sampled at `CONTROL_HZ`, relative to normal speech.
 
     Args:
         sound: (n,) float32.
         sample_rate: Hz.
-        steps: length of the control grid.
+        steps: number of samples of the result.
 
     Returns:
-        np.ndarray: (steps,) float64, root mean square over 25 ms, 1 for a plain vowel.
+        np.ndarray: (steps,) float64, root mean square over 25 ms, 1 for a normal vowel.
     """
     power = np.concatenate(([0.0], np.cumsum(np.square(sound, dtype=np.float64))))
     stop = np.minimum(np.arange(1, steps + 1) * sample_rate // CONTROL_HZ, len(sound))

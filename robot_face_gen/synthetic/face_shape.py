@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A face of 68 points in space: its shape, what each action unit does to it, and its picture.
+"""A 3-D face of 68 points: its shape, its deformation by action units, and its projection.
 
-Metres; x to the right of the picture, y down, z away from the camera; the origin lies between the
-eyes, level with them. The order of the points is the usual one: jaw 0-16, brows 17-26, nose 27-35,
-eyes 36-47, outer lips 48-59, inner lips 60-67. Sizes are those of an adult, rounded.
+Units are metres; x points right in the image, y down, z away from the camera; the origin is
+between the eyes. Order of the points (iBUG 68): jaw 0-16, brows 17-26, nose 27-35, eyes 36-47,
+outer lips 48-59, inner lips 60-67. Sizes are those of an average adult, rounded.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import cache
 
 import numpy as np
 
-from .motion import AU
+from robot_face_gen.layout import AU, AU_NAMES, LANDMARK_POINTS
 
-# The head turns about the top of the neck.
+# The head rotates about the top of the neck.
 PIVOT = np.array([0.0, 0.075, 0.085])
-# OpenFace's assumption where nobody tells the focal length: 500 pixels for a width of 640.
+# OpenFace's default focal length: 500 pixels for an image width of 640.
 FOCAL = 500 / 640
 _LEFT_BROW, _RIGHT_BROW = range(17, 22), range(26, 21, -1)  # from the outer end to the inner
 _UPPER_LIDS, _LOWER_LIDS = (37, 38, 43, 44), (41, 40, 47, 46)  # one above the other
@@ -29,17 +29,17 @@ _LID_GAP = 0.0005
 
 @dataclass(frozen=True)
 class FaceShape:
-    """How one face differs from the mean one.
+    """The shape of one face.
 
     Attributes:
-        points: (68, 3) the face at rest, metres.
+        points: (68, 3) at rest, metres.
     """
 
     points: np.ndarray
 
     @classmethod
     def draw(cls, rng: np.random.Generator, strength: float) -> FaceShape:
-        """Somebody's face; `strength` 0 is the mean one, 1 as different as people are."""
+        """Draw a face; `strength` 0 gives the mean face, 1 the variation between people."""
         p = mean_face().copy()
         size, wide, long, jaw, mouth, eyes, brows, nose = strength * np.clip(
             rng.standard_normal(8), -2, 2
@@ -59,8 +59,8 @@ def _arc(count: int, left: float, right: float) -> np.ndarray:
 
 @cache
 def mean_face() -> np.ndarray:
-    """The mean face at rest, mouth closed, (68, 3)."""
-    p = np.zeros((68, 3))
+    """The mean face at rest with closed mouth, (68, 3) metres."""
+    p = np.zeros((LANDMARK_POINTS, 3))
     a = np.pi * np.arange(17) / 16
     side = np.abs(np.cos(a))
     p[:17] = np.stack(
@@ -91,8 +91,8 @@ def mean_face() -> np.ndarray:
 
 @cache
 def unit_displacements() -> np.ndarray:
-    """What one step of intensity of each action unit does: (18, 68, 3) metres."""
-    d = np.zeros((18, 68, 3))
+    """Displacement of the points by intensity 1 of each action unit: (18, 68, 3) metres."""
+    d = np.zeros((len(AU_NAMES), LANDMARK_POINTS, 3))
 
     def move(
         name: str, points: tuple[int, ...] | range, x: float, y: float, z: float = 0.0
@@ -136,14 +136,14 @@ def unit_displacements() -> np.ndarray:
 
 
 def deform(shape: FaceShape, au: np.ndarray) -> np.ndarray:
-    """The face with its muscles at work.
+    """Apply action units to a face.
 
     Args:
         shape: at rest.
         au: (T, 18) intensities.
 
     Returns:
-        np.ndarray: (T, 68, 3) metres; lids and lips meet, they do not cross.
+        np.ndarray: (T, 68, 3) metres; lids and lips touch but do not cross.
     """
     p = shape.points + np.tensordot(au, unit_displacements(), axes=1)
     for upper, lower in ((_UPPER_LIDS, _LOWER_LIDS), (_UPPER_INNER, _LOWER_INNER)):
@@ -164,22 +164,22 @@ def rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def project(
-    points: np.ndarray, angles: np.ndarray, place: np.ndarray, width: int, height: int
+    points: np.ndarray, angles: np.ndarray, position: np.ndarray, width: int, height: int
 ) -> np.ndarray:
-    """The picture of a face.
+    """Project a face to the image.
 
     Args:
-        points: (T, 68, 3) the face, deformed.
+        points: (T, 68, 3) of the deformed face, metres.
         angles: (T, 3) Rx, Ry, Rz of the head, radians.
-        place: (T, 3) of the head at rest before the camera, metres.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        position: (T, 3) of the head in the camera's frame, metres.
+        width: of the image, pixels.
+        height: of the image, pixels.
 
     Returns:
         np.ndarray: (T, 136) pixels, x0..x67 then y0..y67.
     """
     turned = np.einsum('tij,tpj->tpi', rotation(angles), points - PIVOT) + PIVOT
-    seen = turned + place[:, None]
+    seen = turned + position[:, None]
     scale = FOCAL * width / seen[..., 2]
     x = scale * seen[..., 0] + width / 2
     y = scale * seen[..., 1] + height / 2

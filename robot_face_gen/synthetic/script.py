@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said: phrases, syllables, stress and pauses; no sound and no face yet."""
+"""What a person says: phrases, syllables, stress and pauses, without sound or face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = ('statement', 'question', 'raised', 'amused', 'emphatic')
 
 @dataclass(frozen=True)
 class Vowel:
-    """Formants in Hz, and what the mouth does (0..1)."""
+    """Formants in Hz, and the shape of the mouth (0..1)."""
 
     formants: tuple[float, float, float]
     open: float
@@ -23,14 +23,14 @@ class Vowel:
     spread: float
 
 
-# Adult formants as phoneticians tabulate them, rounded.
+# Typical adult formants, rounded.
 VOWELS = (
     Vowel((730, 1100, 2450), 1.0, 0.0, 0.1),  # a
     Vowel((530, 1850, 2500), 0.6, 0.0, 0.6),  # e
     Vowel((280, 2250, 2950), 0.3, 0.0, 0.9),  # i
     Vowel((560, 880, 2400), 0.7, 0.7, 0.0),  # o
     Vowel((310, 870, 2250), 0.3, 1.0, 0.0),  # u
-    Vowel((500, 1500, 2500), 0.5, 0.1, 0.2),  # the murmured one
+    Vowel((500, 1500, 2500), 0.5, 0.1, 0.2),  # schwa
 )
 ONSETS = ('none', 'plosive', 'labial', 'fricative', 'nasal')
 _ONSET_SHARES = (0.18, 0.24, 0.2, 0.22, 0.16)
@@ -38,16 +38,16 @@ _ONSET_SHARES = (0.18, 0.24, 0.2, 0.22, 0.16)
 
 @dataclass(frozen=True)
 class Syllable:
-    """One syllable: a consonant's onset and a vowel.
+    """One syllable: a consonant (onset) and a vowel.
 
     Attributes:
-        start_s: when it begins.
-        length_s: how long it lasts.
+        start_s: begin.
+        length_s: duration.
         vowel: index into `VOWELS`.
         onset: one of `ONSETS`.
         stress: 0 (none) to 1.
-        pitch: relative to the voice's resting pitch, at the start and at the end.
-        loudness: amplitude relative to a plain, unstressed syllable.
+        pitch: relative to the mean pitch of the voice, at the start and at the end.
+        loudness: amplitude relative to a normal, unstressed syllable.
     """
 
     start_s: float
@@ -60,44 +60,44 @@ class Syllable:
 
     @property
     def peak_s(self) -> float:
-        """The middle of the vowel."""
+        """Middle of the vowel."""
         return self.start_s + 0.55 * self.length_s
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Syllables between two pauses; `kind` is one of `KINDS`, or 'hum' for a listener's mhm."""
+    """Syllables between two pauses; `kind` is one of `KINDS`, or 'hum' for a listener's "mhm"."""
 
     kind: str
     syllables: tuple[Syllable, ...]
 
     @property
     def start_s(self) -> float:
-        """Where the first syllable begins."""
+        """Begin of the first syllable."""
         return self.syllables[0].start_s
 
     @property
     def stop_s(self) -> float:
-        """Where the last syllable ends."""
+        """End of the last syllable."""
         return self.syllables[-1].start_s + self.syllables[-1].length_s
 
 
 @dataclass
 class Script:
-    """All that a person says in a clip, in order of time."""
+    """All phrases of a person in a clip, in order of time."""
 
     phrases: list[Phrase] = field(default_factory=list)
 
     @property
     def syllables(self) -> list[Syllable]:
-        """All of them."""
+        """The syllables of all phrases."""
         return [s for phrase in self.phrases for s in phrase.syllables]
 
 
 def make_phrase(
     rng: np.random.Generator, kind: str, start_s: float, count: int, rate: float
 ) -> Phrase:
-    """A phrase of `count` syllables at `rate` a second, with stress and a tune."""
+    """A phrase of `count` syllables, `rate` per second, with stress and intonation."""
     loud, high = {'raised': (2.2, 1.3), 'emphatic': (1.25, 1.1)}.get(kind, (1.0, 1.0))
     syllables = []
     t = start_s
@@ -110,14 +110,16 @@ def make_phrase(
         last = index == count - 1
         length = rng.uniform(0.8, 1.15) / rate * (1 + 0.3 * stress + 0.35 * last)
         through = index / max(1, count - 1)
-        tune = high * (1.08 - 0.2 * through + 0.16 * stress)
-        end = tune * 0.97
+        contour = high * (1.08 - 0.2 * through + 0.16 * stress)
+        end = contour * 0.97
         if kind == 'question' and index >= count - 2:
-            tune, end = tune * (1.1 + 0.15 * last), tune * (1.3 + 0.3 * last)
+            contour, end = contour * (1.1 + 0.15 * last), contour * (1.3 + 0.3 * last)
         onset = str(rng.choice(ONSETS, p=_ONSET_SHARES))
         loudness = loud * (0.75 + 0.6 * stress) * (1.05 - 0.25 * through)
         vowel = int(rng.integers(len(VOWELS)))
-        syllables.append(Syllable(t, float(length), vowel, onset, stress, (tune, end), loudness))
+        syllables.append(
+            Syllable(t, float(length), vowel, onset, stress, (contour, end), loudness)
+        )
         t += float(length)
     return Phrase(kind, tuple(syllables))
 
@@ -137,7 +139,7 @@ def make_hum(rng: np.random.Generator, start_s: float) -> Phrase:
 def write_script(
     rng: np.random.Generator, config: SpeakerConfig, duration_s: float, rate: float
 ) -> Script:
-    """What somebody says who has the floor for the whole clip."""
+    """The phrases of a speaker who talks for the whole clip."""
     special = [config.question, config.raised, config.amused, config.emphatic]
     shares = np.array([max(0.0, 1 - sum(special)), *special])
     script = Script()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion of a face and a head, and the part of it that talking brings about."""
+"""Motion of face and head: the speaker, and the parts that speaker and listener share."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot_face_gen.layout import AU, BRANCHES, RX, RY, RZ, TZ
+
 from .config import CONTROL_HZ, SpeakerConfig
 from .script import Script
 from .signals import add_blinks, add_bump, add_hold, draw, smooth, wander
 from .voice import Articulation
 
-# OpenFace's 17 intensities and the one unit that it only classifies.
-_NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45, 28)
-AU_NAMES = tuple(f'AU{number:02}' for number in _NUMBERS)
-AU = {name: index for index, name in enumerate(AU_NAMES)}
-RX, RY, RZ, TZ = range(4)
-
 
 @dataclass
 class Motion:
-    """A face on the control grid, before any camera.
+    """Motion of a face, sampled at `CONTROL_HZ`, before a camera sees it.
 
     Attributes:
-        au: (T, 18) intensities; the last one is lips sucked in, 0 or 1.
-        pose: (T, 4) Rx, Ry, Rz in radians, and how far Tz is from its resting place in metres.
+        au: (T, 18) intensities; the last one is AU28, 0 or 1.
+        pose: (T, 4) Rx, Ry, Rz in radians, and the change of Tz in metres.
         gaze: (T, 2) radians.
     """
 
@@ -36,19 +32,19 @@ class Motion:
     @classmethod
     def still(cls, steps: int) -> Motion:
         """A face at rest."""
-        return cls(np.zeros((steps, 18)), np.zeros((steps, 4)), np.zeros((steps, 2)))
+        return cls(*(np.zeros((steps, BRANCHES[name])) for name in ('au', 'pose', 'gaze')))
 
     def __len__(self) -> int:
         return len(self.au)
 
 
 def add_mouth(motion: Motion, a: Articulation, loudness: np.ndarray) -> None:
-    """Move the mouth as the sound wants it: the louder and the more open, the wider.
+    """Add the mouth motion that belongs to a sound.
 
     Args:
         motion: changed in place.
-        a: what voice and mouth do.
-        loudness: (T,) envelope of the sound, 1 for a plain vowel.
+        a: control signals of voice and mouth.
+        loudness: (T,) envelope of the sound, 1 for a normal vowel.
     """
     effort = smooth(np.sqrt(np.minimum(loudness, 4.0)), 0.015)
     jaw = smooth(a.open * effort, 0.025)
@@ -65,7 +61,7 @@ def add_mouth(motion: Motion, a: Articulation, loudness: np.ndarray) -> None:
 
 
 def own_motion(rng: np.random.Generator, steps: int, gain: float) -> Motion:
-    """What a face does for no reason that anyone could see: small, slow, smooth."""
+    """Small, slow random motion that is independent of the conversation."""
     motion = Motion.still(steps)
     for axis, size in ((RX, 0.018), (RY, 0.025), (RZ, 0.014), (TZ, 0.005)):
         motion.pose[:, axis] = gain * size * wander(rng, steps, 0.9)
@@ -86,14 +82,14 @@ def speaker_motion(
     a: Articulation,
     loudness: np.ndarray,
 ) -> Motion:
-    """The face of somebody who talks: mouth, smiles, brows, beats of the head, gaze, blinks.
+    """The face of a speaker: mouth, smiles, brows, head beats, gaze, blinks.
 
     Args:
-        rng: the source of randomness.
-        config: how people talk.
+        rng: random generator.
+        config: parameters of speakers.
         script: what is said.
-        a: how it is articulated.
-        loudness: (T,) envelope of its sound.
+        a: control signals of voice and mouth.
+        loudness: (T,) envelope of the sound.
     """
     steps = len(loudness)
     strong, lively = draw(rng, config.expressiveness), draw(rng, config.head_motion)
@@ -145,7 +141,7 @@ def speaker_motion(
 
 
 def _suck_lips(rng: np.random.Generator, motion: Motion, script: Script) -> None:
-    """Now and then the lips vanish for a moment in a pause (AU28)."""
+    """Suck the lips in (AU28) in some of the pauses."""
     for before, after in zip(script.phrases, script.phrases[1:], strict=False):
         if after.start_s - before.stop_s > 0.6 and rng.random() < 0.1:
             begin, end = before.stop_s + 0.15, after.start_s - 0.15

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.data.config import CONTROL_HZ
-from robot_face_gen.data.signals import add_blinks, add_bump, add_hold, delayed, smooth, wander
+from robot_face_gen.synthetic.config import CONTROL_HZ
+from robot_face_gen.synthetic.signals import (
+    add_blinks,
+    add_bump,
+    add_hold,
+    delayed,
+    smooth,
+    wander,
+)
 
 
 @settings(deadline=None, max_examples=30)
