@@ -39,7 +39,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
         # The definitions travel along for machines without ROS 2, where no generated code exists.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
