@@ -133,7 +133,7 @@ def test_launch_starts_what_the_graph_declares(tmp_path):
         'speed': '2',
         'exit_at_end': 'true',
         'use_respawn': 'true',
-        'device': 'y',
+        'device': 'on',
         'params_file': str(tmp_path / 'mine.yaml'),
     }
     found = evaluate(ROOT / 'launch' / 'bringup.launch.py', **arguments)
