@@ -28,7 +28,6 @@ API = {
     'SetEnvironmentVariable': set(),
     'EnvironmentVariable': {'default_value'},
     'LaunchConfiguration': set(),
-    'ParameterValue': {'value_type'},
     'Node': {
         *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
         *('respawn', 'respawn_delay'),
