@@ -3,9 +3,9 @@
 
 import numpy as np
 
-from robot_face_gen.data.face_shape import FaceShape, deform, mean_face, project
-from robot_face_gen.data.motion import AU
 from robot_face_gen.features.face_crop import FaceCrop
+from robot_face_gen.layout import AU
+from robot_face_gen.synthetic.face_shape import FaceShape, deform, mean_face, project
 
 
 def make_face(gaze=(0.0, 0.0), pose=(0.0, 0.0, 0.0), **intensities):

@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from robot_face_gen.data.config import CONTROL_HZ, CameraConfig
-from robot_face_gen.data.face_shape import FaceShape
-from robot_face_gen.data.motion import AU, RX, RY, RZ, TZ, own_motion
-from robot_face_gen.data.signals import add_blinks, add_bump, add_hold, smooth, wander
-from robot_face_gen.data.tracker import Seat, track_face
 from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.features.resample import RATE, Resampler
+from robot_face_gen.layout import AU, RX, RY, RZ, TZ
+from robot_face_gen.synthetic.config import CONTROL_HZ, CameraConfig
+from robot_face_gen.synthetic.face_shape import FaceShape
+from robot_face_gen.synthetic.motion import own_motion
+from robot_face_gen.synthetic.signals import add_blinks, add_bump, add_hold, smooth, wander
+from robot_face_gen.synthetic.tracker import CameraSetup, track_face
 
 # Text, how it is said, pitch and amplitude of espeak-ng, and the pause after it in seconds.
 PHRASES = (
@@ -143,7 +144,7 @@ def make_face(sound: np.ndarray, said: list[tuple[str, float, float]]):
     motion.pose[:, RX] += nod + 0.02 * wander(rng, steps, 0.6)
     motion.pose[:, TZ] -= 0.01 * smooth(loud, 0.5)
     add_blinks(motion.au[:, AU['AU45']], rng, 4.0, blinks)
-    seat = Seat(
+    setup = CameraSetup(
         25.0,
         640,
         480,
@@ -152,7 +153,7 @@ def make_face(sound: np.ndarray, said: list[tuple[str, float, float]]):
         FaceShape.draw(rng, 0.6),
     )
     frames = track_face(
-        rng, CameraConfig(dropouts_per_minute=3.0, dropout_s=(0.24, 0.4)), seat, motion
+        rng, CameraConfig(dropouts_per_minute=3.0, dropout_s=(0.24, 0.4)), setup, motion
     )
     return frames
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.demonstration.domain import own_domain
-from robot_face_gen.demonstration.report import percentiles
-from robot_face_gen.demonstration.usage import Usage
+from robot_face_gen.demo.recorder import own_domain
+from robot_face_gen.demo.report import percentiles
+from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
 from robot_face_gen.tools.bringup import BringupError, start_bringup
 from robot_face_gen.tools.ros import require_ros

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People in a bag: rosbag2 recordings (MCAP or SQLite) of our own topics, read without ROS 2."""
+"""Reads rosbag2 recordings (MCAP or SQLite) of this project's topics, without ROS 2."""
 
 from __future__ import annotations
 
+import os
+import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,24 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.extras import require
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.ros_runtime.definitions import OWN_PACKAGE, message_folder
+from robot_face_gen.timing import SECOND_NS
 
-FACE_TYPE = f'{OWN_PACKAGE}/msg/FaceFeatures'
-AUDIO_TYPE = f'{OWN_PACKAGE}/msg/AudioChunk'
+MESSAGES = 'robot_face_gen_msgs'
+FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
+AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 
 
 @dataclass
 class BagPerson:
-    """One person of a bag; times count from the bag's first face or sound.
+    """One person of a bag; time 0 is the first face or sound of the bag.
 
     Attributes:
         frames: of the face, in order of time.
         samples: (n,) float32, zeros where nothing was recorded.
-        sample_rate: Hz; 0 where there is no sound.
-        lost_samples: how many are missing between the first and the last.
-        clock_drift_s: how far stamps and the count of samples move apart from the first to the
-            last chunk.
+        sample_rate: Hz; 0 if there is no sound.
+        lost_samples: number of samples missing between the first and the last.
+        clock_drift_s: duration by stamps minus duration by sample counts, first to last chunk.
     """
 
     frames: list[FaceFrame] = field(default_factory=list)
@@ -38,29 +42,49 @@ class BagPerson:
     clock_drift_s: float = 0.0
 
 
+def message_folder() -> Path:
+    """Folder of the project's `.msg` files: in the source tree, in a ROS workspace, or installed.
+
+    Raises:
+        FileNotFoundError: there is none; the message names the folders that were searched.
+    """
+    package = Path(__file__).resolve().parents[1]
+    workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
+    roots: list[str | Path] = [
+        *workspaces,
+        sys.prefix,
+        sysconfig.get_path('data'),
+        *package.parents,
+    ]
+    folders = [package.parent / MESSAGES / 'msg']
+    for root in roots:
+        folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]
+    for folder in folders:
+        if any(folder.glob('*.msg')):
+            return folder
+    raise FileNotFoundError(
+        f'no message definitions ({MESSAGES}/msg/*.msg) in '
+        f'{", ".join(map(str, dict.fromkeys(folders)))}: install {MESSAGES}'
+    )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        from rosbags.highlevel import AnyReader, AnyReaderError
-        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-    except ImportError:
-        raise ValueError(
-            f"{path}: reading bags needs rosbags: pip install 'robot_face_gen[standalone]'"
-        ) from None
-    # SQLite bags of ROS 2 humble do not hold the definitions of their messages.
-    store = get_typestore(Stores.ROS2_HUMBLE)
+    highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
+    # SQLite bags of ROS 2 Humble do not contain the definitions of their messages.
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
     for file in sorted(message_folder().glob('*.msg')):
-        name = f'{OWN_PACKAGE}/msg/{file.stem}'
-        store.register(get_types_from_msg(file.read_text(encoding='utf-8'), name))
+        name = f'{MESSAGES}/msg/{file.stem}'
+        store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
     try:
-        with AnyReader([path], default_typestore=store) as reader:
+        with highlevel.AnyReader([path], default_typestore=store) as reader:
             yield reader
-    except (AnyReaderError, KeyError, OSError) as error:
+    except (highlevel.AnyReaderError, KeyError, OSError) as error:
         raise ValueError(f'{path}: cannot be read as a bag: {error}') from None
 
 
 def _stamp(message: Any) -> int:
-    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
+    return int(message.header.stamp.sec) * SECOND_NS + int(message.header.stamp.nanosec)
 
 
 def _topic(reader: Any, namespace: str, name: str, kind: str) -> list[Any]:
@@ -83,7 +107,7 @@ def _face_frame(message: Any) -> FaceFrame:
 
 
 def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
-    """The sound of a person's chunks, each where its `first_sample` puts it."""
+    """Join the chunks of a person, each at the position of its `first_sample`."""
     person = BagPerson()
     if not chunks:
         return person
@@ -95,33 +119,34 @@ def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
     begin = round((_stamp(first) - origin_ns) * rate / 1e9)
     places = [begin + int(c.first_sample) - int(first.first_sample) for c in chunks]
     if min(places) < 0 or max(places) > begin + len(chunks) * 10 * rate:
-        raise ValueError('first_sample jumps: the microphone was started anew in between')
+        raise ValueError('first_sample jumps: the microphone was restarted during the recording')
     end = max(place + len(chunk.samples) for place, chunk in zip(places, chunks, strict=True))
     person.sample_rate = rate
     person.samples = np.zeros(end, np.float32)
-    there = np.zeros(end, bool)
+    present = np.zeros(end, bool)
     for place, chunk in zip(places, chunks, strict=True):
         person.samples[place : place + len(chunk.samples)] = chunk.samples
-        there[place : place + len(chunk.samples)] = True
-    person.lost_samples = int((~there[begin:]).sum())
+        present[place : place + len(chunk.samples)] = True
+    person.lost_samples = int((~present[begin:]).sum())
     expected_ns = (int(chunks[-1].first_sample) - int(first.first_sample)) * 1e9 / rate
     person.clock_drift_s = (_stamp(chunks[-1]) - _stamp(first) - expected_ns) / 1e9
     return person
 
 
 def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, BagPerson]:
-    """The two people of a bag.
+    """Read the two people of a bag.
 
     Args:
         path: folder of the bag.
-        namespaces: of the topics of a and of b, for example 'a' for `/a/openface/features` and
+        namespaces: of a's and b's topics, for example 'a' for `/a/openface/features` and
             `/a/audio`.
 
     Returns:
         tuple: a and b, on one clock.
 
     Raises:
-        ValueError: no bag, or no face of one of the two; the message names both.
+        ImportError: rosbags is not installed; the message names the pip command.
+        ValueError: not a bag, or no face of one of the two people.
     """
     path = Path(path)
     with _opened(path) as reader:
@@ -132,7 +157,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
             if not connections:
                 raise ValueError(
                     f'{path}: no topic /{namespace.strip("/")}/openface/features of type '
-                    f'{FACE_TYPE}; there are {sorted(reader.topics)}'
+                    f'{FACE_TYPE}; the bag has {sorted(reader.topics)}'
                 )
             sound = _topic(reader, namespace, 'audio', AUDIO_TYPE)
             faces.append(
@@ -141,7 +166,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
                     for connection, _, raw in reader.messages(connections=connections)
                 ]
             )
-            # Without connections rosbags would give all messages.
+            # For an empty list of connections rosbags returns all messages.
             chunks.append(
                 [
                     reader.deserialize(raw, connection.msgtype)
@@ -153,7 +178,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
     stamps = [frame.stamp_ns for some in faces for frame in some]
     stamps += [_stamp(chunk) for some in chunks for chunk in some]
     if not stamps:
-        raise ValueError(f'{path}: holds no message of the two people')
+        raise ValueError(f'{path}: contains no message of the two people')
     origin = min(stamps)
     people = []
     for frames, sound, namespace in zip(faces, chunks, namespaces, strict=True):

@@ -1,19 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared clips for training and evaluation."""
+"""Prepared clips for training and evaluation, and the augmentation of the speaker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .augmentation import Augmentation, augment
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.timing import CLIP_FRAMES
+
 from .sessions import SPLITS
-from .store import FACE, VOICE, PreparedSession, Track, read_catalogue, read_track
+from .store import (
+    FACE,
+    VOICE,
+    PreparedSession,
+    Track,
+    hold_last_valid,
+    read_catalogue,
+    read_track,
+)
+
+# Faces and voices are lost for several frames at a time: mean length of a dropout, in frames.
+MEAN_DROPOUT = 6.0
+
+
+class Augmentation(Protocol):
+    """What is done to the speaker.
+
+    Attributes:
+        temporal_dropout: share of frames without a face, and share without a voice.
+        feature_noise: noise on the face, in standard deviations of each value.
+        cropping: clips begin at random frames, not only at fixed ones.
+    """
+
+    @property
+    def temporal_dropout(self) -> float: ...  # noqa: D102
+    @property
+    def feature_noise(self) -> float: ...  # noqa: D102
+    @property
+    def cropping(self) -> bool: ...  # noqa: D102
+
+
+def draw_dropouts(rng: np.random.Generator, frames: int, share: float) -> np.ndarray:
+    """Draw the frames that are lost: (frames,) bool, True with the probability `share`.
+
+    A two-state Markov chain; dropouts have the mean length `MEAN_DROPOUT`.
+    """
+    lost = np.zeros(frames, dtype=bool)
+    if share <= 0:
+        return lost
+    mean_kept = MEAN_DROPOUT * (1 - share) / share
+    now, t = bool(rng.random() < share), 0
+    while t < frames:
+        # Geometric lengths have no memory, so the chain is stationary from its first frame.
+        length = int(rng.geometric(1 / max(1.0, MEAN_DROPOUT if now else mean_kept)))
+        lost[t : t + length] = now
+        now, t = not now, t + length
+    return lost
+
+
+def augment(
+    speaker: Track,
+    augmentation: Augmentation,
+    spread: dict[str, list[float]],
+    rng: np.random.Generator,
+) -> Track:
+    """Add dropouts and noise to a speaker.
+
+    Args:
+        speaker: arrays of the speaker; not changed.
+        augmentation: what to do.
+        spread: standard deviation of each value of each branch.
+        rng: random generator.
+
+    Returns:
+        dict: new arrays of the same shapes.
+    """
+    out = dict(speaker)
+    frames = len(speaker['face_valid'])
+    for branch in BRANCHES:
+        scale = augmentation.feature_noise * np.asarray(spread[branch], dtype=np.float32)
+        noise = rng.standard_normal(speaker[branch].shape, dtype=np.float32)
+        out[branch] = speaker[branch] + scale * noise
+    face = speaker['face_valid'] & ~draw_dropouts(rng, frames, augmentation.temporal_dropout)
+    voice = speaker['audio_valid'] & ~draw_dropouts(rng, frames, augmentation.temporal_dropout)
+    for branch in BRANCHES:
+        out[branch] = hold_last_valid(out[branch], face)
+    out['audio'] = np.where(voice[:, None, None], speaker['audio'], 0).astype(np.float32)
+    out['face_valid'], out['audio_valid'] = face, voice
+    return out
 
 
 @dataclass(frozen=True)
@@ -27,29 +107,30 @@ class _Clip:
 class ClipDataset(Dataset):
     """Pairs of a speaker and a listener, `frames` frames long.
 
-    A session longer than that gives several clips, side by side; a rest of at least half a clip
-    gives one more, which overlaps with the one before. A shorter session gives one clip whose last
-    frame is held, not valid. If either person can be the listener, a session gives the clips of
-    both roles.
+    A longer session is cut into consecutive clips; if at least half a clip remains, one more clip
+    overlaps with the previous one. A shorter session gives one clip: its last frame is repeated
+    and marked as not valid. If both people can be the listener, the session gives clips of both
+    roles.
 
     Args:
-        root: a folder of prepared data.
+        root: folder of prepared data.
         split: train, val or test.
         frames: length of a clip; 750 are 30 s.
-        augmentation: what is done to the speaker (see `Augmentation`), or None. The listener, who
-            is the target, is never changed; cropping moves both together.
-        seed: of the augmentation; with the same seed and epoch, the same clips come.
+        augmentation: what is done to the speaker (see `Augmentation`), or None. The listener is
+            the target and is not changed; cropping applies to both.
+        seed: of the augmentation; the same seed and epoch give the same clips.
 
     An item is a dict of tensors:
 
         speaker   landmarks (T, 136), au (T, 18), pose (T, 4), gaze (T, 2), audio (T, 2, D),
                   face_valid (T,), audio_valid (T,)
         listener  landmarks, au, pose, gaze, face_valid
-        group     number of what the speaker says: listeners of one group suit each other's speaker
+        group     number of what the speaker says: all listeners of a group are appropriate for its
+                  speakers
         key       number of the clip in this data set
 
     Raises:
-        FileNotFoundError: the folder holds no prepared data.
+        FileNotFoundError: the folder contains no prepared data.
         ValueError: no clip of this split.
     """
 
@@ -57,24 +138,24 @@ class ClipDataset(Dataset):
         self,
         root: str | Path,
         split: str = 'train',
-        frames: int = 750,
+        frames: int = CLIP_FRAMES,
         augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f'split = {split!r}: expected one of {", ".join(SPLITS)}')
         if frames < 1:
-            raise ValueError(f'frames = {frames}: expected 1 or more')
+            raise ValueError(f'frames = {frames}: expected at least 1')
         self.root, self.split, self.frames = Path(root), split, frames
         self.augmentation, self.seed, self._epoch = augmentation, seed, 0
         self._catalogue = read_catalogue(root)
         self.clips = self._list_clips()
         if not self.clips:
-            raise ValueError(f'{self.root}: holds no clip of the split {split}')
+            raise ValueError(f'{self.root}: contains no clip of the split {split}')
 
     @property
     def description(self) -> dict[str, Any]:
-        """How the data was made: name, audio_encoder, audio, face_crop."""
+        """Description of the data: name, audio_encoder, audio, face_crop."""
         return self._catalogue.description
 
     def _list_clips(self) -> list[_Clip]:
@@ -91,7 +172,7 @@ class ClipDataset(Dataset):
                 if 'ab'[listener] not in session.listeners:
                     continue
                 said = session.groups[1 - listener]
-                # Without a group only the session's own listener is known to suit.
+                # Without a group only the session's own listener is appropriate.
                 name = ('group', said) if said else (f'session {"ab"[listener]}', session.name)
                 for start in starts:
                     group = groups.setdefault((*name, start), len(groups))
@@ -99,14 +180,14 @@ class ClipDataset(Dataset):
         return clips
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch: each crops and augments in its own way."""
+        """Set the epoch: it selects the crops and the augmentation."""
         self._epoch = epoch
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def appropriate(self) -> np.ndarray:
-        """A (n, n) of 0 and 1: A[k, j] = 1 where clip j's listener suits clip k's speaker."""
+        """A (n, n): A[k, j] = 1 if listener j is appropriate for speaker k, otherwise 0."""
         groups = np.array([clip.group for clip in self.clips])
         return (groups[:, None] == groups[None]).astype(np.int64)
 
@@ -129,7 +210,7 @@ class ClipDataset(Dataset):
         return track
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """One clip; see the class."""
+        """Read a clip, see the class."""
         clip = self.clips[index]
         rng = np.random.default_rng((self.seed, self._epoch, index))
         start = self._start(clip, rng)

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One recorded person at a time: read, check, align, embed, store; or say what is wrong."""
+"""Prepares one recorded person: read, check, align, embed, store; or report what is wrong."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
 
-from .align import align_person, frame_count
 from .bags import read_bag
 from .checks import (
     ERROR,
@@ -25,12 +21,12 @@ from .checks import (
     check_lengths,
     check_sound,
 )
-from .embedding import Embedder
 from .sessions import PersonFiles
-from .store import FORMAT, track_path, write_atomically, write_track
+from .store import track_path, write_atomically, write_track
+from .tracks import Embedder, align_person, frame_count
 
-MOST_LOST_SOUND = 0.01
-MOST_CLOCK_DRIFT_S = 0.1
+MAX_LOST_SOUND = 0.01
+MAX_CLOCK_DRIFT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class PersonJob:
     """One person to be prepared.
 
     Attributes:
-        id: of the track; says what went in, so that a finished one is known again.
-        files: where the person lies.
+        id: of the track; depends on the contents of the files and the settings.
+        files: of the person.
         namespaces: of both people's topics, for a bag.
         place: 0 for a, 1 for b, for a bag.
         speaks: whether the person can be the speaker, so that the voice is needed.
@@ -54,11 +50,11 @@ class PersonJob:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """What became of a job.
+    """Result of a job.
 
     Attributes:
-        frames: length of the track; 0 where there is none.
-        findings: (level, what, value, expected) each.
+        frames: length of the track; 0 if there is none.
+        findings: tuples (level, what, value, expected).
     """
 
     frames: int
@@ -70,18 +66,6 @@ class PersonResult:
         return self.frames > 0
 
 
-def digest(files: Iterable[Path], settings: Any) -> str:
-    """A name for what comes out of these files with these settings."""
-    total = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode())
-    for path in files:
-        total.update(b'\0file\0')
-        if path.is_file():
-            with path.open('rb') as file:
-                while block := file.read(1 << 20):
-                    total.update(block)
-    return total.hexdigest()[:20]
-
-
 def _read_files(
     files: PersonFiles, speaks: bool, found: Findings
 ) -> tuple[list[FaceFrame], np.ndarray, int]:
@@ -89,50 +73,55 @@ def _read_files(
 
     track = read_openface_csv(files.face)
     for problem in track.problems:
-        found.add(WARNING, 'OpenFace CSV', problem, 'whole rows of numbers')
+        found.add(WARNING, 'OpenFace CSV', problem, 'complete rows of numbers')
     samples, rate = np.zeros(0, np.float32), 0
     if files.sound is not None:
         samples, rate = read_audio(files.sound)
     elif speaks:
-        found.add(ERROR, 'sound', 'no file', 'a sound file, since this person can be the speaker')
+        found.add(
+            ERROR, 'sound', 'no file', 'a sound file, because this person can be the speaker'
+        )
     return track.frames, samples, rate
 
 
 def _read_bag(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndarray, int]:
     person = read_bag(job.files.face, job.namespaces)[job.place]
     if not person.sample_rate and job.speaks:
-        found.add(ERROR, 'sound', 'no message', 'sound, since this person can be the speaker')
+        found.add(ERROR, 'sound', 'no message', 'sound, because this person can be the speaker')
     if person.lost_samples:
         share = person.lost_samples / len(person.samples)
-        level = ERROR if share > MOST_LOST_SOUND else WARNING
-        found.add(level, 'lost sound', f'{share:.2%}', f'at most {MOST_LOST_SOUND:.0%}')
-    if abs(person.clock_drift_s) > MOST_CLOCK_DRIFT_S:
+        level = ERROR if share > MAX_LOST_SOUND else WARNING
+        found.add(level, 'lost sound', f'{share:.2%}', f'at most {MAX_LOST_SOUND:.0%}')
+    if abs(person.clock_drift_s) > MAX_CLOCK_DRIFT_S:
         found.add(
             ERROR,
             'drift of stamps and samples',
             f'{person.clock_drift_s:+.2f} s',
-            f'at most {MOST_CLOCK_DRIFT_S:g} s',
+            f'at most {MAX_CLOCK_DRIFT_S:g} s',
         )
     return person.frames, person.samples, person.sample_rate
 
 
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
-    """Do a job, or take up the result of having done it before.
+    """Prepare a person, or return the result of an earlier run.
 
     Args:
-        job: what to do.
+        job: the person.
         root: folder of prepared data.
-        embedder: makes the embeddings.
+        embedder: computes the embeddings.
 
     Returns:
-        PersonResult: never raises for a bad recording; the findings say what is wrong.
+        PersonResult: for a bad recording the findings say what is wrong; nothing is raised.
+
+    Raises:
+        ImportError: the person is in a bag and rosbags is not installed.
     """
     note = track_path(root, job.id).with_suffix('.json')
     if note.is_file() and track_path(root, job.id).is_file():
-        kept = json.loads(note.read_text(encoding='utf-8'))
-        return PersonResult(kept['frames'], [tuple(f) for f in kept['findings']])
+        done = json.loads(note.read_text(encoding='utf-8'))
+        return PersonResult(done['frames'], [tuple(f) for f in done['findings']])
     found = Findings('', '')
-    frames_made = 0
+    count = 0
     try:
         if job.files.topics:
             faces, samples, rate = _read_bag(job, found)
@@ -147,18 +136,12 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
             check_drift(faces, samples, rate, found)
         if not found.bad:
             blocks = embedder.embed(samples, rate) if job.speaks else []
-            track = align_person(
-                faces,
-                blocks,
-                frame_count(length),
-                audio_dim=embedder.dim if job.speaks else 0,
-                crop=embedder.crop,
-            )
+            dim, count = embedder.dim if job.speaks else 0, frame_count(length)
+            track = align_person(faces, blocks, count, audio_dim=dim, crop=embedder.crop)
             write_track(root, job.id, track)
-            frames_made = frame_count(length)
     except (ValueError, OSError) as error:
         found.add(ERROR, 'file', ' '.join(str(error).split()), 'a readable recording')
-    result = PersonResult(frames_made, [(f.level, f.what, f.value, f.expected) for f in found])
+    result = PersonResult(count, [(f.level, f.what, f.value, f.expected) for f in found])
     if result.usable:
         write_atomically(note, json.dumps(asdict(result)).encode())
     return result

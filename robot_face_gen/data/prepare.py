@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`robot-face-gen prepare`: from recordings to prepared data; docs/data.md has both formats."""
+"""`robot-face-gen prepare`: turns recordings into prepared data; docs/data.md has both formats."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from robot_face_gen.extras import require
+from robot_face_gen.timing import FRAME_RATE_HZ
+
 from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, Finding
-from .embedding import Embedder, EmbeddingConfig, add_embedding_arguments
-from .people import PersonJob, PersonResult, digest, prepare_person
+from .people import PersonJob, PersonResult, prepare_person
 from .sessions import Session, read_sessions
 from .store import (
     Catalogue,
     PreparedSession,
+    digest,
     measure_spread,
+    read_catalogue,
+    remove_unused_tracks,
+    sessions_to_keep,
     write_atomically,
     write_catalogue,
 )
+from .tracks import Embedder, EmbeddingConfig, add_embedding_arguments
 
 REPORT = 'report.csv'
-_MOST_SHOWN = 30
+_MAX_SHOWN = 30
 Job = TypeVar('Job')
 Result = TypeVar('Result')
 
@@ -37,35 +45,47 @@ _embedder: Embedder | None = None  # of a worker process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the subcommand."""
+    """Add the arguments of the command."""
     parser.add_argument('input', type=Path, metavar='IN', help='folder with a sessions.csv')
     parser.add_argument('output', type=Path, metavar='OUT', help='folder for the prepared data')
     parser.add_argument(
-        '--name', help="what the data is called in a checkpoint (default: IN's name)"
+        '--name', help='name of the data set in a checkpoint (default: the name of IN)'
     )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--append', action='store_true', help='add the sessions to the data set that is in OUT'
+    )
+    group.add_argument('--overwrite', action='store_true', help='replace the data set in OUT')
     add_embedding_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare as the arguments say."""
+    """Run the command."""
     config = EmbeddingConfig.from_arguments(args)
     report = prepare(
-        args.input, args.output, config, name=args.name, workers=args.workers, progress=True
+        args.input,
+        args.output,
+        config,
+        name=args.name,
+        append=args.append,
+        overwrite=args.overwrite,
+        workers=args.workers,
+        progress=True,
     )
     print_findings(report)
     left_out = sorted({finding.session for finding in report if finding.level == ERROR})
-    print(f'prepared data: {args.output}; what was found: {args.output / REPORT}')
+    print(f'prepared data: {args.output}; report: {args.output / REPORT}')
     if left_out:
-        print(f'left out: {len(left_out)} sessions: {", ".join(left_out[:_MOST_SHOWN])}')
+        print(f'not used: {len(left_out)} sessions: {", ".join(left_out[:_MAX_SHOWN])}')
     return 0
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print a table of what is wrong where."""
+    """Print the findings as a table."""
     rows = [('session', 'person', 'level', 'what', 'found', 'expected')]
     rows += [
         (f.session, f.person or '-', f.level, f.what, f.value, f.expected)
-        for f in findings[:_MOST_SHOWN]
+        for f in findings[:_MAX_SHOWN]
     ]
     if len(rows) == 1:
         return
@@ -73,46 +93,45 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print('  '.join((*cells, row[5])))
-    if len(findings) > _MOST_SHOWN:
-        print(f'... and {len(findings) - _MOST_SHOWN} more')
+    if len(findings) > _MAX_SHOWN:
+        print(f'... and {len(findings) - _MAX_SHOWN} more')
 
 
-def start_worker(config: EmbeddingConfig) -> None:
-    """Begin a worker process: one thread each, and the encoder loaded once."""
+def _start_worker(config: EmbeddingConfig) -> None:
+    """Initialise a worker process: one thread, the encoder is loaded once."""
     global _embedder
     os.environ['OMP_NUM_THREADS'] = '1'
     _embedder = Embedder(config)
 
 
-def with_embedder(work: Callable[[Job, Path, Embedder], Result], job: Job, root: Path) -> Result:
-    """Do a job in a worker process, with its encoder."""
+def _run_job(work: Callable[[Job, Path, Embedder], Result], job: Job, root: Path) -> Result:
     assert _embedder is not None
     return work(job, root, _embedder)
 
 
-def share_out(
+def run_jobs(
     work: Callable[[Job, Path, Embedder], Result],
     jobs: Sequence[Job],
     root: Path,
     embedder: Embedder,
     workers: int,
 ) -> Iterator[Result]:
-    """Results of jobs in their order, done by several processes (or by this one)."""
+    """Yield the results of jobs in their order; with several workers in other processes."""
     if workers <= 1 or len(jobs) <= 1:
         yield from (work(job, root, embedder) for job in jobs)
         return
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(
-        min(workers, len(jobs)), context, start_worker, (embedder.config,)
+        min(workers, len(jobs)), context, _start_worker, (embedder.config,)
     ) as pool:
-        waiting = [pool.submit(with_embedder, work, job, root) for job in jobs]
+        waiting = [pool.submit(_run_job, work, job, root) for job in jobs]
         try:
             for future in waiting:
                 yield future.result()
         except BrokenProcessPool:
             raise OSError(
-                'a worker process died (out of memory?): start again with fewer --workers; what '
-                'is done is kept'
+                'a worker process died (out of memory?): start again with fewer --workers; '
+                'finished tracks are kept'
             ) from None
         finally:
             for future in waiting:
@@ -122,7 +141,7 @@ def share_out(
 def _jobs(
     sessions: Iterable[Session], settings: dict[str, Any]
 ) -> tuple[list[PersonJob], dict[tuple[str, int], str]]:
-    """Each person once, however many sessions hold the same recording, and whose job is whose."""
+    """List each recorded person once, and the job id of each (session, place)."""
     speaks: dict[str, bool] = {}
     found: dict[tuple[str, int], tuple[str, PersonJob]] = {}
     for session in sessions:
@@ -148,8 +167,15 @@ def _jobs(
     return list(jobs.values()), places
 
 
+def _planned(session: Session, places: dict[tuple[str, int], str]) -> PreparedSession:
+    tracks = (places[session.name, 0], places[session.name, 1])
+    return PreparedSession(
+        session.name, session.split, session.listeners, session.groups, tracks, 0
+    )
+
+
 def _join(
-    session: Session, tracks: tuple[str, str], results: tuple[PersonResult, PersonResult]
+    session: PreparedSession, results: tuple[PersonResult, PersonResult]
 ) -> tuple[PreparedSession | None, list[Finding]]:
     findings = [
         Finding(session.name, 'ab'[place], *finding)
@@ -159,16 +185,14 @@ def _join(
     lengths = [result.frames for result in results]
     if not all(result.usable for result in results):
         return None, findings
-    slack = max(LENGTH_SLACK_S * 25, LENGTH_SLACK * max(lengths))
-    if abs(lengths[0] - lengths[1]) > slack:
-        value = f'{lengths[0] / 25:.2f} s and {lengths[1] / 25:.2f} s'
-        expected = f'at most {slack / 25:.2f} s apart'
+    a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
+    slack_s = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
+    if abs(a_s - b_s) > slack_s:
+        value = f'{a_s:.2f} s and {b_s:.2f} s'
+        expected = f'a difference of at most {slack_s:.2f} s'
         findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
         return None, findings
-    prepared = PreparedSession(
-        session.name, session.split, session.listeners, session.groups, tracks, min(lengths)
-    )
-    return prepared, findings
+    return replace(session, frames=min(lengths)), findings
 
 
 def _write_report(root: Path, findings: Sequence[Finding]) -> None:
@@ -181,10 +205,15 @@ def _write_report(root: Path, findings: Sequence[Finding]) -> None:
 
 
 def finish(root: Path, description: dict[str, Any], sessions: list[PreparedSession]) -> None:
-    """Write the catalogue, the last thing: with it the folder is prepared data."""
+    """Write the catalogue, the last file of a data set, and delete tracks of a replaced one."""
+    try:
+        before = read_catalogue(root)
+    except (FileNotFoundError, ValueError):
+        before = Catalogue({})
     train = [session for session in sessions if session.split == 'train']
-    spread = measure_spread(root, train or sessions)
-    write_catalogue(root, Catalogue(description, sessions, spread))
+    after = Catalogue(description, sessions, measure_spread(root, train or sessions))
+    write_catalogue(root, after)
+    remove_unused_tracks(root, before, after)
 
 
 def prepare(
@@ -193,6 +222,8 @@ def prepare(
     config: EmbeddingConfig | None = None,
     *,
     name: str | None = None,
+    append: bool = False,
+    overwrite: bool = False,
     workers: int = 1,
     progress: bool = False,
 ) -> list[Finding]:
@@ -200,32 +231,42 @@ def prepare(
 
     Args:
         source: folder with a `sessions.csv`.
-        root: folder for the prepared data; what an earlier run has finished there is taken up.
-        config: how embeddings are made.
-        name: of the data; the folder's if not given.
-        workers: processes.
+        root: folder for the prepared data; finished tracks of an earlier run are kept.
+        config: how embeddings are computed.
+        name: of the data set; by default that of the data set it is added to, or of `source`.
+        append: add the sessions to the data set in `root`.
+        overwrite: replace the data set in `root`.
+        workers: number of processes.
         progress: show a progress bar.
 
     Returns:
-        list: what was found; a session with an error is left out.
+        list: findings; a session with an error is not used.
 
     Raises:
-        ValueError: the table is wrong, or no session could be used.
-        OSError: something cannot be read or written.
+        ImportError: a session is a bag and rosbags is not installed.
+        ValueError: the table is wrong, no session could be used, or `root` contains a data set
+            that would lose sessions.
+        OSError: a file cannot be read or written.
     """
     source, root = Path(source), Path(root)
     sessions = read_sessions(source)
+    if any(session.is_bag for session in sessions):
+        require('rosbags', 'bags')
     embedder = Embedder(config or EmbeddingConfig())
-    jobs, places = _jobs(sessions, embedder.settings)
+    jobs, places = _jobs(sessions, embedder.description)
+    planned = [_planned(session, places) for session in sessions]
+    kept = sessions_to_keep(
+        root, planned, embedder.description, append=append, overwrite=overwrite
+    )
     results = {}
-    done = share_out(prepare_person, jobs, root, embedder, workers)
+    done = run_jobs(prepare_person, jobs, root, embedder, workers)
     bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
     for job, result in zip(jobs, bar, strict=True):
         results[job.id] = result
     prepared, findings = [], []
-    for session in sessions:
-        tracks = (places[session.name, 0], places[session.name, 1])
-        usable, found = _join(session, tracks, (results[tracks[0]], results[tracks[1]]))
+    for session in planned:
+        a, b = session.tracks
+        usable, found = _join(session, (results[a], results[b]))
         findings += found
         if usable is not None:
             prepared.append(usable)
@@ -233,9 +274,11 @@ def prepare(
     if not prepared:
         first = next(f for f in findings if f.level == ERROR)
         raise ValueError(
-            f'{source}: none of {len(sessions)} sessions can be used; the first: session '
+            f'{source}: none of {len(sessions)} sessions can be used; first error: session '
             f'{first.session}, {first.what}: {first.value} (expected {first.expected}); see '
             f'{root / REPORT}'
         )
-    finish(root, {'name': name or source.resolve().name, **embedder.description}, prepared)
+    if name is None:
+        name = read_catalogue(root).description.get('name') if kept else source.resolve().name
+    finish(root, {'name': name, **embedder.description}, [*kept, *prepared])
     return findings

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions on disk: two people, each with an OpenFace CSV and a sound file, and a table of all.
+"""Recordings on disk: two people, each with an OpenFace CSV and a sound file, and a table.
 
-See docs/data.md for the format from the point of view of somebody who records one. In short:
+`docs/data.md` describes the format for people who record data. In short:
 
     RECORDINGS/
       sessions.csv
-      monday_1/            a folder per dyad
-        a.csv  a.flac      person a: OpenFace's CSV, and the sound of a's own microphone
+      monday_1/            one folder per dyad
+        a.csv  a.flac      person a: OpenFace's CSV, and the sound of a's microphone
         b.csv  b.flac      person b
       monday_2/
       ...
@@ -16,18 +16,18 @@ See docs/data.md for the format from the point of view of somebody who records o
     session    name of the dyad and of its folder, relative to the table
     split      train, val or test
     listener   who can be the listener: a, b or both (default both)
-    group_a    what a says: the listeners of all sessions with the same group suit each other's
-               speaker. Empty: only the session's own listener is known to suit him
+    group_a    what a says: in sessions with the same group, each listener is appropriate for each
+               speaker. Empty: only the session's own listener is appropriate
     group_b    the same for what b says
     face_a face_b sound_a sound_b
-               names of the files, relative to the session's folder, where they are not
-               a.csv, b.csv, and a or b with one of the endings .flac .wav .ogg .mp3
+               file names relative to the session's folder, if they are not a.csv, b.csv, and a
+               or b with one of the endings .flac .wav .ogg .mp3
 
-Only `session` and `split` must be there. All files of a session begin at the same moment: a CSV's
-`timestamp` 0 is the first sample of the sounds. Somebody who is never the speaker needs no sound.
-Instead of a folder a session may be a bag (rosbag2 with MCAP or SQLite storage) of our own topics:
-then `session` names the bag's folder, and the columns `topics_a` and `topics_b` the namespaces of
-the two people's topics (default `a` and `b`).
+Only `session` and `split` are required. All files of a session begin at the same time:
+`timestamp` 0 of a CSV is the first sample of the sounds. A person who is never the speaker needs
+no sound. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this project's
+topics: then `session` is the bag's folder, and the columns `topics_a` and `topics_b` are the
+namespaces of the two people's topics (default `a` and `b`).
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Where one person of a session lies.
+    """Files of one person of a session.
 
     Attributes:
-        face: an OpenFace CSV; or the bag.
-        sound: a sound file; None where there is none; or the bag.
+        face: an OpenFace CSV, or the bag.
+        sound: a sound file, None if there is none, or the bag.
         topics: namespace of this person's topics in the bag; '' for files.
     """
 
@@ -69,8 +69,8 @@ class Session:
         split: train, val or test.
         listeners: 'a', 'b' or 'ab'.
         groups: what a and what b say, each '' if not known.
-        people: of a and b.
-        is_bag: whether the session is a recording of topics.
+        people: files of a and b.
+        is_bag: whether the session is a bag.
     """
 
     name: str
@@ -115,25 +115,25 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
 
 
 def read_sessions(folder: str | Path) -> list[Session]:
-    """The table of a folder of recordings.
+    """Read the table of a folder of recordings.
 
     Args:
-        folder: which holds `sessions.csv`; or the table itself.
+        folder: the folder of `sessions.csv`, or the table itself.
 
     Returns:
-        list: the sessions, in the table's order. Their files are not looked at yet.
+        list: the sessions in the order of the table. Their files are not read.
 
     Raises:
         FileNotFoundError: there is no table.
-        ValueError: a row that cannot be; the message names file and line.
+        ValueError: a wrong row; the message names file and line.
     """
     table = Path(folder)
     if table.is_dir():
         table = table / TABLE
     if not table.is_file():
         raise FileNotFoundError(
-            f'{table}: not found. A folder of recordings has a table {TABLE} with the columns '
-            'session and split at least (see docs/data.md)'
+            f'{table}: not found. A folder of recordings has a table {TABLE} with at least the '
+            'columns session and split (see docs/data.md)'
         )
     with table.open(newline='', encoding='utf-8-sig') as file:
         reader = csv.DictReader(file, skipinitialspace=True)
@@ -144,7 +144,7 @@ def read_sessions(folder: str | Path) -> list[Session]:
         unknown = [name for name in names if name not in COLUMNS]
         if unknown:
             raise ValueError(
-                f'{table}, line 1: unknown columns {unknown}; known are {list(COLUMNS)}'
+                f'{table}, line 1: unknown columns {unknown}; expected {list(COLUMNS)}'
             )
         reader.fieldnames = names
         sessions: list[Session] = []
@@ -158,29 +158,29 @@ def read_sessions(folder: str | Path) -> list[Session]:
             session = _read_row(table, reader.line_num, clean)
             if session.name in lines:
                 raise ValueError(
-                    f'{table}, line {reader.line_num}: session {session.name!r} stands in line '
-                    f'{lines[session.name]} already'
+                    f'{table}, line {reader.line_num}: session {session.name!r} is also in line '
+                    f'{lines[session.name]}'
                 )
             lines[session.name] = reader.line_num
             sessions.append(session)
     if not sessions:
-        raise ValueError(f'{table}: lists no session')
+        raise ValueError(f'{table}: contains no session')
     return sessions
 
 
 class SessionsWriter:
-    """Writes a table row by row, each at once on disk, so that a broken-off run leaves a table.
+    """Writes a table row by row, so that an interrupted run leaves a table.
 
     Args:
-        folder: that the table is made in.
+        folder: of the table.
     """
 
-    _WRITTEN = ('session', 'split', 'listener', 'group_a')
+    COLUMNS = ('session', 'split', 'listener', 'group_a')
 
     def __init__(self, folder: str | Path) -> None:
         self._file = (Path(folder) / TABLE).open('w', newline='', encoding='utf-8')
         self._writer = csv.writer(self._file)
-        self._writer.writerow(self._WRITTEN)
+        self._writer.writerow(self.COLUMNS)
 
     def write(self, session: str, split: str, listener: str, group_a: str) -> None:
         """Add a session."""
@@ -188,7 +188,7 @@ class SessionsWriter:
         self._file.flush()
 
     def close(self) -> None:
-        """End the table."""
+        """Close the table."""
         self._file.close()
 
     def __enter__(self) -> SessionsWriter:

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared data on disk: aligned features of each person, and a catalogue of who listened to whom.
+"""Prepared data on disk: aligned features of each person, and a catalogue of the sessions.
 
     PREPARED/
-      dataset.json             the catalogue: how features were made, sessions, statistics
-      tracks/ID.safetensors    one person in one session, on the 25 Hz timeline
+      dataset.json             the catalogue: how features were computed, sessions, statistics
+      tracks/ID.safetensors    one person in one session, at 25 Hz
 
-A track holds `landmarks` (T, 136), `au` (T, 18), `pose` (T, 4), `gaze` (T, 2) as float32,
-`audio` (T, 2, D) as float16, `face_valid` and `audio_valid` (T,) as bool. Frame k of all tracks of
-a session is the same moment. Somebody who is never the speaker has an `audio` of width 0.
+A track contains `landmarks` (T, 136), `au` (T, 18), `pose` (T, 4), `gaze` (T, 2) as float32,
+`audio` (T, 2, D) as float16, `face_valid` and `audio_valid` (T,) as bool. Frame k is the same time
+in both tracks of a session. The `audio` of a person who is never the speaker has D = 0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from robot_face_gen.layout import BRANCHES
+
 CATALOGUE = 'dataset.json'
 TRACKS = 'tracks'
 FORMAT = 1
-WIDTHS = {'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2}
-FACE = (*WIDTHS, 'face_valid')
+FACE = (*BRANCHES, 'face_valid')
 VOICE = ('audio', 'audio_valid')
 
-# Arrays of one person by name, as described above.
+# Arrays of one person by name, see above.
 Track = dict[str, np.ndarray]
 
 
@@ -42,9 +45,9 @@ class PreparedSession:
         name: of the session.
         split: train, val or test.
         listeners: 'a', 'b' or 'ab': who can be the listener.
-        groups: what a and what b say; '' where nobody else's listeners are known to suit them.
+        groups: what a and what b say; '' if only the session's own listener is appropriate.
         tracks: ids of a's and b's track.
-        frames: how many frames both have.
+        frames: number of frames of the session.
     """
 
     name: str
@@ -57,13 +60,13 @@ class PreparedSession:
 
 @dataclass
 class Catalogue:
-    """What a folder of prepared data holds.
+    """Contents of a folder of prepared data.
 
     Attributes:
-        description: how it was made: `name`, `audio_encoder` (id of the weights), `audio` (how
-            embeddings were made) and `face_crop` (parameters of the landmarks' crop).
-        sessions: all of them.
-        spread: branch -> standard deviation of each value over believed frames of the train split.
+        description: `name`, `audio_encoder` (id of the weights), `audio` (how embeddings were
+            computed) and `face_crop` (parameters of the landmarks' crop).
+        sessions: all sessions.
+        spread: branch -> standard deviation of each value over valid frames of the train split.
     """
 
     description: dict[str, Any]
@@ -71,8 +74,35 @@ class Catalogue:
     spread: dict[str, list[float]] = field(default_factory=dict)
 
 
+def hold_last_valid(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Repeat the last valid frame where a frame is not valid, as the live timeline does.
+
+    Args:
+        x: (T, ...).
+        valid: (T,) bool.
+
+    Returns:
+        np.ndarray: like x; frames before the first valid frame stay as they are.
+    """
+    index = np.where(valid, np.arange(len(x)), -1)
+    index = np.maximum.accumulate(index)
+    return x[np.where(index < 0, np.arange(len(x)), index)]
+
+
+def digest(files: Iterable[Path], settings: Any) -> str:
+    """An id of the result of these files with these settings."""
+    total = hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode())
+    for path in files:
+        total.update(b'\0file\0')
+        if path.is_file():
+            with path.open('rb') as file:
+                while block := file.read(1 << 20):
+                    total.update(block)
+    return total.hexdigest()[:20]
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
@@ -86,16 +116,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_track(root: Path, name: str, track: Track) -> None:
-    """Store a track under an id; the embeddings in half precision."""
-    kept = {key: np.ascontiguousarray(track[key], np.float32) for key in WIDTHS}
-    kept['audio'] = np.ascontiguousarray(track['audio'], np.float16)
+    """Write a track under an id; embeddings in half precision."""
+    arrays = {key: np.ascontiguousarray(track[key], np.float32) for key in BRANCHES}
+    arrays['audio'] = np.ascontiguousarray(track['audio'], np.float16)
     for key in ('face_valid', 'audio_valid'):
-        kept[key] = np.ascontiguousarray(track[key], np.bool_)
-    write_atomically(track_path(root, name), save(kept))
+        arrays[key] = np.ascontiguousarray(track[key], np.bool_)
+    write_atomically(track_path(root, name), save(arrays))
 
 
 def track_path(root: Path, name: str) -> Path:
-    """Where the track of that id lies."""
+    """File of the track with an id."""
     return root / TRACKS / f'{name}.safetensors'
 
 
@@ -106,7 +136,7 @@ def read_track(
     start: int = 0,
     stop: int | None = None,
 ) -> Track:
-    """Some arrays of a track, frames `start` to `stop`; nothing else is read.
+    """Read some arrays of a track, frames `start` to `stop`; other data is not read.
 
     Raises:
         ValueError: the file is missing or damaged; the message names it.
@@ -119,12 +149,6 @@ def read_track(
         raise ValueError(f'{path}: cannot be read: {error}') from None
 
 
-def track_frames(root: Path, name: str) -> int:
-    """How many frames a track has."""
-    with safe_open(track_path(root, name), framework='numpy') as file:
-        return int(file.get_slice('face_valid').get_shape()[0])
-
-
 def write_catalogue(root: Path, catalogue: Catalogue) -> None:
     """Write the catalogue of a folder."""
     content = {'format': FORMAT, **asdict(catalogue)}
@@ -133,17 +157,17 @@ def write_catalogue(root: Path, catalogue: Catalogue) -> None:
 
 
 def read_catalogue(root: str | Path) -> Catalogue:
-    """The catalogue of a folder of prepared data.
+    """Read the catalogue of a folder of prepared data.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is damaged, or of another version.
+        ValueError: it is damaged or has another format version.
     """
     path = Path(root) / CATALOGUE
     if not path.is_file():
         raise FileNotFoundError(
             f'{path}: not found. `robot-face-gen prepare` makes it from recordings, '
-            '`robot-face-gen generate --prepared` from nothing'
+            '`robot-face-gen generate --prepared` generates data'
         )
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -155,13 +179,73 @@ def read_catalogue(root: str | Path) -> Catalogue:
         ]
         return Catalogue(sessions=sessions, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: is no catalogue of prepared data: {error}') from None
+        raise ValueError(f'{path}: not a catalogue of prepared data: {error}') from None
+
+
+def sessions_to_keep(
+    root: Path,
+    planned: Sequence[PreparedSession],
+    settings: dict[str, Any],
+    *,
+    append: bool = False,
+    overwrite: bool = False,
+) -> list[PreparedSession]:
+    """Check that a new data set does not silently replace the one in a folder.
+
+    Writing the same sessions again, or the same and more, replaces nothing and is allowed.
+
+    Args:
+        root: folder of the new data set; it need not exist.
+        planned: sessions of the new data set; their `frames` do not count.
+        settings: `audio_encoder`, `audio` and `face_crop` of the new data set.
+        append: keep the sessions that are there and are not planned.
+        overwrite: allow everything.
+
+    Returns:
+        list: sessions of the existing data set that stay beside the planned ones.
+
+    Raises:
+        ValueError: a session would be lost or changed; the message names it.
+    """
+    path = root / CATALOGUE
+    if overwrite or not path.is_file():
+        return []
+    catalogue = read_catalogue(root)
+    new = {session.name: replace(session, frames=0) for session in planned}
+    choose = 'choose another folder, or replace the data set with --overwrite'
+    for name, value in settings.items():
+        if (there := catalogue.description.get(name)) != value:
+            raise ValueError(
+                f'{path}: this data set has {name} = {there!r}, not {value!r}: {choose}'
+            )
+    kept = []
+    for session in catalogue.sessions:
+        if session.name not in new:
+            kept.append(session)
+        elif replace(session, frames=0) != new[session.name]:
+            raise ValueError(
+                f'{path}: session {session.name!r} is there with other content: {choose}'
+            )
+    if kept and not append:
+        raise ValueError(
+            f'{path}: contains another data set ({len(catalogue.sessions)} sessions), session '
+            f'{kept[0].name!r} would be lost: {choose}'
+        )
+    return kept
+
+
+def remove_unused_tracks(root: Path, before: Catalogue, after: Catalogue) -> None:
+    """Delete the tracks of a replaced data set that its successor does not use."""
+    used = {track for session in after.sessions for track in session.tracks}
+    for name in {track for session in before.sessions for track in session.tracks} - used:
+        for path in (track_path(root, name), track_path(root, name).with_suffix('.json')):
+            path.unlink(missing_ok=True)
 
 
 def measure_spread(root: Path, sessions: list[PreparedSession]) -> dict[str, list[float]]:
-    """Standard deviation of each value over all believed frames of these sessions' tracks."""
+    """Standard deviation of each value over all valid frames of the sessions' tracks."""
     count = 0
-    sums = {key: np.zeros((2, width)) for key, width in WIDTHS.items()}
+    sums = {key: np.zeros((2, width)) for key, width in BRANCHES.items()}
     for name in sorted({track for session in sessions for track in session.tracks}):
         track = read_track(root, name, FACE)
         valid = track['face_valid']

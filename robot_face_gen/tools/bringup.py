@@ -119,7 +119,7 @@ def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
     return ProcessSettings(
         name=f'{node.name}-{number}',
         cmd=[
-            *(sys.executable, '-m', f'robot_face_gen.nodes.{node.name}'),
+            *(sys.executable, '-m', 'robot_face_gen.nodes', node.name),
             *('--ros-args', '--log-level', node.log_level),
             *('-r', f'__node:={node.name}', '-r', f'__ns:=/{node.namespace.lstrip("/")}'),
             *('--params-file', node.params_file, '--params-file', str(file)),

@@ -31,6 +31,11 @@ class ClipsModule(lightning.LightningDataModule):
         trainer, config = self.trainer, self.config
         world = trainer.world_size if trainer else 1
         rank = trainer.global_rank if trainer else 0
+        if len(dataset) < world:
+            raise ValueError(
+                f'{dataset.root}: {len(dataset)} {dataset.split} clips for {world} processes: '
+                'expected at least one clip a process: use fewer devices'
+            )
         # Shuffled alike for any number of processes: a step sees the same clips, shared or not.
         sampler: DistributedSampler = DistributedSampler(
             dataset,
@@ -45,7 +50,8 @@ class ClipsModule(lightning.LightningDataModule):
             dataset.set_epoch(trainer.current_epoch)
         return DataLoader(
             dataset,
-            batch_size=config.batch_size,
+            # A set smaller than a batch is one batch: with drop_last there would be none.
+            batch_size=min(config.batch_size, len(sampler)),
             sampler=sampler,
             num_workers=config.workers,
             drop_last=shuffle,

@@ -12,8 +12,11 @@ what is skipped could not have been the least.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from robot_face_gen.extras import require
+
+numba = require('numba', 'training')
 
 # Rounding must not throw away a path as cheap as the bound itself.
 _SLACK = 1.0 + 1e-9

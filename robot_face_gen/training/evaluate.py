@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.extras import require
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -112,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
     for name, least in (('samples', 2), ('hop', 1), ('clips', 0), ('frames', 1)):
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
+    for module in ('matplotlib', 'lightning'):
+        require(module, 'training')
     import torch
 
     from robot_face_gen.data.dataset import ClipDataset

@@ -11,6 +11,7 @@ import lightning
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import CheckpointInfo, save_checkpoint
@@ -65,6 +66,27 @@ class ExportCheckpoints(Callback):
         """Write what there is."""
         assert isinstance(pl_module, ReactionTraining)
         self._write(trainer, pl_module, self.folder.last)
+
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
+    ) -> None:
+        """Leave usable weights where a person or a scheduler stops the run."""
+        assert isinstance(pl_module, ReactionTraining)
+        if not isinstance(exception, (KeyboardInterrupt, SIGTERMException)):
+            return
+        self._write(trainer, pl_module, self.folder.last)
+        if self.best == float('inf'):  # stopped before the first validation
+            self._write(trainer, pl_module, self.folder.best)
+        if trainer.is_global_zero:
+            print(
+                f'stopped in epoch {trainer.current_epoch + 1}: best weights {self.folder.best}, '
+                f'newest {self.folder.last}; the same command continues after the last complete '
+                'epoch',
+                flush=True,
+            )
 
     @staticmethod
     def _write(trainer: lightning.Trainer, module: ReactionTraining, path: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from robot_face_gen.extras import require
+
+numba = require('numba', 'training')
 
 # 2 s at 25 frames a second, as the REACT challenge has it: lags -49 .. 49.
 MAX_LAG = 49

@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_face_gen.extras import require
+
 from .config import TrainingConfig, read_training_config
 from .run_folder import RunFolder, stopped_early
 
@@ -36,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
-    train(read_training_config(args.config, args.overrides))
+    config = read_training_config(args.config, args.overrides)
+    for module in ('matplotlib', 'lightning', 'tensorboard'):
+        require(module, 'training')
+    train(config)
     return 0
 
 
@@ -117,6 +122,7 @@ def train(config: TrainingConfig) -> Path:
     Raises:
         ValueError: an impossible configuration, unusable data, a damaged or another run's folder.
         OSError: a file cannot be read.
+        KeyboardInterrupt: stopped by Ctrl-C; `best.safetensors` and `last.safetensors` are there.
     """
     _quiet()
     import lightning
@@ -135,6 +141,12 @@ def train(config: TrainingConfig) -> Path:
     data = ClipDataset(config.data, 'train', frames)
     validation = ClipDataset(config.data, 'val', frames)
     augmented = ClipDataset(config.data, 'train', frames, config.augmentation, config.seed)
+    if len(data) < config.batch_size:
+        print(
+            f'{config.data}: {len(data)} training clips, fewer than batch_size = '
+            f'{config.batch_size}: each step uses all of them',
+            flush=True,
+        )
     statistics = feature_statistics(data)
     torch.manual_seed(config.seed)
     module = ReactionTraining(
@@ -162,12 +174,15 @@ def train(config: TrainingConfig) -> Path:
     if trainer.is_global_zero and state is None:
         folder.begin(config)
     if state is None or not stopped_early(state):
-        trainer.fit(
-            module,
-            ClipsModule(config, augmented, validation),
-            ckpt_path=None if state is None else folder.state,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module,
+                ClipsModule(config, augmented, validation),
+                ckpt_path=None if state is None else folder.state,
+                weights_only=True,
+            )
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         _finish(folder, validation)
     return folder.best
@@ -194,7 +209,9 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args())
-    except (ValueError, OSError) as error:
+    except KeyboardInterrupt:
+        return 130
+    except (ImportError, ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from robot_face_gen.data.align import align_person, frame_count
+from robot_face_gen.data.tracks import align_person, frame_count
 from robot_face_gen.features.openface import FaceFrame
 
 SECOND_NS = 1_000_000_000

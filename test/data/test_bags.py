@@ -11,12 +11,13 @@ rosbags = pytest.importorskip('rosbags')
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
 
+from robot_face_gen.data import bags  # noqa: E402
 from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
-from robot_face_gen.data.config import GeneratorConfig  # noqa: E402
-from robot_face_gen.data.conversation import generate_conversation  # noqa: E402
 from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
-from robot_face_gen.data.embedding import EmbeddingConfig  # noqa: E402
 from robot_face_gen.data.prepare import prepare  # noqa: E402
+from robot_face_gen.data.tracks import EmbeddingConfig  # noqa: E402
+from robot_face_gen.synthetic.config import GeneratorConfig  # noqa: E402
+from robot_face_gen.synthetic.conversation import generate_conversation  # noqa: E402
 
 MESSAGES = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs' / 'msg'
 QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
@@ -132,3 +133,21 @@ def test_no_bag_at_all(tmp_path):
     (tmp_path / 'metadata.yaml').write_text('nonsense: [')
     with pytest.raises(ValueError, match='cannot be read as a bag'):
         read_bag(tmp_path, ('a', 'b'))
+
+
+@pytest.mark.parametrize('package', ['robot_face_gen_msgs', 'robot_face_gen'])
+@pytest.mark.parametrize('root', ['workspace', 'prefix'])
+def test_message_definitions_are_found_where_they_are_installed(
+    tmp_path, monkeypatch, package, root
+):
+    installed = tmp_path / 'lib' / 'python3' / 'site-packages' / 'robot_face_gen' / 'data'
+    monkeypatch.setattr(bags, '__file__', str(installed / 'bags.py'))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path / "workspace"}')
+    monkeypatch.setattr(bags.sys, 'prefix', str(tmp_path / 'prefix'))
+    monkeypatch.setattr(bags.sysconfig, 'get_path', lambda name: str(tmp_path / 'data'))
+    with pytest.raises(FileNotFoundError, match=r'no message definitions .*install robot_face_ge'):
+        bags.message_folder()
+    folder = tmp_path / root / 'share' / package / 'msg'
+    folder.mkdir(parents=True)
+    (folder / 'FaceFeatures.msg').touch()
+    assert bags.message_folder() == folder

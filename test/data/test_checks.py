@@ -70,9 +70,9 @@ def steps(*times):
         (steps(*np.delete(np.arange(200) / 25, slice(50, 60))), [(WARNING, 'longest gap')]),
         (steps(*np.delete(np.arange(200) / 25, slice(50, 90))), [(ERROR, 'longest gap')]),
         ([make_face(t / 25, believed=t % 2 == 0) for t in range(100)],
-         [(ERROR, 'believed frames')]),
+         [(ERROR, 'confident frames')]),
         ([replace(make_face(t / 25), confidence=0.5) for t in range(100)],
-         [(ERROR, 'believed frames')]),
+         [(ERROR, 'confident frames')]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_face(frames, expected):
@@ -97,14 +97,14 @@ def test_what_is_wrong_with_a_sound():
 def test_a_sound_that_is_apart_from_the_mouth(late_s):
     frames, samples = talking(20.0, late_s=late_s)
     _, wrong, found = found_in(checks.check_drift, frames, samples, RATE)
-    assert wrong == [(ERROR, 'sound against mouth')]
+    assert wrong == [(ERROR, 'offset of sound and mouth')]
     assert float(found[0].value.split()[0]) == pytest.approx(late_s, abs=0.05)
 
 
 def test_a_sound_that_runs_away_from_the_mouth():
     frames, samples = talking(40.0, late_s=-0.2, faster=0.99)
     assert found_in(checks.check_drift, frames, samples, RATE)[1] == [
-        (ERROR, 'drift of sound and face')
+        (ERROR, 'drift of sound and mouth')
     ]
 
 

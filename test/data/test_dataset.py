@@ -10,27 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from robot_face_gen.data.augmentation import hold, losses
-from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.data.dataset import ClipDataset, draw_dropouts
 from robot_face_gen.data.store import (
-    WIDTHS,
     Catalogue,
     PreparedSession,
+    hold_last_valid,
     measure_spread,
     read_catalogue,
     read_track,
     write_catalogue,
     write_track,
 )
+from robot_face_gen.layout import BRANCHES
 
-FACE = (*WIDTHS, 'face_valid')
+FACE = (*BRANCHES, 'face_valid')
 
 
 def make_track(frames, seed, audio_dim=4):
     """Every frame says which one it is: au[0] is the frame's number, au[1] whose it is."""
     rng = np.random.default_rng(seed)
     track = {
-        name: rng.normal(size=(frames, width)).astype(np.float32) for name, width in WIDTHS.items()
+        name: rng.normal(size=(frames, width)).astype(np.float32)
+        for name, width in BRANCHES.items()
     }
     track['au'][:, 0], track['au'][:, 1] = np.arange(frames), seed
     track['audio'] = rng.normal(size=(frames, 2, audio_dim))
@@ -162,15 +163,15 @@ def test_noise_is_in_units_of_each_values_spread(prepared):
     plain = ClipDataset(prepared, 'train', frames=100)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=noisy)
     spread = read_catalogue(prepared).spread
-    error = {name: [] for name in WIDTHS}
+    error = {name: [] for name in BRANCHES}
     for epoch in range(30):
         data.set_epoch(epoch)
         a, b = data[3]['speaker'], plain[3]['speaker']
         seen = b['face_valid'].numpy()
-        for name in WIDTHS:
+        for name in BRANCHES:
             error[name].append((a[name] - b[name]).numpy()[seen] / np.array(spread[name]))
         assert torch.equal(a['audio'][b['audio_valid']], b['audio'][b['audio_valid']])
-    for name in WIDTHS:
+    for name in BRANCHES:
         assert np.concatenate(error[name]).std() == pytest.approx(0.02, rel=0.05)
     assert spread['au'][0] == pytest.approx(make_track(250, 0)['au'][:, 0].std(), rel=0.3)
 
@@ -195,24 +196,24 @@ def test_a_seed_and_an_epoch_decide_all(prepared):
 @settings(deadline=None, max_examples=30)
 @given(share=st.floats(0.02, 0.6), seed=st.integers(0, 10_000))
 def test_the_share_that_is_lost(share, seed):
-    lost = losses(np.random.default_rng(seed), 40_000, share)
+    lost = draw_dropouts(np.random.default_rng(seed), 40_000, share)
     assert lost.mean() == pytest.approx(share, abs=0.05)
     ends = np.diff(lost.astype(int)) != 0
     # It is lost in stretches, not frame by frame.
     assert ends.sum() < 0.55 * 2 * 40_000 * share * (1 - share)
-    assert not losses(np.random.default_rng(seed), 100, 0.0).any()
+    assert not draw_dropouts(np.random.default_rng(seed), 100, 0.0).any()
 
 
 def test_hold_repeats_the_last_valid_frame():
     x = np.arange(6.0)[:, None]
     valid = np.array([False, True, False, False, True, False])
-    assert hold(x, valid)[:, 0].tolist() == [0, 1, 1, 1, 4, 4]
+    assert hold_last_valid(x, valid)[:, 0].tolist() == [0, 1, 1, 1, 4, 4]
 
 
 def test_nothing_there_is_told_plainly(tmp_path, prepared):
     with pytest.raises(FileNotFoundError, match=r'dataset\.json: not found'):
         ClipDataset(tmp_path / 'nowhere')
-    with pytest.raises(ValueError, match='no clip of the split test'):
+    with pytest.raises(ValueError, match='contains no clip of the split test'):
         ClipDataset(prepared, 'test')
     with pytest.raises(ValueError, match="split = 'all'"):
         ClipDataset(prepared, 'all')
@@ -228,7 +229,7 @@ def test_half_precision_is_for_sound_alone(prepared):
     write_track(prepared, 'x', make_track(5, 0))
     track = read_track(prepared, 'x')
     assert {name: x.dtype for name, x in track.items()} == {
-        **dict.fromkeys(WIDTHS, np.dtype(np.float32)),
+        **dict.fromkeys(BRANCHES, np.dtype(np.float32)),
         'audio': np.dtype(np.float16),
         'face_valid': np.dtype(bool),
         'audio_valid': np.dtype(bool),

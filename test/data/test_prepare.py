@@ -3,23 +3,26 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from robot_face_gen.cli import main
-from robot_face_gen.data.config import GeneratorConfig
 from robot_face_gen.data.dataset import ClipDataset
-from robot_face_gen.data.embedding import Embedder, EmbeddingConfig
-from robot_face_gen.data.generate import (
-    generate_prepared,
-    generate_recordings,
-)
-from robot_face_gen.data.plan import make_plan, split_of
 from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
-from robot_face_gen.data.store import WIDTHS, read_catalogue, read_track
+from robot_face_gen.data.store import read_catalogue, read_track
+from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.synthetic.config import GeneratorConfig
+from robot_face_gen.synthetic.generate import (
+    generate_prepared,
+    generate_recordings,
+    make_plan,
+    split_of,
+)
 
 QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
@@ -83,7 +86,7 @@ def test_generation_goes_on_where_it_was(recordings, tmp_path):
     generate_recordings(PLAN, tmp_path)
     assert kept.stat().st_mtime_ns == before
     other = make_plan(3, 8, CONFIG)
-    with pytest.raises(ValueError, match='dyad_00000_0: was made with another seed'):
+    with pytest.raises(ValueError, match='dyad_00000_0: was generated with another seed'):
         generate_recordings(other, tmp_path)
 
 
@@ -154,7 +157,7 @@ def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
     np.testing.assert_array_equal(there.appropriate(), here.appropriate())
     for one, other in zip(there, here, strict=True):
         for who in ('speaker', 'listener'):
-            for name in ('face_valid', *WIDTHS):
+            for name in ('face_valid', *BRANCHES):
                 a, b = one[who][name].numpy(), other[who][name].numpy()
                 # A CSV keeps some decimals alone.
                 np.testing.assert_allclose(a, b, atol=2e-4)
@@ -185,9 +188,109 @@ def test_preparation_goes_on_where_it_was(recordings, prepared, tmp_path):
     prepare(recordings, tmp_path, QUICK)
     assert {p.name for p in (tmp_path / 'tracks').iterdir()} == names
     assert all(p.stat().st_mtime_ns == at for p, at in before.items())
-    # Other settings are other tracks.
-    prepare(recordings, tmp_path, EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu'))
-    assert len(list((tmp_path / 'tracks').glob('*.safetensors'))) == 10
+    # Other settings are other tracks, and another data set.
+    other = EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu')
+    with pytest.raises(ValueError, match=r"dataset\.json: this data set has audio = .*'context_s"):
+        prepare(recordings, tmp_path, other)
+    assert content(tmp_path) == content(prepared)
+    prepare(recordings, tmp_path, other, overwrite=True)
+    assert read_catalogue(tmp_path).description['audio']['context_s'] == 0.48
+    tracks = {p.name for p in (tmp_path / 'tracks').glob('*.safetensors')}
+    assert len(tracks) == 5
+    assert not tracks & names
+
+
+def content(folder):
+    """All files of a data set but the catalogue's name of it."""
+    found = {p.name: p.read_bytes() for p in (folder / 'tracks').iterdir()}
+    catalogue = json.loads((folder / 'dataset.json').read_text())
+    catalogue['description'].pop('name')
+    return {**found, 'dataset.json': catalogue}
+
+
+def test_a_data_set_is_never_replaced_silently(recordings, prepared, tmp_path, capsys):
+    out = tmp_path / 'out'
+    shutil.copytree(prepared, out)
+    first = copied(recordings, tmp_path / 'first', ['dyad_00000_0'])
+    words = ['prepare', str(first), str(out), '--hop', '0.08', '--context', '0.4',
+             '--workers', '1', '--device', 'cpu']  # fmt: skip
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "session 'dyad_00000_0' is there with other content" in error  # here without a group
+    assert '--overwrite' in error
+    (first / 'sessions.csv').write_text('session,split,listener\nmine,val,b\n')
+    (first / 'dyad_00000_0').rename(first / 'mine')
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert (
+        "dataset.json: contains another data set (3 sessions), session 'dyad_00000_0' would"
+        in (error)
+    )
+    assert content(out) == content(prepared)
+    assert main([*words, '--append']) == 0
+    sessions = read_catalogue(out).sessions
+    assert [s.name for s in sessions] == ['dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0', 'mine']
+    assert read_catalogue(out).description['name'] == read_catalogue(prepared).description['name']
+    assert len(ClipDataset(out, 'train', 100)) == 3 and len(ClipDataset(out, 'val', 100)) == 1
+    assert main([*words, '--overwrite', '--name', 'mine alone']) == 0
+    assert [s.name for s in read_catalogue(out).sessions] == ['mine']
+    assert read_catalogue(out).description['name'] == 'mine alone'
+    assert len(list((out / 'tracks').glob('*.safetensors'))) == 2
+    assert len(ClipDataset(out, 'val', 100)) == 1
+
+
+def test_more_sessions_of_the_same_recordings_are_added(recordings, prepared, tmp_path):
+    source = tmp_path / 'in'
+    shutil.copytree(recordings, source)
+    lines = (recordings / 'sessions.csv').read_text().splitlines()
+    (source / 'sessions.csv').write_text('\n'.join(lines[:2]))
+    prepare(source, tmp_path / 'out', QUICK)
+    assert len(read_catalogue(tmp_path / 'out').sessions) == 1
+    (source / 'sessions.csv').write_text('\n'.join(lines))
+    prepare(source, tmp_path / 'out', QUICK)
+    assert content(tmp_path / 'out') == content(prepared)
+
+
+def test_generated_data_is_never_replaced_silently(tmp_path, capsys):
+    out = tmp_path / 'out'
+    words = ['--dyads', '2', '--duration', '2.5', '--listeners', '1', '--workers', '1',
+             '--prepared', '--hop', '0.08', '--context', '0.4', '--device', 'cpu']  # fmt: skip
+    assert main(['generate', str(out), '--seed', '1', *words]) == 0
+    before = content(out)
+    assert main(['generate', str(out), '--seed', '1', *words]) == 0
+    assert content(out) == before
+    capsys.readouterr()
+    assert main(['generate', str(out), '--seed', '2', *words]) == 2
+    error = capsys.readouterr().err
+    assert "session 'dyad_00000_0' is there with other content" in error
+    assert 'replace the data set with --overwrite' in error
+    words[1] = '1'
+    assert main(['generate', str(out), '--seed', '1', *words]) == 2
+    assert "(2 sessions), session 'dyad_00001_0' would be lost" in capsys.readouterr().err
+    assert content(out) == before
+    assert main(['generate', str(out), '--seed', '2', '--overwrite', *words]) == 0
+    assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
+    assert len(list((out / 'tracks').iterdir())) == 2
+    assert read_catalogue(out).description['name'].startswith('generated conversations, seed 2')
+
+
+def test_a_table_of_recordings_is_never_replaced_silently(recordings, tmp_path, capsys):
+    source = copied(recordings, tmp_path / 'mine', ['dyad_00001_0'])
+    (source / 'dyad_00001_0').rename(source / 'monday')
+    table = 'session,split,listener,group_a\nmonday,train,b,\n'
+    (source / 'sessions.csv').write_text(table)
+    words = ['generate', str(source), '--dyads', '1', '--duration', '2', '--workers', '1']
+    assert main(words) == 2
+    assert "sessions.csv, line 2: 'monday,train,b,' would be lost" in capsys.readouterr().err
+    assert (source / 'sessions.csv').read_text() == table
+    assert main([*words, '--overwrite']) == 0
+    assert [s.name for s in read_sessions(source)] == ['dyad_00000_0']
+    assert (source / 'monday' / 'a.csv').is_file()
+    first = (source / 'dyad_00000_0' / 'a.csv').read_bytes()
+    assert main([*words, '--seed', '3']) == 2
+    assert 'was generated with another seed' in capsys.readouterr().err
+    assert main([*words, '--seed', '3', '--overwrite']) == 0
+    assert (source / 'dyad_00000_0' / 'a.csv').read_bytes() != first
 
 
 def spoil_sound(folder):
@@ -223,7 +326,7 @@ def not_believed(folder):
         (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
         (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
         (no_landmarks, 'b', 'file'),
-        (not_believed, 'b', 'believed frames'),
+        (not_believed, 'b', 'confident frames'),
     ],
 )
 def test_a_bad_session_is_reported_and_left_out(recordings, tmp_path, spoil, person, what):
@@ -260,7 +363,7 @@ def test_the_commands(tmp_path, capsys):
     assert len(ClipDataset(data, 'test', frames=50)) == 1
     assert json.loads((data / 'dataset.json').read_text())['description']['name'] == 'mine'
     assert main(['generate', str(out), '--dyads', '0']) == 2
-    assert '--dyads 0: expected 1 or more' in capsys.readouterr().err
+    assert '--dyads 0: expected at least 1' in capsys.readouterr().err
     assert main(['prepare', str(out), str(data), '--hop', '0.03']) == 2
     assert 'hop_s = 0.03' in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2

@@ -48,9 +48,9 @@ def test_somebody_without_a_sound(tmp_path):
         ('session,split,listener\nx,val,c\n', "line 2: listener = 'c'"),
         ('session,split\n,val\n', 'line 2: session is empty'),
         ('session,split\nx,val\n../y,val\n', 'line 3: session = .* expected a folder below'),
-        ('session,split\nx,val\ny,val\nx,test\n', "line 4: session 'x' stands in line 2 already"),
+        ('session,split\nx,val\ny,val\nx,test\n', "line 4: session 'x' is also in line 2"),
         ('session,split\nx,val,train\n', 'line 2: more fields than columns'),
-        ('session,split\n', 'lists no session'),
+        ('session,split\n', 'contains no session'),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, message):

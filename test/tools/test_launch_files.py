@@ -74,7 +74,7 @@ def test_a_launch_file_returns_the_graph_of_its_name(path):
 def test_every_node_is_a_program_of_the_package():
     text = (ROOT / 'setup.py').read_text()
     for name in NODES:
-        assert f"'{name} = robot_face_gen.nodes.{name}:main'" in text
+        assert f"'{name} = robot_face_gen.nodes.program:{name}'" in text
 
 
 # Real launch wants a process of its own: it changes logging and signal handlers.

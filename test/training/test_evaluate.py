@@ -7,6 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip('lightning')
+pytest.importorskip('matplotlib')
+
 from prepared_data import ENCODER, SMALL_MODEL, make_prepared
 
 from robot_face_gen.cli import main

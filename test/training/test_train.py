@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training for real, on small data: it learns, it resumes, and many processes are one."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+
+pytest.importorskip('lightning')
+pytest.importorskip('matplotlib')
+
 from prepared_data import ENCODER, SMALL_MODEL, make_prepared
 from safetensors.torch import load_file
 
@@ -184,3 +189,66 @@ def test_speaker_reconstruction_is_learned_as_well(data, tmp_path):
             {n: x[None] for n, x in item['speaker'].items()}
         )
     assert np.isfinite(rebuilt['au'].numpy()).all()
+
+
+@pytest.mark.parametrize('clips', [1, 3])
+def test_fewer_clips_than_a_batch_are_one_batch(clips, tmp_path, capsys):
+    data = make_prepared(tmp_path / 'data', speakers=(clips, 1, 1), listeners=1)
+    best = train(read_training_config(None, options(data, tmp_path / 'run')))
+    assert f'{clips} training clips, fewer than batch_size = 4' in capsys.readouterr().out
+    assert load_checkpoint(best).info.training['epoch'] in (1, 2)
+    assert all(np.isfinite(curve(tmp_path / 'run', 'train/loss')))
+    with (tmp_path / 'run' / 'curves.csv').open() as file:
+        assert [row['step'] for row in csv.DictReader(file)] == ['1', '2']
+
+
+def test_fewer_clips_than_processes_are_refused(tmp_path):
+    data = make_prepared(tmp_path / 'data', speakers=(1, 1, 1), listeners=1)
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': 'lo'}
+    done = subprocess.run(
+        command(*options(data, tmp_path / 'run', 'devices=2')),
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+    )
+    assert done.returncode == 2
+    assert '1 train clips for 2 processes: expected at least one clip a process' in done.stderr
+
+
+def stop_with_ctrl_c(arguments, seen):
+    """Start a run, press Ctrl-C once `seen` is true, and return (exit code, stdout, stderr)."""
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not seen() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    return process.returncode, out, error
+
+
+def test_ctrl_c_leaves_weights_that_can_be_used_and_continued(data, tmp_path):
+    run = options(data, tmp_path, 'num_epochs=2000', 'validate_every=2000')
+    (tmp_path / 'best.safetensors').write_bytes(b'of another run')
+    code, out, error = stop_with_ctrl_c(run, (tmp_path / 'last.ckpt').is_file)
+    assert (code, error) == (130, '')
+    assert f'best weights {tmp_path / "best.safetensors"}' in out
+    assert 'stopped in epoch' in out
+    for name in ('best.safetensors', 'last.safetensors'):
+        model = load_checkpoint(tmp_path / name)
+        assert model.info.audio_encoder == ENCODER
+        assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
+    again, out, _ = stop_with_ctrl_c(run, lambda: len(read_rows(tmp_path)) > stopped(out))
+    assert again == 130
+    assert 'going on after epoch' in out
+
+
+def read_rows(folder):
+    path = folder / 'curves.csv'
+    return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
+
+
+def stopped(out):
+    return int(out.split('stopped in epoch ')[1].split(':')[0])

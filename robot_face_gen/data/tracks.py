@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the frames and the voice of a person to a track: 25 Hz, with the live robot's functions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.features.face_crop import FaceCropParameters
+from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.recording import Embeddings, align_recording
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.timing import (
+    CONTEXT_S,
+    EMBEDDINGS_PER_FRAME,
+    FRAME_RATE_HZ,
+    HOP_S,
+    PERIOD_NS,
+)
+
+from .store import Track, hold_last_valid
+
+
+def frame_count(length_s: float) -> int:
+    """Number of complete frames in a duration; 29.9999 s counts as 30 s."""
+    return int(length_s * FRAME_RATE_HZ + 0.05)
+
+
+def align_person(
+    frames: Sequence[FaceFrame],
+    blocks: Iterable[Embeddings],
+    count: int,
+    *,
+    audio_dim: int,
+    crop: FaceCropParameters | None = None,
+) -> Track:
+    """Align a person to the grid whose frame k is at 40 ms x k of the session's clock.
+
+    The live timeline does the alignment. Its grid begins at the first frame, so its frames differ
+    from this grid by up to 20 ms, and some may be missing at the beginning.
+
+    Args:
+        frames: of the tracker, stamps on the session's clock.
+        blocks: embeddings of the person's voice on the same clock; none if the voice is not used.
+        count: length of the track in frames.
+        audio_dim: width of an embedding; 0 if there are none.
+        crop: parameters of the face crop.
+
+    Returns:
+        dict: the arrays of a track (see `store`), each with `count` frames. Where there is no
+        data, the last valid value is repeated and marked as not valid.
+    """
+    # Without embeddings the live timeline would return empty ones of its default width.
+    found = align_recording(frames, blocks, audio_dim=max(audio_dim, 1), crop=crop)
+    # The stamp of a timeline frame is half a period after its centre. Integer division, because
+    # all centres have the same phase: rounding could move some up and others down.
+    place = found['stamp_ns'].astype(np.int64) // PERIOD_NS
+    place, first = np.unique(place, return_index=True)
+    inside = (place >= 0) & (place < count)
+    place, first = place[inside], first[inside]
+    present = np.zeros(count, bool)
+    present[place] = True
+    track: Track = {}
+    for name, width in BRANCHES.items():
+        values = np.zeros((count, width), np.float32)
+        values[place] = found[name][first]
+        track[name] = hold_last_valid(values, present)
+    track['audio'] = np.zeros((count, EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
+    for name in ('face_valid', 'audio_valid'):
+        track[name] = np.zeros(count, bool)
+    track['face_valid'][place] = found['face_valid'][first]
+    if audio_dim:
+        track['audio'][place] = found['audio'][first]
+        track['audio_valid'][place] = found['audio_valid'][first]
+    return track
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """How embeddings are computed; the defaults are those of the nodes.
+
+    Attributes:
+        encoder: weights by name (`tiny`), by path, or `untrained`.
+        hop_s: sound between two runs of the encoder.
+        context_s: sound that the encoder sees.
+        settle_s: sound that must follow an embedding before it is used.
+        device: of the encoder: auto, cpu, cuda.
+    """
+
+    encoder: str = 'untrained'
+    hop_s: float = HOP_S
+    context_s: float = CONTEXT_S
+    settle_s: float = 0.0
+    device: str = 'auto'
+
+    @classmethod
+    def from_arguments(cls, args: argparse.Namespace) -> EmbeddingConfig:
+        """Make it from the command line, see `add_embedding_arguments`."""
+        return cls(args.encoder, args.hop, args.context, args.settle, args.device)
+
+
+def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of all commands that compute embeddings."""
+    defaults = EmbeddingConfig()
+    parser.add_argument(
+        '--encoder', default=defaults.encoder, metavar='NAME|FILE',
+        help='Whisper weights: tiny, a .pt file, or untrained (default %(default)s). Use the '
+        'weights that the robot will use',
+    )  # fmt: skip
+    for name, text in (
+        ('hop', 'sound between two runs of the encoder'),
+        ('context', 'sound that the encoder sees'),
+        ('settle', 'sound that must follow an embedding before it is used'),
+    ):
+        parser.add_argument(
+            f'--{name}', type=float, default=getattr(defaults, f'{name}_s'), metavar='S',
+            help=f'{text}, in seconds (default %(default)s)',
+        )  # fmt: skip
+    parser.add_argument(
+        '--device', default=defaults.device, help='of the encoder: auto, cpu or cuda'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=min(os.cpu_count() or 1, 16), metavar='N',
+        help='number of processes (default: one per core)',
+    )  # fmt: skip
+
+
+class Embedder:
+    """Computes the embeddings of voices; the encoder is loaded once.
+
+    Args:
+        config: how embeddings are computed.
+        crop: parameters of the face crop, part of the description of prepared data.
+
+    Raises:
+        ValueError: unknown weights or impossible times.
+    """
+
+    def __init__(self, config: EmbeddingConfig, crop: FaceCropParameters | None = None) -> None:
+        import torch
+
+        from robot_face_gen.features.whisper_encoder import WhisperEncoder
+        from robot_face_gen.features.whisper_stream import WhisperStream
+
+        device = config.device
+        if device == 'auto':
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        self.config = config
+        self.crop = crop or FaceCropParameters()
+        self._encoder = WhisperEncoder.from_name_or_path(config.encoder, device)
+        # Checks the times before any work is done.
+        self._times = WhisperStream(
+            self._encoder, config.hop_s, config.context_s, config.settle_s
+        ).description()
+
+    @property
+    def dim(self) -> int:
+        """Width of an embedding."""
+        return self._encoder.dim
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What prepared data depends on and a checkpoint stores."""
+        return {
+            'audio_encoder': self._encoder.id,
+            'audio': self._times,
+            'face_crop': asdict(self.crop),
+        }
+
+    def embed(self, samples: np.ndarray, sample_rate: int) -> list[Embeddings]:
+        """Compute the embeddings of a voice as the live stream does.
+
+        Args:
+            samples: (n,) float32.
+            sample_rate: Hz.
+
+        Returns:
+            list: blocks on the clock whose 0 is the first sample.
+        """
+        from robot_face_gen.features.whisper_stream import embed_recording
+
+        config = self.config
+        blocks: list[Any] = embed_recording(
+            samples,
+            sample_rate,
+            self._encoder,
+            hop_s=config.hop_s,
+            context_s=config.context_s,
+            settle_s=config.settle_s,
+        )
+        return blocks

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building blocks of motion signals; all are sampled at `CONTROL_HZ`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_face_gen.extras import require
+
+from .config import CONTROL_HZ
+
+numba = require('numba', 'training')
+
+
+@numba.njit(cache=True)
+def _one_pole(x: np.ndarray, share: float) -> np.ndarray:
+    out = np.empty_like(x)
+    state = x[0]
+    for t in range(len(x)):
+        state += share * (x[t] - state)
+        out[t] = state
+    return out
+
+
+def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
+    """Causal, critically damped low-pass filter with two equal poles.
+
+    Args:
+        x: (T,) float64.
+        time_s: time constant of each pole; the delay is about twice that.
+
+    Returns:
+        np.ndarray: (T,) float64.
+    """
+    share = 1.0 - np.exp(-1.0 / (time_s * CONTROL_HZ))
+    return _one_pole(_one_pole(np.ascontiguousarray(x, dtype=np.float64), share), share)
+
+
+def delayed(x: np.ndarray, time_s: float) -> np.ndarray:
+    """Delay a signal (rounded to whole samples); the first value fills the beginning."""
+    steps = round(time_s * CONTROL_HZ)
+    if steps <= 0:
+        return x.copy()
+    return np.concatenate((np.full(min(steps, len(x)), x[0]), x[: max(0, len(x) - steps)]))
+
+
+def wander(rng: np.random.Generator, steps: int, time_s: float) -> np.ndarray:
+    """Smooth random signal with mean 0 and, over a long time, standard deviation 1.
+
+    Args:
+        rng: random generator.
+        steps: length.
+        time_s: time constant.
+
+    Returns:
+        np.ndarray: (steps,) float64.
+    """
+    warm_up = int(8 * time_s * CONTROL_HZ)
+    x = smooth(rng.standard_normal(steps + warm_up), time_s)[warm_up:]
+    # Variance of white noise after two equal poles a: s^4 (1 + a^2) / (1 - a^2)^3.
+    a = np.exp(-1.0 / (time_s * CONTROL_HZ))
+    return x / np.sqrt((1 - a) ** 4 * (1 + a * a) / (1 - a * a) ** 3)
+
+
+def add_bump(x: np.ndarray, start_s: float, length_s: float, height: float) -> None:
+    """Add one raised cosine in place; the part outside of the signal is cut off."""
+    begin, length = round(start_s * CONTROL_HZ), max(2, round(length_s * CONTROL_HZ))
+    low, high = max(begin, 0), min(begin + length, len(x))
+    if low < high:
+        phase = (np.arange(low, high) - begin + 0.5) / length
+        x[low:high] += height * 0.5 * (1 - np.cos(2 * np.pi * phase))
+
+
+def add_hold(
+    x: np.ndarray, start_s: float, stop_s: float, height: float, ramp_s: float = 0.25
+) -> None:
+    """Raise the signal between two times, with smooth ramps, in place."""
+    t = np.arange(len(x)) / CONTROL_HZ
+    rise = np.clip((t - start_s) / ramp_s + 0.5, 0, 1)
+    fall = np.clip((t - stop_s) / ramp_s + 0.5, 0, 1)
+    x += height * (_ease(rise) - _ease(fall))
+
+
+def _ease(x: np.ndarray) -> np.ndarray:
+    return x * x * (3 - 2 * x)
+
+
+def add_blinks(
+    x: np.ndarray, rng: np.random.Generator, interval_s: float, at_s: list[float]
+) -> None:
+    """Add eye blinks (AU45) at given times and at random times, in place."""
+    given_rng, own_rng = children(rng, 2)
+    duration = len(x) / CONTROL_HZ
+    blinks = np.zeros_like(x)
+    for t in at_s:
+        add_bump(blinks, t, given_rng.uniform(0.2, 0.36), given_rng.uniform(1.6, 3.2))
+    t = own_rng.exponential(interval_s)
+    while t < duration:
+        add_bump(blinks, t, own_rng.uniform(0.2, 0.36), own_rng.uniform(1.6, 3.2))
+        t += 0.4 + own_rng.exponential(interval_s)
+    x += np.minimum(blinks, 3.5)
+
+
+def children(rng: np.random.Generator, count: int) -> list[np.random.Generator]:
+    """Independent random generators: using one does not change the numbers of another."""
+    seeds = rng.integers(0, 2**63, size=(count, 2))
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+def draw(rng: np.random.Generator, interval: tuple[float, float]) -> float:
+    """A uniformly distributed value from a range."""
+    return float(rng.uniform(*interval))

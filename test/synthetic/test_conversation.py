@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated conversations: repeatable, believable to the checks, different from each other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robot_face_gen.data.checks import (
+    ERROR,
+    Findings,
+    check_drift,
+    check_face,
+    check_lengths,
+    check_sound,
+)
+from robot_face_gen.layout import AU
+from robot_face_gen.synthetic.config import (
+    CameraConfig,
+    GeneratorConfig,
+    ListenerConfig,
+    SpeakerConfig,
+)
+from robot_face_gen.synthetic.conversation import generate_conversation
+
+SHORT = GeneratorConfig(duration_s=8.0, listeners=2)
+
+
+@pytest.fixture(scope='module')
+def dyad():
+    return generate_conversation(5, SHORT)
+
+
+def everything(person):
+    faces = [
+        np.concatenate((f.landmarks, f.au, f.pose, f.gaze, [f.confidence, f.success, f.stamp_ns]))
+        for f in person.frames
+    ]
+    return np.stack(faces), person.sound
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(everything(a), everything(b), strict=True))
+
+
+def test_a_seed_makes_the_same_conversation_bit_for_bit(dyad):
+    again = generate_conversation(5, SHORT)
+    assert same(dyad.speaker, again.speaker)
+    assert all(same(a, b) for a, b in zip(dyad.listeners, again.listeners, strict=True))
+    assert not same(dyad.speaker, generate_conversation(6, SHORT).speaker)
+    assert not same(*dyad.listeners)
+
+
+def test_more_listeners_change_nothing_for_the_first(dyad):
+    alone = generate_conversation(5, replace(SHORT, listeners=1))
+    assert same(alone.speaker, dyad.speaker)
+    assert same(alone.listeners[0], dyad.listeners[0])
+
+
+def test_frames_are_what_a_tracker_gives(dyad):
+    for person in (dyad.speaker, *dyad.listeners):
+        rate = 1e9 / np.median(np.diff([f.stamp_ns for f in person.frames]))
+        assert min(abs(rate - 25), abs(rate - 30)) < 0.01
+        assert len(person.frames) == round(8 * rate)
+        assert person.frames[0].stamp_ns == 0
+        assert len(person.sound) == 8 * person.sample_rate
+        for f in person.frames:
+            assert f.landmarks.shape == (136,)
+            assert f.landmarks.dtype == f.au.dtype == f.pose.dtype == f.gaze.dtype == np.float32
+            assert np.isfinite(f.landmarks).all()
+            assert (f.au >= 0).all() and (f.au <= 5).all()
+            assert f.au[AU['AU28']] in (0, 1)
+            assert 0 <= f.confidence <= 1
+        seen = np.stack([f.landmarks for f in person.frames if f.success])
+        width, height = person.frames[0].image_width, person.frames[0].image_height
+        assert (seen[:, :68] > 0).all() and (seen[:, :68] < width).all()
+        assert (seen[:, 68:] > 0).all() and (seen[:, 68:] < height).all()
+
+
+def test_the_checks_find_nothing_wrong():
+    for seed in range(3):
+        dyad = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1))
+        found = Findings('x', 'a')
+        speaker = dyad.speaker
+        length = check_face(speaker.frames, found)
+        sound = check_sound(speaker.sound, speaker.sample_rate, found)
+        check_lengths(length, sound, found)
+        check_drift(speaker.frames, speaker.sound, speaker.sample_rate, found)
+        assert [f for f in found if f.level == ERROR] == []
+
+
+def test_the_mouth_moves_with_the_voice():
+    """A sound that is moved against the mouth is noticed: they do go together."""
+    noticed = 0
+    for seed in range(3):
+        speaker = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1)).speaker
+        late = np.concatenate((np.zeros(8000, np.float32), speaker.sound))
+        found = Findings('x', 'a')
+        check_drift(speaker.frames, late, speaker.sample_rate, found)
+        noticed += [f.what for f in found] == ['offset of sound and mouth']
+    assert noticed == 3
+
+
+def test_smiles_and_turns_show_in_the_landmarks():
+    quiet = CameraConfig(landmark_noise=0.0, au_noise=0.0, dropouts_per_minute=0.0, fps=(25.0,))
+    config = replace(SHORT, duration_s=20.0, listeners=1, camera=quiet)
+    frames = generate_conversation(1, config).speaker.frames
+    x = np.stack([f.landmarks[:68] for f in frames]).astype(float)
+    y = np.stack([f.landmarks[68:] for f in frames]).astype(float)
+    au = np.stack([f.au for f in frames])
+    pose = np.stack([f.pose for f in frames])
+    width = x[:, 16] - x[:, 0]
+    opening = (y[:, 66] - y[:, 62]) / width
+    assert np.corrcoef(opening, au[:, AU['AU26']])[0, 1] > 0.8
+    mouth = (x[:, 54] - x[:, 48]) / width
+    assert np.corrcoef(mouth, au[:, AU['AU12']])[0, 1] > 0.4
+    # The nose moves across the face when the head turns.
+    nose = (x[:, 30] - (x[:, 0] + x[:, 16]) / 2) / width
+    assert abs(np.corrcoef(nose, pose[:, 1])[0, 1]) > 0.9
+
+
+def test_speakers_differ_in_place_size_and_voice():
+    dyads = [generate_conversation(seed, replace(SHORT, duration_s=2.0)) for seed in range(12)]
+    sizes = {(d.speaker.frames[0].image_width, d.speaker.frames[0].image_height) for d in dyads}
+    assert len(sizes) == 3
+    distance = np.array([np.median([f.pose[3] for f in d.speaker.frames]) for d in dyads])
+    assert distance.min() < 0.65 and distance.max() > 0.85
+    listeners = [np.median([f.pose[3] for f in p.frames]) for d in dyads for p in d.listeners]
+    assert min(listeners) > 0.5 and max(listeners) < 0.75
+
+
+def test_lost_faces_come_as_often_as_asked():
+    camera = CameraConfig(dropouts_per_minute=30.0, dropout_s=(0.5, 0.5))
+    config = replace(SHORT, duration_s=30.0, listeners=1, camera=camera)
+    frames = [f for seed in range(3) for f in generate_conversation(seed, config).speaker.frames]
+    assert 0.1 < np.mean([not f.success for f in frames]) < 0.4
+    assert all(f.success == (f.confidence > 0.7) for f in frames)
+    never = replace(config, camera=CameraConfig(dropouts_per_minute=0.0))
+    assert all(
+        f.success and f.confidence > 0.7 for f in generate_conversation(0, never).speaker.frames
+    )
+
+
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: GeneratorConfig(duration_s=0.5), 'duration_s = 0.5: expected at least 1 s'),
+        (lambda: GeneratorConfig(listeners=0), 'listeners = 0: expected at least 1'),
+        (lambda: GeneratorConfig(sample_rate=4000), 'sample_rate = 4000: expected at least 8000'),
+        (
+            lambda: SpeakerConfig(pitch_hz=(200, 100)),
+            r'pitch_hz = \(200, 100\): expected low',
+        ),
+        (lambda: SpeakerConfig(question=0.9), 'shares of all phrases'),
+        (lambda: ListenerConfig(answer=1.5), r'ListenerConfig.answer = 1.5: expected 0 to 1'),
+        (
+            lambda: ListenerConfig(lag_s=(0.5, 3.0)),
+            r'lag_s = \(0.5, 3.0\).* 0 to 1.5 s',
+        ),
+        (lambda: CameraConfig(fps=()), 'CameraConfig.fps'),
+    ],
+)
+def test_impossible_parameters_are_refused_by_name(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

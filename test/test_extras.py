@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands in a real process where the packages of an extra cannot be imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prepared_data import make_prepared
+
+from robot_face_gen.extras import PURPOSES, require
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKER = """
+import sys
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {blocked!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def run_without(blocked, folder, *words):
+    """Run python in a process whose `sitecustomize` blocks the import of some packages."""
+    folder.mkdir(exist_ok=True)
+    (folder / 'sitecustomize.py').write_text(BLOCKER.format(blocked=set(blocked)))
+    path = os.pathsep.join((str(folder), str(ROOT), os.environ.get('PYTHONPATH', '')))
+    environment = {**os.environ, 'PYTHONPATH': path.rstrip(os.pathsep)}
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment, timeout=120
+    )
+
+
+def command(blocked, folder, *words):
+    return run_without(blocked, folder, '-m', 'robot_face_gen.cli', *map(str, words))
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return make_prepared(tmp_path_factory.mktemp('prepared'), speakers=(1, 1, 1))
+
+
+TRAINING = PURPOSES['training']
+
+
+@pytest.mark.parametrize('package', ['lightning', 'tensorboard', 'matplotlib'])
+def test_train_names_the_extra(package, data, tmp_path):
+    done = command([package], tmp_path / 'b', 'train', f'data={data}', f'output={tmp_path / "o"}')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr == (
+        f'robot-face-gen: error: {package} is needed for {TRAINING}: '
+        "pip install 'robot_face_gen[training]'\n"
+    )
+    assert not (tmp_path / 'o').exists()
+
+
+def test_evaluate_names_the_extra_before_it_works(data, tmp_path):
+    out = tmp_path / 'o'
+    done = command(['matplotlib'], tmp_path / 'b', 'evaluate', '--data', data, '--out', out)
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr == (
+        f'robot-face-gen: error: matplotlib is needed for {TRAINING}: '
+        "pip install 'robot_face_gen[training]'\n"
+    )
+    assert not out.exists()
+
+
+def test_generate_names_the_extra(tmp_path):
+    done = command(['numba'], tmp_path / 'b', 'generate', tmp_path / 'o', '--dyads', 1)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f'robot-face-gen: error: numba is needed for {TRAINING}: pip')
+
+
+def test_export_names_the_extra(tmp_path):
+    done = command(['onnx'], tmp_path / 'b', 'export', '--out', tmp_path / 'step.onnx')
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert 'onnx' in done.stderr
+    assert 'robot_face_gen[onnx]' in done.stderr
+
+
+def test_prepare_names_the_extra_where_a_session_is_a_bag(tmp_path):
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'metadata.yaml').touch()
+    (tmp_path / 'sessions.csv').write_text('session,split\nbag,train\n')
+    done = command(['rosbags'], tmp_path / 'b', 'prepare', tmp_path, tmp_path / 'out')
+    assert done.returncode == 2
+    assert done.stderr == (
+        'robot-face-gen: error: rosbags is needed for reading ROS 2 bags: '
+        "pip install 'robot_face_gen[bags]'\n"
+    )
+
+
+def test_prepare_without_a_bag_needs_no_rosbags(tmp_path):
+    (tmp_path / 'sessions.csv').write_text('session,split\nx,train\n')
+    done = command(
+        ['rosbags', 'lightning', 'matplotlib', 'onnx'], tmp_path / 'b',
+        'prepare', tmp_path, tmp_path / 'out', '--workers', 1,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert 'none of 1 sessions' in done.stderr
+    assert 'x/a.csv' in done.stderr
+
+
+def test_the_tests_of_bags_are_skipped_without_rosbags(tmp_path):
+    done = run_without(
+        ['rosbags'], tmp_path / 'b', '-m', 'pytest', '-q', '-rs', '--rootdir', ROOT,
+        ROOT / 'test' / 'data' / 'test_bags.py', ROOT / 'test' / 'data' / 'test_sessions.py',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "could not import 'rosbags'" in done.stdout
+    assert ' passed, 1 skipped' in done.stdout
+
+
+def test_a_broken_package_is_told_from_a_missing_one(tmp_path, monkeypatch):
+    (tmp_path / 'half_there.py').write_text('import not_there_at_all\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r'and cannot be imported \(No module .*not_there_at'):
+        require('half_there', 'onnx')
+    with pytest.raises(ImportError, match=r"^nowhere is needed for .*'robot_face_gen\[ros\]'$"):
+        require('nowhere.at.all', 'ros')
+    assert require('json.decoder', 'training').JSONDecoder
