@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'bringup': ('robot_face_gen.bringup', 'start all nodes, as launch/bringup.launch.py says'),
     'topic': ('robot_face_gen.topic', 'list, show and time topics'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
-    'export': ('robot_face_gen.export', 'write a model as an ONNX file'),
+    'export': ('robot_face_gen.facial_reaction_model.export', 'write a model as an ONNX file'),
     'generate': ('robot_face_gen.data.generate', 'make conversations to train on'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),

@@ -8,8 +8,12 @@ from typing import Any
 
 import torch
 
-from robot_face_gen.facial_reaction_model import FacialReactionModel, create_model
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
+from robot_face_gen.facial_reaction_model import (
+    FacialReactionModel,
+    Sessions,
+    create_model,
+    make_runner,
+)
 
 from .compute_place import compute_place
 from .health import Health
@@ -27,12 +31,10 @@ def make_server(
     device, backend = compute_place(parameters)
     model = load_model(parameters, device)
     announce(model, parameters, backend, health, logger)
-    batch = FaceBatch(
-        model,
-        len(healths),
+    batch = Sessions(
+        make_runner(model, len(healths), backend=backend),
         seed_of(parameters),
-        temperature=parameters['temperature'],
-        backend=backend,
+        parameters['temperature'],
     )
     lanes = [make_lane(parameters, model, one) for one in healths]
     engine = ServerEngine(batch, lanes, health, max_gather_s=parameters['max_gather_s'])

@@ -12,9 +12,8 @@ import numpy as np
 from robot_face_gen.facial_reaction_model.config import (
     BRANCHES,
     EMBEDDINGS_PER_FRAME,
-    ModelConfig,
 )
-from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
+from robot_face_gen.facial_reaction_model.sessions import Model
 from robot_face_gen.features.timeline import TimelineFrame
 
 from .face_lane import FaceLane, stack
@@ -22,27 +21,8 @@ from .face_lane import FaceLane, stack
 WARM_UP_FRAMES = 16
 
 
-class Model(Protocol):
-    """What a node has to know of a model."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """Its shape."""
-        ...
-
-    @property
-    def info(self) -> CheckpointInfo:
-        """What it was made with."""
-        ...
-
-    @property
-    def device(self) -> object:
-        """Where it runs."""
-        ...
-
-
 class Manager(Protocol):
-    """A session: an `OnlineInferenceManager` or an `ExportedManager`."""
+    """A session: an `OnlineInferenceManager`."""
 
     @property
     def model(self) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.onnx_files import ONNX, ONNX_INT8
+from robot_face_gen.models.backends import ONNX, ONNX_INT8
 from robot_face_gen.resources import default_checkpoint
 
 from .compute_place import compute_place
@@ -41,19 +41,16 @@ def make_engine(parameters: Parameters, health: Health, logger: Any) -> Reaction
 def _exported(
     parameters: Parameters, device: str, backend: str, health: Health, logger: Any
 ) -> Manager:
-    from robot_face_gen.facial_reaction_model.exported import (
-        ExportedManager,
-        ExportedModel,
-        is_exported,
-    )
+    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
+    from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
 
     path, int8 = checkpoint_of(parameters), backend == ONNX_INT8
     assert path is not None
     if not is_exported(path, int8=int8):
-        logger.info(f'{path}: is exported for ONNX Runtime, this once')
+        logger.info(f'{path}: exporting for ONNX Runtime (first start only)')
     model = ExportedModel.of(path, int8=int8)
     announce(model, parameters, backend, health, logger)
-    return ExportedManager(
+    return OnlineInferenceManager(
         model,
         seed=seed_of(parameters),
         temperature=parameters['temperature'],

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import sys
 
+from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+
 from .parameter_table import ParameterTable, Row
 
 FOLLOW = 'follow:'
@@ -243,7 +245,7 @@ REACTION = ParameterTable(
             1.0,
             'How freely the reaction varies; 0.0 always gives the same to the same speaker',
             low=0.0,
-            high=2.0,
+            high=MAX_TEMPERATURE,
             settable=True,
         ),
         Row(

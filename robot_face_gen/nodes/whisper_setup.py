@@ -10,7 +10,7 @@ import numpy as np
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.features.whisper_stream import WhisperStream
-from robot_face_gen.onnx_files import EAGER, ONNX_INT8
+from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8
 
 from .compute_place import compute_place
 from .health import Health
@@ -29,12 +29,10 @@ def make_stream(parameters: Parameters, health: Health, logger: Any) -> WhisperS
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    weights, (device, backend) = parameters['weights'], compute_place(parameters)
+    weights, (device, backend) = parameters['weights'], compute_place(parameters, CPU_BACKENDS)
     encoder: WhisperEncoder | ExportedWhisper
     if backend == EAGER:
         encoder = _eager(parameters, device)
-    elif device != 'cpu':
-        raise ValueError(f'backend = {backend}: it runs on a CPU, not on device = {device}')
     else:
         encoder = _exported(parameters, backend, logger)
     stream = WhisperStream(encoder, *(parameters[name] for name in MADE_BY))
