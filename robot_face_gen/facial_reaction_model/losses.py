@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from .config import BRANCHES
-from .encoder import Face, FeatureStatistics
+from .encoder import Face
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
@@ -28,11 +28,6 @@ def clip_means(values: Tensor, mask: Tensor) -> Tensor:
     shape = (mask.shape[0], *(1,) * (values.ndim - 3), mask.shape[1], 1)
     weight = mask.to(values.dtype).view(shape).expand_as(values)
     return (values * weight).flatten(1).sum(dim=1) / weight.flatten(1).sum(dim=1).clamp(min=1.0)
-
-
-def standardise(face: Face, statistics: FeatureStatistics) -> Face:
-    """Each branch in units of its spread."""
-    return {name: statistics.standardise(name, face[name]) for name in BRANCHES}
 
 
 def pairwise_distances(samples: Face) -> Tensor:

@@ -17,7 +17,7 @@ from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION, ModelParameters, ReactionParameters
 
 if TYPE_CHECKING:
-    from robot_face_gen.pipeline.loading import Model
+    from robot_face_gen.facial_reaction_model.sessions import Model
 
     from .face_lane import FaceLane
 

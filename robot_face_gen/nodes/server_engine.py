@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
+from robot_face_gen.facial_reaction_model.sessions import Sessions
 from robot_face_gen.features.timeline import TimelineFrame
 from robot_face_gen.pipeline.loading import stack
 
@@ -36,7 +36,7 @@ class ServerEngine:
 
     def __init__(
         self,
-        batch: FaceBatch,
+        batch: Sessions,
         lanes: Sequence[FaceLane],
         health: Health,
         *,
@@ -122,7 +122,7 @@ class ServerEngine:
         self._health.count('faces_stepped', len(answers))
         answered = 0
         for face, answer in answers.items():
-            faces = {name: answer[name][0].numpy() for name in BRANCHES}
+            faces = {name: answer[name][0] for name in BRANCHES}
             if self.lanes[face].deliver(taken[face], faces, now_ns, took_s):
                 answered += 1
             else:

@@ -16,7 +16,7 @@ from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import to_embeddings, to_face_frame
 
 if TYPE_CHECKING:
-    from robot_face_gen.pipeline.loading import Model
+    from robot_face_gen.facial_reaction_model.sessions import Model
 
     from .face_lane import FaceLane
 

@@ -8,8 +8,13 @@ import pytest
 import torch
 from faces import make_frames
 
-from robot_face_gen.facial_reaction_model import ModelConfig, OnlineInferenceManager, create_model
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
+from robot_face_gen.facial_reaction_model import (
+    ModelConfig,
+    OnlineInferenceManager,
+    Sessions,
+    create_model,
+    make_runner,
+)
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
 from robot_face_gen.nodes.face_lane import FaceLane
@@ -74,7 +79,7 @@ def live(step, lanes, speakers):
 def test_each_face_gets_what_it_would_get_alone(model):
     lanes = [lane() for _ in SEEDS]
     health = Health()
-    server = ServerEngine(FaceBatch(model, 3, SEEDS), lanes, health, max_gather_s=0.01)
+    server = ServerEngine(Sessions(make_runner(model, 3), SEEDS), lanes, health, max_gather_s=0.01)
     server.warm_up()
     together = live(server.step, lanes, range(3))
     for face, seed in enumerate(SEEDS):
@@ -95,18 +100,20 @@ def test_each_face_gets_what_it_would_get_alone(model):
 
 def test_nobody_is_waited_for_who_has_left(model):
     lanes, health = [lane(), lane()], Health()
-    server = ServerEngine(FaceBatch(model, 2, 0), lanes, health, max_gather_s=0.03)
+    server = ServerEngine(Sessions(make_runner(model, 2), 0), lanes, health, max_gather_s=0.03)
     live(server.step, lanes, [0, 1])  # the second is away from 1.6 s to 3.6 s
     assert float(health.report().values['gather_p50_ms']) < 30.0
     alone = Health()
-    server = ServerEngine(FaceBatch(model, 2, 0), [lane(), lane()], alone, max_gather_s=0.03)
+    server = ServerEngine(
+        Sessions(make_runner(model, 2), 0), [lane(), lane()], alone, max_gather_s=0.03
+    )
     live(server.step, server.lanes[:1], [0])
     assert float(alone.report().values['gather_p99_ms']) == 0.0
 
 
 def test_one_face_s_trouble_is_not_the_others(model, monkeypatch):
     lanes = [lane(), lane()]
-    batch = FaceBatch(model, 2, [1, 2])
+    batch = Sessions(make_runner(model, 2), [1, 2])
     server = ServerEngine(batch, lanes, Health())
     check = batch.check
 
@@ -124,9 +131,9 @@ def test_one_face_s_trouble_is_not_the_others(model, monkeypatch):
 
 def test_numbers_that_are_not_finite_are_kept_from_one_face_and_forgotten(model):
     lanes = [lane(), lane()]
-    batch = FaceBatch(model, 2, [1, 2])
-    batch._state.context[1] = torch.nan  # damaged memory
-    batch._clocks[1] = 16  # where a window begins that looks at it
+    batch = Sessions(make_runner(model, 2), [1, 2])
+    batch.runner.state['context'][1] = torch.nan  # damaged memory
+    batch.clocks[1] = 16  # where a window begins that looks at it
     server = ServerEngine(batch, lanes, Health())
     first, second = live(server.step, lanes, [0, 1])
     assert len(first) > 90 and len(second) > 40
@@ -137,7 +144,7 @@ def test_numbers_that_are_not_finite_are_kept_from_one_face_and_forgotten(model)
 
 def test_settings_are_for_all(model):
     lanes = [lane(), lane()]
-    server = ServerEngine(FaceBatch(model, 2, 0), lanes, Health())
+    server = ServerEngine(Sessions(make_runner(model, 2), 0), lanes, Health())
     server.configure(temperature=0.3, min_confidence=0.2, max_gather_s=0.02)
     assert server.batch.temperature == 0.3
     assert [one.timeline.min_confidence for one in lanes] == [0.2, 0.2]

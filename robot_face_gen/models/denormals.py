@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers next to nothing (below 1e-38) taken for nothing, where that makes reckoning faster."""
+"""Flush denormal numbers (below 1e-38) to zero in the inference thread: they are slow."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-# `fenv_t` of the System V ABI for x86-64: 28 bytes of the x87, then MXCSR. A few more for safety.
+# `fenv_t` of the System V ABI for x86-64: 28 bytes of the x87, then MXCSR; some spare bytes.
 _MXCSR, _SIZE = 28, 64
 _FLUSH_TO_ZERO, _ARE_ZERO = 0x8000, 0x0040  # results, operands (Intel SDM, volume 1, 10.2.3)
 
 
 @contextlib.contextmanager
 def kept_environment() -> Iterator[Any]:
-    """What is done inside leaves this thread's floating-point environment as it is.
+    """Restore this thread's floating-point environment at the end of the block.
 
     Yields:
-        The environment, or None on a machine whose environment is not known: others are not slow
-        with such numbers.
+        The saved environment; None where its layout is unknown (nothing is done then).
     """
     if _libm is None:
         yield None
@@ -36,7 +35,7 @@ def kept_environment() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Inside, in this thread, numbers next to nothing are nothing."""
+    """Flush denormals to zero in this thread, within the block."""
     with kept_environment() as kept:
         if kept is not None:
             flushing = ctypes.create_string_buffer(kept.raw, _SIZE)

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions of ONNX Runtime, and files kept from run to run."""
+"""ONNX Runtime sessions: threads and cores."""
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from robot_face_gen.onnx_export import export
-from robot_face_gen.onnx_files import (
-    cached,
-    check_backend,
-    makers,
-    open_session,
-    resolve_backend,
-)
+from robot_face_gen.models.onnx_export import export
+from robot_face_gen.models.onnx_session import needed, open_session
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
@@ -48,8 +43,11 @@ def cores_of_threads():
 def test_a_second_thread_has_a_core_of_its_own(product):
     before = cores_of_threads()
     session = open_session(product, 2)
-    new = {core for name, core in cores_of_threads().items() if name not in before}
-    assert str(max(os.sched_getaffinity(0))) in new
+    last, deadline = str(max(os.sched_getaffinity(0))), time.monotonic() + 10
+    new = set()
+    while last not in new and time.monotonic() < deadline:  # a thread sets its own affinity
+        new = {core for name, core in cores_of_threads().items() if name not in before}
+    assert last in new
     assert cores_of_threads()[str(os.getpid())] == before[str(os.getpid())]  # ours goes anywhere
     del session
 
@@ -75,34 +73,7 @@ def test_threads_change_nothing_but_the_time(product, threads):
     )
 
 
-def test_a_file_is_made_once(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    made = []
-
-    def make(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('here')
-        made.append(path)
-
-    assert cached('file.onnx', make) == cached('file.onnx', make)
-    assert len(made) == 1
-
-
-def test_makers_are_named_with_their_versions(monkeypatch):
-    assert f'torch {torch.__version__}' in makers()
-    assert makers('numpy').endswith(f'numpy {np.__version__}')
-    assert makers('built-by-hand').endswith(', built-by-hand')
-
-
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnx', None)
     with pytest.raises(ImportError, match=r'onnx .*: pip install robot_face_gen\[onnx\]'):
-        makers()
-
-
-def test_names_of_backends():
-    assert resolve_backend('auto', 'cpu') == 'onnx'
-    assert resolve_backend('auto', torch.device('cuda', 0)) == 'eager'
-    assert resolve_backend('onnx-int8', 'cpu') == 'onnx-int8'
-    with pytest.raises(ValueError, match="backend = 'onxx': expected eager, onnx"):
-        check_backend('onxx')
+        needed('onnx')

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each fused operator: torch's way is the model's, and ONNX Runtime's is torch's."""
+"""Each operator of a step: torch computes what the model does, ONNX Runtime the same."""
 
 import numpy as np
 import pytest
 import torch
+from speakers import SMALL
 
 from robot_face_gen.facial_reaction_model.components import Geometry, rotate
-from robot_face_gen.facial_reaction_model.config import ModelConfig
-from robot_face_gen.facial_reaction_model.step_operators import Attend, Rotary, Write
-from robot_face_gen.onnx_export import export
-from robot_face_gen.onnx_files import open_session
+from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
+from robot_face_gen.facial_reaction_model.step_layers import Attend, FusedBranches, Rotary, Write
+from robot_face_gen.models.onnx_export import export
+from robot_face_gen.models.onnx_session import open_session
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
@@ -48,12 +49,12 @@ def test_rotary_is_the_models_rotation():
     geometry, inputs = rotary_inputs()
     expected = [rotate(x, (geometry.cos[at], geometry.sin[at]))
                 for x, at in zip(inputs['x'], inputs['at'], strict=True)]  # fmt: skip
-    np.testing.assert_allclose(Rotary.apply(*inputs.values()), torch.stack(expected), atol=1e-6)
+    np.testing.assert_allclose(Rotary.call(*inputs.values()), torch.stack(expected), atol=1e-6)
 
 
 def test_rotary_in_onnx_runtime(tmp_path):
     _, inputs = rotary_inputs()
-    expected = Rotary.apply(*inputs.values())
+    expected = Rotary.call(*inputs.values())
     np.testing.assert_allclose(by_onnx(Rotary, tmp_path, **inputs), expected, atol=1e-6)
 
 
@@ -68,7 +69,7 @@ def test_write_puts_rows_where_they_belong_and_nothing_else(tmp_path):
     expected[1, :, 3], expected[1, :, 4] = new[2, :, 0], new[3, :, 0]
     got = by_onnx(Write, tmp_path, ring=ring, places=places, new=new)
     np.testing.assert_array_equal(got, expected)
-    Write.apply(ring, places, new)
+    Write.call(ring, places, new)
     np.testing.assert_array_equal(ring, expected)
 
 
@@ -84,5 +85,19 @@ def test_attend_is_masked_attention_of_each_head(tmp_path, rows):
         scores = q[..., part] @ keys[:, head].transpose(1, 2) / WIDTH**0.5 + mask[:, 0]
         expected[..., part] = scores.softmax(-1) @ values[:, head]
     inputs = {'q': q, 'keys': keys, 'values': values, 'mask': mask}
-    np.testing.assert_allclose(Attend.apply(*inputs.values()), expected, atol=1e-5)
+    np.testing.assert_allclose(Attend.call(*inputs.values()), expected, atol=1e-5)
     np.testing.assert_allclose(by_onnx(Attend, tmp_path, **inputs), expected, atol=1e-5)
+
+
+def test_fused_branches_are_the_branches(model):
+    face = {name: torch.randn(5, width) for name, width in BRANCHES.items()}
+    branches = model.encoder.face.branches
+    expected = torch.cat([branches[name](x) for name, x in face.items()], dim=1)
+    with torch.no_grad():
+        fused = FusedBranches(branches, shared_input=False)
+        np.testing.assert_allclose(
+            fused(torch.cat([*face.values()], 1)), expected.detach(), atol=1e-5
+        )
+        x, heads = torch.randn(5, SMALL.feature_dim), model.decoder.heads.branches
+        expected = torch.cat([net(x) for net in heads.values()], dim=1)
+        np.testing.assert_allclose(FusedBranches(heads, shared_input=True)(x), expected, atol=1e-5)

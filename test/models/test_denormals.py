@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers next to nothing are nothing inside, and what they were outside."""
+"""Denormals are flushed inside the block only, and in this thread only."""
 
 import platform
 import sys
@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from robot_face_gen.denormals import flushed_denormals, kept_environment
+from robot_face_gen.models.denormals import flushed_denormals, kept_environment
 
 known = pytest.mark.skipif(
     sys.platform != 'linux' or platform.machine() != 'x86_64', reason='another machine'
@@ -48,8 +48,8 @@ def test_a_session_leaves_its_callers_numbers_alone(tmp_path):
     pytest.importorskip('onnx')
     import torch
 
-    from robot_face_gen.onnx_export import export
-    from robot_face_gen.onnx_files import open_session
+    from robot_face_gen.models.onnx_export import export
+    from robot_face_gen.models.onnx_session import open_session
 
     path = tmp_path / 'sum.onnx'
     export(torch.nn.Linear(4, 4), {'x': torch.zeros(1, 4)}, ['y'], {}, path)

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a torch module to an ONNX file, with weights in 8 bits if wanted."""
+"""Export a torch module to an ONNX file, with 8-bit weights if wanted."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,14 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .onnx_files import needed
+from .cache import atomic_file
+from .onnx_session import needed
 
 OPSET = 17
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporter and quantiser warn about what is meant so."""
+    """Silence the exporter's and the quantiser's warnings."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -43,7 +42,7 @@ def export(
     *,
     int8: bool = False,
 ) -> None:
-    """Write a module as an ONNX file, weights inside, at once or not at all.
+    """Write a module as one ONNX file with its weights, completely or not at all.
 
     Args:
         module: its `forward` takes the inputs in their order.
@@ -51,12 +50,15 @@ def export(
         outputs: names.
         axes: for each name, the dimensions that may vary.
         path: of the file.
-        int8: weights of matrix products in 8 bits (one scale an output), inputs rounded to 8 bits
-            as they come.
+        int8: 8-bit weights of matrix products (one scale per output); their inputs are rounded
+            to 8 bits at run time.
     """
     needed('onnx')
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export-') as folder:
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix='.export-') as folder,
+        atomic_file(path) as partial,
+    ):
         file = Path(folder) / 'float.onnx'
         with _quiet(), torch.no_grad():
             torch.onnx.export(
@@ -66,7 +68,7 @@ def export(
             )  # fmt: skip
             if int8:
                 file = _quantise(file)
-        os.replace(file, path)
+        file.rename(partial)
 
 
 def _quantise(path: Path) -> Path:
@@ -74,7 +76,7 @@ def _quantise(path: Path) -> Path:
     tools = needed('onnxruntime.quantization.onnx_model')
     onnx = needed('onnx')
     model = tools.ONNXModel(onnx.load(str(path)))
-    model.replace_gemm_with_matmul()  # only products are quantised
+    model.replace_gemm_with_matmul()  # only MatMul is quantised
     matmul, out = path.with_name('matmul.onnx'), path.with_name('int8.onnx')
     onnx.save(model.model, str(matmul))
     quantization.quantize_dynamic(
@@ -82,20 +84,3 @@ def _quantise(path: Path) -> Path:
         weight_type=quantization.QuantType.QInt8,
     )  # fmt: skip
     return out
-
-
-def digest(tensors: Mapping[str, Tensor], *texts: str, sources: Path | None = None) -> str:
-    """A name for what a file is made of: tensors, texts, and the code that made it.
-
-    Args:
-        tensors: weights by name.
-        texts: what else counts.
-        sources: a folder whose Python files count as well.
-    """
-    found = hashlib.sha256('\n'.join(texts).encode())
-    for name, tensor in sorted(tensors.items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    for file in [Path(__file__), *sorted(sources.glob('*.py') if sources else ())]:
-        found.update(file.read_bytes())
-    return found.hexdigest()[:16]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session without torch: exported by another process, once, and the same function."""
+"""An exported model: no torch in its process, exported once, and the same function."""
 
-import json
 import subprocess
 import sys
 
@@ -15,8 +14,10 @@ from speakers import SMALL, largest_difference, make_speaker
 from robot_face_gen.facial_reaction_model import (
     BRANCHES,
     CheckpointInfo,
+    ExportedModel,
     FacialReactionModel,
     OnlineInferenceManager,
+    create_model,
     load_checkpoint,
     save_checkpoint,
 )
@@ -25,11 +26,8 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 import itertools
 
-from robot_face_gen.facial_reaction_model.exported import (
-    ExportedManager,
-    ExportedModel,
-    is_exported,
-)
+from robot_face_gen.facial_reaction_model.export import exported_step
+from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
 
 FRAMES = 70  # more than attention sees, and than a ring holds
 
@@ -85,7 +83,7 @@ def answers(manager, speaker, cuts=()):
 def test_however_cut_it_is_the_model(model, checkpoint, speaker, cuts, seed):
     with torch.no_grad():
         whole, _, _ = load_checkpoint(checkpoint).eval()(speaker, seed=seed, temperature=0.8)
-    manager = ExportedManager(model, seed=seed, temperature=0.8)
+    manager = OnlineInferenceManager(model, seed=seed, temperature=0.8)
     assert largest_difference(answers(manager, speaker, cuts), whole) < 1e-4
 
 
@@ -95,13 +93,13 @@ def test_what_it_says_of_itself_is_the_checkpoints(model, checkpoint):
 
 
 def test_a_new_session_begins_anew(model, speaker):
-    manager = ExportedManager(model, seed=4)
+    manager = OnlineInferenceManager(model, seed=4)
     first = answers(manager, speaker, {3})
     manager.reset()
     assert largest_difference(answers(manager, speaker, {30, 31}), first) < 1e-5
     manager.reset(seed=5)
     assert largest_difference(answers(manager, speaker), first) > 1e-3
-    drawn = ExportedManager(model)
+    drawn = OnlineInferenceManager(model)
     first = answers(drawn, speaker)
     drawn.reset()
     assert largest_difference(answers(drawn, speaker), first) > 1e-3
@@ -111,14 +109,14 @@ def test_a_session_goes_on_with_torch_and_back(model, checkpoint, speaker):
     usual = OnlineInferenceManager(load_checkpoint(checkpoint), seed=1)
     whole = usual.process_window(speaker)
     manager, eager = (
-        ExportedManager(model, seed=1),
+        OnlineInferenceManager(model, seed=1),
         OnlineInferenceManager(load_checkpoint(checkpoint), seed=9),
     )
     first, second, third = parts_of(speaker, {17, 45})
     parts = [answers_of(manager, first)]
     eager.load_state_dict(manager.state_dict())
     parts.append(eager.process_window(second))
-    manager = ExportedManager(model, seed=7)
+    manager = OnlineInferenceManager(model, seed=7)
     manager.process_window(second)
     manager.load_state_dict(eager.state_dict())
     parts.append(answers_of(manager, third))
@@ -127,7 +125,7 @@ def test_a_session_goes_on_with_torch_and_back(model, checkpoint, speaker):
 
 
 def test_a_saved_session_of_another_model_is_refused(model, speaker):
-    manager = ExportedManager(model, seed=1)
+    manager = OnlineInferenceManager(model, seed=1)
     first, second = parts_of(speaker, {17})
     manager.process_window(first)
     saved = manager.state_dict()
@@ -137,7 +135,7 @@ def test_a_saved_session_of_another_model_is_refused(model, speaker):
         ({k: v for k, v in saved.items() if k != 'own'}, "'own' is missing"),
         ({**saved, 'encoder.9.keys': saved['own']}, r"'encoder\.9\.keys' is unknown"),
         ({**saved, 'own': saved['own'][:, 1:]}, r"'own' has shape \(1, 7\): expected \(1, 8\)"),
-        ({**saved, 'seeds': [1, 2]}, '2 seeds: expected one'),
+        ({**saved, 'seeds': [1, 2]}, '2 sessions: an exported model has one'),
         ({**saved, 'temperature': 11.0}, r'temperature = 11\.0'),
     ):
         with pytest.raises(ValueError, match=words):
@@ -149,7 +147,7 @@ def test_a_saved_session_of_another_model_is_refused(model, speaker):
 
 def test_temperature_counts_from_the_next_window_on(model, checkpoint, speaker):
     usual = OnlineInferenceManager(load_checkpoint(checkpoint), seed=1, temperature=1.0)
-    manager = ExportedManager(model, seed=1, temperature=1.0)
+    manager = OnlineInferenceManager(model, seed=1, temperature=1.0)
     for index, part in enumerate(parts_of(speaker, {10, 33})):
         usual.temperature = manager.temperature = index * 0.5
         assert largest_difference(usual.process_window(part), answers_of(manager, part)) < 1e-4
@@ -162,29 +160,34 @@ def answers_of(manager, part):
 
 
 def test_bad_input_is_named_and_changes_nothing(model, speaker):
-    manager, untouched = ExportedManager(model, seed=2), ExportedManager(model, seed=2)
+    manager, untouched = (
+        OnlineInferenceManager(model, seed=2),
+        OnlineInferenceManager(model, seed=2),
+    )
     first, second = parts_of(speaker, {30})
     manager.process_window(first)
     untouched.process_window(first)
     damaged = {**second, 'gaze': second['gaze'].copy()}
     damaged['gaze'][0, 3, 1] = np.nan
-    with pytest.raises(ValueError, match='gaze holds numbers that are not finite'):
+    with pytest.raises(ValueError, match=r"'gaze'\]\[0, 3, 1\] = nan: expected finite numbers"):
         manager.process_window(damaged)
-    with pytest.raises(ValueError, match=r'pose has shape \(1, 40, 3\): expected one speaker'):
+    with pytest.raises(ValueError, match=r"'pose'\] has shape \(1, 40, 3\): expected"):
         manager.process_window({**second, 'pose': second['pose'][..., :3]})
-    with pytest.raises(ValueError, match='landmarks has shape'):
+    with pytest.raises(ValueError, match='window of 2 speakers: this session has 1'):
         manager.process_window({name: part.repeat(2, 0) for name, part in second.items()})
-    with pytest.raises(ValueError, match='expected landmarks, au, pose, gaze, audio'):
-        manager.process_window({name: second[name] for name in BRANCHES})
+    with pytest.raises(ValueError, match='expected landmarks, au, pose, gaze'):
+        manager.process_window({name: second[name] for name in ('au', 'audio')})
     got, expected = manager.process_window(second), untouched.process_window(second)
     for name in BRANCHES:
         np.testing.assert_array_equal(got[name], expected[name])
 
 
 def test_memory_that_is_not_finite_is_gone_after_a_reset(model, speaker):
-    manager, other = ExportedManager(model, seed=2), ExportedManager(model, seed=2)
-    for part in manager._state.values():
-        part[...] = np.nan
+    manager, other = OnlineInferenceManager(model, seed=2), OnlineInferenceManager(model, seed=2)
+    manager.process_window(parts_of(speaker, {30})[0])
+    runner = manager.state.runner
+    damaged = {name: np.full_like(part, np.nan) for name, part in runner.read_state().items()}
+    runner.write_state(damaged)
     manager.reset()
     assert largest_difference(answers(manager, speaker), answers(other, speaker)) == 0.0
 
@@ -192,12 +195,12 @@ def test_memory_that_is_not_finite_is_gone_after_a_reset(model, speaker):
 WITHOUT_TORCH = """
 import sys
 import numpy as np
-from robot_face_gen.facial_reaction_model.exported import ExportedManager, ExportedModel
+from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
 model = ExportedModel.of(sys.argv[1])
 shapes = {'landmarks': (136,), 'au': (18,), 'pose': (4,), 'gaze': (2,), 'audio': (2, 24)}
 window = {name: np.zeros((1, 3, *shape), np.float32) for name, shape in shapes.items()}
 window.update({name: np.ones((1, 3), bool) for name in ('face_valid', 'audio_valid')})
-ExportedManager(model, seed=0).process_window(window)
+OnlineInferenceManager(model, seed=0).process_window(window)
 print('torch' in sys.modules)
 """
 
@@ -219,25 +222,47 @@ def test_other_weights_in_the_same_file_are_exported_anew(model, checkpoint, tmp
     assert ExportedModel.of(path).step != model.step
 
 
-def test_a_damaged_card_or_a_missing_file_is_made_again(model, checkpoint, folder):
-    (card,) = (
-        path
-        for path in (folder / 'robot_face_gen').glob('reaction-*.json')
-        if json.loads(path.read_text())['step'] == model.step.name
-    )
-    card.write_text('{"config": {}')
+@pytest.mark.parametrize('damaged', ['payload', 'index'])
+@pytest.mark.parametrize('content', [b'', b'half', None])
+def test_a_damaged_or_missing_file_is_made_again(model, checkpoint, damaged, content):
+    (index,) = model.step.parent.glob(f'{model.step.stem.rpartition("-")[0]}.json')
+    path = model.step if damaged == 'payload' else index
+    good = path.read_bytes()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(good[: len(good) // 2] if content else b'')
     assert not is_exported(checkpoint)
     assert ExportedModel.of(checkpoint) == model
-    model.step.unlink()
-    assert not is_exported(checkpoint)
-    assert ExportedModel.of(checkpoint) == model
+    assert is_exported(checkpoint)
+    window = make_speaker(3)
+    whole = load_checkpoint(checkpoint).eval()(window, seed=1)[0]
+    answer = OnlineInferenceManager(ExportedModel.of(checkpoint), seed=1).process_window(window)
+    assert largest_difference({n: torch.as_tensor(x) for n, x in answer.items()}, whole) < 1e-4
+
+
+def test_a_model_in_memory_and_its_checkpoint_share_one_file(model, checkpoint):
+    assert exported_step(load_checkpoint(checkpoint)) == model.step
+    written = model.step.stat().st_mtime_ns
+    assert exported_step(load_checkpoint(checkpoint)) == model.step
+    assert model.step.stat().st_mtime_ns == written
+    assert exported_step(create_model(SMALL)) != model.step
+    assert exported_step(load_checkpoint(checkpoint), 1, 2) != model.step
+    assert not list(model.step.parent.glob('.export-*'))
+
+
+def test_several_speakers_or_seeds_are_refused(model):
+    with pytest.raises(ValueError, match='2 speakers, 2 sessions: an exported model has one'):
+        OnlineInferenceManager(model).process_window(make_speaker(2, batch=2))
+    with pytest.raises(ValueError, match='1 speakers, 3 sessions: an exported model has one'):
+        OnlineInferenceManager(model, seed=[1, 2, 3]).process_window(make_speaker(2))
 
 
 def test_eight_bits_are_near(model, checkpoint, speaker):
     near = ExportedModel.of(checkpoint, int8=True)
     assert near.step != model.step
-    usual = answers(ExportedManager(model, seed=1), speaker)
-    other = answers(ExportedManager(near, seed=1), speaker)
+    usual = answers(OnlineInferenceManager(model, seed=1), speaker)
+    other = answers(OnlineInferenceManager(near, seed=1), speaker)
     spread = usual['landmarks'].std()
     assert 0.0 < float((usual['landmarks'] - other['landmarks']).abs().mean()) < 0.3 * spread
 
@@ -247,7 +272,7 @@ def test_what_is_no_checkpoint_is_said_so(model, tmp_path):
         ExportedModel.of(tmp_path / 'none.safetensors')
     path = tmp_path / 'broken.safetensors'
     path.write_bytes(b'not a checkpoint')
-    with pytest.raises(ValueError, match=r'broken\.safetensors: no safetensors file'):
+    with pytest.raises(ValueError, match=r'broken\.safetensors: not a safetensors file'):
         ExportedModel.of(path)
 
 

@@ -7,10 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speakers import SMALL, cut, join, largest_difference, make_speaker
 
-from robot_face_gen.facial_reaction_model import FaceBatch, create_model
-from robot_face_gen.onnx_files import resolve_backend
+from robot_face_gen.facial_reaction_model import Sessions, create_model, make_runner
+from robot_face_gen.models.backends import resolve_backend
 
 FACES = 3
+
+
+def tensors(face):
+    return {name: torch.as_tensor(part) for name, part in face.items()}
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -32,7 +36,7 @@ def cache(tmp_path_factory):
 @torch.no_grad()
 def test_alone_or_among_others_is_the_same(model, backend, turns, again, seed):
     seeds = [seed + face for face in range(FACES)]
-    batch = FaceBatch(model, FACES, seeds, backend=backend)
+    batch = Sessions(make_runner(model, FACES, backend=backend), seeds)
     speakers = [make_speaker(60, seed=face) for face in range(FACES)]
     begun, got = [0] * FACES, [[[]] for _ in range(FACES)]
     for turn, faces in enumerate(turns):
@@ -45,7 +49,7 @@ def test_alone_or_among_others_is_the_same(model, backend, turns, again, seed):
             at = begun[face] + len(got[face][-1])
             windows[face] = cut(speakers[face], at, at + 1)
         for face, answer in batch.step(windows).items():
-            got[face][-1].append(answer)
+            got[face][-1].append(tensors(answer))
     for face in range(FACES):
         at = 0
         for session, parts in enumerate(got[face]):
@@ -59,7 +63,7 @@ def test_alone_or_among_others_is_the_same(model, backend, turns, again, seed):
 
 @torch.no_grad()
 def test_a_long_session_with_gaps_at_constant_size(model):
-    batch = FaceBatch(model, 2, [5, 6])
+    batch = Sessions(make_runner(model, 2), [5, 6])
     size = batch.nbytes()
     speakers = [make_speaker(400, seed=face) for face in range(2)]
     parts = [[], []]
@@ -67,20 +71,20 @@ def test_a_long_session_with_gaps_at_constant_size(model):
         faces = [0, 1] if turn % 3 else [0]
         windows = {f: cut(speakers[f], len(parts[f]), len(parts[f]) + 1) for f in faces}
         for face, answer in batch.step(windows).items():
-            parts[face].append(answer)
+            parts[face].append(tensors(answer))
     for face in range(2):
         whole, _, _ = model(cut(speakers[face], 0, len(parts[face])), seed=[5 + face])
         assert largest_difference(whole, join(parts[face])) < 1e-4
-    assert batch.nbytes() == size and batch.frames(0) == 400
+    assert batch.nbytes() == size and batch.clocks[0] == 400
 
 
 def test_a_bad_frame_moves_nobody(model):
-    batch = FaceBatch(model, 2, [1, 2])
+    batch = Sessions(make_runner(model, 2), [1, 2])
     good, bad = make_speaker(4), make_speaker(4)
     bad['au'][0, 2, 3] = torch.nan
     with pytest.raises(ValueError, match=r"face 1: speaker_data\['au'\]\[0, 2, 3\] = nan"):
         batch.step({0: good, 1: bad})
-    assert (batch.frames(0), batch.frames(1)) == (0, 0)
+    assert batch.clocks.tolist() == [0, 0]
     with pytest.raises(ValueError, match='face 2: expected 0 to 1'):
         batch.step({2: good})
     with pytest.raises(ValueError, match='expected the same number for all faces'):
@@ -92,13 +96,14 @@ def test_a_bad_frame_moves_nobody(model):
 
 def test_a_new_session_has_another_seed_only_where_none_was_chosen(model):
     for seed, same in ((None, False), (7, True)):
-        batch = FaceBatch(model, 2, seed)
+        batch = Sessions(make_runner(model, 2), seed)
         window = make_speaker(1)
-        first = batch.step({0: window})[0]
+        first = tensors(batch.step({0: window})[0])
         batch.reset(0)
-        assert (largest_difference(first, batch.step({0: window})[0]) == 0.0) is same
+        again = tensors(batch.step({0: window})[0])
+        assert (largest_difference(first, again) == 0.0) is same
 
 
 def test_there_must_be_a_face():
-    with pytest.raises(ValueError, match='faces = 0'):
-        FaceBatch(create_model(SMALL), 0)
+    with pytest.raises(ValueError, match='0 speakers, 0 sessions: expected at least 1'):
+        make_runner(create_model(SMALL), 0)
