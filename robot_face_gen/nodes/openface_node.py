@@ -39,9 +39,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             rows = OpenFaceFollower(path)
             self._count_rows(rows)
             follower = FaceFollower(lambda: self._look(rows))
-            self.start_worker(
-                lambda: self._follow(follower, self.parameters.poll_s), 'follower'
-            )
+            self.start_worker(lambda: self._follow(follower, self.parameters.poll_s), 'follower')
         else:
             if not Path(source).is_file():
                 raise FileNotFoundError(f'source = {source!r}: there is no such file')

@@ -86,9 +86,7 @@ class OpenFaceParameters(PlayedParameters):
         "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
         check=_not_empty,
     )
-    frame_id: str = parameter(
-        'camera_optical_frame', 'Frame of the messages: optical (REP 103)'
-    )
+    frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
         0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
     )
@@ -158,7 +156,8 @@ class WhisperParameters:
     backend: str = parameter(
         'auto',
         'Inference backend: eager (torch), onnx (ONNX Runtime on a CPU: same results, faster), '
-        'onnx-int8 (8-bit weights: faster, slightly different results); auto uses onnx if possible',
+        'onnx-int8 (8-bit weights: faster, slightly different results); auto uses onnx if '
+        'possible',
         choices=BACKENDS,
     )
     threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)

@@ -97,7 +97,7 @@ def test_several_changes_at_once_are_taken_over_all_or_none(make_node):
     node = make_node()
     bad = [Parameter('temperature', value=0.5), Parameter('hop', value=13)]
     assert not node.set_parameters_atomically(bad).successful
-    assert node.parameters['temperature'] == 1.0 and node.changes == []
+    assert node.parameters.temperature == 1.0 and node.changes == []
 
 
 @pytest.mark.parametrize(
