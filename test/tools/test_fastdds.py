@@ -60,7 +60,7 @@ def segments():
 def start_node():
     """A node, and the shared-memory segment that it holds."""
     before = segments()
-    command = [sys.executable, '-m', 'robot_face_gen.nodes.openface_node', '--ros-args']
+    command = [sys.executable, '-m', 'robot_face_gen.nodes', 'openface_node', '--ros-args']
     process = subprocess.Popen(
         [*command, '-p', f'source:={FACE}', '-p', 'loop:=true'],
         stdout=subprocess.DEVNULL,

@@ -28,7 +28,6 @@ API = {
     'SetEnvironmentVariable': set(),
     'EnvironmentVariable': {'default_value'},
     'LaunchConfiguration': set(),
-    'ParameterValue': {'value_type'},
     'Node': {
         *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
         *('respawn', 'respawn_delay'),
@@ -133,7 +132,7 @@ def test_launch_starts_what_the_graph_declares(tmp_path):
         'speed': '2',
         'exit_at_end': 'true',
         'use_respawn': 'true',
-        'device': 'y',
+        'device': 'on',
         'params_file': str(tmp_path / 'mine.yaml'),
     }
     found = evaluate(ROOT / 'launch' / 'bringup.launch.py', **arguments)
