@@ -230,7 +230,7 @@ class MessageBuild:
             '-fPIC',
             '-w',
             # Paths end up in the extension module where a macro contains __FILE__.
-            f'-ffile-prefix-map={self.prefix}=.',
+            *(f'-ffile-prefix-map={path}=.' for path in include_dirs),
             f'-DROS_PACKAGE_NAME="{self.package}"',
             *(f'-I{path}' for path in include_dirs),
         ]
