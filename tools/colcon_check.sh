@@ -35,7 +35,7 @@ cd "$copy/src"
 listed=$(colcon list | cut -f 1,3 | sort | tr '\t\n' ' ,')
 [ "$listed" = 'robot_face_gen (ros.ament_python),robot_face_gen_msgs (ros.ament_cmake),' ] ||
   { echo "colcon list found: $listed"; exit 1; }
-colcon build --cmake-args -G Ninja -DBUILD_TESTING=OFF -DCMAKE_SUPPRESS_DEVELOPER_WARNINGS=ON \
+colcon build --cmake-args -G Ninja -DBUILD_TESTING=OFF \
   "-DPython3_EXECUTABLE=$bin/python"
 for file in robot_face_gen/share/robot_face_gen/launch/bringup.launch.py \
     robot_face_gen/share/robot_face_gen/config/bringup.yaml \

@@ -3,7 +3,7 @@
 
 import os
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -97,8 +97,8 @@ def test_without_any_compiler_the_error_names_what_to_install(wheels, monkeypatc
 
 
 def test_an_error_of_the_compiler_is_reported(wheels, monkeypatch, tmp_path):
-    monkeypatch.setenv('CXX', shutil.which('false'))
-    with pytest.raises(MessageBuildError, match=r'false failed: exit code 1'):
+    monkeypatch.setenv('CXX', shlex.join([sys.executable, '-c', 'exit(3)']))
+    with pytest.raises(MessageBuildError, match=r'failed: exit code 3'):
         MessageBuild(PACKAGE, tmp_path / 'work').build(tmp_path / 'out', tmp_path / 'out/x.so')
 
 
