@@ -142,7 +142,7 @@ def test_frsyn_leaves_out_and_counts_what_stands_still():
     X, P = wide[:, 50:250].copy(), wide[:, None, 40:240].copy()
     X[0, :, 1] = 7.0  # never moves
     P[0, 0, 20:, 3] = 0.25  # moves only at the beginning: no correlation at a lag of 49
-    with pytest.warns(UserWarning, match='2 of 5 channels stand still'):
+    with pytest.warns(UserWarning, match='2 of 5 channels are constant'):
         assert metrics.frsyn(P, X) == 10
     with pytest.warns(UserWarning, match='5 of 5'):
         assert np.isnan(metrics.frsyn(np.zeros_like(P), X))
@@ -213,8 +213,8 @@ def with_nan(x):
         (lambda P, Y, X, A: metrics.frcorr(P[0], Y, A), 'P: expected 4 dimensions'),
         (lambda P, Y, X, A: metrics.frcorr(P, Y[:, :-1], A), 'Y: expected .4, 60, 5'),
         (lambda P, Y, X, A: metrics.frcorr(P, Y, A[:2]), r'A: expected \(4, 4\)'),
-        (lambda P, Y, X, A: metrics.frcorr(P, Y, 2 * A), 'A: expected 0 and 1 alone, found 2'),
-        (lambda P, Y, X, A: metrics.frdist(P, Y, 0 * A), 'A: row 0 lists no appropriate'),
+        (lambda P, Y, X, A: metrics.frcorr(P, Y, 2 * A), 'A: expected 0 and 1, found 2'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, 0 * A), 'A: row 0 has no appropriate'),
         (lambda P, Y, X, A: metrics.frdist(with_nan(P), Y, A), r'P: not finite at \(1, 1, 1, 1\)'),
         (lambda P, Y, X, A: metrics.mse(P, with_nan(Y)), 'Y: not finite'),
         (lambda P, Y, X, A: metrics.frsyn(P, X[..., :2]), 'X: expected'),

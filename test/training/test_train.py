@@ -23,7 +23,7 @@ from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.training.calibration import calibrate_spread
 from robot_face_gen.training.config import read_training_config
-from robot_face_gen.training.progress import read_curves
+from robot_face_gen.training.run_folder import read_curves
 from robot_face_gen.training.train import train
 
 BASE = [
@@ -213,7 +213,7 @@ def test_fewer_clips_than_processes_are_refused(tmp_path):
         timeout=240,
     )
     assert done.returncode == 2
-    assert '1 train clips for 2 processes: expected at least one clip a process' in done.stderr
+    assert '1 train clips for 2 processes: expected at least one clip per process' in done.stderr
 
 
 def stop_with_ctrl_c(arguments, seen):
@@ -242,7 +242,7 @@ def test_ctrl_c_leaves_weights_that_can_be_used_and_continued(data, tmp_path):
         assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
     again, out, _ = stop_with_ctrl_c(run, lambda: len(read_rows(tmp_path)) > stopped(out))
     assert again == 130
-    assert 'going on after epoch' in out
+    assert 'resuming after epoch' in out
 
 
 def read_rows(folder):

@@ -20,6 +20,13 @@ def test_yaml_file_holds_the_defaults_and_the_seeds_numbers():
     assert (weights.vae, weights.smooth, weights.diversity) == (1.0, 15.0, 100.0)
 
 
+def test_yaml_file_explains_every_option():
+    lines = CONFIG.read_text().splitlines()[1:]
+    assert all(line.partition('#')[2].strip() for line in lines)
+    nested = sum(len(part) for part in TrainingConfig().to_dict().values() if type(part) is dict)
+    assert len(lines) == len(TrainingConfig().to_dict()) + nested
+
+
 def test_overrides_reach_into_parts_and_know_numbers():
     config = read_training_config(
         CONFIG,
@@ -43,12 +50,12 @@ def test_overrides_reach_into_parts_and_know_numbers():
         (['model.feature_dim=30'], 'feature_dim = 30: expected a multiple'),
         (['num_epochs=0'], 'num_epochs = 0: expected at least 1'),
         (['num_epochs=many'], "num_epochs = 'many': expected int"),
-        (['samples=1'], 'samples = 1: the diversity and contrastive losses need 2'),
+        (['samples=1'], 'samples = 1: the diversity and contrastive losses need at least 2'),
         (['augmentation.temporal_dropout=1'], 'temporal_dropout = 1.0: expected 0 to below 1'),
         (['learning_rate=-1'], 'learning_rate = -1.0: expected above 0'),
         (['accelerator=tpu'], "accelerator = 'tpu'"),
         (['nonsense'], "'nonsense': expected key=value"),
-        (['seed.x=1'], "'seed.x=1': 'seed' holds a value"),
+        (['seed.x=1'], "'seed.x=1': 'seed' is a value"),
     ],
 )
 def test_refused_by_name(overrides, message):
