@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation end to end on small data, and its parts against brute force."""
+"""Evaluation end to end on small data, and its parts."""
 
 import json
 
@@ -34,7 +34,7 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def test_metrics_pictures_and_table(data, checkpoint, tmp_path, capsys):
+def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     code = main(
         [
             'evaluate',
@@ -80,7 +80,7 @@ def test_metrics_pictures_and_table(data, checkpoint, tmp_path, capsys):
         assert cv2.imread(str(tmp_path / name)).std() > 5
 
 
-def test_reactions_are_streamed_and_equal_the_whole(data, checkpoint):
+def test_streamed_reactions_equal_the_forward_pass(data, checkpoint):
     model = create_model(checkpoint=checkpoint)
     dataset = ClipDataset(data, 'test', frames=64)
     streamed = reactions.stream_reactions(model, dataset, 2, 3, 7, seed=11)
@@ -112,7 +112,7 @@ def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
     assert 'whisper-other:111111111111' in error
 
 
-def test_baselines_are_what_they_say(data):
+def test_baselines(data):
     known = reactions.gather(ClipDataset(data, 'train', frames=64))
     test = reactions.gather(ClipDataset(data, 'test', frames=64))
     assert test.appropriate.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
@@ -136,7 +136,7 @@ def test_baselines_are_what_they_say(data):
         )
 
 
-def test_standing_columns_are_left_in_their_units_and_intervals_hold_the_mean(data):
+def test_constant_columns_keep_their_units_and_intervals_contain_the_mean(data):
     test = reactions.gather(ClipDataset(data, 'test', frames=64))
     test.listeners[..., 153] = 0.0
     scaled, (mime,) = standardised(test, reactions.mime(test, 1))
