@@ -206,7 +206,11 @@ class ParameterTable(Generic[Values]):
         ]
         for row in self.rows:
             lines += textwrap.wrap(
-                row.note, 99, initial_indent='    # ', subsequent_indent='    # '
+                row.note,
+                99,
+                initial_indent='    # ',
+                subsequent_indent='    # ',
+                break_on_hyphens=False,
             )
             lines.append(f'    {row.name}: {yaml_value(row.default)}')
         return '\n'.join(lines) + '\n'

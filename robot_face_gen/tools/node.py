@@ -82,4 +82,3 @@ def discover(node: Any) -> None:
         found = node_names(node), node.get_topic_names_and_types()
         if found != known:
             known, end = found, max(end, time.monotonic() + QUIET_S)
-
