@@ -60,7 +60,7 @@ class OfflinePipeline:
         seeds: one listener for each.
         checkpoint: safetensors file; None is the one that comes with the package.
         whisper: weights of the encoder, see `WhisperEncoder.from_name_or_path`.
-        temperature: scale of the noise, 0 to 2.
+        temperature: scale of the noise, 0 or more.
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
         threads: on a CPU; 0 is the backend's choice.

@@ -111,7 +111,7 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete):
         (['--audio', FACE], 'no sound file'),
         (['--audio', VOICE, '--samples', '0'], '--samples 0: expected 1 to 100'),
         (['--audio', VOICE, '--seed', '-1'], '--seed -1: expected 0 to'),
-        (['--audio', VOICE, '--temperature', '3'], '--temperature 3.0: expected 0 to 2'),
+        (['--audio', VOICE, '--temperature', '11'], '--temperature 11.0: expected 0 to 10'),
         (['--audio', VOICE, '--duration', '0'], '--duration 0.0: expected above 0'),
         (['--audio', VOICE, '--backend', 'magic'], "backend = 'magic'"),
         (['--audio', VOICE, '--checkpoint', 'none.safetensors'], 'none.safetensors'),
