@@ -78,7 +78,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
         '--temperature',
         type=float,
         default=1.0,
-        help='how freely the reaction varies; at 0 it does not depend on the seed (default: %(default)s)',
+        help='how freely the reaction varies; at 0 the seed has no effect (default: %(default)s)',
     )
     parser.add_argument('--no-video', action='store_true', help=f'do not write {film}')
 
