@@ -1,41 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
 # Two commands: `make demo` shows a robot that listens, `make test` runs the tests.
-# Both make .venv themselves, from the package index, and need nothing else but Python 3.10 to 3.13.
+# Both make a virtual environment from the package index alone, and need nothing but Python 3.10 to 3.13.
+#
+# Where a ROS 2 is sourced, its rclpy is used, in a virtual environment of its own (.venv-jazzy); otherwise
+# ROS 2 comes from the package index too, and the messages are built with g++ (or $CXX, or the ziglang wheel).
 PYTHON ?= python3
-VENV := .venv
+ROS := $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO))
+VENV := .venv$(ROS:%=-%)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
+MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py) \
+  $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
+comma := ,
+ROS_EXTRA := $(if $(ROS),,$(comma)ros)
+AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
+
+# The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .PHONY: demo test lint colcon clean
+.NOTPARALLEL:
 
-demo: $(VENV)/.demo
+# Without ROS 2 or the messages, the demo runs the same pipeline in one process.
+demo: $(VENV)/.messages
 	$(BIN)/robot-face-gen demo $(ARGS)
 
-test: $(VENV)/.dev
+test: REQUIRED := --required
+test: $(VENV)/.dev $(VENV)/.messages
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Build and test the package as a ROS 2 workspace does, in a copy; without ROS 2 the messages are only parsed.
-colcon: $(VENV)/.dev
-	tools/colcon_check.sh $(abspath $(BIN))
+# Build and test both packages as a ROS 2 workspace does, in a copy.
+colcon: $(VENV)/.colcon
+	tools/colcon_check.sh $(BIN)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]}: 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[standalone,onnx]'
+	$(PIP) install --quiet -c constraints.txt -e '.[onnx$(ROS_EXTRA)]'
 	touch $@
 
-# The sources of rclpy are held against our stand-in. They lie apart: on the path they would hide it.
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
-	$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/oracle -c constraints.txt rclpy-intellisense
+	$(PIP) install --quiet -c constraints.txt -e '.[dev$(ROS_EXTRA)]'
 	touch $@ $(VENV)/.demo
 
+$(VENV)/.colcon: $(VENV)/.dev
+	$(PIP) install --quiet -c constraints.txt -e '.[dev,colcon$(ROS_EXTRA)$(AMENT_EXTRA)]'
+	touch $@
+
+$(VENV)/.messages: $(MESSAGE_FILES) constraints.txt tools/install_messages.py | $(VENV)/.demo
+	@$(BIN)/python tools/install_messages.py $@ $(REQUIRED)
+
 clean:
-	rm -rf $(VENV) build install log demo_output
+	rm -rf .venv .venv-* build install log demo_output

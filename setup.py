@@ -17,9 +17,50 @@ version = next(
     if line.startswith('__version__')
 )
 
-# What a machine without ROS 2 needs in its place: DDS and ROS 2's messages from the package index.
-standalone = ['cyclonedds>=11,<12', 'rosbags>=0.10,<0.12']
+# ROS 2 itself, for machines where none is sourced; other platforms have no such wheels.
+# The generators that build robot_face_gen_msgs are dependencies of the messages' wheels.
+linux_x86_64 = 'sys_platform == "linux" and platform_machine == "x86_64"'
+ros = [
+    f'{requirement}; {linux_x86_64}'
+    for requirement in (
+        'ros-jazzy-rclpy>=7.1.6,<7.2',
+        'ros-jazzy-rmw-fastrtps-cpp>=8.4.3,<8.5',
+        'ros-jazzy-builtin-interfaces>=2.0.3,<2.1',
+        'ros-jazzy-rcl-interfaces>=2.0.3,<2.1',
+        'ros-jazzy-diagnostic-msgs>=5.3.6,<5.4',
+        'ros-jazzy-sensor-msgs>=5.3.6,<5.4',
+        'ros-jazzy-std-msgs>=5.3.6,<5.4',
+        'ros-jazzy-std-srvs>=5.3.6,<5.4',
+        'ros-jazzy-trajectory-msgs>=5.3.6,<5.4',
+        'ros-jazzy-visualization-msgs>=5.3.6,<5.4',
+        'setuptools>=70.1',
+    )
+]
+colcon = ['colcon-common-extensions>=0.3']
+# What `colcon build` needs besides colcon where no ROS 2 is sourced.
+ament = [
+    'catkin-pkg>=1',
+    'cmake>=3.22',
+    'ninja>=1.10',
+    *(
+        f'ros-jazzy-{name}; {linux_x86_64}'
+        for name in (
+            'ament-cmake',
+            'ament-cmake-gmock',
+            'ament-cmake-gtest',
+            'ament-cmake-include-directories',
+            'ament-cmake-pytest',
+            'ament-cmake-python',
+            'ament-cmake-ros',
+            'ament-package',
+            'python-cmake-module',
+            'rosidl-core-generators',
+            'rosidl-default-generators',
+        )
+    ),
+]
 training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'tensorboard>=2.16']
+bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'hypothesis>=6.100']
 
@@ -32,22 +73,21 @@ setup(
             'py.typed',
             'resources/*.safetensors',
             'resources/demo/*',
-            'ros_runtime/site/**/*',
         ]
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml'))),
-        # The definitions travel along for machines without ROS 2, where no generated code exists.
+        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
     zip_safe=False,
     python_requires='>=3.10',
     install_requires=[
         'setuptools',
-        'numba>=0.59',
+        'av>=12',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',
@@ -60,19 +100,20 @@ setup(
         'tqdm>=4.60',
     ],
     extras_require={
-        'standalone': standalone,
+        'ros': ros,
+        'colcon': colcon,
+        'ament': ament,
         'training': training,
+        'bags': bags,
         'onnx': onnx,
         'test': test,
         'dev': [
-            *standalone,
             *training,
+            *bags,
             *onnx,
             *test,
             'mypy',
             'ruff',
-            'rosless',
-            'colcon-common-extensions',
             'types-PyYAML',
             'types-tqdm',
         ],
@@ -84,11 +125,11 @@ setup(
     entry_points={
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
-            'openface_node = robot_face_gen.nodes.openface_node:main',
-            'microphone_node = robot_face_gen.nodes.microphone_node:main',
-            'whisper_node = robot_face_gen.nodes.whisper_node:main',
-            'reaction_node = robot_face_gen.nodes.reaction_node:main',
-            'reaction_server = robot_face_gen.nodes.reaction_server:main',
+            'openface_node = robot_face_gen.nodes.program:openface_node',
+            'microphone_node = robot_face_gen.nodes.program:microphone_node',
+            'whisper_node = robot_face_gen.nodes.program:whisper_node',
+            'reaction_node = robot_face_gen.nodes.program:reaction_node',
+            'reaction_server = robot_face_gen.nodes.program:reaction_server',
         ],
     },
 )

@@ -13,9 +13,12 @@ from . import __version__
 
 # name: (module, what it does). A module is imported only when its subcommand is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
-    'demo': ('robot_face_gen.demo', 'show a robot that listens to a recorded face and voice'),
-    'bringup': ('robot_face_gen.bringup', 'start all nodes, as launch/bringup.launch.py says'),
-    'topic': ('robot_face_gen.topic', 'list, show and time topics'),
+    'demo': ('robot_face_gen.demo.live', 'show a robot that listens to a recorded face and voice'),
+    'react': ('robot_face_gen.demo.react', 'answer a recorded face and voice, without ROS'),
+    'bringup': ('robot_face_gen.tools.bringup', 'start all nodes, as ros2 launch does'),
+    'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
+    'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
+    'node': ('robot_face_gen.tools.node', 'list nodes'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': ('robot_face_gen.export', 'write a model as an ONNX file'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),

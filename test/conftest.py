@@ -36,5 +36,4 @@ def ros_domain(monkeypatch):
     domain = 1 + (os.getpid() * 7 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])) % 100
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    monkeypatch.delenv('CYCLONEDDS_URI', raising=False)
     return domain

@@ -10,8 +10,6 @@ import threading
 import time
 from collections import defaultdict
 
-import robot_face_gen.nodes  # noqa: F401  # isort: skip  (makes rclpy importable)
-
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -31,7 +29,7 @@ class NodeProcess:
         self.name = name
         self.log = folder / f'{name}.log'
         words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
-        command = [sys.executable, '-m', f'robot_face_gen.nodes.{name}', '--ros-args', *words]
+        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, '--ros-args', *words]
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 command,

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.bringup import BringupError, BringupProcess, start_bringup
-from robot_face_gen.demonstration.domain import own_domain
-from robot_face_gen.demonstration.recorder import Recorder
-from robot_face_gen.demonstration.report import percentiles, summarise
-from robot_face_gen.demonstration.usage import Usage
+from robot_face_gen.demo.recorder import Recorder, own_domain
+from robot_face_gen.demo.report import percentiles, summarise
+from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
+from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 SETTLE_S = 2.0  # the first answers are not counted: the playout finds its place
@@ -87,7 +86,7 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
         busy: let one other process keep a core busy meanwhile.
 
     Returns:
-        dict: the figures of `demonstration.report.summarise`, with latency_ms p50, p99, max, and
+        dict: the figures of `demo.report.summarise`, with latency_ms p50, p99, max, and
         `period_jitter_ms`, how far the output's periods are from 40 ms.
     """
     with running(start_delay='5.0') as (recorder, graph, log), _busy_process(busy):

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.bringup import BringupError, start_bringup
-from robot_face_gen.demonstration.domain import own_domain
-from robot_face_gen.demonstration.report import percentiles
-from robot_face_gen.demonstration.usage import Usage
+from robot_face_gen.demo.recorder import own_domain
+from robot_face_gen.demo.report import percentiles
+from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.ros_runtime import activate
+from robot_face_gen.tools.bringup import BringupError, start_bringup
+from robot_face_gen.tools.ros import require_ros
 
 FRAME_NS = 40_000_000
 SETTLE_S = 3.0
@@ -34,7 +34,7 @@ class Robots:
     """
 
     def __init__(self, names: list[str], backend: str) -> None:
-        activate()
+        require_ros()
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -141,7 +141,7 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         arguments = {'namespaces': ','.join(names), 'backend': backend}
         log = Path(folder) / 'server.log'
-        server = start_bringup(arguments, log_file=log, launch_file='reaction_server.launch.py')
+        server = start_bringup(arguments, log_file=log, graph='reaction_server')
         with contextlib.ExitStack() as tidy:
             tidy.callback(server.stop)
             robots = Robots(names, backend)

@@ -56,7 +56,7 @@ def _print_error(backend: str, error: dict[str, Any]) -> None:
 
 
 def _print_graph(figures: dict[str, Any]) -> None:
-    from robot_face_gen.demonstration.report import table
+    from robot_face_gen.demo.report import table
 
     for part in filter(None, (figures, figures.get('busy'))):
         print('with one other busy process' if part['busy_process'] else 'alone')

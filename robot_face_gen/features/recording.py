@@ -1,24 +1,160 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole recording on the timeline: arrays for training, made as the robot makes them."""
+"""Recordings of a face and a voice: reading them, and joining them as the live graph does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from .audio_source import read_audio
 from .face_crop import FaceCropParameters
-from .openface import FaceFrame
-from .timeline import Timeline, TimelineFrame
+from .openface import FaceFrame, read_openface_csv
+from .timeline import PERIOD_NS, Timeline, TimelineFrame
+
+TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph
+_LAST_WAIT_NS = 1_000_000_000  # a stream that ended is waited for no longer than this
 
 
 class Embeddings(Protocol):
     """A block of embeddings: (n, dim) from one time on."""
 
-    stamp_ns: int
-    data: np.ndarray
-    rate_hz: float
+    @property
+    def stamp_ns(self) -> int:
+        """Time of the first one's beginning."""
+        ...
+
+    @property
+    def data(self) -> np.ndarray:
+        """(n, dim) float32."""
+        ...
+
+    @property
+    def rate_hz(self) -> float:
+        """Embeddings a second."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A speaker's face and voice. Both begin at 0 ns, as the live graph plays them.
+
+    Attributes:
+        faces: frames in order of time; empty: no face was recorded.
+        samples: (n,) float32 mono; empty: no voice was recorded.
+        sample_rate: Hz; 0 without a voice.
+        title: a name for a person to read.
+        problems: what the reader found wrong, one line each.
+    """
+
+    faces: Sequence[FaceFrame] = field(repr=False)
+    samples: np.ndarray = field(repr=False)
+    sample_rate: int
+    title: str = ''
+    problems: Sequence[str] = ()
+
+    @property
+    def face_s(self) -> float:
+        """Duration of the face."""
+        return self.faces[-1].stamp_ns / 1e9 + PERIOD_NS / 1e9 if self.faces else 0.0
+
+    @property
+    def voice_s(self) -> float:
+        """Duration of the voice."""
+        return len(self.samples) / self.sample_rate if len(self.samples) else 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Until the later of the two ends."""
+        return max(self.face_s, self.voice_s)
+
+    def until(self, duration_s: float) -> Recording:
+        """The first `duration_s` seconds."""
+        end_ns = round(duration_s * 1e9)
+        faces = [frame for frame in self.faces if frame.stamp_ns < end_ns]
+        return replace(
+            self, faces=faces, samples=self.samples[: round(duration_s * self.sample_rate)]
+        )
+
+
+def read_recording(
+    openface: str | Path | None, audio: str | Path | None, *, speed: float = 1.0
+) -> Recording:
+    """Read both files; one of them may be missing (None).
+
+    At another speed, stamps and sample rate change as `openface_node` and `microphone_node`
+    change them.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is not of its format, neither file is given, or `speed` is not above 0.
+    """
+    if openface is None and audio is None:
+        raise ValueError('expected an OpenFace CSV, a sound file, or both')
+    if not 0 < speed < math.inf:
+        raise ValueError(f'speed = {speed}: expected above 0')
+    faces: list[FaceFrame] = []
+    problems: list[str] = []
+    samples, rate = np.empty(0, np.float32), 0
+    if openface is not None:
+        if not Path(openface).is_file():
+            raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
+        track = read_openface_csv(openface)
+        first_ns = track.frames[0].stamp_ns
+        faces = [
+            replace(frame, stamp_ns=round((frame.stamp_ns - first_ns) / speed))
+            for frame in track.frames
+        ]
+        problems = [f'{openface}: {problem}' for problem in track.problems]
+    if audio is not None:
+        samples, rate = read_audio(audio)
+    title = Path(openface or audio or '').name
+    return Recording(faces, samples, round(rate * speed), title, problems)
+
+
+def replay(
+    timeline: Timeline,
+    faces: Iterable[FaceFrame],
+    blocks: Iterable[Embeddings],
+    until_ns: int | None = None,
+) -> Iterator[TimelineFrame]:
+    """Give both streams to a timeline as a live graph without any delay would.
+
+    Args:
+        timeline: a new one.
+        faces: in order of time.
+        blocks: embeddings in order of time, with stamps of the same clock.
+        until_ns: go on until this time where the face ends earlier; None: stop at the last event.
+
+    Yields:
+        TimelineFrame: each slot, once it is due.
+    """
+    events: Iterator[tuple[int, int, FaceFrame | Embeddings]] = heapq.merge(
+        ((block.stamp_ns + round(len(block.data) * 1e9 / block.rate_hz), 0, block)
+         for block in blocks),
+        ((frame.stamp_ns, 1, frame) for frame in faces),
+        key=lambda event: event[:2],
+    )  # fmt: skip
+    now_ns: int | None = None
+    for event_ns, _, item in events:
+        while now_ns is not None and now_ns + TICK_NS < event_ns:
+            now_ns += TICK_NS
+            yield from timeline.pop(now_ns, until_ns)
+        now_ns = event_ns
+        if isinstance(item, FaceFrame):
+            timeline.push_face(item, now_ns)
+        else:
+            timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
+        yield from timeline.pop(now_ns, until_ns)
+    if until_ns is not None and now_ns is not None:
+        while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:
+            now_ns += TICK_NS
+            yield from timeline.pop(now_ns, until_ns)
 
 
 def align_recording(
@@ -43,21 +179,10 @@ def align_recording(
         face_valid (T,), audio_valid (T,), stamp_ns (T,), source_stamp_ns (T,), epoch (T,).
     """  # fmt: skip
     timeline = Timeline(audio_dim=audio_dim, min_confidence=min_confidence, crop=crop)
-    # In order of time, so that nothing bounded overflows, however long the recording is.
-    events: list[tuple[int, int, FaceFrame | Embeddings]] = [(f.stamp_ns, 1, f) for f in faces]
-    events += [(e.stamp_ns + round(len(e.data) * 1e9 / e.rate_hz), 0, e) for e in embeddings]
-    events.sort(key=lambda event: event[:2])
-    last_ns = max((f.stamp_ns for f in faces), default=0)
-    out: list[TimelineFrame] = []
-    for now_ns, kind, item in events:
-        if kind == 1:
-            assert isinstance(item, FaceFrame)
-            timeline.push_face(item, now_ns)
-        else:
-            assert not isinstance(item, FaceFrame)
-            timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
-        out += timeline.pop(now_ns)
-    out += timeline.flush()
+    faces = sorted(faces, key=lambda frame: frame.stamp_ns)
+    embeddings = sorted(embeddings, key=lambda block: block.stamp_ns)
+    last_ns = faces[-1].stamp_ns if faces else 0
+    out = [*replay(timeline, faces, embeddings), *timeline.flush()]
     out = [frame for frame in out if frame.source_stamp_ns <= last_ns]
     names = ('landmarks', 'au', 'pose', 'gaze', 'audio', 'face_valid', 'audio_valid', 'stamp_ns',
              'source_stamp_ns', 'epoch')  # fmt: skip

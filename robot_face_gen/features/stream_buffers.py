@@ -30,6 +30,11 @@ class Arrivals:
         self._delays.append(now_ns - stamp_ns)  # below 0 where its clock is ahead of ours
         self._last_ns = now_ns
 
+    @property
+    def never(self) -> bool:
+        """Whether nothing has come yet."""
+        return self._last_ns is None
+
     def alive(self, now_ns: int) -> bool:
         """Whether it has delivered lately."""
         return self._last_ns is not None and 0 <= now_ns - self._last_ns <= self._alive_ns

@@ -6,8 +6,9 @@ first frame. It takes the earliest frame stamped within 20 ms of c_n, so that
 cameras of 25, 30 or 60 frames a second are thinned out without looking ahead, and the two newest
 embeddings that end by c_n (+ 10 ms: the sound's grid has its own phase). A slot is given out as
 soon as both are there. It waits for a stream that is alive, longer than that stream's usual delay
-by `max_wait_s` at most; one that has gone is not waited for. Where both are silent it goes on for
-`jump_s`, then it stops.
+by `max_wait_s` at most; one that has gone is not waited for. A voice that has not begun is waited
+for likewise in the first 0.2 s of an epoch: a live voice's first embeddings need their time. Where
+both are silent it goes on for `jump_s`, then it stops.
 
 What else can happen, each counted:
 - a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
@@ -38,6 +39,7 @@ PERIOD_NS = 40_000_000
 EMBEDDING_NS = 20_000_000
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
+_BEGINNING_NS = 200_000_000
 
 
 class Timeline:
@@ -134,10 +136,19 @@ class Timeline:
         self._known_until_ns = max(self._known_until_ns, end_ns)
         self._voice_arrivals.arrived(end_ns, now_ns)
 
-    def pop(self, now_ns: int) -> list[TimelineFrame]:
-        """The slots that are complete, or have waited long enough."""
+    def pop(self, now_ns: int, until_ns: int | None = None) -> list[TimelineFrame]:
+        """The slots that are complete, or have waited long enough.
+
+        Args:
+            now_ns: the time.
+            until_ns: only slots whose middle is before this time; None is all.
+        """
         out, self._begun = self._begun, []
-        while self._anchored(now_ns) and self._due(now_ns):
+        while (
+            self._anchored(now_ns)
+            and (until_ns is None or self._middle_ns(self._next) < until_ns)
+            and self._due(now_ns)
+        ):
             out.append(self._take())
         return out
 
@@ -175,7 +186,9 @@ class Timeline:
         return self._held.stamp_ns if self._held is not None else None
 
     def _believed(self, frame: FaceFrame) -> bool:
-        return frame.success and frame.confidence >= self.min_confidence and frame.is_finite()
+        # In float32, as messages carry it: 0.7 there is a little less than 0.7.
+        enough = np.float32(frame.confidence) >= np.float32(self.min_confidence)
+        return bool(frame.success and enough and frame.is_finite())
 
     def _new_epoch(self) -> None:
         self._crop.reset()
@@ -232,11 +245,20 @@ class Timeline:
         waits = []
         if not face and self._face_arrivals.alive(now_ns):
             waits.append(self._face_arrivals.usual_delay_ns())
-        if not voice and self._voice_arrivals.alive(now_ns):
+        if not voice and (self._voice_arrivals.alive(now_ns) or self._may_begin(middle)):
             waits.append(self._voice_arrivals.usual_delay_ns())
         if not waits:
             return True
         return now_ns >= middle + max(waits) + self.max_wait_ns
+
+    def _may_begin(self, middle_ns: int) -> bool:
+        """Whether a voice that has not begun may still have sound for this slot.
+
+        The first slot's sound is that before the first frame: there is none.
+        """
+        assert self._anchor_ns is not None
+        since_ns = middle_ns - self._anchor_ns
+        return self._voice_arrivals.never and 0 < since_ns < _BEGINNING_NS
 
     def _take(self) -> TimelineFrame:
         index = self._next

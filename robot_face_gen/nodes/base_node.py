@@ -6,15 +6,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic
 
 from rclpy.node import Node
-from rclpy.qos import (
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_policy_name_from_kind,
-)
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:  # its name since iron
@@ -29,14 +24,14 @@ except ImportError:
     )
 
 from .diagnostics import Diagnostics
+from .graph_watch import GraphWatch
 from .health import Health
-from .parameter_table import Parameters, ParameterTable
+from .parameter_table import Parameters, ParameterTable, Values
 
 WARN_EVERY_S = 5.0
 SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
 SLEEP_S = 1.0  # the system's clock can be set: look at least so often
 JOIN_S = 5.0
-CROWDED_LOOKS = 20
 FALL_NS = 1_000_000_000
 
 
@@ -60,7 +55,7 @@ def new_health() -> Health:
     return health
 
 
-class BaseNode(Node):
+class BaseNode(Node, Generic[Values]):
     """A node of the graph.
 
     Args:
@@ -70,25 +65,28 @@ class BaseNode(Node):
         ValueError: a parameter given at start-up is refused.
     """
 
-    def __init__(self, table: ParameterTable) -> None:
+    def __init__(self, table: ParameterTable[Values]) -> None:
         self.exit_code: int | None = None  # set, by any thread, when the node is to end
         # Before rclpy's part: a Ctrl-C in the middle of that calls destroy_node.
         self.stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         super().__init__(table.node)
         self.health = new_health()
-        self.parameters = Parameters(self, table, self.on_change)
-        if self.parameters.unknown:
-            text = (
-                f'parameters that are unknown have no effect: {", ".join(self.parameters.unknown)}'
-            )
+        self._parameters_declared = Parameters(self, table, self.on_change)
+        if unknown := self._parameters_declared.unknown:
+            text = f'unknown parameters have no effect: {", ".join(unknown)}'
             self.get_logger().warning(text)
-            self.health.fact('unknown_parameters', ', '.join(self.parameters.unknown))
-            self.health.count('unknown', len(self.parameters.unknown), text, logged=True)
+            self.health.fact('unknown_parameters', ', '.join(unknown))
+            self.health.count('unknown', len(unknown), text, logged=True)
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()
-        self._crowded: dict[str, int] = {}  # a topic we listen to: looks that found several on it
-        self.diagnostics = Diagnostics(self, self.health, self.look_at_publishers)
+        self._watch = GraphWatch(self, lambda text: self.get_logger().warning(text))
+        self.diagnostics = Diagnostics(self, self.health, self._watch.look)
+
+    @property
+    def parameters(self) -> Values:
+        """The parameters in force."""
+        return self._parameters_declared.values
 
     def on_change(self, changes: dict[str, Any]) -> None:
         """Parameters have been changed and accepted; a ValueError refuses them after all."""
@@ -136,7 +134,6 @@ class BaseNode(Node):
         """
         resolved, health = self.resolve_topic_name(topic), health or self.health
         health.add_flow(flow, resolved, stall_s)
-        self._crowded[resolved] = 0
 
         def receive(message: Any) -> None:
             health.tick(flow)
@@ -147,52 +144,31 @@ class BaseNode(Node):
                 logged = self.warn(f'{resolved} {field}', f'{resolved}: message dropped: {error}')
                 health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
 
-        self.create_subscription(
+        subscription = self.create_subscription(
             kind,
             topic,
             receive,
             sensor_qos(depth),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._incompatible(resolved, 'publisher', event)
-            ),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
+        self._watch.add(subscription, kind, health, is_publisher=False)
 
     def advertise(
         self, kind: type, topic: str, *, flow: str, depth: int = 10, health: Health | None = None
     ) -> Any:
         """A publisher on a sensor topic; `flow` and `health` as in `subscribe`."""
-        resolved = self.resolve_topic_name(topic)
-        (health or self.health).add_flow(flow)
-        return self.create_publisher(
+        health = health or self.health
+        health.add_flow(flow)
+        publisher = self.create_publisher(
             kind,
             topic,
             sensor_qos(depth),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(
-                incompatible_qos=lambda event: self._incompatible(resolved, 'subscription', event)
-            ),
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )
-
-    def look_at_publishers(self) -> None:
-        """Tell where several nodes publish what one should; to be called once a second.
-
-        A node that was killed and started anew is there twice until its lease has run out.
-        """
-        for topic, looks in self._crowded.items():
-            there = self.count_publishers(topic)
-            self._crowded[topic] = looks + 1 if there > 1 else 0
-            if self._crowded[topic] >= CROWDED_LOOKS:
-                text = f'{topic}: {there} publishers: what they send is mixed'
-                self.health.count('crowded', trouble=text)
-
-    def _incompatible(self, topic: str, other: str, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        # Of no policy: the types of the messages differ.
-        what = 'type of message' if policy == 'INVALID' else f'{policy} policy'
-        text = f'{topic}: a {other} asks or offers another {what}: the two do not talk'
-        self.health.count('incompatible_qos', trouble=text, logged=True)
-        self.get_logger().warning(text)
+        self._watch.add(publisher, kind, health, is_publisher=True)
+        return publisher
 
     def warn(self, key: str, text: str) -> bool:
         """Log a warning, at most one of a `key` every few seconds; whether it was."""

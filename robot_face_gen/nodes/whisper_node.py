@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,15 +13,16 @@ from .base_node import BaseNode
 from .inbox import Inbox
 from .messages import from_embeddings, to_samples
 from .run import run
-from .tables import WHISPER
+from .tables import WHISPER, WhisperParameters
 
 STALL_S = 1.0
 IDLE_S = 0.2
+EXACT_SHARE = 0.125  # of max_queue_s: a shorter delay is made up for exactly
 
 Chunk = tuple[int, int, np.ndarray, int]
 
 
-class WhisperNode(BaseNode):
+class WhisperNode(BaseNode[WhisperParameters]):
     """The callback checks and hands over; a worker encodes and publishes."""
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class WhisperNode(BaseNode):
         from .whisper_setup import make_stream
 
         self._stream = make_stream(self.parameters, self.health, self.get_logger())
-        self._inbox: Inbox[Chunk] = Inbox(self.parameters['max_queue_s'])
+        self._inbox: Inbox[Chunk] = Inbox(self.parameters.max_queue_s)
         self._frame_id = ''
         self._publisher = self.advertise(
             AudioEmbedding, 'whisper/embedding', flow='embeddings_out'
@@ -60,9 +61,10 @@ class WhisperNode(BaseNode):
         self, stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int
     ) -> None:
         begin_ns = self.now_ns()
-        # What came while the encoder was busy is one piece: if it holds several hops, they are
-        # encoded at once, so that a slow machine gets sound that is in time and less exact.
-        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=True)
+        # A short delay is made up for exactly, hop by hop. Where more has come while the encoder
+        # was busy, all hops are encoded at once: on a slow machine, sound in time, less exact.
+        behind = len(samples) > EXACT_SHARE * self.parameters.max_queue_s * sample_rate
+        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=behind)
         self.health.set_counters(self._stream.counters)
         if blocks:
             self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)
@@ -94,10 +96,6 @@ def join(chunks: list[Chunk]) -> list[Chunk]:
     return joined
 
 
-def main() -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the node."""
-    return run(WhisperNode, table=WHISPER)
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(WhisperNode, args, table=WHISPER)

@@ -122,10 +122,29 @@ def test_a_lost_face_and_a_lost_microphone_do_not_stop_it():
     assert max((now - f.stamp_ns) / MS for f, now in out[110:124]) < 60
 
 
-def test_without_any_microphone_nothing_is_waited_for():
+def test_without_any_microphone_nothing_is_waited_for_after_the_beginning():
     out = play(Timeline(audio_dim=DIM), make_frames(25, start_ns=START))
-    assert max((now - f.source_stamp_ns) / MS for f, now in out) <= 30
+    waits_ms = [(now - f.source_stamp_ns) / MS for f, now in out]
+    assert waits_ms[0] <= 30 and max(waits_ms[8:]) <= 30
+    assert max(waits_ms) == 120
     assert not any(f.audio_valid for f, _ in out)
+
+
+def test_a_voice_that_begins_with_the_face_misses_no_slot():
+    """Its first embeddings come 60 ms after the second frame: by then they must be awaited."""
+    timeline = Timeline(audio_dim=DIM)
+    out = play(timeline, make_frames(25, start_ns=START), blocks(50), audio_delay_ms=60)
+    assert [f.audio_valid for f, _ in out][:25] == [False] + 24 * [True]
+
+
+@pytest.mark.parametrize('confidence', [0.69, 0.7, 0.71])
+def test_a_confidence_is_the_same_in_a_file_and_in_a_message(confidence):
+    found = []
+    for carried in (confidence, float(np.float32(confidence))):
+        timeline = Timeline(audio_dim=DIM)
+        timeline.push_face(make_frame(START, confidence=carried), START)
+        found.append(timeline.pop(START)[0].face_valid)
+    assert found == 2 * [confidence >= 0.7]
 
 
 def test_without_any_camera_the_sound_sets_the_time():
@@ -266,7 +285,7 @@ def test_stamps_from_the_future_are_dropped():
     assert timeline.counters['from_the_future'] == 2
     assert len(timeline.pop(START)) == 1
     timeline.push_face(make_frame(START + 40 * MS), START + 40 * MS)
-    assert len(timeline.pop(START + 40 * MS)) == 1
+    assert len(timeline.pop(START + 160 * MS)) == 1
 
 
 def test_what_is_kept_of_an_hour_is_as_little_as_of_a_second():

@@ -3,8 +3,6 @@ import os
 
 import pytest
 
-import robot_face_gen.nodes  # noqa: F401  (makes rclpy importable for all tests here)
-
 
 @pytest.fixture(scope='module')
 def graph_domain():
@@ -13,7 +11,6 @@ def graph_domain():
         domain = 1 + (os.getpid() * 7 + 50) % 100
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        patch.delenv('CYCLONEDDS_URI', raising=False)
         yield domain
 
 

@@ -30,7 +30,7 @@ def test_plays_a_recording_as_a_microphone_would(peer, heard, start, tmp_path):
     path = tmp_path / 'voice.flac'
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
     soundfile.write(path, np.stack((sound, sound), axis=1), RATE, subtype='PCM_16')
-    begin = time.time() + 2.5
+    begin = time.time() + 6.0
     node = start(
         'microphone_node', source=path, start_time=f'{begin:.3f}', exit_at_end='true', chunk_s=0.04
     )

@@ -30,7 +30,7 @@ def heard(peer):
 def test_plays_a_recording_at_its_pace_and_ends(peer, heard, start, tmp_path):
     recorded = make_frames(40)
     write_openface_csv(tmp_path / 'face.csv', recorded)
-    begin = time.time() + 2.5
+    begin = time.time() + 6.0
     node = start(
         'openface_node',
         source=tmp_path / 'face.csv',

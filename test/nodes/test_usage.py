@@ -13,7 +13,7 @@ from robot_face_gen.nodes.usage import read_command_line, without_ros_args
 @pytest.mark.parametrize('table', tables.TABLES, ids=lambda table: table.node)
 def test_help_of_the_program_shows_all_that_its_table_holds(table):
     told = subprocess.run(
-        [sys.executable, '-m', f'robot_face_gen.nodes.{table.node}', '--help'],
+        [sys.executable, '-m', 'robot_face_gen.nodes', table.node, '--help'],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`robot-face-gen demo`: the real graph on a recorded face and voice, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_face_gen.tools.ros import child_environment, require_ros
+
+from .react import add_shared_arguments, answer, check_shared_arguments, write_results
+
+if TYPE_CHECKING:
+    from robot_face_gen.features.recording import Recording
+    from robot_face_gen.tools.bringup import BringupProcess
+
+    from .recorder import Recorder
+    from .usage import Usage
+
+NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
+FILM = 'demo.mp4'
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+AFTER_S = 1.0  # for the last answers
+DELAYS_S = (8.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
+_PARAMETERS = """\
+# What the demo sets beside the launch arguments; the seed makes the reaction repeatable.
+/**/reaction_node:
+  ros__parameters:
+    seed: {seed}
+    temperature: {temperature}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Fill in the subcommand's arguments."""
+    parser.add_argument(
+        '--openface', metavar='FILE', help='OpenFace CSV of the speaker (default: a shipped one)'
+    )
+    parser.add_argument(
+        '--audio', metavar='FILE', help='WAV or FLAC of the voice (default: a shipped one)'
+    )
+    add_shared_arguments(parser, out='demo_output', film=FILM)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo as the arguments say; without ROS, answer the same recording in one process."""
+    from robot_face_gen.features.recording import read_recording
+    from robot_face_gen.resources import demo_recording
+
+    check_shared_arguments(args)
+    shipped = demo_recording()
+    openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
+    # Read both files before anything is started: an error in them is shown at once.
+    recording = read_recording(openface, audio, speed=args.speed)
+    try:
+        require_ros()
+    except ImportError as error:
+        print(f'the live graph needs ROS 2: {" ".join(str(error).split())}')
+        print('instead, one process answers the same recording (robot-face-gen react)', flush=True)
+        return answer(args, recording, film=FILM)
+    from .recorder import own_domain
+
+    with own_domain() as domain:
+        return _run(args, recording, openface, audio, domain)
+
+
+def _run(
+    args: argparse.Namespace, recording: Recording, openface: Path, audio: Path, domain: int
+) -> int:
+    from .recorder import Recorder
+    from .usage import Usage
+
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    duration_s = recording.duration_s
+    if args.duration:
+        duration_s = min(duration_s, args.duration)
+    os.environ.update(child_environment())  # the recorder finds whom the nodes find
+    recorder = Recorder(domain)
+    graph: BringupProcess | None = None
+    listened_s = 0.0
+    try:
+        graph, start_ns = _start(openface, audio, args, recorder, out)
+        usage = Usage(graph.processes)
+        listened_s = _watch(recorder, graph, usage, start_ns, duration_s)
+    except KeyboardInterrupt:
+        print('interrupted before the recording began')
+        return INTERRUPTED
+    finally:
+        # A second Ctrl-C must not leave the graph behind.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if graph is not None:
+            graph.stop()
+        recorder.close()
+        signal.signal(signal.SIGINT, before)
+    # Not before: until the graph has ended, frames went on coming.
+    recorder.record.cut(start_ns + round(listened_s * 1e9))
+    if interrupted := listened_s < duration_s:
+        print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
+        if not recorder.record.reactions:
+            return INTERRUPTED
+    try:
+        write_results(
+            out, [recorder.record], recording, start_ns, listened_s, usage,
+            more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f'interrupted: {out} holds what was finished by then')
+        return INTERRUPTED
+    return INTERRUPTED if interrupted else 0
+
+
+def _start(
+    openface: Path, audio: Path, args: argparse.Namespace, recorder: Recorder, out: Path
+) -> tuple[BringupProcess, int]:
+    """Start the graph; the recording begins once every node has loaded what it needs."""
+    from robot_face_gen.tools.bringup import BringupError, start_bringup
+
+    log, parameters = out / 'graph.log', out / 'parameters.yaml'
+    parameters.write_text(
+        _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)), encoding='utf-8'
+    )
+    given = {
+        'openface': str(openface),
+        'audio': str(audio),
+        'speed': str(args.speed),
+        'checkpoint': args.checkpoint,
+        'whisper': args.whisper,
+        'device': args.device,
+        'params_file': str(parameters),
+    }
+    print(f'starting {", ".join(NODES)} (their output: {log})', flush=True)
+    for delay_s in DELAYS_S:
+        recorder.record.diagnostics.clear()
+        start_ns = time.time_ns() + round(delay_s * 1e9)
+        graph = start_bringup(
+            {
+                'start_time': f'{start_ns / 1e9:.6f}',
+                **{name: value for name, value in given.items() if value},
+            },
+            log_file=log,
+        )
+        try:
+            while time.time_ns() < start_ns - 300_000_000:
+                if graph.exits:
+                    name = next(iter(graph.exits))
+                    raise BringupError(f'{name} has ended: see {log}: {_last_words(log, name)}')
+                if all(name in recorder.record.diagnostics for name in NODES):
+                    return graph, round(float(f'{start_ns / 1e9:.6f}') * 1e9)
+                time.sleep(0.05)
+            graph.stop()
+        except BaseException:
+            graph.stop()
+            raise
+    missing = ', '.join(name for name in NODES if name not in recorder.record.diagnostics)
+    raise BringupError(f'not ready after {DELAYS_S[-1]:g} s: {missing}: see {log}')
+
+
+def _last_words(log: Path, name: str) -> str:
+    lines = [line for line in log.read_text(errors='replace').splitlines() if name in line]
+    errors = [line for line in lines if 'rror' in line or 'FATAL' in line]
+    return (errors or lines or ['nothing was said'])[-1]
+
+
+def _watch(
+    recorder: Recorder, graph: BringupProcess, usage: Usage, start_ns: int, duration_s: float
+) -> float:
+    """Wait until the recording has been answered; returns how much of it was, in seconds.
+
+    That is less than `duration_s` after Ctrl-C alone.
+    """
+    from tqdm import tqdm
+
+    record = recorder.record
+    end_ns = start_ns + round(duration_s * 1e9)
+    try:
+        with tqdm(
+            total=round(duration_s, 1),
+            desc='listening',
+            unit='s',
+            disable=None,
+            bar_format='{desc}: {percentage:3.0f}% |{bar}| {n:.1f}/{total:.1f} s {postfix}',
+        ) as bar:
+            while (now_ns := time.time_ns()) < end_ns + round(AFTER_S * 1e9):
+                for name, code in graph.exits.items():
+                    raise RuntimeError(f'{name} ended with exit code {code} while the demo ran')
+                if now_ns >= end_ns and not record.while_playing:
+                    record.end_playing()
+                bar.n = round(min(max(now_ns - start_ns, 0) / 1e9, duration_s), 1)
+                bar.set_postfix_str(f'{len(record.reactions)} reactions')
+                usage.sample()
+                time.sleep(0.25)
+    except KeyboardInterrupt:
+        # The last frames before it have no answer yet, and will have none.
+        end_ns = min(end_ns, max((r.source_ns + 1 for r in record.reactions), default=start_ns))
+    return min(max((end_ns - start_ns) / 1e9, 0.0), duration_s)

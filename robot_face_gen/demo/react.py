@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`robot-face-gen react`: the same pipeline as the live graph, on a recording, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .report import Record, RecordedReaction, summarise, table, warnings
+
+if TYPE_CHECKING:
+    from robot_face_gen.features.recording import Recording
+
+    from .usage import Usage
+
+SEED = 0  # of `react` and `demo`: a second run gives the same reaction
+MAX_SAMPLES = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Fill in the subcommand's arguments."""
+    parser.add_argument('--openface', metavar='FILE', help='OpenFace CSV of the speaker')
+    parser.add_argument('--audio', metavar='FILE', help='WAV or FLAC of the voice')
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=1,
+        metavar='M',
+        help='number of different listeners, with the seeds N to N + M - 1; each has a CSV, the '
+        'film shows the first (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--backend',
+        default='auto',
+        help='of the model: auto, eager, onnx, onnx-int8 or cuda-graph (default: %(default)s)',
+    )
+    add_shared_arguments(parser, out='reaction_output', film='reaction.mp4')
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str) -> None:
+    """Arguments that `demo` has too."""
+    parser.add_argument(
+        '--out', metavar='DIR', default=out, help='for results (default: %(default)s)'
+    )
+    parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
+    parser.add_argument(
+        '--speed',
+        type=float,
+        default=1.0,
+        help='playback speed of the recording (1.0 = real time)',
+    )
+    parser.add_argument(
+        '--checkpoint', default='', metavar='FILE', help='weights (default: the shipped ones)'
+    )
+    parser.add_argument(
+        '--whisper',
+        default='untrained',
+        metavar='NAME|FILE',
+        help='weights of the Whisper encoder (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--device', default='auto', help='auto, cpu or cuda (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=SEED,
+        metavar='N',
+        help='of the reaction: the same seed gives the same reaction (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--temperature',
+        type=float,
+        default=1.0,
+        help='how freely the reaction varies, 0 to 2 (default: %(default)s)',
+    )
+    parser.add_argument('--no-video', action='store_true', help=f'do not write {film}')
+
+
+def check_shared_arguments(args: argparse.Namespace) -> None:
+    """Refuse impossible values before anything is read or started.
+
+    Raises:
+        ValueError: it names the argument.
+    """
+    if not args.speed > 0:
+        raise ValueError(f'--speed {args.speed}: expected above 0')
+    if args.duration is not None and not args.duration > 0:
+        raise ValueError(f'--duration {args.duration}: expected above 0')
+    if not 0 <= args.temperature <= 2:
+        raise ValueError(f'--temperature {args.temperature}: expected 0 to 2')
+    if not 0 <= args.seed < 2**31:
+        raise ValueError(f'--seed {args.seed}: expected 0 to {2**31 - 1}')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command as the arguments say."""
+    from robot_face_gen.features.recording import read_recording
+
+    check_shared_arguments(args)
+    if not 1 <= args.samples <= MAX_SAMPLES:
+        raise ValueError(f'--samples {args.samples}: expected 1 to {MAX_SAMPLES}')
+    if not args.openface and not args.audio:
+        raise ValueError('expected --openface FILE, --audio FILE, or both')
+    recording = read_recording(args.openface or None, args.audio or None, speed=args.speed)
+    return answer(args, recording, samples=args.samples, backend=args.backend)
+
+
+def answer(
+    args: argparse.Namespace,
+    recording: Recording,
+    *,
+    samples: int = 1,
+    backend: str = 'auto',
+    film: str = 'reaction.mp4',
+) -> int:
+    """Answer a recording and write the results.
+
+    Args:
+        args: of `add_shared_arguments`.
+        recording: of the speaker.
+        samples: number of listeners.
+        backend: of the model.
+        film: name of the film.
+    """
+    from tqdm import tqdm
+
+    from robot_face_gen.pipeline.offline import OfflinePipeline
+
+    from .usage import Usage
+
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for problem in recording.problems:
+        print(f'note: {problem}')
+    if args.duration:
+        recording = recording.until(args.duration)
+    duration_s = recording.duration_s
+    seeds = list(range(args.seed, args.seed + samples))
+    usage = Usage.of_this_process('react')
+    begin_s = time.monotonic()
+    pipeline = OfflinePipeline(
+        seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
+        backend=backend, temperature=args.temperature, threads=0,
+        report=lambda text: print(text, flush=True),
+    )  # fmt: skip
+    loaded_s = time.monotonic()
+    records = [Record(frames=list(recording.faces), is_live=False) for _ in seeds]
+    total = round(duration_s * 25)
+    with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
+        for frame in pipeline.react(recording):
+            for record, face in zip(records, frame.faces, strict=True):
+                stamp_ns = frame.source_stamp_ns
+                record.reactions.append(
+                    RecordedReaction(frame.number, stamp_ns, stamp_ns, stamp_ns, face)
+                )
+            bar.update()
+    computed_s = time.monotonic() - loaded_s
+    usage.sample()
+    first = records[0]
+    first.not_finite = pipeline.counters['not_finite']
+    first.diagnostics = {'react': {name: str(value) for name, value in pipeline.counters.items()}}
+    more = {
+        'seeds': seeds,
+        'load_s': round(loaded_s - begin_s, 2),
+        'computed_s': round(computed_s, 2),
+        'times_real_time': round(duration_s / max(computed_s, 1e-9), 1),
+    }
+    notes = [f'{duration_s:.1f} s answered in {computed_s:.1f} s']
+    write_results(
+        out, records, recording, 0, duration_s, usage, more=more, notes=pipeline.notes + notes,
+        film='' if args.no_video else film,
+    )  # fmt: skip
+    return 0
+
+
+def write_results(
+    out: Path,
+    records: list[Record],
+    recording: Recording,
+    start_ns: int,
+    duration_s: float,
+    usage: Usage,
+    *,
+    more: dict[str, Any],
+    film: str,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write the CSV of each record, and figures, sheet and film of the first; print the figures.
+
+    Args:
+        out: folder.
+        records: one for each listener.
+        recording: what was played.
+        start_ns: when it began.
+        duration_s: of what was played.
+        usage: CPU and memory.
+        more: for `summary.json`, beside `summarise`.
+        film: its name; '': none is written.
+        notes: to be printed.
+
+    Raises:
+        OSError: a file cannot be written.
+        RuntimeError: there is no reaction.
+    """
+    from robot_face_gen.features.openface_write import OpenFaceWriter, reaction_frame
+
+    record, written = records[0], []
+    for number, each in enumerate(records, 1):
+        written.append(f'reaction_{number}.csv' if len(records) > 1 else 'reaction.csv')
+        with OpenFaceWriter(out / written[-1]) as writer:
+            for reaction in each.reactions:
+                writer.write(reaction_frame(reaction.face, reaction.source_ns))
+    frames_recorded = sum(frame.stamp_ns < duration_s * 1e9 for frame in recording.faces)
+    summary = summarise(
+        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, frames_recorded
+    )
+    summary |= more
+    (out / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n', encoding='utf-8')
+    print(table(summary), flush=True)
+    for note in [*warnings(record), *notes]:
+        print(f'note: {note}')
+    if not record.reactions:
+        raise RuntimeError(f'no reaction came: see {out}')
+    from .film import Film
+
+    drawn = Film(
+        record, start_ns, duration_s, recording.samples, recording.sample_rate, recording.title
+    )
+    drawn.write_sheet(out / 'sheet.png')
+    written += ['summary.json', 'sheet.png']
+    if film:
+        drawn.write_video(out / film)
+        written.append(film)
+    print(f'results in {out}: {", ".join(written)}')

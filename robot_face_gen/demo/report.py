@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of the graph comes to: figures, and a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.timeline import PERIOD_NS
+
+# Key of a node's diagnostics -> what the stage is called.
+_STAGES: dict[str, dict[str, str]] = {
+    'whisper_node': {'encoder': 'Whisper encoder'},
+    'reaction_node': {'wait': 'face and voice joined', 'model': 'model', 'playout': 'playout'},
+}
+
+# Counters of frames that were answered with less than the recording holds.
+_INCOMPLETE = (
+    'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps', 'audio_not_finite',
+    'lost_samples', 'bad_samples', 'resets', 'hops_at_once', 'skipped_hops',
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecordedReaction:
+    """One reaction, and when (ns) it was published, the speaker's frame captured, it received."""
+
+    frame: int
+    published_ns: int
+    source_ns: int
+    arrived_ns: int
+    face: dict[str, np.ndarray]
+
+
+@dataclass
+class Record:
+    """All that came: the speaker's frames, the reactions, each node's last diagnostics.
+
+    `while_playing` is the diagnostics at the recording's end, `refused` the number of messages
+    that hold no face, `not_finite` that of reactions with impossible numbers. Without ROS
+    (`is_live` False) nothing is published, and a reaction's times are all that of its frame.
+    """
+
+    frames: list[FaceFrame] = field(default_factory=list)
+    reactions: list[RecordedReaction] = field(default_factory=list)
+    diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
+    refused: int = 0
+    not_finite: int = 0
+    is_live: bool = True
+
+    def end_playing(self) -> None:
+        """The recording is over: keep the nodes' figures as they are now.
+
+        Afterwards nodes wait for frames that never come, and would count that as latency.
+        """
+        self.while_playing = {name: dict(values) for name, values in self.diagnostics.items()}
+
+    def cut(self, end_ns: int) -> None:
+        """Leave out the frames from a time on, and what answers them."""
+        self.frames = [frame for frame in self.frames if frame.stamp_ns < end_ns]
+        self.reactions = [r for r in self.reactions if r.source_ns < end_ns]
+
+    def answered(self) -> int:
+        """How many of the speaker's frames have a reaction."""
+        return len({r.source_ns for r in self.reactions} & {f.stamp_ns for f in self.frames})
+
+
+def percentiles(values_ms: list[float]) -> dict[str, float]:
+    """p50, p99 and the largest; empty without values."""
+    if not values_ms:
+        return {}
+    p50, p99 = np.percentile(values_ms, (50, 99))
+    return {
+        'p50': round(float(p50), 2),
+        'p99': round(float(p99), 2),
+        'max': round(max(values_ms), 2),
+    }
+
+
+def thinned(stamps_ns: Collection[int], answered_ns: Collection[int]) -> int:
+    """How many frames of a camera faster than the robot's 25 Hz another frame stands for.
+
+    A frame that is not answered, in a slot of 40 ms of which another frame is; what is neither
+    is lost. A camera of 25 frames a second has none.
+
+    Args:
+        stamps_ns: of the speaker's frames.
+        answered_ns: those of them that have a reaction.
+    """
+    if not stamps_ns:
+        return 0
+    first = min(stamps_ns)
+
+    def slot(stamp_ns: int) -> int:
+        return (stamp_ns - first + PERIOD_NS // 2 - 1) // PERIOD_NS  # its end belongs to it
+
+    served = {slot(stamp) for stamp in answered_ns}
+    return sum(slot(stamp) in served for stamp in set(stamps_ns) - set(answered_ns))
+
+
+def summarise(
+    record: Record,
+    duration_s: float,
+    cpu: dict[str, float],
+    rss_mb: dict[str, float],
+    pss_mb: dict[str, float],
+    recorded: int | None = None,
+) -> dict[str, Any]:
+    """The figures of a run, as `summary.json` has them.
+
+    Args:
+        record: what came.
+        duration_s: that was played.
+        cpu: of each process, percent of a core.
+        rss_mb: memory of each process.
+        pss_mb: the same, with what is shared counted once.
+        recorded: how many frames the recording holds for that time: those that never came
+            count as dropped. None: what came is all there was.
+    """
+    stamps = {frame.stamp_ns for frame in record.frames}
+    answers = [r for r in record.reactions if r.source_ns in stamps]
+    sources = {r.source_ns for r in answers}
+    answered, thin = len(sources), thinned(stamps, sources)
+    recorded = max(len(stamps), recorded or 0)
+    timed = answers if record.is_live else []
+    published = sorted(r.published_ns for r in record.reactions)
+    steps_ms = (np.diff(published) / 1e6).tolist()
+    finite = not record.not_finite and all(
+        np.isfinite(v).all() for r in record.reactions for v in r.face.values()
+    )
+    stages: dict[str, Any] = {}
+    counted: dict[str, int] = {}
+    incomplete: dict[str, int] = {}
+    for node, values in (record.while_playing or record.diagnostics).items():
+        incomplete |= {key: int(values[key]) for key in _INCOMPLETE if int(values.get(key, 0))}
+        for key, label in _STAGES.get(node.rpartition('/')[2], {}).items():
+            if f'{key}_p50_ms' in values:
+                stages[label] = {p: float(values[f'{key}_{p}_ms']) for p in ('p50', 'p99')}
+    for node, values in record.diagnostics.items():
+        if int(values.get('dropped', 0)):
+            counted[node] = int(values['dropped'])
+    return {
+        'duration_s': round(duration_s, 3),
+        'frames_in': len(record.frames),
+        'reactions_out': len(record.reactions),
+        'frames_recorded': recorded,
+        'answered': answered,
+        'thinned': thin,
+        'dropped': recorded - thin - answered,
+        'dropped_in_nodes': counted,
+        'incomplete_inputs': incomplete,
+        'finite': bool(finite),
+        'latency_ms': percentiles([(r.published_ns - r.source_ns) / 1e6 for r in timed]),
+        'arrival_latency_ms': percentiles([(r.arrived_ns - r.source_ns) / 1e6 for r in timed]),
+        'output_period_ms': percentiles(steps_ms if record.is_live else []),
+        'stages': stages,
+        'rss_mb': round(sum(rss_mb.values()), 1),
+        'pss_mb': round(sum(pss_mb.values()), 1),
+        'cpu_percent': round(sum(cpu.values()), 1),
+        'processes': {
+            name: {
+                'cpu_percent': round(cpu[name], 1),
+                'rss_mb': round(rss_mb.get(name, 0.0), 1),
+                'pss_mb': round(pss_mb.get(name, 0.0), 1),
+            }
+            for name in cpu
+        },
+    }
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The figures for a person to read."""
+
+    def span(values: dict[str, float]) -> str:
+        return f'{values["p50"]:8.1f} {values["p99"]:8.1f}' if values else '       -        -'
+
+    wanted = summary['frames_recorded'] - summary['thinned']
+    share = f'   ({100 * summary["answered"] / wanted:.1f} %)' if wanted else ''
+    faster = f'   ({summary["thinned"]} beyond 25 a second)' if summary['thinned'] else ''
+    lines = [
+        f'speaker frames in    {summary["frames_in"]:6d}{faster}',
+        f'reactions out        {summary["reactions_out"]:6d}',
+        f'frames answered      {summary["answered"]:6d}{share}',
+        f'not answered         {summary["dropped"]:6d}',
+    ]
+    if summary['latency_ms']:
+        lines += [
+            '',
+            f'{"latency, ms":38}      p50      p99',
+            f'{"camera frame to reaction published":38} {span(summary["latency_ms"])}',
+            f'{"camera frame to reaction received":38} {span(summary["arrival_latency_ms"])}',
+            *(f'{"  " + name:38} {span(values)}' for name, values in summary['stages'].items()),
+            f'{"between two reactions":38} {span(summary["output_period_ms"])}',
+        ]
+    if summary['processes']:
+        lines += [
+            '',
+            f'{"process":20} {"CPU, % of a core":>18} {"memory, MB":>12}',
+            *(
+                f'{name:20} {p["cpu_percent"]:18.1f} {p["rss_mb"]:12.1f}'
+                for name, p in summary['processes'].items()
+            ),
+            f'{"all together":20} {summary["cpu_percent"]:18.1f} {summary["rss_mb"]:12.1f}',
+        ]
+    return '\n'.join(lines)
+
+
+def warnings(record: Record) -> list[str]:
+    """What a reader of the figures must know: weights that mean nothing, what is still wrong."""
+    told = []
+    for name, values in sorted(record.diagnostics.items()):
+        node = name.rpartition('/')[2]
+        if values.get('trained') == 'False':
+            told.append(f'{node}: the model is untrained: the face moves, but means nothing')
+        if values.get('level') == '2':
+            told.append(f'{node}: {values.get("message", "an error")}')
+    if record.refused:
+        told.append(f'{record.refused} messages of another program held no face')
+    return told + (_made_otherwise(record) if record.is_live else [])
+
+
+def _made_otherwise(record: Record) -> list[str]:
+    """Where `whisper_node` makes embeddings in another way than the training's were made."""
+    from robot_face_gen.nodes.made_by import EXPECTED, MADE_BY  # only where ROS is
+
+    told = []
+    for name, values in sorted(record.diagnostics.items()):
+        namespace, _, node = name.rpartition('/')
+        whisper = record.diagnostics.get(f'{namespace}/whisper_node'.lstrip('/'), {})
+        for key in MADE_BY:
+            expected, made = values.get(f'{EXPECTED}{key}'), whisper.get(key)
+            if expected and made and float(expected) != float(made):
+                told.append(
+                    f'{node}: the checkpoint was trained with {key} {expected}, whisper_node '
+                    f'has {made}'
+                )
+    return told

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU and memory of the graph's processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+
+import psutil
+
+
+class Usage:
+    """Sums over processes, from its making on.
+
+    Args:
+        pids: name of each process and its number.
+    """
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._processes = {}
+        for name, pid in pids.items():
+            with contextlib.suppress(psutil.Error):
+                self._processes[name] = psutil.Process(pid)
+        self._begin = time.monotonic()
+        self._cpu = {name: self._seconds(p) for name, p in self._processes.items()}
+        self._last = dict(self._cpu)
+        self._seen = self._begin
+        self.rss_mb: dict[str, float] = {}
+        self.pss_mb: dict[str, float] = {}
+
+    @classmethod
+    def of_this_process(cls, name: str) -> Usage:
+        """The usage of this program alone."""
+        return cls({name: os.getpid()})
+
+    @staticmethod
+    def _seconds(process: psutil.Process) -> float:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system
+
+    def sample(self) -> None:
+        """Look once: the largest memory and the newest CPU time of each process are kept."""
+        self._seen = time.monotonic()
+        for name, process in self._processes.items():
+            with contextlib.suppress(psutil.Error):
+                self._last[name] = self._seconds(process)
+                memory = process.memory_full_info()
+                self.rss_mb[name] = max(self.rss_mb.get(name, 0.0), memory.rss / 1e6)
+                self.pss_mb[name] = max(
+                    self.pss_mb.get(name, 0.0), getattr(memory, 'pss', 0) / 1e6
+                )
+
+    def cpu_percent(self) -> dict[str, float]:
+        """CPU of each process since the beginning; 100 is one core."""
+        lasted = max(self._seen - self._begin, 1e-9)
+        return {name: 100 * (self._last[name] - self._cpu[name]) / lasted for name in self._cpu}

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot's nodes, declared once: launch arguments, and the nodes and parameters they select.
+
+`launch/*.launch.py` turn this declaration into `launch_ros` nodes, `robot-face-gen bringup` into
+child processes. Nothing here imports rclpy or launch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PACKAGE = 'robot_face_gen'
+NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node', 'reaction_server')
+RESPAWN_DELAY_S = 2.0
+
+FOLLOW = 'follow:'
+MICROPHONE = 'microphone'
+_NOT_STARTED = ('', 'none')
+_LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+_TRUE, _FALSE = ('true', '1'), ('false', '0')
+_NAMESPACE = re.compile(r'/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?', re.ASCII)
+_OR_FILE = 'empty: the value in params_file'
+
+Value = bool | int | float | str
+
+
+def share_folder() -> Path:
+    """The folder that holds `launch` and `config`: the source tree or the installed share folder.
+
+    Raises:
+        FileNotFoundError: Neither was found.
+    """
+    for parent in Path(__file__).resolve().parents:
+        for folder in (parent, parent / 'share' / PACKAGE):
+            if all((folder / name).is_file() for name in ('package.xml', 'config/bringup.yaml')):
+                return folder
+    raise FileNotFoundError(
+        f'config/bringup.yaml of {PACKAGE} not found: expected it in the source tree or in '
+        f'share/{PACKAGE} of the installation of {Path(__file__).parent}'
+    )
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument; all values are strings, as launch passes them."""
+
+    name: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node to start.
+
+    Attributes:
+        name: Name of the node, of its executable and of its module in `robot_face_gen.nodes`.
+        params_file: Absolute path of a parameter file.
+        namespace: Namespace of the node; '' is the root.
+        parameters: Parameters that override the file.
+        log_level: As after `--log-level`.
+        respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
+    """
+
+    name: str
+    params_file: str
+    namespace: str = ''
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    log_level: str = 'info'
+    respawn: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name, such as '/robot1/reaction_node'."""
+        return f'/{self.namespace}/{self.name}'.replace('//', '/')
+
+
+class Values:
+    """Launch arguments with typed access; errors name argument, value and what was expected."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        """A string without surrounding spaces."""
+        return self._values[name].strip()
+
+    def number(self, name: str) -> float | None:
+        """A finite number; None if empty."""
+        text = self.text(name)
+        try:
+            number = float(text) if text else None
+        except ValueError:
+            number = math.nan
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f'{name}:={text}: expected a number')
+        return number
+
+    def truth(self, name: str) -> bool | None:
+        """True or False; None if empty."""
+        text = self.text(name).lower()
+        if text not in ('', *_TRUE, *_FALSE):
+            raise ValueError(f'{name}:={self.text(name)}: expected true or false')
+        return text in _TRUE if text else None
+
+    def file(self, name: str) -> str:
+        """Absolute path of a file that exists; '' if empty."""
+        text = self.text(name)
+        if text and not Path(text).expanduser().is_file():
+            raise ValueError(f'{name}:={text}: no such file')
+        return text and _absolute(text)
+
+    def namespace(self, name: str) -> str:
+        """A ROS namespace; '' is the root."""
+        text = self.text(name)
+        if not _NAMESPACE.fullmatch(text):
+            raise ValueError(
+                f"{name}:={text}: expected a namespace: words of letters, digits and '_', not "
+                "starting with a digit, separated by '/'"
+            )
+        return text
+
+    def log_level(self, name: str) -> str:
+        """A log level, or LOGGER:=LEVEL."""
+        text = self.text(name)
+        if text.rpartition(':=')[2].lower() not in _LOG_LEVELS:
+            raise ValueError(f'{name}:={text}: expected one of {", ".join(_LOG_LEVELS)}')
+        return text
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes that are started together.
+
+    Attributes:
+        name: As in `launch/NAME.launch.py`.
+        description: One line.
+        arguments: The launch arguments.
+        select: Makes the nodes from complete arguments.
+    """
+
+    name: str
+    description: str
+    arguments: tuple[Argument, ...]
+    select: Callable[[Values], Iterator[NodeSpec]]
+
+    def nodes(self, given: Mapping[str, str]) -> list[NodeSpec]:
+        """The nodes that the arguments select; arguments not given have their defaults.
+
+        Raises:
+            ValueError: An argument is unknown or its value is invalid; says what was expected.
+        """
+        known = [argument.name for argument in self.arguments]
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+                hint = f"; did you mean '{near[0]}'?" if near else ''
+                raise ValueError(f"unknown argument '{name}'{hint} (known: {', '.join(known)})")
+        defaults = {argument.name: argument.default for argument in self.arguments}
+        return list(self.select(Values({**defaults, **given})))
+
+
+def misspelt_nodes(params_file: str) -> list[str]:
+    """Warnings about node names in a parameter file that nearly match one of ours.
+
+    No node would read such an entry. Other names may belong to other packages and are ignored;
+    errors in the file itself are reported by the nodes that read it.
+    """
+    try:
+        tree = yaml.safe_load(Path(params_file).read_text(encoding='utf-8'))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    found = []
+    for path in dict.fromkeys(_node_names(tree)):
+        name = path.rpartition('/')[2]
+        near = difflib.get_close_matches(name, NODES, 1, cutoff=0.7)
+        if name not in NODES and near:
+            found.append(
+                f"params_file:={params_file}: no node is named '{path}'; did you mean '{near[0]}'?"
+            )
+    return found
+
+
+def _node_names(tree: Any, prefix: str = '') -> Iterator[str]:
+    """Node names of a parameter file: keys, joined by '/', down to `ros__parameters`."""
+    for key, branch in tree.items() if isinstance(tree, dict) else ():
+        if key == 'ros__parameters':
+            yield prefix
+        else:
+            yield from _node_names(branch, f'{prefix}/{str(key).strip("/")}')
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _given(parameters: Iterable[tuple[str, Value | None]]) -> dict[str, Value]:
+    """Without the empty ones, whose values are left to the parameter file."""
+    return {name: value for name, value in parameters if value not in ('', None)}  # type: ignore[misc]
+
+
+def _common(values: Values) -> dict[str, Any]:
+    """What all nodes of a graph have in common."""
+    params_file = values.file('params_file')
+    if not params_file:
+        raise ValueError('params_file:=: expected a YAML file of parameters')
+    return {'params_file': params_file, 'log_level': values.log_level('log_level')}
+
+
+def _start_time(values: Values) -> float | None:
+    """One start time for all recorded sources, s since 1970; None: at once."""
+    given, delay_s = values.number('start_time'), values.number('start_delay')
+    # Simulated time is not known here: without start_time, sources start at once.
+    if given or values.truth('use_sim_time'):
+        return given or None
+    return time.time() + (delay_s or 0.0)
+
+
+def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
+    use_respawn, namespace = bool(values.truth('use_respawn')), values.namespace('namespace')
+    common = {**_common(values), 'namespace': namespace}
+    use_sim_time = bool(values.truth('use_sim_time'))
+    played = (
+        ('speed', values.number('speed')),
+        ('loop', values.truth('loop')),
+        ('exit_at_end', values.truth('exit_at_end')),
+        ('start_time', _start_time(values)),
+    )
+
+    def node(name: str, *parameters: tuple[str, Value | None]) -> NodeSpec:
+        given = {'use_sim_time': use_sim_time, **_given(parameters)}
+        # A source that exits at the end of its file has finished: no respawn.
+        respawn = use_respawn and not given.get('exit_at_end', False)
+        return NodeSpec(name, parameters=given, respawn=respawn, **common)
+
+    openface = values.text('openface')
+    if openface.startswith(FOLLOW):
+        path = openface[len(FOLLOW) :]
+        if not path:
+            raise ValueError(f'openface:={openface}: expected {FOLLOW}FILE')
+        yield node('openface_node', ('source', FOLLOW + _absolute(path)))
+    elif openface not in _NOT_STARTED:
+        yield node('openface_node', ('source', values.file('openface')), *played)
+    audio = values.text('audio')
+    if audio.partition(':')[0] == MICROPHONE:
+        yield node('microphone_node', ('source', audio))
+    elif audio not in _NOT_STARTED:
+        yield node('microphone_node', ('source', values.file('audio')), *played)
+    weights = values.text('whisper')
+    is_file = Path(weights).expanduser().is_file()
+    yield node('whisper_node', ('weights', _absolute(weights) if is_file else weights))
+    if values.truth('reaction') is not False:
+        yield node(
+            'reaction_node',
+            ('checkpoint', values.file('checkpoint')),
+            ('device', values.text('device')),
+        )
+
+
+def _server_nodes(values: Values) -> Iterator[NodeSpec]:
+    yield NodeSpec(
+        'reaction_server',
+        parameters={
+            'use_sim_time': bool(values.truth('use_sim_time')),
+            **_given(
+                [
+                    *((name, values.text(name)) for name in ('namespaces', 'device', 'backend')),
+                    ('checkpoint', values.file('checkpoint')),
+                ]
+            ),
+        },
+        respawn=bool(values.truth('use_respawn')),
+        **_common(values),
+    )
+
+
+_CHECKPOINT = Argument('checkpoint', '', f'Model file (safetensors); {_OR_FILE}')
+_DEVICE = Argument('device', '', f'Device of the model: auto, cpu, cuda or cuda:N; {_OR_FILE}')
+
+
+def _common_arguments() -> tuple[Argument, ...]:
+    return (
+        Argument(
+            'params_file',
+            str(share_folder() / 'config' / 'bringup.yaml'),
+            'YAML file with the parameters of all nodes',
+        ),
+        Argument('use_sim_time', 'false', 'Use the time of /clock (simulation, bag)'),
+        Argument('use_respawn', 'false', 'Restart a node when it has exited'),
+        Argument('log_level', 'info', f'Log level of the nodes: {", ".join(_LOG_LEVELS)}'),
+    )
+
+
+def bringup_graph() -> Graph:
+    """One robot: sources of face and voice, Whisper, reaction."""
+    return Graph(
+        'bringup',
+        'one robot: OpenFace and sound sources, Whisper, reaction',
+        (
+            Argument('namespace', '', 'Namespace of all nodes and topics'),
+            *_common_arguments(),
+            Argument(
+                'openface',
+                'none',
+                "Source of the speaker's face: a recorded OpenFace CSV, follow:FILE for the CSV "
+                'that FeatureExtraction is writing, or none (another node publishes it)',
+            ),
+            Argument(
+                'audio',
+                MICROPHONE,
+                "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
+                'WAV or FLAC file, or none (another node publishes it)',
+            ),
+            _CHECKPOINT,
+            Argument(
+                'reaction',
+                'true',
+                'Start reaction_node; false if a reaction_server serves this namespace',
+            ),
+            _DEVICE,
+            Argument(
+                'whisper',
+                '',
+                'Weights of the Whisper encoder: a name such as tiny, a .pt file, or untrained; '
+                f'{_OR_FILE}',
+            ),
+            Argument(
+                'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'
+            ),
+            Argument('loop', '', f'Repeat recorded sources; {_OR_FILE}'),
+            Argument(
+                'start_time',
+                '0.0',
+                'Start time of recorded sources in s since 1970, the same for face and voice, '
+                'which keeps them in sync; 0.0: start_delay from now (with use_sim_time: at once)',
+            ),
+            Argument(
+                'start_delay',
+                '8.0',
+                'Seconds until recorded sources start, so that the other nodes have loaded their '
+                'models',
+            ),
+            Argument(
+                'exit_at_end',
+                '',
+                f'Exit the node of a recorded source at the end of its file; {_OR_FILE}',
+            ),
+        ),
+        _bringup_nodes,
+    )
+
+
+def reaction_server_graph() -> Graph:
+    """One process that answers for many robots, each with a face and voice of its own."""
+    return Graph(
+        'reaction_server',
+        'one reaction_server for many robots, each started with bringup reaction:=false',
+        (
+            *_common_arguments(),
+            Argument('namespaces', '', f"The robots' namespaces, comma-separated; {_OR_FILE}"),
+            _CHECKPOINT,
+            _DEVICE,
+            Argument(
+                'backend',
+                '',
+                f'Inference backend: auto, eager, onnx, onnx-int8 or cuda-graph; {_OR_FILE}',
+            ),
+        ),
+        _server_nodes,
+    )
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    'bringup': bringup_graph,
+    'reaction_server': reaction_server_graph,
+}
+
+
+def format_arguments(graph: Graph) -> str:
+    """The arguments of a graph, as `ros2 launch --show-args` lists them."""
+    lines = ["Arguments (pass arguments as '<name>:=<value>'):"]
+    for argument in graph.arguments:
+        lines += [
+            '',
+            f"    '{argument.name}':",
+            f'        {argument.description}',
+            f"        (default: '{argument.default}')",
+        ]
+    return '\n'.join(lines)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of the nodes: what runs before rclpy and the node itself are imported."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node', 'reaction_server')
+
+
+def end_quietly(*_: object) -> None:
+    """End without a traceback: Ctrl-C while the program still imports, which takes a second."""
+    os._exit(0)
+
+
+def start(name: str, args: Sequence[str] | None = None) -> int:
+    """Import a node's module and run it.
+
+    Args:
+        name: one of NODES.
+        args: command line with `--ros-args`; None is this process's.
+
+    Returns:
+        int: exit code.
+    """
+    # `run` restores Python's own handler once the imports are done.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end_quietly)
+    # Several processes share few cores: idle OpenMP threads must sleep, not spin.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    from robot_face_gen.tools.ros import require_ros
+
+    try:
+        require_ros()
+    except ImportError as error:
+        print(f'{name}: error: {error}', file=sys.stderr)
+        return 1
+    return int(importlib.import_module(f'robot_face_gen.nodes.{name}').main(args))
+
+
+def openface_node() -> int:
+    """Start `openface_node`."""
+    return start('openface_node')
+
+
+def microphone_node() -> int:
+    """Start `microphone_node`."""
+    return start('microphone_node')
+
+
+def whisper_node() -> int:
+    """Start `whisper_node`."""
+    return start('whisper_node')
+
+
+def reaction_node() -> int:
+    """Start `reaction_node`."""
+    return start('reaction_node')
+
+
+def reaction_server() -> int:
+    """Start `reaction_server`."""
+    return start('reaction_server')

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads the two networks for live use and for recordings: without torch where ONNX Runtime runs.
+
+The nodes and the offline pipeline both load here, so that equal arguments give equal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
+from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
+from robot_face_gen.features.timeline_frame import TimelineFrame
+from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
+from robot_face_gen.onnx_files import (
+    AUTO,
+    EAGER,
+    ONNX,
+    ONNX_INT8,
+    cuda_is_possible,
+    resolve_backend,
+)
+
+if TYPE_CHECKING:
+    from robot_face_gen.facial_reaction_model import FacialReactionModel
+    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+_UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
+
+Report = Callable[[str], Any]
+
+
+class Model(Protocol):
+    """What a pipeline has to know of a model."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its shape."""
+        ...
+
+    @property
+    def info(self) -> CheckpointInfo:
+        """What it was made with."""
+        ...
+
+    @property
+    def device(self) -> object:
+        """Where it runs."""
+        ...
+
+
+class Session(Protocol):
+    """One listener: an `OnlineInferenceManager` or an `ExportedManager`."""
+
+    @property
+    def model(self) -> Model:
+        """Whose session it is."""
+        ...
+
+    temperature: float
+
+    def process_window(self, window: Any) -> Any:
+        """Answer frames (1, n, ...) of each branch with as many."""
+        ...
+
+    def reset(self) -> None:
+        """Begin again, with the same seed."""
+        ...
+
+
+def resolve_place(device: str, backend: str) -> tuple[str, str]:
+    """Device and backend without 'auto'; asks torch only where a CUDA device is possible.
+
+    Raises:
+        ValueError: a device that is not there, an unknown backend.
+    """
+    if device == AUTO and (backend in (ONNX, ONNX_INT8) or not cuda_is_possible()):
+        device = 'cpu'
+    if device != 'cpu':
+        from robot_face_gen.facial_reaction_model import resolve_device
+
+        device = str(resolve_device(device))
+    return device, resolve_backend(backend, device)
+
+
+def load_torch_model(
+    checkpoint: Path | None, device: str, *, threads: int = 0
+) -> FacialReactionModel:
+    """The model of a checkpoint, or one with fixed random weights for None.
+
+    Raises:
+        ValueError: not a checkpoint, or a device that is not there.
+        OSError: the checkpoint cannot be read.
+    """
+    import torch
+
+    from robot_face_gen.facial_reaction_model import create_model
+
+    if threads:
+        torch.set_num_threads(threads)
+    if checkpoint:
+        return create_model(device=device, checkpoint=checkpoint)
+    with torch.random.fork_rng():
+        torch.manual_seed(_UNTRAINED_SEED)
+        return create_model(device=device)
+
+
+def load_sessions(
+    checkpoint: Path | None,
+    seeds: list[int | None],
+    *,
+    device: str,
+    backend: str,
+    temperature: float = 1.0,
+    threads: int = 1,
+    report: Report = str,
+) -> list[Session]:
+    """Sessions of one model, one for each seed.
+
+    Args:
+        checkpoint: safetensors file; None: fixed random weights.
+        seeds: of the sessions; None draws one.
+        device: as `resolve_place` gives it.
+        backend: as `resolve_place` gives it.
+        temperature: scale of the noise.
+        threads: on a CPU; 0 is the backend's choice.
+        report: called with one line where loading takes long.
+
+    Raises:
+        ValueError: not a checkpoint, an impossible temperature, or a device that is not there.
+        ImportError: the backend's package is missing.
+        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
+    """
+    if checkpoint and device == 'cpu' and backend in (ONNX, ONNX_INT8):
+        from robot_face_gen.facial_reaction_model.exported import (
+            ExportedManager,
+            ExportedModel,
+            is_exported,
+        )
+
+        int8 = backend == ONNX_INT8
+        if not is_exported(checkpoint, int8=int8):
+            report(f'{checkpoint}: exporting for ONNX Runtime, only this time')
+        model = ExportedModel.of(checkpoint, int8=int8)
+        return [ExportedManager(model, seed, temperature, threads) for seed in seeds]
+    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
+
+    network = load_torch_model(checkpoint, device, threads=threads)
+    return [
+        OnlineInferenceManager(network, seed=seed, temperature=temperature, backend=backend)
+        for seed in seeds
+    ]
+
+
+def load_encoder(
+    weights: str,
+    context_s: float,
+    *,
+    device: str,
+    backend: str,
+    threads: int = 1,
+    report: Report = str,
+) -> WhisperEncoder | ExportedWhisper:
+    """The Whisper encoder.
+
+    Args:
+        weights: see `WhisperEncoder.from_name_or_path`.
+        context_s: sound in a context, seconds.
+        device: as `resolve_place` gives it.
+        backend: as `resolve_place` gives it.
+        threads: on a CPU; 0 is the backend's choice.
+        report: called with one line where loading takes long.
+
+    Raises:
+        ValueError: weights that cannot be used, or a device that the backend cannot use.
+        ImportError: the backend's package is missing.
+        OSError: a file cannot be read or written.
+    """
+    if backend == EAGER:
+        import torch
+
+        from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+        if threads:
+            torch.set_num_threads(threads)
+        return WhisperEncoder.from_name_or_path(weights, device)
+    if device != 'cpu':
+        raise ValueError(f'backend = {backend}: it runs on a CPU, not on device = {device}')
+    frames, int8 = round(context_s * 100), backend == ONNX_INT8
+    if exported(weights, frames, int8=int8) is None:
+        report(f'{weights}: exporting for ONNX Runtime, only this time')
+    return ExportedWhisper(weights, frames, int8=int8, threads=threads)
+
+
+def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
+    """Frames as one window of one speaker: (1, n, ...) each."""
+    return {
+        name: np.stack([getattr(frame, name) for frame in frames])[None]
+        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
+    }
+
+
+def on_host(values: Any) -> np.ndarray:
+    """An array, or a tensor from any device, as an array."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

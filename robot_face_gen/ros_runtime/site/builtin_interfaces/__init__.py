@@ -1,1 +1,0 @@
-"""Interfaces of builtin_interfaces, from their definitions."""

@@ -1,1 +1,0 @@
-"""Interfaces of diagnostic_msgs, from their definitions."""

@@ -1,1 +1,0 @@
-"""Interfaces of geometry_msgs, from their definitions."""

@@ -1,1 +1,0 @@
-"""Interfaces of lifecycle_msgs, from their definitions."""

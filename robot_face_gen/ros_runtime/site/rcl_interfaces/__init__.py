@@ -1,1 +1,0 @@
-"""Interfaces of rcl_interfaces, from their definitions."""

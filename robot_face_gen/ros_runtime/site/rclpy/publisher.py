@@ -1,5 +1,0 @@
-"""Publishers."""
-
-from robot_face_gen.ros_runtime.endpoints import Publisher
-
-__all__ = ['Publisher']

@@ -1,5 +1,0 @@
-"""Services."""
-
-from robot_face_gen.ros_runtime.services import Service
-
-__all__ = ['Service']

@@ -1,1 +1,0 @@
-"""Interfaces of rmw_dds_common, from their definitions."""

@@ -1,1 +1,0 @@
-"""Interfaces of robot_face_gen_msgs, from their definitions."""

@@ -1,1 +1,0 @@
-"""Interfaces of rosgraph_msgs, from their definitions."""

@@ -1,5 +1,0 @@
-"""Messages of rosgraph_msgs; the classes are made when they are first used."""
-
-from robot_face_gen.ros_runtime.messages import populate
-
-populate(__name__)

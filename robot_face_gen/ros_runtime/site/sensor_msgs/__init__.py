@@ -1,1 +1,0 @@
-"""Interfaces of sensor_msgs, from their definitions."""

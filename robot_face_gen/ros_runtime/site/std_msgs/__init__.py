@@ -1,1 +1,0 @@
-"""Interfaces of std_msgs, from their definitions."""

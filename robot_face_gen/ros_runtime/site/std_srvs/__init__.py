@@ -1,1 +1,0 @@
-"""Interfaces of std_srvs, from their definitions."""

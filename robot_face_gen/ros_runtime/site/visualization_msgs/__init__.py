@@ -1,1 +1,0 @@
-"""Interfaces of visualization_msgs, from their definitions."""

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph as a child process of a Python program: for the demo, the benchmark, tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from robot_face_gen.graph import GRAPHS
+
+from .ros import require_ros
+from .supervisor import describe_exit
+
+
+class BringupError(RuntimeError):
+    """The graph could not be started, or ended unexpectedly; one line says why."""
+
+
+class BringupProcess:
+    """A running `robot-face-gen bringup`; `start_bringup` creates one.
+
+    As a context manager it ends with the block. If this program ends for any reason, the bringup
+    and all nodes end too.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen, control: socket.socket, log_file: Path | None
+    ) -> None:
+        self._process = process
+        self._control = control
+        self._log_file = log_file
+        self._changed = threading.Condition()
+        self._running: dict[str, int] = {}
+        self._exits: dict[str, int] = {}
+        self._is_over = False
+        self._reader = threading.Thread(target=self._read, name='bringup', daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the bringup itself."""
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path | None:
+        """File of all output; None: this program's own output."""
+        return self._log_file
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids of the nodes that are running, by name ('reaction_node')."""
+        with self._changed:
+            return dict(self._running)
+
+    @property
+    def exits(self) -> dict[str, int]:
+        """Exit codes of nodes that have exited, by name; negative: killed by that signal."""
+        with self._changed:
+            return dict(self._exits)
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code of the bringup; None while it runs."""
+        return self._process.poll()
+
+    def wait_for(self, *names: str, timeout: float = 30.0) -> dict[str, int]:
+        """Wait until the processes of these nodes run (they may still be loading).
+
+        Returns:
+            dict[str, int]: `processes`.
+
+        Raises:
+            BringupError: One has exited, or the bringup has.
+            TimeoutError: They do not run in time.
+        """
+
+        def there() -> bool:
+            return self._is_over or all(
+                name in self._running or name in self._exits for name in names
+            )
+
+        with self._changed:
+            if not self._changed.wait_for(there, timeout):
+                missing = ', '.join(name for name in names if name not in self._running)
+                raise TimeoutError(f'not started within {timeout:g} s: {missing}')
+            for name in names:
+                if name not in self._running:
+                    raise BringupError(self._why(name))
+        return self.processes
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the bringup exits.
+
+        Returns:
+            int: 0 if all nodes ended as asked, 1 if one died.
+
+        Raises:
+            TimeoutError: It does not exit in time.
+        """
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f'bringup still runs after {timeout:g} s') from None
+        self._reader.join()
+        self._control.close()
+        return code
+
+    def stop(self, timeout: float = 15.0) -> int:
+        """End all nodes: with SIGINT, and after `timeout` seconds with SIGKILL.
+
+        Returns:
+            int: As `wait`; -9 if it was killed.
+        """
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        try:
+            return self.wait(timeout)
+        except TimeoutError:
+            self._process.send_signal(signal.SIGKILL)  # the nodes are killed with it
+            return self.wait()
+
+    def __enter__(self) -> BringupProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _why(self, name: str) -> str:
+        """Why a node does not run, in one line."""
+        if name in self._exits:
+            text = f'{name} has exited with {describe_exit(self._exits[name])}'
+        else:
+            text = f'{name} was not started, and the bringup has exited'
+        if self._log_file is None:
+            return text
+        errors = [
+            line
+            for line in self._log_file.read_text(encoding='utf-8', errors='replace').splitlines()
+            if 'error' in line.lower() and 'process has died' not in line
+        ]
+        # The node's own message says more than the supervisor's.
+        own = [line for line in errors if line.startswith(f'[{name}-')]
+        for lines in (own, errors):
+            if lines:
+                return f'{text}: {lines[-1]}'
+        return f'{text} (see {self._log_file})'
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError), self._control.makefile('rb') as lines:
+            for line in lines:
+                event = json.loads(line)
+                with self._changed:
+                    name = event['name']
+                    if event['event'] == 'started':
+                        self._exits.pop(name, None)
+                        self._running[name] = event['pid']
+                    else:
+                        self._running.pop(name, None)
+                        self._exits[name] = event['code']
+                    self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._running.clear()
+            self._changed.notify_all()
+
+
+def start_bringup(
+    arguments: Mapping[str, str],
+    *,
+    env: Mapping[str, str] | None = None,
+    graph: str = 'bringup',
+    log_file: str | os.PathLike | None = None,
+) -> BringupProcess:
+    """Start a graph in a process of its own, as `robot-face-gen bringup` does.
+
+    Returns at once; `wait_for` waits for single nodes.
+
+    Args:
+        arguments: Launch arguments by name.
+        env: Added to this program's environment.
+        graph: Name in `robot_face_gen.graph.GRAPHS`.
+        log_file: File for all output; None: this program's own output.
+
+    Raises:
+        BringupError: An argument is unknown or invalid; one line says why.
+        RosMissingError: ROS 2 or the messages are not installed.
+        OSError: The log file cannot be written.
+    """
+    try:
+        GRAPHS[graph]().nodes(arguments)
+    except ValueError as error:
+        raise BringupError(str(error)) from None
+    require_ros()
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, '-m', 'robot_face_gen.cli', 'bringup', '--graph', graph]
+    command += ['--control-fd', str(theirs.fileno())]
+    command += [f'{name}:={value}' for name, value in arguments.items()]
+    path = None if log_file is None else Path(log_file)
+    with theirs, contextlib.ExitStack() as stack:
+        output = None if path is None else stack.enter_context(path.open('wb'))
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            pass_fds=(theirs.fileno(),),
+            # Ctrl-C in a terminal must reach this program only, which then ends the graph.
+            start_new_session=True,
+        )
+    return BringupProcess(process, ours, path)

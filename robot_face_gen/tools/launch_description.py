@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graphs of `robot_face_gen.graph` for ROS 2's launch; imported by `launch/*.launch.py`."""
+
+from __future__ import annotations
+
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
+from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec, misspelt_nodes
+
+
+def launch_description(graph: Graph) -> LaunchDescription:
+    """A launch description that declares the arguments and starts the nodes they select."""
+
+    def select(context: LaunchContext) -> list[Node | LogInfo]:
+        names = [argument.name for argument in graph.arguments]
+        nodes = graph.nodes({name: LaunchConfiguration(name).perform(context) for name in names})
+        warnings = misspelt_nodes(nodes[0].params_file)
+        return [*(LogInfo(msg=text) for text in warnings), *map(_launch_node, nodes)]
+
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(
+                    argument.name,
+                    default_value=argument.default,
+                    description=argument.description,
+                )
+                for argument in graph.arguments
+            ),
+            # Idle OpenMP threads sleep instead of spinning: several processes share few cores.
+            SetEnvironmentVariable(
+                'OMP_WAIT_POLICY', EnvironmentVariable('OMP_WAIT_POLICY', default_value='PASSIVE')
+            ),
+            OpaqueFunction(function=select),
+        ]
+    )
+
+
+def _launch_node(node: NodeSpec) -> Node:
+    return Node(
+        package=PACKAGE,
+        executable=node.name,
+        name=node.name,
+        namespace=node.namespace,
+        parameters=[node.params_file, dict(node.parameters)],
+        arguments=['--ros-args', '--log-level', node.log_level],
+        output='screen',
+        respawn=node.respawn,
+        respawn_delay=RESPAWN_DELAY_S,
+    )

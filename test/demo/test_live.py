@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job, end to end: the real graph on the shipped recording, and its results."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from robot_face_gen.features.audio_source import read_audio
+from robot_face_gen.features.openface import read_openface_csv
+from robot_face_gen.resources import demo_recording
+
+CLI = [sys.executable, '-m', 'robot_face_gen.cli']
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [*CLI, 'demo', *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        **options,
+    )
+
+
+def test_the_shipped_recording_is_a_face_that_talks():
+    csv, sound = demo_recording()
+    track = read_openface_csv(csv)
+    samples, rate = read_audio(sound)
+    assert track.problems == []
+    assert track.rate_hz == 25.0
+    assert 18 < len(track.frames) / 25 < 25
+    assert abs(len(samples) / rate - len(track.frames) / 25) < 0.1
+    assert 0 < sum(not f.success for f in track.frames) < 30
+    loud = np.array(
+        [
+            np.sqrt(np.square(samples[int(i * rate / 25) : int((i + 1) * rate / 25)]).mean())
+            for i in range(len(track.frames))
+        ]
+    )
+    jaw = np.array([f.au[15] for f in track.frames])
+    gap = np.array([f.landmarks[68 + 66] - f.landmarks[68 + 62] for f in track.frames])
+    good = np.array([f.success for f in track.frames])
+    jaw[~good] = gap[~good] = 0.0
+
+    def follows(motion):
+        """Correlation with the loudness of up to 0.12 s before: muscles take their time."""
+        return max(np.corrcoef(loud[: len(loud) - lag], motion[lag:])[0, 1] for lag in range(4))
+
+    assert follows(jaw) > 0.6  # the mouth moves with the voice
+    assert follows(gap) > 0.5
+    assert csv.stat().st_size + sound.stat().st_size < 2_000_000
+
+
+@pytest.mark.graph
+def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
+    out = tmp_path / 'out'
+    done = command('--out', out, '--duration', 4)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / 'summary.json').read_text())
+    assert summary['frames_recorded'] == 100
+    assert summary['frames_in'] >= 99
+    assert summary['answered'] >= 99
+    assert summary['thinned'] == 0
+    assert summary['dropped'] == 100 - summary['answered']
+    assert summary['finite'] and summary['seeds'] == [0]
+    assert set(summary['latency_ms']) == {'p50', 'p99', 'max'}
+    assert {'model', 'Whisper encoder', 'playout'} <= set(summary['stages'])
+    assert len(summary['processes']) == 4
+    assert 'frames answered' in done.stdout
+    assert str(out) in done.stdout
+    reaction = read_openface_csv(out / 'reaction.csv')
+    assert reaction.problems == []
+    assert len(reaction.frames) == summary['reactions_out']
+    landmarks = np.stack([f.landmarks for f in reaction.frames])
+    assert -20 < landmarks.min() < landmarks.max() < 244
+    assert cv2.imread(str(out / 'sheet.png')).shape == (1440, 1920, 3)
+    film = cv2.VideoCapture(str(out / 'demo.mp4'))
+    assert (film.get(cv2.CAP_PROP_FRAME_WIDTH), film.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (1280, 720)
+    count = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
+    assert 98 <= count <= 102
+    pictures = []
+    while True:
+        there, picture = film.read()
+        if not there:
+            break
+        pictures.append(picture)
+    assert np.abs(pictures[10].astype(int) - pictures[-1]).max() > 100
+    with av.open(str(out / 'demo.mp4')) as file:
+        assert {stream.type for stream in file.streams} == {'video', 'audio'}
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--openface', 'none.csv'], 'none.csv'),
+        (['--audio', 'none.wav'], 'none.wav: no such sound file'),
+        (['--openface', __file__], 'no OpenFace CSV'),
+        (['--speed', '0'], '--speed 0.0: expected above 0'),
+        (['--duration', '-1'], '--duration -1.0: expected above 0'),
+        (['--checkpoint', 'none.safetensors', '--duration', '1'], 'none.safetensors'),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, ros_domain, arguments, message):
+    done = command('--out', tmp_path / 'out', *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count('\n') == 1
+    assert 'Traceback' not in done.stderr + done.stdout
+
+
+@pytest.mark.graph
+def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
+    out = tmp_path / 'out'
+    process = subprocess.Popen(
+        [*CLI, 'demo', '--out', str(out), '--no-video'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    log, deadline = out / 'graph.log', time.monotonic() + 90
+    children = []
+    while time.monotonic() < deadline and process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        if log.is_file() and 'all is well' in log.read_text():  # the recording has begun
+            break
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert 'Traceback' not in stdout + stderr
+    assert 'interrupted' in stdout
+    assert (out / 'summary.json').is_file()
+    assert children
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a run, from a record that is known."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faces import make_frames
+
+from robot_face_gen.demo.report import (
+    Record,
+    RecordedReaction,
+    percentiles,
+    summarise,
+    table,
+    thinned,
+    warnings,
+)
+from robot_face_gen.features.timeline import Timeline
+
+MS = 1_000_000
+
+
+def make_record(frames=100, lost=(), latency_ms=80):
+    record = Record(frames=make_frames(frames, start_ns=10**15))
+    for i, frame in enumerate(record.frames):
+        if i in lost:
+            continue
+        face = {
+            'landmarks': np.zeros(136),
+            'au': np.zeros(18),
+            'pose': np.zeros(4),
+            'gaze': np.zeros(2),
+        }
+        published = frame.stamp_ns + (latency_ms + i % 3) * MS
+        record.reactions.append(
+            RecordedReaction(i, published, frame.stamp_ns, published + 2 * MS, face)
+        )
+    record.diagnostics = {
+        'robot1/reaction_node': {'model_p50_ms': '7.5', 'model_p99_ms': '9', 'dropped': '2'},
+        'whisper_node': {'encoder_p50_ms': '17', 'encoder_p99_ms': '20'},
+    }
+    return record
+
+
+def test_embeddings_that_are_made_otherwise_than_for_training_are_told_of():
+    record = make_record()
+    record.diagnostics['robot1/reaction_node'] |= {
+        'expected_hop_s': '0.04',
+        'expected_context_s': '2',
+    }
+    record.diagnostics['robot1/whisper_node'] = {'hop_s': '0.04', 'context_s': '2.0'}
+    assert warnings(record) == []
+    record.diagnostics['robot1/whisper_node']['context_s'] = '4.0'
+    assert warnings(record) == [
+        'reaction_node: the checkpoint was trained with context_s 2, whisper_node has 4.0'
+    ]
+
+
+def test_what_comes_after_the_end_is_cut_off():
+    record = make_record()
+    record.cut(record.frames[60].stamp_ns)
+    assert (len(record.frames), len(record.reactions), record.answered()) == (60, 60, 60)
+
+
+def test_messages_that_are_no_faces_are_told_of():
+    record = make_record()
+    record.refused, record.not_finite = 2, 1
+    assert warnings(record)[0].startswith('2 messages of another program held no face')
+    assert summarise(record, 4.0, {}, {}, {})['finite'] is False
+
+
+def test_the_readme_names_every_key_of_the_summary():
+    readme = (Path(__file__).parents[2] / 'README.md').read_text()
+    for key in summarise(make_record(), 4.0, {}, {}, {}):
+        assert f'`{key}`' in readme, key
+
+
+def test_what_was_answered_and_how_late():
+    record = make_record(lost=(7, 8))
+    # Reactions go on a little after the face has ended: they answer none of its frames.
+    extra = record.reactions[-1]
+    record.reactions.append(
+        RecordedReaction(
+            100,
+            extra.published_ns + 40 * MS,
+            extra.source_ns + 40 * MS,
+            extra.arrived_ns + 40 * MS,
+            extra.face,
+        )
+    )
+    summary = summarise(
+        record, 4.0, {'a': 30.0, 'b': 2.0}, {'a': 300.0, 'b': 50.0}, {'a': 200.0, 'b': 20.0}
+    )
+    assert summary['frames_in'] == 100
+    assert summary['reactions_out'] == 99
+    assert summary['answered'] == record.answered() == 98
+    assert summary['dropped'] == 2
+    assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 2}
+    assert summary['latency_ms']['p50'] == 81.0
+    assert summary['latency_ms']['max'] == 82.0
+    assert summary['arrival_latency_ms']['p50'] == 83.0
+    assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
+    assert summary['stages']['Whisper encoder'] == {'p50': 17.0, 'p99': 20.0}
+    assert summary['cpu_percent'] == 32.0
+    assert summary['rss_mb'] == 350.0
+    assert summary['finite']
+    for key in (
+        'duration_s',
+        'frames_in',
+        'reactions_out',
+        'dropped',
+        'latency_ms',
+        'stages',
+        'rss_mb',
+        'cpu_percent',
+    ):
+        assert key in summary
+    text = table(summary)
+    assert 'frames answered          98   (98.0 %)' in text
+    assert 'camera frame to reaction published' in text
+
+
+def test_nothing_came_at_all():
+    summary = summarise(Record(), 1.0, {}, {}, {})
+    assert summary['latency_ms'] == {}
+    assert summary['reactions_out'] == 0
+    assert 'speaker frames in' in table(summary)
+    assert percentiles([]) == {}
+
+
+@pytest.mark.parametrize(
+    ('rate', 'frames', 'spare'),
+    [(25, 100, 0), (30, 120, 20), (50, 200, 100), (60, 120, 70), (120, 120, 95)],
+)
+def test_a_faster_camera_loses_nothing(rate, frames, spare):
+    stamps = [10**15 + round(i * 1e9 / rate) for i in range(frames)]
+    timeline = Timeline()
+    for frame, stamp in zip(make_frames(frames), stamps, strict=True):
+        timeline.push_face(replace(frame, stamp_ns=stamp), stamp)
+    answered = [slot.source_stamp_ns for slot in timeline.flush()]
+    assert thinned(stamps, answered) == frames - len(answered)
+    assert abs(thinned(stamps, answered) - spare) <= 1
+    # A slot that nobody answered is a loss, however fast the camera.
+    begin, end = (stamps[0] + 40 * MS * 7 + half * 20 * MS for half in (-1, 1))
+    lost = [stamp for stamp in stamps if begin < stamp <= end]
+    rest = [stamp for stamp in answered if stamp not in lost]
+    assert len(stamps) - thinned(stamps, rest) - len(rest) == len(lost) >= 1
+
+
+def test_frames_that_never_came_are_dropped_too():
+    summary = summarise(make_record(90), 4.0, {}, {}, {}, recorded=100)
+    assert (summary['frames_in'], summary['answered'], summary['dropped']) == (90, 90, 10)
+    assert 'frames answered          90   (90.0 %)' in table(summary)
+
+
+def test_weights_that_mean_nothing_are_told():
+    record = make_record(5)
+    assert warnings(record) == []
+    record.diagnostics['robot1/reaction_node']['trained'] = 'False'
+    record.diagnostics['whisper_node'] |= {'level': '2', 'message': 'no sound comes'}
+    model, sound = warnings(record)
+    assert 'reaction_node: the model is untrained' in model
+    assert sound == 'whisper_node: no sound comes'
+
+
+def test_waiting_after_the_end_is_no_latency():
+    record = make_record()
+    record.end_playing()
+    record.diagnostics['robot1/reaction_node'] |= {'model_p99_ms': '500', 'dropped': '3'}
+    summary = summarise(record, 4.0, {}, {}, {})
+    assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
+    assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 3}
