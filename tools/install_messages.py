@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / 'robot_face_gen_msgs'
-#: Not robot_face_gen_msgs.msg: in the root of the repository, Python takes the folder of that name.
+#: Not robot_face_gen_msgs.msg: in the root of the repository, a folder has that name.
 TYPE_SUPPORT = 'robot_face_gen_msgs.robot_face_gen_msgs_s__rosidl_typesupport_c'
 sys.path.insert(0, str(MESSAGES))
 
