@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from ..models.cache import atomic_file
-from .checkpoint_file import FORMAT, read_checkpoint
+from .checkpoint_file import FORMAT, read_checkpoint, read_config
 from .config import ModelConfig
 from .model import FacialReactionModel
 
@@ -74,25 +73,6 @@ def create_model(
     else:
         model = FacialReactionModel(wanted)
     return model.to(resolve_device(device)).eval()
-
-
-def read_config(config: ModelConfig | Mapping[str, Any] | str | Path) -> ModelConfig:
-    """A configuration from itself, from names and values, or from a YAML file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: an unknown name, an impossible value or invalid YAML; the file is named.
-    """
-    if isinstance(config, ModelConfig):
-        return config
-    if isinstance(config, Mapping):
-        return ModelConfig.from_mapping(config)
-    try:
-        return ModelConfig.from_mapping(
-            yaml.safe_load(Path(config).read_text(encoding='utf-8')) or {}
-        )
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f'{config}: {" ".join(str(error).split())}') from None
 
 
 def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool = False) -> None:

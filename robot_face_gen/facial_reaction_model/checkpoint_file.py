@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a checkpoint file: one safetensors file; nothing of it is executed. No torch."""
+"""Read checkpoints (safetensors files) and configurations (YAML); nothing in them is executed.
+
+No torch.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from safetensors import SafetensorError, safe_open
 
 from .config import CheckpointInfo, ModelConfig
@@ -46,3 +52,22 @@ def read_checkpoint(
         if name.endswith('_std') and not (array > 0).all():
             raise ValueError(f'{path}: {name} holds {array.min()}: expected above 0')
     return config, info, weights
+
+
+def read_config(config: ModelConfig | Mapping[str, Any] | str | Path) -> ModelConfig:
+    """A configuration from itself, from names and values, or from a YAML file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: an unknown name, an impossible value or invalid YAML; the file is named.
+    """
+    if isinstance(config, ModelConfig):
+        return config
+    if isinstance(config, Mapping):
+        return ModelConfig.from_mapping(config)
+    try:
+        return ModelConfig.from_mapping(
+            yaml.safe_load(Path(config).read_text(encoding='utf-8')) or {}
+        )
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f'{config}: {" ".join(str(error).split())}') from None

@@ -82,10 +82,10 @@ def _array(value: Any) -> Any:
 
 def _check_finite(where: str, value: Any) -> None:
     value = value.detach() if hasattr(value, 'detach') else value
-    with np.errstate(all='ignore'):
-        # Fast path: a finite sum implies finite values; a sum of finite values may overflow.
-        if math.isfinite(float(value.sum())):
-            return
+    # Fast path: a finite sum implies finite values; a sum of finite values may overflow.
+    if math.isfinite(value.sum()):
+        return
+    with np.errstate(invalid='ignore'):
         bad = np.asarray((value - value != 0).tolist())  # inf - inf and nan - nan are nan
     if bad.any():
         place = [int(i) for i in np.argwhere(bad)[0]]
@@ -113,8 +113,9 @@ def _mask(name: str, data: Mapping[str, Any], shape: tuple[int, int], possible: 
     """A mask (B, T); all false where there is no data that could be valid."""
     given = data.get(name)
     value = np.full(shape, True) if given is None else _array(given)
-    if tuple(value.shape) != shape or str(value.dtype).removeprefix('torch.') != 'bool':
+    is_bool = value.dtype == bool or str(value.dtype) == 'torch.bool'
+    if tuple(value.shape) != shape or not is_bool:
         raise ValueError(
             f'speaker_data[{name!r}] is {tuple(value.shape)} {value.dtype}: expected {shape} bool'
         )
-    return value & possible
+    return value if possible else value & False

@@ -44,18 +44,14 @@ def resolve_seeds(seed: Seeds, speakers: int, draw: Callable[[], int] = random_s
     return seeds
 
 
-def fresh_noise(seeds: Sequence[int], windows: Sequence[int], latent_dim: int) -> np.ndarray:
-    """The innovation e of each session's window, (B, latent_dim) float32, standard normal.
+def fresh_noise(seed: int, window: int, latent_dim: int) -> np.ndarray:
+    """The innovation e of a session's window, (latent_dim,) float32, standard normal.
 
     Philox, a counter-based generator (Salmon et al. 2011), keyed by seed and window.
     """
-    rows = [
-        np.random.Generator(
-            np.random.Philox(key=np.array([seed & _MASK64, window & _MASK64], np.uint64))
-        ).standard_normal(latent_dim, np.float32)
-        for seed, window in zip(seeds, windows, strict=True)
-    ]
-    return np.stack(rows)
+    key = np.array([seed & _MASK64, window & _MASK64], np.uint64)
+    generator = np.random.Generator(np.random.Philox(key=key))
+    return generator.standard_normal(latent_dim, np.float32)
 
 
 def beginning_window(seen: int, frames: int, window_size: int) -> int | None:

@@ -131,7 +131,7 @@ class OnlineInferenceManager:
     def state(self) -> Sessions | None:
         """The running session; None before its first frame."""
         running = self._running
-        return running if running is not None and running.clocks.any() else None
+        return running if running is not None and running.clocks[0] else None
 
     def process_window(self, window: Mapping[str, Any]) -> dict[str, Any]:
         """React to the next frames, one for one.

@@ -241,14 +241,11 @@ class Sessions:
 
     def _draw_noise(self, fresh: np.ndarray, faces: Sequence[int], frames: int) -> None:
         """Fill the rows of the sessions in which a window begins; others are not read."""
-        size = self.config.window_size
-        numbers = {f: beginning_window(int(self.clocks[f]), frames, size) for f in faces}
-        windows = {face: number for face, number in numbers.items() if number is not None}
-        if windows:
-            seeds = [self.seeds[face] for face in windows]
-            fresh[list(windows)] = fresh_noise(
-                seeds, list(windows.values()), self.config.latent_dim
-            )
+        size, clocks = self.config.window_size, self.clocks.tolist()
+        for face in faces:
+            window = beginning_window(clocks[face], frames, size)
+            if window is not None:
+                fresh[face] = fresh_noise(self.seeds[face], window, self.config.latent_dim)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy as plain numbers and arrays; any runner of the same sizes can load it."""

@@ -116,7 +116,7 @@ class _TorchCall:
         self._record = record
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def run(self) -> Arrays:
         """See `Call`."""
         for pack in self._packs:

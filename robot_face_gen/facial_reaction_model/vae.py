@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -117,7 +118,8 @@ class FacialVAE(nn.Module):
         """The correlated noise (S, windows, latent_dim) of sessions from their first window on."""
         steps: list[Tensor] = []
         for window in range(windows):
-            fresh = torch.from_numpy(fresh_noise(seeds, [window] * len(seeds), self.latent_dim))
+            drawn = [fresh_noise(seed, window, self.latent_dim) for seed in seeds]
+            fresh = torch.from_numpy(np.stack(drawn))
             steps.append(self.correlate(steps[-1], fresh) if steps else fresh)
         return torch.stack(steps, dim=1)
 
