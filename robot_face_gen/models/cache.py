@@ -65,7 +65,11 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
     if entry is not None:
         return entry
     index = cache_path(f'{name}.json')
-    index.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        index.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = 'set XDG_CACHE_HOME to a folder that can be written'
+        raise OSError(error.errno, f'{error.strerror} ({hint})', error.filename) from None
     with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
         payload = Path(folder) / 'payload.onnx'
         description = json.loads(json.dumps(make(payload) or {}))

@@ -104,6 +104,12 @@ def test_bytes_are_on_the_disk_before_the_file_has_its_name(tmp_path, monkeypatc
     assert order == ['sync', 'replace', 'sync']  # file, name, folder
 
 
+def test_a_folder_that_cannot_be_made_is_reported_with_a_remedy(folder, make):
+    folder.write_text('in the way')
+    with pytest.raises(FileExistsError, match=r'set XDG_CACHE_HOME .*robot_face_gen'):
+        cached('step', make)
+
+
 def test_a_full_disk_is_reported_with_the_path(tmp_path):
     with (
         pytest.raises(OSError, match=r'No space left.*model\.json') as caught,
