@@ -5,7 +5,7 @@ from robot_face_gen import layout, timing
 from robot_face_gen.facial_reaction_model import BRANCHES
 from robot_face_gen.facial_reaction_model.config import EMBEDDINGS_PER_FRAME
 from robot_face_gen.features import openface_columns
-from robot_face_gen.features.timeline import EMBEDDING_NS, PERIOD_NS
+from robot_face_gen.pipeline.timeline import EMBEDDING_NS, PERIOD_NS
 from robot_face_gen.resources import demo_recording
 
 

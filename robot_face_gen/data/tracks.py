@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.features.recording import Embeddings, align_recording
 from robot_face_gen.layout import BRANCHES
+from robot_face_gen.pipeline.crop import FaceCropParameters
+from robot_face_gen.pipeline.recording import Embeddings, align_recording
 from robot_face_gen.timing import (
     CONTEXT_S,
     EMBEDDINGS_PER_FRAME,

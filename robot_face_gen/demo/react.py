@@ -15,7 +15,7 @@ from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from .report import Record, RecordedReaction, summarise, table, warnings
 
 if TYPE_CHECKING:
-    from robot_face_gen.features.recording import Recording
+    from robot_face_gen.pipeline.recording import Recording
 
     from .usage import Usage
 
@@ -101,7 +101,7 @@ def check_shared_arguments(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command as the arguments say."""
-    from robot_face_gen.features.recording import read_recording
+    from robot_face_gen.pipeline.recording import read_recording
 
     check_shared_arguments(args)
     if not 1 <= args.samples <= MAX_SAMPLES:

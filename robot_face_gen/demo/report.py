@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.features.timeline import PERIOD_NS
+from robot_face_gen.pipeline.timeline import PERIOD_NS
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
@@ -226,7 +226,7 @@ def warnings(record: Record) -> list[str]:
 
 def _made_otherwise(record: Record) -> list[str]:
     """Where `whisper_node` makes embeddings in another way than the training's were made."""
-    from robot_face_gen.nodes.made_by import EXPECTED, MADE_BY  # only where ROS is
+    from robot_face_gen.pipeline.embedding_contract import EXPECTED, MADE_BY  # only where ROS is
 
     told = []
     for name, values in sorted(record.diagnostics.items()):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from robot_face_gen.facial_reaction_model import Sessions, make_runner
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import load_torch_model, resolve_place
 
-from .health import Health
 from .reaction_setup import announce, checkpoint_of, make_lane, seed_of
 from .server_engine import ServerEngine
 from .tables import ServerParameters

@@ -14,9 +14,9 @@ from robot_face_gen.features.openface import (
     read_openface_csv,
 )
 from robot_face_gen.features.openface_follow import OpenFaceFollower
+from robot_face_gen.pipeline.playback import FaceFollower, FacePlayer
 from robot_face_gen_msgs.msg import FaceFeatures
 
-from .face_player import FaceFollower, FacePlayer
 from .messages import from_face_frame
 from .played_node import PlayedNode
 from .run import run

@@ -11,11 +11,10 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.sessions import Sessions
-from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import stack
-
-from .face_lane import FaceLane
-from .health import Health
+from robot_face_gen.pipeline.speaker_session import FaceLane
+from robot_face_gen.pipeline.timeline import TimelineFrame
 
 ACTIVE_NS = 1_000_000_000  # who has had no frame for so long is not waited for
 

@@ -10,10 +10,10 @@ import numpy as np
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import WhisperStream
 from robot_face_gen.models.backends import CPU_BACKENDS
+from robot_face_gen.pipeline.embedding_contract import MADE_BY
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import load_encoder, resolve_place
 
-from .health import Health
-from .made_by import MADE_BY
 from .tables import WhisperParameters
 
 

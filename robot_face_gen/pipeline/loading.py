@@ -14,7 +14,6 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.sessions import Model
-from robot_face_gen.features.timeline_frame import TimelineFrame
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.models.backends import (
     AUTO,
@@ -25,6 +24,8 @@ from robot_face_gen.models.backends import (
     cuda_is_possible,
     resolve_backend,
 )
+
+from .timeline_frame import TimelineFrame
 
 if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import FacialReactionModel

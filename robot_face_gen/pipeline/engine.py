@@ -12,10 +12,10 @@ from robot_face_gen.facial_reaction_model.config import (
     BRANCHES,
     EMBEDDINGS_PER_FRAME,
 )
-from robot_face_gen.features.timeline import TimelineFrame
-from robot_face_gen.pipeline.loading import Session, on_host, stack
 
-from .face_lane import FaceLane
+from .loading import Session, on_host, stack
+from .speaker_session import FaceLane
+from .timeline import TimelineFrame
 
 WARM_UP_FRAMES = 16
 

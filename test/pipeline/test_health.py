@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from robot_face_gen.nodes.health import ERROR, OK, TROUBLE_S, WARN, Health
+from robot_face_gen.pipeline.health import ERROR, OK, TROUBLE_S, WARN, Health
 
 
 class Clock:

@@ -11,12 +11,12 @@ from robot_face_gen.facial_reaction_model import (
     OnlineInferenceManager,
     create_model,
 )
-from robot_face_gen.features.playout import Playout
-from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.nodes.face_lane import FRAME_NS, FaceLane
-from robot_face_gen.nodes.health import Health
-from robot_face_gen.nodes.reaction_engine import ReactionEngine
+from robot_face_gen.pipeline.engine import ReactionEngine
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import stack
+from robot_face_gen.pipeline.playout import Playout
+from robot_face_gen.pipeline.speaker_session import FRAME_NS, FaceLane
+from robot_face_gen.pipeline.timeline import Timeline
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000

@@ -15,12 +15,12 @@ from robot_face_gen.facial_reaction_model import (
     create_model,
     make_runner,
 )
-from robot_face_gen.features.playout import Playout
-from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.nodes.face_lane import FaceLane
-from robot_face_gen.nodes.health import Health
-from robot_face_gen.nodes.reaction_engine import ReactionEngine
 from robot_face_gen.nodes.server_engine import ServerEngine
+from robot_face_gen.pipeline.engine import ReactionEngine
+from robot_face_gen.pipeline.health import Health
+from robot_face_gen.pipeline.playout import Playout
+from robot_face_gen.pipeline.speaker_session import FaceLane
+from robot_face_gen.pipeline.timeline import Timeline
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000

@@ -9,9 +9,9 @@ from faces import make_frame, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.features.recording import align_recording
-from robot_face_gen.features.timeline import PERIOD_NS, Timeline
 from robot_face_gen.features.whisper_stream import EmbeddingBlock
+from robot_face_gen.pipeline.recording import align_recording
+from robot_face_gen.pipeline.timeline import PERIOD_NS, Timeline
 
 MS = 1_000_000
 DIM = 4

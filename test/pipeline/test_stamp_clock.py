@@ -3,7 +3,7 @@
 
 import pytest
 
-from robot_face_gen.nodes.stamp_clock import StampClock
+from robot_face_gen.pipeline.stamp_clock import StampClock
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND

@@ -12,11 +12,11 @@ from itertools import takewhile
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.features.playout import Playout
-from robot_face_gen.features.timeline import Timeline, TimelineFrame
 
 from .health import Health
+from .playout import Playout
 from .stamp_clock import StampClock
+from .timeline import Timeline, TimelineFrame
 
 FRAME_NS = 40_000_000
 LEFTOVER_FRAMES = 5

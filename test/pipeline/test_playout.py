@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.features.playout import Playout
+from robot_face_gen.pipeline.playout import Playout
 
 MS = 1_000_000
 

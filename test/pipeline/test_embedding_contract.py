@@ -3,8 +3,8 @@
 
 import pytest
 
-from robot_face_gen.nodes.health import Health
-from robot_face_gen.nodes.made_by import SEEN, HopWatch, expectation
+from robot_face_gen.pipeline.embedding_contract import SEEN, HopWatch, expectation
+from robot_face_gen.pipeline.health import Health
 
 
 @pytest.mark.parametrize(

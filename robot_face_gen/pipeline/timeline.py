@@ -28,9 +28,10 @@ from collections import Counter
 
 import numpy as np
 
-from .face_crop import FaceCrop, FaceCropParameters
-from .openface import FaceFrame
-from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
+from robot_face_gen.features.openface import FaceFrame
+
+from .buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
+from .crop import FaceCrop, FaceCropParameters
 from .timeline_frame import TimelineFrame
 
 __all__ = ['EMBEDDING_NS', 'PERIOD_NS', 'Timeline', 'TimelineFrame']

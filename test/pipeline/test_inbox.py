@@ -4,7 +4,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.nodes.inbox import Inbox
+from robot_face_gen.pipeline.inbox import Inbox
 
 
 @settings(deadline=None, max_examples=30)

@@ -12,9 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from .audio_source import read_audio
-from .face_crop import FaceCropParameters
-from .openface import FaceFrame, read_openface_csv
+from robot_face_gen.features.audio_source import read_audio
+from robot_face_gen.features.openface import FaceFrame, read_openface_csv
+
+from .crop import FaceCropParameters
 from .timeline import PERIOD_NS, Timeline, TimelineFrame
 
 TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph

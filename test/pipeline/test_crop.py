@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.features.face_crop import FaceCrop, FaceCropParameters
+from robot_face_gen.pipeline.crop import FaceCrop, FaceCropParameters
 
 
 def talking(frames=300, scale=1.0, shift=(0.0, 0.0), seed=0):

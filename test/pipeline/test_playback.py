@@ -6,7 +6,7 @@ from faces import SECOND_NS, make_frame, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.nodes.face_player import ArrivalClock, FaceFollower, FacePlayer
+from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FacePlayer
 
 BEGIN = 1_700_000_000 * SECOND_NS
 
