@@ -73,8 +73,8 @@ def _after_pauses(nods: Events, pauses: Events, frames: int) -> tuple[float, flo
     for pause_s in pauses.time_s:
         low, high = (np.array(AFTER_PAUSE_S) + pause_s) * FRAME_RATE_HZ
         after[round(low) : round(high) + 1] = True
-    at = np.clip(np.round(nods.time_s * FRAME_RATE_HZ).astype(int), 0, frames - 1)
-    return float(after[at].sum()), float(len(nods) * after.mean())
+    at = np.round(nods.time_s * FRAME_RATE_HZ).astype(int)
+    return float(after[at].sum()), float(len(nods) * after.sum() / max(frames, 1))
 
 
 def _smile_lag(listener: np.ndarray, speaker: np.ndarray) -> float | None:
