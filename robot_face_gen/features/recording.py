@@ -14,7 +14,7 @@ import numpy as np
 
 from .audio_source import read_audio
 from .face_crop import FaceCropParameters
-from .openface import FaceFrame, read_openface_csv
+from .openface import FaceFrame, ReadReport, read_openface_csv
 from .timeline import PERIOD_NS, Timeline, TimelineFrame
 
 TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph
