@@ -115,7 +115,7 @@ class _Clock:
         """A row; returns the rows whose time (s) is known now, in order."""
         value = table.frame[row] if self._counted else table.time[row]
         if not math.isfinite(value) or value < 0:
-            self._report.add(_NO_TIME, f'line {table.line[row]}')
+            self._report.add(_NO_TIME, f'line {table.line[row]}', lost_rows=True)
             return []
         if self._unit is None:
             self._held.append((table, row))
@@ -136,7 +136,9 @@ class _Clock:
         step = last.time[k] - first.time[i]
         frames = last.frame[k] - first.frame[i] if self._columns.has_frame else math.nan
         if step < 0:  # the first row was wrong
-            self._report.add(_NOT_GROWING, f'line {first.line[i]}', len(self._held) - 1)
+            self._report.add(
+                _NOT_GROWING, f'line {first.line[i]}', len(self._held) - 1, lost_rows=True
+            )
             self._held = self._held[-1:]
         elif step > 0:
             self._unit = 1.0
@@ -167,7 +169,7 @@ class _Clock:
             else:
                 time_s = table.time[row] / (self._unit or 1.0)
             if not 0.0 <= time_s < _LATEST_S:
-                self._report.add(_NO_TIME, f'line {table.line[row]}')
+                self._report.add(_NO_TIME, f'line {table.line[row]}', lost_rows=True)
                 continue
             if self._origin_s is None:
                 self._origin_s = time_s if time_s > _EPOCH_S else 0.0
@@ -232,11 +234,13 @@ class _Order:
         if next_s > held[0][1].time_s:
             self._last_s = held[0][1].time_s
             return held
-        self._report.add(_NOT_GROWING, f'one timestamp of {held[0][1].time_s:g} s', len(held))
+        self._report.add(
+            _NOT_GROWING, f'one timestamp of {held[0][1].time_s:g} s', len(held), lost_rows=True
+        )
         return []
 
     def _refuse(self, line: int) -> list[tuple[object, Sighting]]:
-        self._report.add(_NOT_GROWING, f'line {line}')
+        self._report.add(_NOT_GROWING, f'line {line}', lost_rows=True)
         return []
 
     def _restarts(self, line: int, time_s: float) -> bool:
@@ -313,6 +317,7 @@ class OpenFaceReader:
         if len(self._head) < HEAD_BYTES:
             self._head += data[:HEAD_BYTES]
         lines = []
+        open_end = final and bool(self._text.waiting)
         for text in self._text.push(data, final):
             self._line += 1
             if not (text := text.strip(' \r\0')):
@@ -333,7 +338,7 @@ class OpenFaceReader:
             if final:
                 raise OpenFaceError(f'{self.path}: is empty: expected the header of an OpenFace CSV')
             return []
-        table = self._columns.table(lines)
+        table = self._columns.table(lines, open_end=open_end)
         faces: list[Sighting] = []
         timed = [entry for row in range(len(table.line)) for entry in self._clock.add(table, row)]
         if final:

@@ -66,6 +66,7 @@ class ReadReport:
         frames: camera frames of the person who is followed.
         valid: frames in which the tracker found the face and at least one value is there.
         partly_valid: those of them in which a value is missing.
+        bad_rows: rows that could not be used.
         other_rows: rows of people who are not followed.
         missing: what the file has no columns for, and the option of FeatureExtraction that adds
             it; '' if nothing is missing.
@@ -78,15 +79,19 @@ class ReadReport:
     frames: int = 0
     valid: int = 0
     partly_valid: int = 0
+    bad_rows: int = 0
     other_rows: int = 0
     missing: str = ''
     problems: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     latest: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
 
-    def add(self, kind: str, example: str = '', count: int = 1) -> None:
+    def add(
+        self, kind: str, example: str = '', count: int = 1, *, lost_rows: bool = False
+    ) -> None:
         """Count a problem; `example` says where and what it is."""
         self.problems[kind] += count
+        self.bad_rows += count * lost_rows
         self.examples.setdefault(kind, example)
         self.latest.append(f'{example}: {kind}' if example else kind)
 
@@ -221,11 +226,12 @@ class Columns:
             parts.append(f'{shown} (FeatureExtraction {option})')
         return f'not in the file: {"; ".join(parts)}' if parts else ''
 
-    def table(self, lines: Sequence[tuple[int, str]]) -> FaceTable:
+    def table(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> FaceTable:
         """Lines as arrays. Lines without all cells are left out and counted.
 
         Args:
             lines: number in the file, and text.
+            open_end: whether the last line has no line end.
 
         Raises:
             OpenFaceError: decimal commas in a file that is delimited by commas.
@@ -240,7 +246,7 @@ class Columns:
                 while len(split) > self.width and not split[-1].strip():
                     split.pop()
                 if len(split) != self.width:
-                    self._wrong_width(number, len(split))
+                    self._wrong_width(number, len(split), open_end and number == lines[-1][0])
                     continue
                 quick = False
                 rows.append(split)
@@ -262,14 +268,19 @@ class Columns:
                 )
         return self._as_table(np.array(numbers, int), cells_of)
 
-    def _wrong_width(self, number: int, count: int) -> None:
+    def _wrong_width(self, number: int, count: int, cut_off: bool) -> None:
+        if cut_off and count < self.width:
+            self._report.add('the last row is cut off', f'line {number}', lost_rows=True)
+            return
         if self.delimiter == ',' and count > 1.3 * self.width and not self._report.rows:
             raise OpenFaceError(
                 f'{self._path}: line {number} has {count} cells, its header {self.width}: decimal '
                 "commas in a file that is separated by commas? Write it with '.' as the decimal "
                 "sign, or with ';' between the cells"
             )
-        self._report.add(f'a row without {self.width} cells', f'line {number}: {count} cells')
+        self._report.add(
+            f'a row without {self.width} cells', f'line {number}: {count} cells', lost_rows=True
+        )
 
     def _quick(self, texts: list[str]) -> np.ndarray | None:
         try:

@@ -9,8 +9,9 @@ from types import TracebackType
 
 import numpy as np
 
-from .openface import FaceFrame
-from .openface_columns import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
+from robot_face_gen.layout import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
+
+from .face_frame import FaceFrame
 
 CROP_PX = 224  # side of the face crop in which a reaction's landmarks are written
 # In OpenFace's own order.
@@ -48,7 +49,7 @@ class OpenFaceWriter:
         rx, ry, rz, tz = (float(x) for x in frame.pose)
         cells = [
             str(self._count), '0', f'{(frame.stamp_ns - self._first_ns) / 1e9:.6f}',
-            f'{frame.confidence:.4g}', str(int(frame.success)),
+            f'{float(np.float32(frame.confidence)):.4g}', str(int(frame.success)),
             *(f'{x:.5f}' for x in frame.gaze),
             '0.0', '0.0', f'{tz * 1000:.3f}', f'{rx:.5f}', f'{ry:.5f}', f'{rz:.5f}',
             *(self._landmarks % x for x in frame.landmarks),

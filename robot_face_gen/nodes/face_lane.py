@@ -11,8 +11,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline, TimelineFrame
 
@@ -179,11 +178,3 @@ class FaceLane:
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self.health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)
         return reaction
-
-
-def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as one window of one speaker: (1, n, ...) each."""
-    return {
-        name: np.stack([getattr(frame, name) for frame in frames])[None]
-        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
-    }

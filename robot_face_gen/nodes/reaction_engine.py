@@ -15,9 +15,9 @@ from robot_face_gen.facial_reaction_model.config import (
     ModelConfig,
 )
 from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
-from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.features.timeline_frame import TimelineFrame, stack
 
-from .face_lane import FaceLane, stack
+from .face_lane import FaceLane
 
 WARM_UP_FRAMES = 16
 

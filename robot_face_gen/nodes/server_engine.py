@@ -11,9 +11,9 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
-from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.features.timeline_frame import TimelineFrame, stack
 
-from .face_lane import FaceLane, stack
+from .face_lane import FaceLane
 from .health import Health
 
 ACTIVE_NS = 1_000_000_000  # who has had no frame for so long is not waited for

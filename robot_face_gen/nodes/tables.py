@@ -79,6 +79,14 @@ _PLAYED = (
         check=_not_negative,
     ),
     Row('loop', False, 'Begin a recording again at its end'),
+    Row(
+        'loop_period_s',
+        0.0,
+        'Length of a round with loop; 0.0 and less than the length of the recording: its length. '
+        'Give face and voice the same one to keep them in step (bringup does so)',
+        unit='s of the recording',
+        check=_not_negative,
+    ),
     Row('exit_at_end', False, 'End the node at the end of a recording'),
 )
 

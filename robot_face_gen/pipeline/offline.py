@@ -22,6 +22,7 @@ from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.recording import Recording, replay
 from robot_face_gen.features.timeline import Timeline, TimelineFrame
+from robot_face_gen.features.timeline_frame import stack
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.resources import default_checkpoint
@@ -197,14 +198,6 @@ def _runs(frames: Iterator[TimelineFrame], most: int) -> Iterator[list[TimelineF
         run.append(frame)
     if run:
         yield run
-
-
-def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as one window of one speaker: (1, n, ...) each."""
-    return {
-        name: np.stack([getattr(frame, name) for frame in frames])[None]
-        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
-    }
 
 
 def on_host(values: Any) -> np.ndarray:
