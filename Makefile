@@ -14,6 +14,7 @@ MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
 comma := ,
 ROS_EXTRA := $(if $(ROS),,$(comma)ros)
+AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
@@ -34,8 +35,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 # Build and test both packages as a ROS 2 workspace does, in a copy.
-colcon: $(VENV)/.dev
-	tools/colcon_check.sh $(VENV)
+colcon: $(VENV)/.colcon
+	tools/colcon_check.sh $(BIN)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]}: 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 ...")'
@@ -48,6 +49,10 @@ $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt -e '.[dev$(ROS_EXTRA)]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.colcon: $(VENV)/.dev
+	$(PIP) install --quiet -c constraints.txt -e '.[dev,colcon$(ROS_EXTRA)$(AMENT_EXTRA)]'
+	touch $@
 
 $(VENV)/.messages: $(MESSAGE_FILES) constraints.txt tools/install_messages.py | $(VENV)/.demo
 	@$(BIN)/python tools/install_messages.py $@ $(REQUIRED)

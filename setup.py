@@ -36,9 +36,9 @@ ros = [
         'setuptools>=70.1',
     )
 ]
-# What `colcon build` needs of ament and rosidl where no ROS 2 is installed.
-colcon = [
-    'colcon-common-extensions>=0.3',
+colcon = ['colcon-common-extensions>=0.3']
+# What `colcon build` needs besides colcon where no ROS 2 is sourced.
+ament = [
     'catkin-pkg>=1',
     'cmake>=3.22',
     'ninja>=1.10',
@@ -79,7 +79,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
@@ -102,6 +102,7 @@ setup(
     extras_require={
         'ros': ros,
         'colcon': colcon,
+        'ament': ament,
         'training': training,
         'bags': bags,
         'onnx': onnx,

@@ -122,7 +122,7 @@ class Values:
     def namespace(self, name: str) -> str:
         """A ROS namespace; '' is the root."""
         text = self.text(name)
-        if not _NAMESPACE.fullmatch(text) or '__' in text:
+        if not _NAMESPACE.fullmatch(text):
             raise ValueError(
                 f"{name}:={text}: expected a namespace: words of letters, digits and '_', not "
                 "starting with a digit, separated by '/'"

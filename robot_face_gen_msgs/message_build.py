@@ -9,6 +9,7 @@ headers and libraries come from the ROS 2 wheels in the virtual environment.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -97,7 +98,9 @@ def find_compiler() -> list[str] | None:
         if shutil.which(program):
             return [program]
     if find_spec('ziglang'):
-        return [sys.executable, '-m', 'ziglang', 'c++']
+        # For its native target, zig would add the absolute path of each library to the RPATH.
+        target = f'{platform.machine()}-linux-gnu'
+        return [sys.executable, '-m', 'ziglang', 'c++', '-target', target]
     return None
 
 
@@ -230,7 +233,7 @@ class MessageBuild:
             '-fPIC',
             '-w',
             # Paths end up in the extension module where a macro contains __FILE__.
-            f'-ffile-prefix-map={self.prefix}=.',
+            *(f'-ffile-prefix-map={path}=.' for path in include_dirs),
             f'-DROS_PACKAGE_NAME="{self.package}"',
             *(f'-I{path}' for path in include_dirs),
         ]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small prepared data whose listener is a simple function of the speaker, to train on."""
+"""Small prepared data for training: the listener is a simple function of the speaker."""
+
+import json
 
 import numpy as np
 
@@ -81,3 +83,11 @@ def make_prepared(root, speakers=(8, 2, 2), listeners=2, frames=64, seed=0):
     spread = measure_spread(root, [s for s in sessions if s.split == 'train'])
     write_catalogue(root, Catalogue(description, sessions, spread))
     return root
+
+
+def data_set_files(folder):
+    """The files of a data set, without its name."""
+    found = {p.name: p.read_bytes() for p in (folder / 'tracks').iterdir()}
+    catalogue = json.loads((folder / 'dataset.json').read_text())
+    catalogue['description'].pop('name')
+    return {**found, 'dataset.json': catalogue}

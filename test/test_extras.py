@@ -60,7 +60,7 @@ def test_train_names_the_extra(package, data, tmp_path):
     assert not (tmp_path / 'o').exists()
 
 
-def test_evaluate_names_the_extra_before_it_works(data, tmp_path):
+def test_evaluate_names_the_extra_before_any_work(data, tmp_path):
     out = tmp_path / 'o'
     done = command(['matplotlib'], tmp_path / 'b', 'evaluate', '--data', data, '--out', out)
     assert (done.returncode, done.stdout) == (2, '')
@@ -118,7 +118,7 @@ def test_the_tests_of_bags_are_skipped_without_rosbags(tmp_path):
     assert ' passed, 1 skipped' in done.stdout
 
 
-def test_a_broken_package_is_told_from_a_missing_one(tmp_path, monkeypatch):
+def test_a_broken_package_is_distinguished_from_a_missing_one(tmp_path, monkeypatch):
     (tmp_path / 'half_there.py').write_text('import not_there_at_all\n')
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match=r'and cannot be imported \(No module .*not_there_at'):

@@ -1,38 +1,272 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that is misspelt in a file of parameters is noticed."""
+"""Launch arguments and the nodes they select."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+import yaml
 
-from robot_face_gen.nodes.params_file import misspelt_nodes
+from robot_face_gen.graph import GRAPHS, NODES, NodeSpec, format_arguments, misspelt_nodes
+from robot_face_gen.nodes.tables import TABLES
+
+CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'bringup.yaml'
+NO_SOURCES = {'openface': 'none', 'audio': 'none'}
+
+
+def nodes(graph='bringup', **arguments):
+    """The selected nodes by name."""
+    return {node.name: node for node in GRAPHS[graph]().nodes(arguments)}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Existing files of all kinds."""
+    for name in ('face.csv', 'voice.wav', 'model.safetensors', 'tiny.pt', 'mine.yaml'):
+        (tmp_path / name).touch()
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    'said, like',
+    ('arguments', 'expected'),
+    [
+        (
+            {},
+            {'microphone_node': {'source': 'microphone'}, 'whisper_node': {}, 'reaction_node': {}},
+        ),
+        (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
+        ({'openface': '', 'audio': '', 'reaction': 'false'}, {'whisper_node': {}}),
+        (
+            {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
+            {
+                'microphone_node': {'source': 'microphone:USB'},
+                'whisper_node': {},
+                'reaction_node': {},
+            },
+        ),
+        (
+            {
+                'openface': '{files}/face.csv',
+                'audio': '{files}/voice.wav',
+                'start_time': '1700000000.5',
+                'speed': '2',
+                'loop': '1',
+                'exit_at_end': 'False',
+                'checkpoint': '{files}/model.safetensors',
+                'device': 'cuda:1',
+                'whisper': '{files}/tiny.pt',
+                'use_sim_time': 'true',
+            },
+            {
+                'openface_node': {
+                    'use_sim_time': True,
+                    'source': '{files}/face.csv',
+                    'speed': 2.0,
+                    'loop': True,
+                    'exit_at_end': False,
+                    'start_time': 1700000000.5,
+                },
+                'microphone_node': {
+                    'use_sim_time': True,
+                    'source': '{files}/voice.wav',
+                    'speed': 2.0,
+                    'loop': True,
+                    'exit_at_end': False,
+                    'start_time': 1700000000.5,
+                },
+                'whisper_node': {'use_sim_time': True, 'weights': '{files}/tiny.pt'},
+                'reaction_node': {
+                    'use_sim_time': True,
+                    'checkpoint': '{files}/model.safetensors',
+                    'device': 'cuda:1',
+                },
+            },
+        ),
+        (
+            {**NO_SOURCES, 'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
+            {
+                'openface_node': {'source': 'follow:{files}/later.csv'},
+                'whisper_node': {'weights': 'tiny'},
+                'reaction_node': {},
+            },
+        ),
+    ],
+)
+def test_arguments_select_nodes_and_parameters(files, arguments, expected):
+    def filled(value):
+        return value.replace('{files}', str(files)) if isinstance(value, str) else value
+
+    found = nodes(**{name: filled(value) for name, value in arguments.items()})
+    assert {name: dict(node.parameters) for name, node in found.items()} == {
+        name: {'use_sim_time': False, **{key: filled(value) for key, value in values.items()}}
+        for name, values in expected.items()
+    }
+    for node in found.values():
+        assert node == NodeSpec(node.name, str(CONFIG), parameters=node.parameters)
+
+
+def test_what_all_nodes_share(files):
+    found = nodes(
+        namespace='/home/robot1',
+        params_file=str(files / 'mine.yaml'),
+        log_level='reaction_node:=DEBUG',
+        use_respawn='true',
+    )
+    for node in found.values():
+        assert (node.namespace, node.log_level) == ('/home/robot1', 'reaction_node:=DEBUG')
+        assert (node.params_file, node.respawn) == (str(files / 'mine.yaml'), True)
+    assert found['whisper_node'].full_name == '/home/robot1/whisper_node'
+    assert nodes(namespace='a')['whisper_node'].full_name == '/a/whisper_node'
+    assert nodes()['whisper_node'].full_name == '/whisper_node'
+
+
+def test_a_source_that_exits_at_its_end_is_not_respawned(files):
+    arguments = {'openface': str(files / 'face.csv'), 'use_respawn': 'true'}
+    found = nodes(**arguments, exit_at_end='true')
+    assert [name for name, node in found.items() if not node.respawn] == ['openface_node']
+    assert all(node.respawn for node in nodes(**arguments).values())
+
+
+def test_face_and_voice_start_together_after_the_delay(files):
+    arguments = {'openface': str(files / 'face.csv'), 'audio': str(files / 'voice.wav')}
+    before = time.time()
+    found = nodes(**arguments, start_delay='5')
+    starts = {node.parameters.get('start_time') for node in found.values()} - {None}
+    assert len(starts) == 1 and 5.0 <= starts.pop() - before < 10.0
+    # Simulated time is not known before the nodes run.
+    simulated = nodes(**arguments, use_sim_time='true')
+    assert 'start_time' not in simulated['openface_node'].parameters
+
+
+def test_paths_are_absolute(files, monkeypatch):
+    monkeypatch.chdir(files)
+    monkeypatch.setenv('HOME', str(files))
+    found = nodes(openface='face.csv', audio='~/voice.wav', params_file='mine.yaml')
+    assert found['openface_node'].parameters['source'] == str(files / 'face.csv')
+    assert found['microphone_node'].parameters['source'] == str(files / 'voice.wav')
+    assert found['openface_node'].params_file == str(files / 'mine.yaml')
+
+
+def test_the_server(files):
+    (node,) = nodes(
+        'reaction_server',
+        namespaces='a, b',
+        checkpoint=str(files / 'model.safetensors'),
+        backend='onnx',
+        use_respawn='1',
+    ).values()
+    assert node.parameters == {
+        'use_sim_time': False,
+        'namespaces': 'a, b',
+        'backend': 'onnx',
+        'checkpoint': str(files / 'model.safetensors'),
+    }
+    assert (node.name, node.full_name, node.respawn) == (
+        'reaction_server',
+        '/reaction_server',
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'complaint'),
+    [
+        ({'opnface': 'x'}, "unknown argument 'opnface'; did you mean 'openface'? (known: "),
+        ({'xyzzy': ''}, "unknown argument 'xyzzy' (known: namespace, params_file, "),
+        ({'openface': '/no.csv'}, 'openface:=/no.csv: no such file'),
+        ({'openface': 'follow:'}, 'openface:=follow:: expected follow:FILE'),
+        ({'audio': '/no.wav'}, 'audio:=/no.wav: no such file'),
+        ({'params_file': '/no.yaml'}, 'params_file:=/no.yaml: no such file'),
+        ({'params_file': ''}, 'params_file:=: expected a YAML file'),
+        ({'checkpoint': '/no'}, 'checkpoint:=/no: no such file'),
+        ({'speed': 'fast'}, 'speed:=fast: expected a number'),
+        ({'start_delay': 'nan'}, 'start_delay:=nan: expected a number'),
+        ({'start_time': '1,5'}, 'start_time:=1,5: expected a number'),
+        ({'loop': 'yes'}, 'loop:=yes: expected true or false'),
+        ({'reaction': 'no'}, 'reaction:=no: expected true or false'),
+        ({'use_respawn': '2'}, 'use_respawn:=2: expected true or false'),
+        ({'namespace': '1st'}, 'namespace:=1st: expected a namespace'),
+        ({'namespace': 'a/'}, 'namespace:=a/: expected a namespace'),
+        ({'log_level': 'loud'}, 'log_level:=loud: expected one of debug, info, warn, error'),
+    ],
+)
+def test_errors_name_argument_value_and_expectation(arguments, complaint):
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        nodes(**arguments)
+
+
+@pytest.mark.parametrize('graph', sorted(GRAPHS))
+def test_every_parameter_is_one_of_the_node_s(graph, files):
+    tables = {table.node: table for table in TABLES}
+    texts = {'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors'}
+    made = GRAPHS[graph]()
+    given = {argument.name: argument.default or '1' for argument in made.arguments}
+    given |= {name: str(files / file) for name, file in texts.items() if name in given}
+    found = made.nodes({**given, **({'namespace': ''} if graph == 'bringup' else {})})
+    for node in found:
+        for name, value in node.parameters.items():
+            if name != 'use_sim_time':
+                assert type(value) is type(tables[node.name][name].default), (node.name, name)
+    assert {node.name for node in found} == {
+        'bringup': set(NODES) - {'reaction_server'},
+        'reaction_server': {'reaction_server'},
+    }[graph]
+
+
+def test_the_default_parameter_file_is_this_tree_s():
+    for make in GRAPHS.values():
+        defaults = {argument.name: argument.default for argument in make().arguments}
+        assert defaults['params_file'] == str(CONFIG)
+    assert {name.rpartition('/')[2] for name in yaml.safe_load(CONFIG.read_text())} == set(NODES)
+
+
+@pytest.mark.parametrize('graph', sorted(GRAPHS))
+def test_arguments_are_listed_with_description_and_default(graph):
+    shown = format_arguments(GRAPHS[graph]())
+    for argument in GRAPHS[graph]().arguments:
+        block = f"    '{argument.name}':\n        {argument.description}\n        (default: '"
+        assert block in shown and len(argument.description) > 10
+
+
+def test_it_needs_no_rclpy_launch_or_numerics():
+    code = 'import sys, robot_face_gen.graph; print(*sys.modules, sep="\\n")'
+    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    assert 'robot_face_gen.graph' in loaded
+    assert not loaded & {'rclpy', 'launch', 'launch_ros', 'numpy', 'torch'}
+
+
+@pytest.mark.parametrize(
+    'text, near',
     [
         ('reaction_nod:\n  ros__parameters: {hop: 2}', 'reaction_node'),
         ('/**/whisper:\n  ros__parameters: {hop_s: 0.08}', 'whisper_node'),
         ('/robot1:\n  open_face_node:\n    ros__parameters: {speed: 2.0}', 'openface_node'),
     ],
 )
-def test_it_is_told_with_a_guess(tmp_path, said, like):
+def test_a_misspelt_node_is_reported_with_a_guess(tmp_path, text, near):
     path = tmp_path / 'robot.yaml'
-    path.write_text(said)
+    path.write_text(text)
     (told,) = misspelt_nodes(str(path))
-    assert str(path) in told and f"did you mean '{like}'?" in told
+    assert str(path) in told and f"did you mean '{near}'?" in told
 
 
 @pytest.mark.parametrize(
-    'said',
+    'text',
     [
         'reaction_node:\n  ros__parameters: {hop: 2}',
         '/robot1/reaction_node:\n  ros__parameters: {hop: 2}',
         '/**:\n  ros__parameters: {use_sim_time: true}',
         'controller_server:\n  ros__parameters: {odom_topic: x}',
         '[not, a, file, of, parameters]',
+        'a: [unfinished',
         '',
     ],
 )
-def test_others_are_left_alone(tmp_path, said):
+def test_other_entries_are_left_alone(tmp_path, text):
     path = tmp_path / 'robot.yaml'
-    path.write_text(said)
+    path.write_text(text)
     assert misspelt_nodes(str(path)) == []

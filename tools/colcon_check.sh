@@ -1,29 +1,55 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds and tests the package with colcon in a copy of the working tree, as a ROS 2 workspace would.
+# Builds both packages with colcon in a copy of the working tree, as a ROS 2 workspace would, and tests them.
 #
 # usage: tools/colcon_check.sh BIN     BIN: folder of the virtual environment's programs
 #
-# Without ROS 2 only the ament_python package can be built. All tests run with `make test`; here a part of them shows
-# that colcon finds, runs and counts them.
+# Uses the ROS 2 that is sourced; otherwise ament and rosidl from the wheels in the virtual environment.
+# `make test` runs all tests; the part that runs here uses the messages that colcon built.
 set -euo pipefail
-bin=$1
 cd "$(dirname "$0")/.."
+bin=$(cd "$1" && pwd)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-git ls-files -z --cached --others --exclude-standard | xargs -0 tar c --ignore-failed-read 2>/dev/null | tar x -C "$copy"
-cd "$copy"
+mkdir "$copy/src"
+git ls-files -z --cached --others --exclude-standard | xargs -0 tar c --ignore-failed-read 2>/dev/null |
+  tar x -C "$copy/src"
 export PATH="$bin:$PATH"
-colcon list
-listed=$(colcon list --names-only | sort | tr '\n' ' ')
-[ "$listed" = 'robot_face_gen robot_face_gen_msgs ' ] || { echo "colcon list found: $listed"; exit 1; }
-colcon build --base-paths .
-for file in share/robot_face_gen/launch/bringup.launch.py share/robot_face_gen/config/bringup.yaml \
-    lib/robot_face_gen/reaction_node share/ament_index/resource_index/packages/robot_face_gen; do
-  [ -f "install/robot_face_gen/$file" ] || { echo "not installed: $file"; exit 1; }
+
+if [ -z "${AMENT_PREFIX_PATH:-}" ] || [ -z "${ROS_DISTRO:-}" ]; then
+  # A prefix for CMake: a copy of the wheels' CMake files, without include folders of the machine that built
+  # the wheels, and without the messages that pip installed.
+  prefix=$copy/ros
+  venv=$(dirname "$bin")
+  mkdir "$prefix"
+  touch "$prefix/local_setup.sh"  # colcon takes it as the mark of a prefix
+  cp -r "$venv/share" "$prefix/share"
+  ln -s "$venv/bin" "$venv/include" "$venv/lib" "$prefix"
+  rm -rf "$prefix"/share/robot_face_gen* "$prefix"/share/ament_index/resource_index/*/robot_face_gen*
+  grep -rlZ --include='*.cmake' '"/opt/python' "$prefix/share" |
+    xargs -0 sed -i 's|INTERFACE_INCLUDE_DIRECTORIES "/opt/python[^"]*"|INTERFACE_INCLUDE_DIRECTORIES ""|'
+  export AMENT_PREFIX_PATH=$prefix CMAKE_PREFIX_PATH=$prefix
+fi
+
+cd "$copy/src"
+listed=$(colcon list | cut -f 1,3 | sort | tr '\t\n' ' ,')
+[ "$listed" = 'robot_face_gen (ros.ament_python),robot_face_gen_msgs (ros.ament_cmake),' ] ||
+  { echo "colcon list found: $listed"; exit 1; }
+colcon build --cmake-args -G Ninja -DBUILD_TESTING=OFF \
+  "-DPython3_EXECUTABLE=$bin/python"
+for file in robot_face_gen/share/robot_face_gen/launch/bringup.launch.py \
+    robot_face_gen/share/robot_face_gen/config/bringup.yaml \
+    robot_face_gen/lib/robot_face_gen/reaction_node \
+    robot_face_gen/share/ament_index/resource_index/packages/robot_face_gen \
+    robot_face_gen_msgs/share/robot_face_gen_msgs/msg/FaceReaction.msg; do
+  [ -f "install/$file" ] || { echo "not installed: $file"; exit 1; }
 done
+
+# Tests of the messages fail if they are not those in this folder.
+export ROBOT_FACE_GEN_MESSAGES_FROM=$PWD/install
 set +u; . install/setup.sh; set -u
-colcon test --base-paths . --return-code-on-test-failure --event-handlers console_direct+ \
-  --pytest-args -q test/facial_reaction_model test/features/test_openface.py test/test_resources.py
+colcon test --packages-select robot_face_gen --return-code-on-test-failure --event-handlers console_direct+ \
+  --pytest-args -q test/msgs test/nodes/test_messages.py test/facial_reaction_model/test_model.py \
+  test/features/test_openface.py test/test_resources.py
 colcon test-result --all
 colcon test-result --all | grep -Eq '^Summary: [1-9][0-9]* tests' || { echo 'colcon counted no test'; exit 1; }

@@ -7,7 +7,8 @@ import threading
 import time
 from typing import Any
 
-from robot_face_gen.demo.recorder import Record, Recorder
+from robot_face_gen.demo.recorder import Recorder
+from robot_face_gen.demo.report import Record
 
 from .graph import NODES, running, wait_until
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.demo.domain import own_domain
-from robot_face_gen.demo.recorder import Recorder
+from robot_face_gen.demo.recorder import Recorder, own_domain
 from robot_face_gen.demo.report import percentiles, summarise
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
 from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
+from robot_face_gen.tools.ros import child_environment
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 SETTLE_S = 2.0  # the first answers are not counted: the playout finds its place
@@ -31,7 +31,7 @@ HOP_MS = 40.0
 @contextlib.contextmanager
 def running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess, Path]]:
     """The graph on the shipped recording, over and over, and somebody who listens."""
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.update(child_environment())
     face, voice = demo_recording()
     with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(domain)

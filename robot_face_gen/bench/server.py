@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.demo.domain import own_domain
+from robot_face_gen.demo.recorder import own_domain
 from robot_face_gen.demo.report import percentiles
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
 from robot_face_gen.tools.bringup import BringupError, start_bringup
-from robot_face_gen.tools.ros import require_ros
+from robot_face_gen.tools.ros import child_environment, require_ros
 
 FRAME_NS = 40_000_000
 SETTLE_S = 3.0
@@ -135,7 +135,7 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
     Raises:
         BringupError: the server ended.
     """
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.update(child_environment())
     names = [f'robot{number}' for number in range(faces)]
     with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
         os.environ['ROS_DOMAIN_ID'] = str(domain)

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'the live graph needs ROS 2: {" ".join(str(error).split())}')
         print('instead, one process answers the same recording (robot-face-gen react)', flush=True)
         return answer(args, recording, film=FILM)
-    from .domain import own_domain
+    from .recorder import own_domain
 
     with own_domain() as domain:
         return _run(args, recording, openface, audio, domain)

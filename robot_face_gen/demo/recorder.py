@@ -1,14 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that records what a running graph publishes."""
+"""A node that records what a running graph publishes, and the ROS domain of that graph."""
 
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from robot_face_gen.tools.ros import require_ros
+
 from .report import Record, RecordedReaction
+
+# Below 101, so that DDS' ports stay out of the range that systems give to other programs.
+DOMAINS = range(60, 100)
+_PORT_BASE, _PORTS_PER_DOMAIN, _FIRST_UNICAST = 7400, 250, 10  # of DDS (UDP)
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """The domain that ROS_DOMAIN_ID names, or a free one, reserved until the end of the block.
+
+    Runs that begin at the same moment on this machine get different ones.
+
+    Raises:
+        ValueError: ROS_DOMAIN_ID is not a domain.
+        OSError: no domain is free.
+    """
+    given = os.environ.get('ROS_DOMAIN_ID')
+    if given:
+        if not given.isdecimal() or not 0 <= int(given) <= 232:
+            raise ValueError(f'ROS_DOMAIN_ID={given}: expected a whole number, 0 to 232')
+        yield int(given)
+        return
+    start = os.getpid() % len(DOMAINS)
+    for domain in (*DOMAINS[start:], *DOMAINS[:start]):
+        # Reserved by a TCP port, which DDS does not use: freed however this process ends.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as reservation:
+            if not _binds(reservation, _PORT_BASE + _PORTS_PER_DOMAIN * domain):
+                continue
+            if _is_used(domain):
+                continue
+            try:
+                yield domain
+            finally:
+                os.environ.pop('ROS_DOMAIN_ID', None)  # a recorder has set it for its time
+            return
+    raise OSError(
+        f'no ROS domain from {DOMAINS[0]} to {DOMAINS[-1]} is free on this machine: choose one '
+        'with ROS_DOMAIN_ID'
+    )
+
+
+def _is_used(domain: int) -> bool:
+    """Whether a DDS participant of this machine is in the domain."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return not _binds(probe, _PORT_BASE + _PORTS_PER_DOMAIN * domain + _FIRST_UNICAST, '')
+
+
+def _binds(probe: socket.socket, port: int, address: str = '127.0.0.1') -> bool:
+    try:
+        probe.bind((address, port))
+    except OSError:
+        return False
+    return True
 
 
 class Recorder:
@@ -16,9 +74,13 @@ class Recorder:
 
     Args:
         domain: ROS domain to listen in; it is set for this process.
+
+    Raises:
+        ImportError: ROS 2 or the messages are missing.
     """
 
     def __init__(self, domain: int) -> None:
+        require_ros()
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray

@@ -122,6 +122,8 @@ class Stage:
                 text(
                     image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), _FAINT, 0.6, 'middle'
                 )
+        else:
+            text(image, 'no face', (_LEFT + _SIDE // 2, _TOP + _SIDE // 2), _FAINT, 0.8, 'middle')
         panel = image[_TOP : _TOP + _SIDE, _RIGHT : _RIGHT + _SIDE]
         if listener is not None:
             # The dome above the brows needs room that the tracker's crop does not have.

@@ -27,9 +27,20 @@ _LAST_WAIT_NS = 1_000_000_000  # a stream that ended is waited for no longer tha
 class Embeddings(Protocol):
     """A block of embeddings: (n, dim) from one time on."""
 
-    stamp_ns: int
-    data: np.ndarray
-    rate_hz: float
+    @property
+    def stamp_ns(self) -> int:
+        """Time of the first one's beginning."""
+        ...
+
+    @property
+    def data(self) -> np.ndarray:
+        """(n, dim) float32."""
+        ...
+
+    @property
+    def rate_hz(self) -> float:
+        """Embeddings a second."""
+        ...
 
 
 @dataclass(frozen=True)

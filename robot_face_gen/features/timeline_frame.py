@@ -3,16 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from robot_face_gen.layout import BRANCHES
-
-# Hook: the model does not know the input `face_mask` yet and refuses unknown names. Set this to
-# True once it does; until then missing values are zeros for it.
-MODEL_TAKES_FACE_MASK = False
 
 
 @dataclass(frozen=True)
@@ -47,19 +40,3 @@ class TimelineFrame:
     gaze: np.ndarray
     audio: np.ndarray
     mask: np.ndarray
-
-
-def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as the input of the model, one window of one speaker.
-
-    Returns:
-        dict: `landmarks`, `au`, `pose`, `gaze`, `audio`, `face_valid`, `audio_valid` and, where
-        the model takes it, `face_mask`; (1, n, ...) each.
-    """
-    window = {
-        name: np.stack([getattr(frame, name) for frame in frames])[None]
-        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
-    }
-    if MODEL_TAKES_FACE_MASK:
-        window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
-    return window

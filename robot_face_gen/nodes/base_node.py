@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -26,7 +26,7 @@ except ImportError:
 from .diagnostics import Diagnostics
 from .graph_watch import GraphWatch
 from .health import Health
-from .parameter_table import Parameters, ParameterTable
+from .parameter_table import Parameters, ParameterTable, Values
 
 WARN_EVERY_S = 5.0
 SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
@@ -55,7 +55,7 @@ def new_health() -> Health:
     return health
 
 
-class BaseNode(Node):
+class BaseNode(Node, Generic[Values]):
     """A node of the graph.
 
     Args:
@@ -65,25 +65,28 @@ class BaseNode(Node):
         ValueError: a parameter given at start-up is refused.
     """
 
-    def __init__(self, table: ParameterTable) -> None:
+    def __init__(self, table: ParameterTable[Values]) -> None:
         self.exit_code: int | None = None  # set, by any thread, when the node is to end
         # Before rclpy's part: a Ctrl-C in the middle of that calls destroy_node.
         self.stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         super().__init__(table.node)
         self.health = new_health()
-        self.parameters = Parameters(self, table, self.on_change)
-        if self.parameters.unknown:
-            text = (
-                f'parameters that are unknown have no effect: {", ".join(self.parameters.unknown)}'
-            )
+        self._parameters_declared = Parameters(self, table, self.on_change)
+        if unknown := self._parameters_declared.unknown:
+            text = f'unknown parameters have no effect: {", ".join(unknown)}'
             self.get_logger().warning(text)
-            self.health.fact('unknown_parameters', ', '.join(self.parameters.unknown))
-            self.health.count('unknown', len(self.parameters.unknown), text, logged=True)
+            self.health.fact('unknown_parameters', ', '.join(unknown))
+            self.health.count('unknown', len(unknown), text, logged=True)
         self._warned: dict[str, float] = {}
         self._said: set[str] = set()
         self._watch = GraphWatch(self, lambda text: self.get_logger().warning(text))
         self.diagnostics = Diagnostics(self, self.health, self._watch.look)
+
+    @property
+    def parameters(self) -> Values:
+        """The parameters in force."""
+        return self._parameters_declared.values
 
     def on_change(self, changes: dict[str, Any]) -> None:
         """Parameters have been changed and accepted; a ValueError refuses them after all."""

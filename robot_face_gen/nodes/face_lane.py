@@ -11,7 +11,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.features.openface import FaceFrame
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline, TimelineFrame
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
 
 # A node that was killed and respawned is listed twice until its lease ends (20 s in Fast DDS).
 CROWDED_LOOKS = 20
-# Words of `qos_check_compatible` -> policy.
-_POLICIES = {
-    'best effort': 'reliability',
-    'volatile': 'durability',
-    'deadline': 'deadline',
-    'liveliness': 'liveliness',
-    'lease': 'liveliness lease duration',
-}
+_LONGEST_NS = 2**62  # middlewares report "no deadline" as 0 or as nearly 2**63 ns
 
 
 @dataclass
@@ -103,11 +97,33 @@ def _mismatch(endpoint: _Endpoint, peer: Any) -> str:
         return f'{where} uses type {peer.topic_type}, expected {endpoint.kind}'
     ours, theirs = endpoint.qos, peer.qos_profile
     pair = (ours, theirs) if endpoint.is_publisher else (theirs, ours)
-    compatibility, reason = qos_check_compatible(*pair)
-    if compatibility != QoSCompatibility.ERROR:
+    if not (policies := incompatible_policies(*pair)):
         return ''
-    names = [name for word, name in _POLICIES.items() if word in reason.lower()]
     return (
-        f'{where}: incompatible QoS ({", ".join(dict.fromkeys(names)) or reason.strip()}): no '
-        f'messages will be {"delivered to it" if endpoint.is_publisher else "received from it"}'
+        f'{where}: incompatible QoS ({", ".join(policies)}): no messages will be '
+        f'{"delivered to it" if endpoint.is_publisher else "received from it"}'
     )
+
+
+def incompatible_policies(offered: QoSProfile, requested: QoSProfile) -> list[str]:
+    """Policies of a subscription (`requested`) that a publisher (`offered`) does not meet.
+
+    The rules are those of DDS. `rclpy.qos.qos_check_compatible` does not know that a deadline of
+    0 and an infinite one are the same, and the graph reports the second where we set the first.
+    """
+    failed = {
+        'reliability': offered.reliability == ReliabilityPolicy.BEST_EFFORT
+        and requested.reliability == ReliabilityPolicy.RELIABLE,
+        'durability': offered.durability == DurabilityPolicy.VOLATILE
+        and requested.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        'deadline': _period_ns(offered.deadline) > _period_ns(requested.deadline),
+        'liveliness': offered.liveliness != LivelinessPolicy.MANUAL_BY_TOPIC
+        and requested.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC,
+        'liveliness_lease_duration': _period_ns(offered.liveliness_lease_duration)
+        > _period_ns(requested.liveliness_lease_duration),
+    }
+    return [name for name, is_incompatible in failed.items() if is_incompatible]
+
+
+def _period_ns(duration: Duration) -> int:
+    return int(duration.nanoseconds) if 0 < duration.nanoseconds < _LONGEST_NS else _LONGEST_NS

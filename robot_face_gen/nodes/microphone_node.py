@@ -13,28 +13,28 @@ from .face_player import TOO_LATE_NS
 from .messages import from_samples
 from .played_node import PlayedNode
 from .run import run
-from .tables import MICROPHONE, MICROPHONE_TABLE
+from .tables import MICROPHONE, MICROPHONE_TABLE, MicrophoneParameters
 
 READ_S = 0.2
 STALL_S = 1.0
 
 
-class MicrophoneNode(PlayedNode):
+class MicrophoneNode(PlayedNode[MicrophoneParameters]):
     """A worker reads the source and publishes; a microphone that is not there is tried again."""
 
     def __init__(self) -> None:
         super().__init__(MICROPHONE_TABLE)
         # 20 ms a chunk: the queue of a busy subscriber must not lose one so soon.
         self._publisher = self.advertise(AudioChunk, 'audio', flow='chunks_out', depth=50)
-        source: str = self.parameters['source']
+        source: str = self.parameters.source
         kind, _, device = source.partition(':')
         if kind == MICROPHONE:
             self.health.add_flow('blocks', 'the first sound of the microphone', STALL_S)
             microphone = MicrophoneSource(
                 device or None,
-                sample_rate=self.parameters['sample_rate'],
-                block_s=self.parameters['chunk_s'],
-                retry_s=self.parameters['retry_s'],
+                sample_rate=self.parameters.sample_rate,
+                block_s=self.parameters.chunk_s,
+                retry_s=self.parameters.retry_s,
                 clock=self.now_ns,
             )
             self.start_worker(lambda: self._listen(microphone), 'microphone')
@@ -47,10 +47,10 @@ class MicrophoneNode(PlayedNode):
 
     def _recording(self, begin_ns: int) -> AudioFileSource:
         return AudioFileSource(
-            self.parameters['source'],
-            chunk_s=self.parameters['chunk_s'],
-            speed=self.parameters['speed'],
-            loop=self.parameters['loop'],
+            self.parameters.source,
+            chunk_s=self.parameters.chunk_s,
+            speed=self.parameters.speed,
+            loop=self.parameters.loop,
             start_time_ns=begin_ns,
             clock=self.now_ns,
         )
@@ -62,7 +62,7 @@ class MicrophoneNode(PlayedNode):
                 block.first_sample,
                 block.samples,
                 block.sample_rate,
-                self.parameters['frame_id'],
+                self.parameters.frame_id,
             )
         )
         self.health.tick('chunks_out')

@@ -17,28 +17,26 @@ from .face_player import FaceFollower, FacePlayer
 from .messages import from_face_frame
 from .played_node import PlayedNode
 from .run import run
-from .tables import FOLLOW, OPENFACE
+from .tables import FOLLOW, OPENFACE, OpenFaceParameters
 
 FOLLOW_STALL_S = 1.0
 
 
-class OpenFaceNode(PlayedNode):
+class OpenFaceNode(PlayedNode[OpenFaceParameters]):
     """Publishes each frame when it is due, from a thread that sleeps in between."""
 
     def __init__(self) -> None:
         super().__init__(OPENFACE)
         self._rows: dict[str, int] = {}  # counts of a followed file, as reported last
         self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
-        source: str = self.parameters['source']
+        source: str = self.parameters.source
         if source.startswith(FOLLOW):
             path = source.removeprefix(FOLLOW)
             self.health.add_flow('rows', f'new rows in {path}', FOLLOW_STALL_S)
             rows = OpenFaceFollower(path)
             self._count_rows(rows)
             follower = FaceFollower(lambda: self._look(rows))
-            self.start_worker(
-                lambda: self._follow(follower, self.parameters['poll_s']), 'follower'
-            )
+            self.start_worker(lambda: self._follow(follower, self.parameters.poll_s), 'follower')
         else:
             if not Path(source).is_file():
                 raise FileNotFoundError(f'source = {source!r}: there is no such file')
@@ -51,10 +49,10 @@ class OpenFaceNode(PlayedNode):
     def _play(self, recording: OpenFaceFile, begin_ns: int) -> None:
         player = FacePlayer(
             recording.frames,
-            speed=self.parameters['speed'],
-            loop=self.parameters['loop'],
+            speed=self.parameters.speed,
+            loop=self.parameters.loop,
             start_ns=begin_ns,
-            period_ns=round(self.parameters['loop_period_s'] * SECOND_NS),
+            period_ns=round(self.parameters.loop_period_s * SECOND_NS),
         )
         problems = 0
         before_ns = min(begin_ns, self.now_ns())
@@ -131,7 +129,7 @@ class OpenFaceNode(PlayedNode):
         """Publish the frames that are due."""
         skipped = source.skipped
         for frame in source.pop(self.now_ns()):
-            self._publisher.publish(from_face_frame(frame, self.parameters['frame_id']))
+            self._publisher.publish(from_face_frame(frame, self.parameters.frame_id))
             for name in filter(None, ('frames_out', flow)):
                 self.health.tick(name)
         if source.skipped > skipped:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One table a node: declaration, validation and documentation of its parameters come from it."""
+"""Parameters of a node: one dataclass declares, validates and documents them."""
 
 from __future__ import annotations
 
 import difflib
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import yaml
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rcl_interfaces.msg import ParameterDescriptor
     from rclpy.node import Node
 
-# Declared by rclpy itself, some only later.
+# Declared by rclpy itself, some of them late.
 _OF_RCLPY = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 Value = bool | int | float | str
 _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
@@ -35,7 +35,7 @@ class Row:
         high: greatest value allowed, for numbers.
         choices: texts allowed; none means any.
         settable: whether it can be changed while the node runs.
-        check: why a value of the right type and range is refused; '' if it is not.
+        check: returns why a value of the right type and range is refused, or ''.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def limits(self) -> str:
-        """What is allowed, for people: '0 to 2', 'auto, cpu or cuda', ''."""
+        """The allowed values as text: '0 to 2', 'auto, cpu or cuda' or ''."""
         if self.choices:
             *most, last = (choice or "''" for choice in self.choices)
             return f'{", ".join(most)} or {last}' if most else last
@@ -65,7 +65,7 @@ class Row:
         return f'{self.low:.10g} to {self.high:.10g}'
 
     def reason_against(self, value: Any) -> str:
-        """Why a value is refused, '' if it is not; names parameter, value and what is expected."""
+        """Why a value is refused ('' if it is not): parameter, value and what was expected."""
         kind = type(self.default)
         said = f'{self.name} = {value!r}'
         if type(value) is not kind:
@@ -118,23 +118,56 @@ class Row:
         return descriptor
 
 
+def parameter(
+    default: Value,
+    text: str,
+    *,
+    unit: str = '',
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    settable: bool = False,
+    check: Callable[[Any], str] | None = None,
+) -> Any:
+    """A field of a dataclass of parameters; the arguments are those of `Row`."""
+    options = {
+        'text': text,
+        'unit': unit,
+        'low': low,
+        'high': high,
+        'choices': choices,
+        'settable': settable,
+        'check': check,
+    }
+    return field(default=default, metadata=options)
+
+
+Values = TypeVar('Values')
+
+
 @dataclass(frozen=True)
-class ParameterTable:
+class ParameterTable(Generic[Values]):
     """All parameters of one node.
 
     Args:
-        node: its name, and the program's.
+        node: name of the node and of its executable.
         text: what the node does.
-        rows: the parameters.
+        values: frozen dataclass whose fields are made by `parameter`.
         listens: topics that it subscribes to, name and type.
         publishes: topics that it publishes.
     """
 
     node: str
     text: str
-    rows: tuple[Row, ...]
+    values: type[Values]
     listens: tuple[tuple[str, str], ...] = ()
     publishes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One row for each parameter, in order of declaration."""
+        found: Any = fields(self.values)  # type: ignore[arg-type]
+        return tuple(Row(each.name, each.default, **each.metadata) for each in found)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -146,7 +179,7 @@ class ParameterTable:
         return any(row.name == name for row in self.rows)
 
     def markdown(self) -> str:
-        """The table for a README."""
+        """The table for docs/parameters.md."""
         lines = [
             f'### {self.node}',
             '',
@@ -173,7 +206,11 @@ class ParameterTable:
         ]
         for row in self.rows:
             lines += textwrap.wrap(
-                row.note, 99, initial_indent='    # ', subsequent_indent='    # '
+                row.note,
+                99,
+                initial_indent='    # ',
+                subsequent_indent='    # ',
+                break_on_hyphens=False,
             )
             lines.append(f'    {row.name}: {yaml_value(row.default)}')
         return '\n'.join(lines) + '\n'
@@ -185,7 +222,7 @@ def yaml_value(value: Value) -> str:
 
 
 def _unknown(node: Node, table: ParameterTable) -> list[str]:
-    """What a file or the command line gives to the node and nobody reads, with a guess."""
+    """Parameters given at start-up that the node does not have, each with a similar name."""
     given = getattr(node, '_parameter_overrides', {})  # rclpy has no public way to them
     names = [name for name in given if name not in table and not node.has_parameter(name)]
     own = [row.name for row in table]
@@ -197,74 +234,70 @@ def _unknown(node: Node, table: ParameterTable) -> list[str]:
     return found
 
 
-class Parameters:
-    """A table declared on a node: `parameters['hop']` is the value in force.
-
-    `unknown` names what was given at start-up and is in no table.
+class Parameters(Generic[Values]):
+    """A table declared on a node.
 
     Args:
         node: the parameters are declared on it.
-        table: what there is.
+        table: the parameters.
         on_change: called with names and new values after a change has been accepted; may raise
-            ValueError, and the change is refused with its text.
+            ValueError, which refuses the change with its text.
+
+    Attributes:
+        values: the values in force, a dataclass of the table.
+        unknown: parameters given at start-up that are in no table.
 
     Raises:
-        ValueError: a value given at start-up is refused; one line that says why.
+        ValueError: a value given at start-up is refused; one line says why.
     """
 
     def __init__(
         self,
         node: Node,
-        table: ParameterTable,
+        table: ParameterTable[Values],
         on_change: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         from rclpy.exceptions import ParameterException
 
-        self.table = table
+        self._rows = {row.name: row for row in table.rows}
         self._on_change = on_change
-        self._values: dict[str, Any] = {}
-        for row in table:
+        values: dict[str, Any] = {}
+        for name, row in self._rows.items():
             try:
-                value = node.declare_parameter(row.name, row.default, row.descriptor()).value
+                value = node.declare_parameter(name, row.default, row.descriptor()).value
             except ParameterException as error:
-                # The exception holds the value only inside its text; the table says it better.
+                # The exception has the value only inside its text.
                 given = getattr(error, 'args', ('',))[0]
                 limits = f', {row.limits}' if row.limits else ''
                 raise ValueError(
-                    f'parameter {row.name}: expected {_KINDS[type(row.default)]}'
+                    f'parameter {name}: expected {_KINDS[type(row.default)]}'
                     f'{limits}{f" {row.unit}" if row.unit else ""} ({given})'
                 ) from None
             if reason := row.reason_against(value):
                 raise ValueError(f'parameter {reason}')
-            self._values[row.name] = value
+            values[name] = value
+        self.values = table.values(**values)
         self.unknown = _unknown(node, table)
         node.add_on_set_parameters_callback(self._set)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def as_dict(self) -> Mapping[str, Any]:
-        """Names and values in force."""
-        return dict(self._values)
 
     def _set(self, parameters: list[Any]) -> Any:
         from rcl_interfaces.msg import SetParametersResult
 
         changes = {}
-        for parameter in parameters:
-            if parameter.name not in self.table:  # use_sim_time and QoS overrides are rclpy's
+        for given in parameters:
+            row = self._rows.get(given.name)
+            if row is None:  # use_sim_time and the QoS overrides belong to rclpy
                 continue
-            row = self.table[parameter.name]
-            reason = row.reason_against(parameter.value)
+            reason = row.reason_against(given.value)
             if not reason and not row.settable:
                 reason = f'{row.name} is read when the node starts: restart it to change it'
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
-            changes[row.name] = parameter.value
+            changes[row.name] = given.value
         try:
             if changes and self._on_change:
                 self._on_change(changes)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._values.update(changes)
+        self.values = replace(self.values, **changes)  # type: ignore[type-var]
         return SetParametersResult(successful=True)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from .base_node import SIM_POLL_S, BaseNode, fell_back
+from .tables import PlayedParameters
 
+Played = TypeVar('Played', bound=PlayedParameters)
 LONG_AGO_NS = 60_000_000_000
 
 
@@ -14,15 +17,15 @@ class ClockFellBack(Exception):
     """The clock shows an earlier time than when the last piece of a recording was due."""
 
 
-class PlayedNode(BaseNode):
-    """Its table has the rows `start_time` and `exit_at_end`."""
+class PlayedNode(BaseNode[Played]):
+    """A node whose source may be a recording."""
 
     def begin_ns(self) -> int | None:
         """When the recording begins by the node's clock; None if the node is stopping."""
         while self.now_ns() == 0:  # simulated time that nobody has published yet
             if self.stopping.wait(SIM_POLL_S):
                 return None
-        now_ns, wanted_ns = self.now_ns(), round(self.parameters['start_time'] * 1e9)
+        now_ns, wanted_ns = self.now_ns(), round(self.parameters.start_time * 1e9)
         if wanted_ns == 0:
             return now_ns
         if now_ns - wanted_ns > LONG_AGO_NS:
@@ -76,5 +79,5 @@ class PlayedNode(BaseNode):
         self.health.expect_silence(flow)
         self.health.fact('finished', True)
         self.get_logger().info('end of the recording')
-        if self.parameters['exit_at_end']:
+        if self.parameters.exit_at_end:
             self.finish()

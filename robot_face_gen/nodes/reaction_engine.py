@@ -5,59 +5,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import (
     BRANCHES,
     EMBEDDINGS_PER_FRAME,
-    ModelConfig,
 )
-from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
-from robot_face_gen.features.timeline_frame import TimelineFrame, stack
+from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.pipeline.loading import Session, on_host, stack
 
 from .face_lane import FaceLane
 
 WARM_UP_FRAMES = 16
-
-
-class Model(Protocol):
-    """What a node has to know of a model."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """Its shape."""
-        ...
-
-    @property
-    def info(self) -> CheckpointInfo:
-        """What it was made with."""
-        ...
-
-    @property
-    def device(self) -> object:
-        """Where it runs."""
-        ...
-
-
-class Manager(Protocol):
-    """A session: an `OnlineInferenceManager` or an `ExportedManager`."""
-
-    @property
-    def model(self) -> Model:
-        """Whose session it is."""
-        ...
-
-    temperature: float
-
-    def process_window(self, window: Any) -> Any:
-        """Answer frames (1, n, ...) of each branch with as many."""
-        ...
-
-    def reset(self) -> None:
-        """Begin anew."""
-        ...
 
 
 class ReactionEngine:
@@ -74,7 +34,7 @@ class ReactionEngine:
 
     def __init__(
         self,
-        manager: Manager,
+        manager: Session,
         lane: FaceLane,
         *,
         hop: int = 1,
@@ -129,13 +89,8 @@ class ReactionEngine:
             self.manager.reset()
         begin = self._timer()
         answer = self.manager.process_window(stack(frames))
-        faces = {name: _on_host(answer[name][0]) for name in BRANCHES}
+        faces = {name: on_host(answer[name][0]) for name in BRANCHES}
         if not self.lane.deliver(frames, faces, now_ns, self._timer() - begin):
             self.manager.reset()  # what is not finite would stay in the session's memory
             return 0
         return len(frames)
-
-
-def _on_host(values: Any) -> np.ndarray:
-    """An array, or a tensor from wherever it is, as an array."""
-    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .base_node import BaseNode
 from .inbox import Inbox
@@ -14,12 +14,14 @@ from .parameter_table import ParameterTable
 from .reaction_output import ReactionOutput
 from .run import run
 from .speaker_inputs import Push, SpeakerInputs
-from .tables import REACTION
+from .tables import REACTION, ModelParameters, ReactionParameters
 
 if TYPE_CHECKING:
-    from .face_lane import FaceLane
-    from .reaction_engine import Model
+    from robot_face_gen.pipeline.loading import Model
 
+    from .face_lane import FaceLane
+
+Answering = TypeVar('Answering', bound=ModelParameters)
 INBOX = 500  # messages; the worker empties it at least each time the model has answered
 IDLE_S = 0.02  # how often the timeline is asked for frames that have waited long enough
 IDLE_NS = round(IDLE_S * 1e9)
@@ -38,10 +40,10 @@ class Engine(Protocol):
         ...
 
 
-class AnsweringNode(BaseNode):
+class AnsweringNode(BaseNode[Answering]):
     """Callbacks check and hand over; one worker runs an engine, another plays its answers out."""
 
-    def __init__(self, table: ParameterTable) -> None:
+    def __init__(self, table: ParameterTable[Answering]) -> None:
         super().__init__(table)
         self._come, self._answered = threading.Event(), threading.Event()
         self._inboxes: list[Inbox[Push]] = []
@@ -99,7 +101,7 @@ class AnsweringNode(BaseNode):
                 output.publish(now_ns)
 
 
-class ReactionNode(AnsweringNode):
+class ReactionNode(AnsweringNode[ReactionParameters]):
     """One speaker, one listener."""
 
     def __init__(self) -> None:

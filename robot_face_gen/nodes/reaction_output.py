@@ -25,7 +25,7 @@ class ReactionOutput:
 
     def __init__(self, node: BaseNode, namespace: str, lane: FaceLane) -> None:
         self._node, self._lane, self._frame = node, lane, 0
-        self._frame_id: str = node.parameters['frame_id']
+        self._frame_id: str = node.parameters.frame_id
         prefix = f'{namespace}/' if namespace else ''
         self._publisher = node.advertise(
             FaceReaction, f'{prefix}robot_face/reaction', flow='reactions_out', health=lane.health

@@ -9,10 +9,10 @@ from .base_node import new_health
 from .reaction_node import AnsweringNode
 from .reaction_output import ReactionOutput
 from .run import run
-from .tables import SERVER, namespaces
+from .tables import SERVER, ServerParameters, namespaces
 
 
-class ReactionServer(AnsweringNode):
+class ReactionServer(AnsweringNode[ServerParameters]):
     """Serves each namespace as a `reaction_node` there would; the other nodes see no difference.
 
     Each face has its own status in the diagnostics, named after its namespace.
@@ -22,7 +22,7 @@ class ReactionServer(AnsweringNode):
         super().__init__(SERVER)
         from .model_setup import make_server  # torch: after rclpy, so that Ctrl-C ends it well
 
-        names = namespaces(self.parameters['namespaces'])
+        names = namespaces(self.parameters.namespaces)
         healths = [new_health() for _ in names]
         engine = make_server(self.parameters, self.health, healths, self.get_logger())
         outputs = []

@@ -9,18 +9,17 @@ from typing import Any
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.onnx_files import ONNX, ONNX_INT8
+from robot_face_gen.pipeline.loading import Model, load_sessions, resolve_place
 from robot_face_gen.resources import default_checkpoint
 
-from .compute_place import compute_place
 from .face_lane import FRAME_NS, FaceLane
 from .health import Health
 from .made_by import expectation
-from .parameter_table import Parameters
-from .reaction_engine import Manager, Model, ReactionEngine
+from .reaction_engine import ReactionEngine
+from .tables import ModelParameters, ReactionParameters
 
 
-def make_engine(parameters: Parameters, health: Health, logger: Any) -> ReactionEngine:
+def make_engine(parameters: ReactionParameters, health: Health, logger: Any) -> ReactionEngine:
     """Load the model, say what it is, and put the engine of one speaker together.
 
     Raises:
@@ -28,83 +27,48 @@ def make_engine(parameters: Parameters, health: Health, logger: Any) -> Reaction
         ImportError: the backend's package is missing.
         OSError: a checkpoint that cannot be read, a cache folder that cannot be written.
     """
-    device, backend = compute_place(parameters)
-    exported = device == 'cpu' and backend in (ONNX, ONNX_INT8) and checkpoint_of(parameters)
-    make = _exported if exported else _of_torch
-    manager = make(parameters, device, backend, health, logger)
-    lane = make_lane(parameters, manager.model, health)
-    engine = ReactionEngine(manager, lane, hop=parameters['hop'])
+    device, backend = resolve_place(parameters.device, parameters.backend)
+    (session,) = load_sessions(
+        checkpoint_of(parameters), [seed_of(parameters)], device=device, backend=backend,
+        temperature=parameters.temperature, threads=parameters.threads, report=logger.info,
+    )  # fmt: skip
+    announce(session.model, parameters, backend, health, logger)
+    lane = make_lane(parameters, session.model, health)
+    engine = ReactionEngine(session, lane, hop=parameters.hop)
     engine.warm_up()
     return engine
 
 
-def _exported(
-    parameters: Parameters, device: str, backend: str, health: Health, logger: Any
-) -> Manager:
-    from robot_face_gen.facial_reaction_model.exported import (
-        ExportedManager,
-        ExportedModel,
-        is_exported,
-    )
-
-    path, int8 = checkpoint_of(parameters), backend == ONNX_INT8
-    assert path is not None
-    if not is_exported(path, int8=int8):
-        logger.info(f'{path}: is exported for ONNX Runtime, this once')
-    model = ExportedModel.of(path, int8=int8)
-    announce(model, parameters, backend, health, logger)
-    return ExportedManager(
-        model,
-        seed=seed_of(parameters),
-        temperature=parameters['temperature'],
-        threads=parameters['threads'],
-    )
-
-
-def _of_torch(
-    parameters: Parameters, device: str, backend: str, health: Health, logger: Any
-) -> Manager:
-    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
-
-    from .model_setup import load_model
-
-    model = load_model(parameters, device)
-    announce(model, parameters, backend, health, logger)
-    return OnlineInferenceManager(
-        model, seed=seed_of(parameters), temperature=parameters['temperature'], backend=backend
-    )
-
-
-def checkpoint_of(parameters: Parameters) -> Path | None:
+def checkpoint_of(parameters: ModelParameters) -> Path | None:
     """The checkpoint that is asked for, or the shipped one; None where none ships."""
-    return Path(parameters['checkpoint']) if parameters['checkpoint'] else default_checkpoint()
+    return Path(parameters.checkpoint) if parameters.checkpoint else default_checkpoint()
 
 
-def seed_of(parameters: Parameters) -> int | None:
+def seed_of(parameters: ModelParameters) -> int | None:
     """The seed; None is drawn."""
-    return None if parameters['seed'] < 0 else parameters['seed']
+    return None if parameters.seed < 0 else parameters.seed
 
 
-def make_lane(parameters: Parameters, model: Model, health: Health) -> FaceLane:
+def make_lane(parameters: ModelParameters, model: Model, health: Health) -> FaceLane:
     """The lane of one speaker, as the model wants it."""
     crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
     timeline = Timeline(
         audio_dim=model.config.audio_dim,
-        max_wait_s=parameters['max_wait_s'],
-        min_confidence=parameters['min_confidence'],
+        max_wait_s=parameters.max_wait_s,
+        min_confidence=parameters.min_confidence,
         crop=crop,
     )
     return FaceLane(
         timeline,
-        Playout(max_delay_s=parameters['max_playout_delay_s']),
+        Playout(max_delay_s=parameters.max_playout_delay_s),
         health,
-        max_backlog=round(parameters['max_backlog_s'] * 1e9 / FRAME_NS),
+        max_backlog=round(parameters.max_backlog_s * 1e9 / FRAME_NS),
     )
 
 
 def announce(
     model: Model,
-    parameters: Parameters,
+    parameters: ModelParameters,
     backend: str,
     health: Health,
     logger: Any,

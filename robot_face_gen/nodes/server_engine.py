@@ -11,7 +11,8 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
-from robot_face_gen.features.timeline_frame import TimelineFrame, stack
+from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.pipeline.loading import stack
 
 from .face_lane import FaceLane
 from .health import Health

@@ -16,8 +16,9 @@ from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import to_embeddings, to_face_frame
 
 if TYPE_CHECKING:
+    from robot_face_gen.pipeline.loading import Model
+
     from .face_lane import FaceLane
-    from .reaction_engine import Model
 
 STALL_S = 1.0
 

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of every node, as `config/bringup.yaml` and the README show them.
+"""The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml` prints config/bringup.yaml, `... markdown` the tables
-of the README.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and
+`python -m robot_face_gen.nodes.tables markdown > docs/parameters.md` write the generated files.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 
-from .parameter_table import ParameterTable, Row
+from .parameter_table import ParameterTable, parameter
 
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
@@ -32,27 +33,23 @@ def _whole_steps(value: float) -> str:
     return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
 
 
-def _backend(value: str) -> str:
-    return '' if value in BACKENDS else f'expected {", ".join(BACKENDS)}'
-
-
-def _model_backend(value: str) -> str:
-    return '' if value in MODEL_BACKENDS else f'expected {", ".join(MODEL_BACKENDS)}'
+def _not_negative(value: float) -> str:
+    return '' if value >= 0.0 else 'expected 0.0 or a time'
 
 
 def namespaces(value: str) -> list[str]:
-    """The names in a list of namespaces.
+    """The names in a comma-separated list of namespaces.
 
     Raises:
-        ValueError: there is none, one is none, or one comes twice.
+        ValueError: the list is empty, or a name is invalid or appears twice.
     """
     names = [name.strip() for name in value.split(',')]
     for name in names:
         if not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', name, re.ASCII):
-            raise ValueError(f'{name!r} is no namespace: expected names separated by commas')
+            raise ValueError(f'{name!r} is not a namespace: expected names separated by commas')
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'{twice!r} comes twice')
+        raise ValueError(f'{twice!r} appears twice')
     return names
 
 
@@ -64,275 +61,257 @@ def _namespaces(value: str) -> str:
     return ''
 
 
-def _not_negative(value: float) -> str:
-    return '' if value >= 0.0 else 'expected 0.0 or a time'
+@dataclass(frozen=True, kw_only=True)
+class PlayedParameters:
+    """Parameters of the nodes whose source may be a recording."""
 
-
-_PLAYED = (
-    Row('speed', 1.0, 'Pace of a recording, as a multiple of its own', low=0.1, high=20.0),
-    Row(
-        'start_time',
+    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
+    start_time: float = parameter(
         0.0,
-        'When a recording begins, by the clock; give several sources the same one to keep them in '
-        'step; 0.0 is at once',
+        'Start time of a recording by the clock of the node; the same value keeps several sources '
+        'in sync; 0.0 starts at once',
         unit='s since 1970',
         check=_not_negative,
-    ),
-    Row('loop', False, 'Begin a recording again at its end'),
-    Row(
-        'loop_period_s',
+    )
+    loop: bool = parameter(False, 'Repeat a recording')
+    loop_period_s: float = parameter(
         0.0,
-        'Length of a round with loop; 0.0 and less than the length of the recording: its length. '
-        'Give face and voice the same one to keep them in step (bringup does so)',
+        'Length of one round of a repeated recording, at least its own length (0.0); the same '
+        'value keeps face and voice in sync, bringup sets it to the longer of the two',
         unit='s of the recording',
         check=_not_negative,
-    ),
-    Row('exit_at_end', False, 'End the node at the end of a recording'),
-)
+    )
+    exit_at_end: bool = parameter(False, 'Exit at the end of a recording')
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFaceParameters(PlayedParameters):
+    """Parameters of `openface_node`."""
+
+    source: str = parameter(
+        'openface.csv',
+        "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
+        check=_not_empty,
+    )
+    frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
+    poll_s: float = parameter(
+        0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicrophoneParameters(PlayedParameters):
+    """Parameters of `microphone_node`."""
+
+    source: str = parameter(
+        MICROPHONE,
+        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
+        'or a film with sound',
+        check=_not_empty,
+    )
+    frame_id: str = parameter('microphone', 'Frame of the messages')
+    sample_rate: int = parameter(
+        16000,
+        'Sample rate requested from a microphone; a file keeps its own',
+        unit='Hz',
+        low=8000,
+        high=192000,
+    )
+    chunk_s: float = parameter(0.02, 'Sound in one message', unit='s', low=0.005, high=1.0)
+    retry_s: float = parameter(
+        1.0, 'Time between attempts to open a missing microphone', unit='s', low=0.1, high=60.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhisperParameters:
+    """Parameters of `whisper_node`."""
+
+    weights: str = parameter(
+        'untrained',
+        "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
+        "them), a Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's "
+        'format',
+        check=_not_empty,
+    )
+    hop_s: float = parameter(
+        0.04,
+        'Sound between two runs of the encoder; a multiple of 20 ms',
+        unit='s',
+        low=0.02,
+        high=1.0,
+        check=_whole_steps,
+    )
+    context_s: float = parameter(
+        2.0,
+        'Sound that the encoder sees, the newest included',
+        unit='s',
+        low=0.2,
+        high=30.0,
+        check=_whole_steps,
+    )
+    settle_s: float = parameter(
+        0.0,
+        'Sound after an embedding that the encoder waits for: more accurate, but later',
+        unit='s',
+        low=0.0,
+        high=1.0,
+        check=_whole_steps,
+    )
+    device: str = parameter(
+        'cpu', 'Device of the encoder: auto, cpu, cuda or cuda:N; auto uses CUDA if available'
+    )
+    backend: str = parameter(
+        'auto',
+        'Inference backend: eager (torch), onnx (ONNX Runtime on a CPU: same results, faster), '
+        'onnx-int8 (8-bit weights: faster, slightly different results); auto uses onnx if '
+        'possible',
+        choices=BACKENDS,
+    )
+    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
+    max_queue_s: float = parameter(
+        1.0,
+        'Longest queue of sound while the encoder is busy; older sound is dropped and counted',
+        unit='s',
+        low=0.1,
+        high=30.0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelParameters:
+    """Parameters of the nodes that run the reaction model."""
+
+    checkpoint: str = parameter(
+        '', "Model file (safetensors); '': the shipped one, or an untrained model if none ships"
+    )
+    device: str = parameter(
+        'auto', 'Device of the model: auto, cpu, cuda or cuda:N; auto uses CUDA if available'
+    )
+    backend: str = parameter(
+        'auto',
+        'Inference backend: eager (torch), onnx (ONNX Runtime on a CPU: same results, faster), '
+        'onnx-int8 (8-bit weights: faster, slightly different results), cuda-graph (a recorded '
+        'step on a CUDA device); auto uses onnx on a CPU if possible',
+        choices=MODEL_BACKENDS,
+    )
+    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
+    temperature: float = parameter(
+        1.0,
+        'Scale of the random variation; at 0.0 the same input always gives the same reaction',
+        low=0.0,
+        high=2.0,
+        settable=True,
+    )
+    seed: int = parameter(
+        -1, 'Makes a session repeatable; -1: a new seed each time', low=-1, high=INT_MAX
+    )
+    min_confidence: float = parameter(
+        0.7,
+        'Frames with a lower confidence are treated as missing',
+        low=0.0,
+        high=1.0,
+        settable=True,
+    )
+    max_wait_s: float = parameter(
+        0.08,
+        'How much longer than usual a frame waits for its face or sound before it is answered '
+        'without',
+        unit='s',
+        low=0.0,
+        high=2.0,
+    )
+    max_playout_delay_s: float = parameter(
+        0.2,
+        "Longest delay of an answer after the speaker's frame, used to publish at even intervals; "
+        'a longer hop adds to it',
+        unit='s',
+        low=0.0,
+        high=2.0,
+    )
+    max_backlog_s: float = parameter(
+        1.0,
+        'Longest queue of frames while the model is busy; older frames are dropped and counted',
+        unit='s',
+        low=0.1,
+        high=30.0,
+    )
+    frame_id: str = parameter('robot_face', 'Frame of the messages')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReactionParameters(ModelParameters):
+    """Parameters of `reaction_node`."""
+
+    hop: int = parameter(
+        1,
+        'Frames that the model answers at a time: more frames cost less CPU and add latency',
+        unit='frames of 40 ms',
+        low=1,
+        high=16,
+        settable=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerParameters(ModelParameters):
+    """Parameters of `reaction_server`."""
+
+    namespaces: str = parameter(
+        'robot1, robot2',
+        "The robots' namespaces, separated by commas; relative to the server's own",
+        check=_namespaces,
+    )
+    max_gather_s: float = parameter(
+        0.01,
+        "How long a frame waits for other faces' frames: one step costs nearly the same for one "
+        'face as for all',
+        unit='s',
+        low=0.0,
+        high=0.04,
+        settable=True,
+    )
+
 
 OPENFACE = ParameterTable(
     'openface_node',
-    'brings the frames of OpenFace in: a recorded CSV at its own pace, or one still being written',
-    (
-        Row(
-            'source',
-            'openface.csv',
-            "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
-            check=_not_empty,
-        ),
-        *_PLAYED,
-        Row('frame_id', 'camera_optical_frame', 'Frame of the messages: optical (REP 103)'),
-        Row(
-            'poll_s',
-            0.01,
-            'How often a followed CSV is looked at for new rows',
-            unit='s',
-            low=0.001,
-            high=1.0,
-        ),
-    ),
+    'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
+    OpenFaceParameters,
     publishes=(FACE,),
 )
-
 MICROPHONE_TABLE = ParameterTable(
     'microphone_node',
-    'publishes the sound of a microphone, or of a recording as if it were one',
-    (
-        Row(
-            'source',
-            MICROPHONE,
-            "'microphone' (the default one), 'microphone:' and its name or number, or a WAV or "
-            'FLAC file',
-            check=_not_empty,
-        ),
-        *_PLAYED,
-        Row('frame_id', 'microphone', 'Frame of the messages'),
-        Row(
-            'sample_rate',
-            16000,
-            'Rate asked of a microphone; a file keeps its own',
-            unit='Hz',
-            low=8000,
-            high=192000,
-        ),
-        Row('chunk_s', 0.02, 'Sound in one message', unit='s', low=0.005, high=1.0),
-        Row(
-            'retry_s',
-            1.0,
-            'Pause before a microphone that is not there is tried again',
-            unit='s',
-            low=0.1,
-            high=60.0,
-        ),
-    ),
+    'publishes the sound of a microphone, or of a recording in real time',
+    MicrophoneParameters,
     publishes=(AUDIO,),
 )
-
 WHISPER = ParameterTable(
     'whisper_node',
     'turns sound into Whisper embeddings, 50 a second',
-    (
-        Row(
-            'weights',
-            'untrained',
-            "'untrained' (fixed random weights, no download; what the shipped checkpoint knows), "
-            "a Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's format",
-            check=_not_empty,
-        ),
-        Row(
-            'hop_s',
-            0.04,
-            'New embeddings are made each time so much sound has come; whole 20 ms steps',
-            unit='s',
-            low=0.02,
-            high=1.0,
-            check=_whole_steps,
-        ),
-        Row(
-            'context_s',
-            2.0,
-            'Sound that the encoder sees, the newest included',
-            unit='s',
-            low=0.2,
-            high=30.0,
-            check=_whole_steps,
-        ),
-        Row(
-            'settle_s',
-            0.0,
-            'Sound after an embedding that the encoder waits for: steadier, later',
-            unit='s',
-            low=0.0,
-            high=1.0,
-            check=_whole_steps,
-        ),
-        Row(
-            'device',
-            'cpu',
-            'Where the encoder runs: auto, cpu, cuda or cuda:N; auto takes CUDA '
-            'where there is one',
-        ),
-        Row(
-            'backend',
-            'auto',
-            'What computes: eager (torch), onnx (ONNX Runtime on a CPU: equal, faster), onnx-int8 '
-            '(8-bit weights: faster still, not quite equal); auto takes onnx where it can',
-            check=_backend,
-        ),
-        Row('threads', 1, "Threads on a CPU; 0 is the backend's choice", low=0, high=64),
-        Row(
-            'max_queue_s',
-            1.0,
-            'Sound that waits at most while the encoder is busy; older is dropped and counted',
-            unit='s',
-            low=0.1,
-            high=30.0,
-        ),
-    ),
+    WhisperParameters,
     listens=(AUDIO,),
     publishes=(EMBEDDING,),
 )
-
 REACTION = ParameterTable(
     'reaction_node',
     "answers the speaker's face and voice with a listener's face, 25 times a second",
-    (
-        Row(
-            'checkpoint',
-            '',
-            "A model's safetensors file; '' is the one that comes with the package, or, where "
-            'none does, an untrained model',
-        ),
-        Row(
-            'device',
-            'auto',
-            'Where the model runs: auto, cpu, cuda or cuda:N; auto takes CUDA where there is one',
-        ),
-        Row(
-            'backend',
-            'auto',
-            'What computes: eager (torch), onnx (ONNX Runtime on a CPU: equal, faster), onnx-int8 '
-            '(8-bit weights: faster still, not quite equal), cuda-graph (a step recorded on a '
-            'CUDA device); auto takes onnx on a CPU where it can',
-            check=_model_backend,
-        ),
-        Row('threads', 1, "Threads on a CPU; 0 is the backend's choice", low=0, high=64),
-        Row(
-            'hop',
-            1,
-            'Frames that the model answers at a time: more cost less and come later',
-            unit='frames of 40 ms',
-            low=1,
-            high=16,
-            settable=True,
-        ),
-        Row(
-            'temperature',
-            1.0,
-            'How freely the reaction varies; 0.0 always gives the same to the same speaker',
-            low=0.0,
-            high=2.0,
-            settable=True,
-        ),
-        Row(
-            'seed',
-            -1,
-            'Makes a session repeatable; -1 is another one each time',
-            low=-1,
-            high=INT_MAX,
-        ),
-        Row(
-            'min_confidence',
-            0.7,
-            'A face that the tracker believes less than this is taken as not seen',
-            low=0.0,
-            high=1.0,
-            settable=True,
-        ),
-        Row(
-            'max_wait_s',
-            0.08,
-            'How much longer than usual a frame waits for its face or sound before it is answered '
-            'without',
-            unit='s',
-            low=0.0,
-            high=2.0,
-        ),
-        Row(
-            'max_playout_delay_s',
-            0.2,
-            "How long after the speaker's frame an answer is held back at most, so that all leave "
-            'evenly; a hop adds what it costs',
-            unit='s',
-            low=0.0,
-            high=2.0,
-        ),
-        Row(
-            'max_backlog_s',
-            1.0,
-            'Frames that wait at most while the model is busy; older are dropped and counted',
-            unit='s',
-            low=0.1,
-            high=30.0,
-        ),
-        Row('frame_id', 'robot_face', 'Frame of the messages'),
-    ),
+    ReactionParameters,
     listens=(FACE, EMBEDDING),
     publishes=(REACTION_TOPIC,),
 )
-
 SERVER = ParameterTable(
     'reaction_server',
     'serves the faces of many robots from one process, as a reaction_node in each namespace would',
-    (
-        Row(
-            'namespaces',
-            'robot1, robot2',
-            "The robots' namespaces, separated by commas; relative to the server's own",
-            check=_namespaces,
-        ),
-        *(row for row in REACTION.rows if row.name != 'hop'),
-        Row(
-            'max_gather_s',
-            0.01,
-            "How long a frame that is ready waits for other faces' frames: a step costs nearly "
-            'the same for one as for all',
-            unit='s',
-            low=0.0,
-            high=0.04,
-            settable=True,
-        ),
-    ),
+    ServerParameters,
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-
 TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
 
 _HEADER = """\
-# Every parameter of every node with its default. In brackets: unit, what is allowed, and
-# 'settable' where it can be changed while the node runs (ros2 param set). Launch arguments win
-# over this file.
+# Every parameter of every node with its default. In brackets: unit, allowed values, and
+# 'settable' if it can be changed while the node runs (ros2 param set). Launch arguments
+# override this file.
 """
 
 
@@ -342,8 +321,8 @@ def bringup_yaml() -> str:
 
 
 def markdown() -> str:
-    """The tables of all nodes for the README."""
-    return '\n'.join(table.markdown() for table in TABLES)
+    """The text of docs/parameters.md."""
+    return '\n'.join(('# Parameters\n', *(table.markdown() for table in TABLES)))
 
 
 if __name__ == '__main__':

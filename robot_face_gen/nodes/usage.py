@@ -49,7 +49,13 @@ def _epilog(table: ParameterTable) -> str:
     lines = ['parameters, with their defaults:']
     for row in table:
         lines.append(f'  {row.name}: {yaml_value(row.default)}')
-        lines += textwrap.wrap(row.note, WIDTH, initial_indent=' ' * 6, subsequent_indent=' ' * 6)
+        lines += textwrap.wrap(
+            row.note,
+            WIDTH,
+            initial_indent=' ' * 6,
+            subsequent_indent=' ' * 6,
+            break_on_hyphens=False,
+        )
     for title, topics in (
         ('topics that it listens to:', table.listens),
         ('topics that it publishes:', (*table.publishes, _DIAGNOSTICS)),

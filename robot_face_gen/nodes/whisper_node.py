@@ -13,7 +13,7 @@ from .base_node import BaseNode
 from .inbox import Inbox
 from .messages import from_embeddings, to_samples
 from .run import run
-from .tables import WHISPER
+from .tables import WHISPER, WhisperParameters
 
 STALL_S = 1.0
 IDLE_S = 0.2
@@ -22,7 +22,7 @@ EXACT_SHARE = 0.125  # of max_queue_s: a shorter delay is made up for exactly
 Chunk = tuple[int, int, np.ndarray, int]
 
 
-class WhisperNode(BaseNode):
+class WhisperNode(BaseNode[WhisperParameters]):
     """The callback checks and hands over; a worker encodes and publishes."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class WhisperNode(BaseNode):
         from .whisper_setup import make_stream
 
         self._stream = make_stream(self.parameters, self.health, self.get_logger())
-        self._inbox: Inbox[Chunk] = Inbox(self.parameters['max_queue_s'])
+        self._inbox: Inbox[Chunk] = Inbox(self.parameters.max_queue_s)
         self._frame_id = ''
         self._publisher = self.advertise(
             AudioEmbedding, 'whisper/embedding', flow='embeddings_out'
@@ -63,7 +63,7 @@ class WhisperNode(BaseNode):
         begin_ns = self.now_ns()
         # A short delay is made up for exactly, hop by hop. Where more has come while the encoder
         # was busy, all hops are encoded at once: on a slow machine, sound in time, less exact.
-        behind = len(samples) > EXACT_SHARE * self.parameters['max_queue_s'] * sample_rate
+        behind = len(samples) > EXACT_SHARE * self.parameters.max_queue_s * sample_rate
         blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=behind)
         self.health.set_counters(self._stream.counters)
         if blocks:

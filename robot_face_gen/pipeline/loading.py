@@ -6,12 +6,15 @@ The nodes and the offline pipeline both load here, so that equal arguments give 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from robot_face_gen.facial_reaction_model.config import ModelConfig
+import numpy as np
+
+from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
 from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
+from robot_face_gen.features.timeline_frame import TimelineFrame
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.onnx_files import (
     AUTO,
@@ -25,6 +28,10 @@ from robot_face_gen.onnx_files import (
 if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+# Hook: the model does not know the input `face_mask` yet and refuses unknown names. Set this to
+# True once it does; until then missing values are zeros for it.
+MODEL_TAKES_FACE_MASK = False
 
 _UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
 
@@ -191,3 +198,22 @@ def load_encoder(
     if exported(weights, frames, int8=int8) is None:
         report(f'{weights}: exporting for ONNX Runtime, only this time')
     return ExportedWhisper(weights, frames, int8=int8, threads=threads)
+
+
+def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
+    """Frames as the input of the model, one window of one speaker: (1, n, ...) each.
+
+    `face_mask` (1, n, VALUE_MASK_WIDTH) says which values are valid, where the model takes it.
+    """
+    window = {
+        name: np.stack([getattr(frame, name) for frame in frames])[None]
+        for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
+    }
+    if MODEL_TAKES_FACE_MASK:
+        window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
+    return window
+
+
+def on_host(values: Any) -> np.ndarray:
+    """An array, or a tensor from any device, as an array."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

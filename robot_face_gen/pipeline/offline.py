@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,11 @@ from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.recording import Recording, replay
 from robot_face_gen.features.timeline import Timeline, TimelineFrame
-from robot_face_gen.features.timeline_frame import stack
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.resources import default_checkpoint
 
-from .loading import Report, load_encoder, load_sessions, resolve_place
+from .loading import Report, Session, load_encoder, load_sessions, on_host, resolve_place, stack
 
 _CHUNK_S = 0.5  # sound encoded at a time
 _MAX_WAIT_S = 0.08  # default of `reaction_node`
@@ -151,7 +149,7 @@ class OfflinePipeline:
                     timeline.counters['not_finite'] += 1
             self.counters = timeline.counters + (stream.counters if stream else Counter())
 
-    def _answer(self, session: Any, window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _answer(self, session: Session, window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         answer = session.process_window(window)
         faces = {name: on_host(answer[name][0]) for name in BRANCHES}
         if not all(np.isfinite(values).all() for values in faces.values()):
@@ -198,8 +196,3 @@ def _runs(frames: Iterator[TimelineFrame], most: int) -> Iterator[list[TimelineF
         run.append(frame)
     if run:
         yield run
-
-
-def on_host(values: Any) -> np.ndarray:
-    """An array, or a tensor from any device, as an array."""
-    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

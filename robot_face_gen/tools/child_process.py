@@ -54,9 +54,7 @@ class ChildProcess:
         parent = os.getpid()
 
         def prepare() -> None:
-            # In the child, before its program runs. A background job of a shell ignores SIGINT,
-            # and its children would inherit that: they must end on Ctrl-C.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            # In the child, before its program runs.
             if _LIBC is not None:
                 _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
                 if os.getppid() != parent:  # it died before the line above

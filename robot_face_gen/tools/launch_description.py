@@ -6,7 +6,6 @@ from __future__ import annotations
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
 from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec, misspelt_nodes
@@ -46,14 +45,7 @@ def _launch_node(node: NodeSpec) -> Node:
         executable=node.name,
         name=node.name,
         namespace=node.namespace,
-        parameters=[
-            node.params_file,
-            # Typed values: launch_ros would read a plain string as YAML.
-            {
-                name: ParameterValue(value, value_type=type(value))
-                for name, value in node.parameters.items()
-            },
-        ],
+        parameters=[node.params_file, dict(node.parameters)],
         arguments=['--ros-args', '--log-level', node.log_level],
         output='screen',
         respawn=node.respawn,

@@ -2,7 +2,6 @@
 """`robot-face-gen node list`, and what it shares with `topic` and `param`."""
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from .ros import child_environment, require_ros
 
 POLL_S = 0.1
-QUIET_S = 2.0  # discovery is taken as complete when nothing new has appeared for this long
+ANNOUNCED_S, QUIET_S = 3.5, 0.5  # Fast DDS announces nodes every 3 s; earlier ones may be lost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,14 +56,14 @@ def spin(node: Any, seconds: float = POLL_S) -> None:
 
 def wait_for(node: Any, find: Callable[[], Any], what: str, timeout_s: float) -> Any:
     """The first true value of `find`; TimeoutError if there is none in time."""
-    begin, told = time.monotonic(), math.inf
+    begin, told = time.monotonic(), False
     while not (found := find()):
         waited_s = time.monotonic() - begin
         if waited_s > timeout_s:
             raise TimeoutError(f'no {what} within {timeout_s:g} s')
-        if waited_s > 1.0 and told > waited_s:
+        if waited_s > 1.0 and not told:
             print(f'waiting for {what} ...', file=sys.stderr, flush=True)
-            told = waited_s
+            told = True
         spin(node)
     return found
 
@@ -76,10 +75,10 @@ def node_names(node: Any) -> list[str]:
 
 
 def discover(node: Any) -> None:
-    """Wait until nothing new has been discovered for QUIET_S."""
-    known, since = None, time.monotonic()
-    while time.monotonic() - since < QUIET_S:
+    """Wait until all nodes have announced themselves and nothing new appears for QUIET_S."""
+    known, end = None, time.monotonic() + ANNOUNCED_S
+    while time.monotonic() < end:
         spin(node)
         found = node_names(node), node.get_topic_names_and_types()
         if found != known:
-            known, since = found, time.monotonic()
+            known, end = found, max(end, time.monotonic() + QUIET_S)

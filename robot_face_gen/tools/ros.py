@@ -9,8 +9,14 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-#: Variables by which a user says how far nodes look for each other.
-DISCOVERY_VARIABLES = ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS')
+#: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
+DISCOVERY_VARIABLES = (
+    'ROS_AUTOMATIC_DISCOVERY_RANGE',
+    'ROS_LOCALHOST_ONLY',
+    'ROS_STATIC_PEERS',
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+)
 
 _NO_WHEELS = (
     'rclpy was not found. Install ROS 2 (Ubuntu: apt, https://docs.ros.org; macOS and Windows: '

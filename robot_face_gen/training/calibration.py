@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After training: how far samples for one speaker should be apart.
+"""Calibrates the spread of the prior after training.
 
-A network leaves to its latents what it has not understood of the speaker, so that its samples
-differ by more than real listeners do. The spread of the prior is set on held-out clips so that two
-samples are as far apart as two real listeners of the same speaker.
+The latents also contain what the network has not learned about the speaker, so its samples differ
+more than real listeners do. The spread of the prior is set on validation clips so that two samples
+have the distance of two real listeners of the same speaker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LIMITS = (0.05, 2.0)
 
 
 def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
-    """Clips of up to `most` speakers that have several listeners, by group."""
+    """Clips of up to `most` groups that have several listeners."""
     groups: dict[int, list[int]] = {}
     for index, clip in enumerate(dataset.clips):
         groups.setdefault(clip.group, []).append(index)
@@ -33,7 +33,7 @@ def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
 def real_distance(
     model: FacialReactionModel, dataset: ClipDataset, groups: dict[int, list[int]]
 ) -> float:
-    """Mean squared distance between two listeners of a speaker, standardised, branches alike."""
+    """Mean squared distance between two listeners of a speaker, standardised, mean of branches."""
     statistics = model.decoder.heads.statistics
     distances = []
     for clips in groups.values():
@@ -54,7 +54,7 @@ def real_distance(
 def sample_distance(
     model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int
 ) -> float:
-    """The same between samples of the model."""
+    """Mean squared distance between two samples of the model, standardised, mean of branches."""
     distances = []
     for number, speaker in enumerate(speakers):
         seeds = [number * samples + i for i in range(samples)]
@@ -69,16 +69,16 @@ def sample_distance(
 def calibrate_spread(
     model: FacialReactionModel, dataset: ClipDataset, *, speakers: int = 8, samples: int = 5
 ) -> dict[str, float]:
-    """Set `model.vae.prior_spread`; nothing is changed where no speaker has several listeners.
+    """Set `model.vae.prior_spread`; not changed if no speaker has several listeners.
 
     Args:
         model: trained, in evaluation mode.
-        dataset: held-out clips.
-        speakers: so many of them are used.
-        samples: for each.
+        dataset: validation clips.
+        speakers: number of speakers to use.
+        samples: number of samples for each.
 
     Returns:
-        dict: `spread`, `real_distance`, `sample_distance` after calibration; empty if not done.
+        dict: `spread`, `real_distance`, `sample_distance` after calibration; empty if not changed.
     """
     groups = listeners_by_group(dataset, speakers)
     if not groups:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feeds a trainer: batches of clips, and what must be known of the set before the first step."""
+"""Batches of clips for a trainer, and statistics of the training data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from robot_face_gen.data.dataset import ClipDataset
-from robot_face_gen.facial_reaction_model import BRANCHES
+from robot_face_gen.layout import BRANCHES
 
 from .config import TrainingConfig
 
-_LEAST_STD = {'landmarks': 2e-3, 'au': 5e-2, 'pose': 1e-2, 'gaze': 1e-2}
+# A value that hardly moves must not be scaled to unit variance.
+_MIN_STD = {'landmarks': 2e-3, 'au': 5e-2, 'pose': 1e-2, 'gaze': 1e-2}
 
 
 class ClipsModule(lightning.LightningDataModule):
-    """The training and the validation clips of a run, shared out among its processes."""
+    """Training and validation clips of a run, distributed over its processes."""
 
     def __init__(
         self, config: TrainingConfig, train: ClipDataset, validation: ClipDataset
@@ -27,16 +28,16 @@ class ClipsModule(lightning.LightningDataModule):
         super().__init__()
         self.config, self.train, self.validation = config, train, validation
 
-    def _share(self, dataset: ClipDataset, *, shuffle: bool) -> DataLoader:
+    def _loader(self, dataset: ClipDataset, *, shuffle: bool) -> DataLoader:
         trainer, config = self.trainer, self.config
         world = trainer.world_size if trainer else 1
         rank = trainer.global_rank if trainer else 0
         if len(dataset) < world:
             raise ValueError(
                 f'{dataset.root}: {len(dataset)} {dataset.split} clips for {world} processes: '
-                'expected at least one clip a process: use fewer devices'
+                'expected at least one clip per process: use fewer devices'
             )
-        # Shuffled alike for any number of processes: a step sees the same clips, shared or not.
+        # The order is the same for any number of processes, so a step sees the same clips.
         sampler: DistributedSampler = DistributedSampler(
             dataset,
             num_replicas=world,
@@ -50,7 +51,7 @@ class ClipsModule(lightning.LightningDataModule):
             dataset.set_epoch(trainer.current_epoch)
         return DataLoader(
             dataset,
-            # A set smaller than a batch is one batch: with drop_last there would be none.
+            # Fewer clips than a batch: one smaller batch, because drop_last would leave none.
             batch_size=min(config.batch_size, len(sampler)),
             sampler=sampler,
             num_workers=config.workers,
@@ -58,16 +59,16 @@ class ClipsModule(lightning.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of this epoch; asked for anew at each."""
-        return self._share(self.train, shuffle=True)
+        """Batches of the current epoch; called in each epoch."""
+        return self._loader(self.train, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of held-out clips."""
-        return self._share(self.validation, shuffle=False)
+        """Batches of validation clips."""
+        return self._loader(self.validation, shuffle=False)
 
 
 def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
-    """Mean and standard deviation of each value, over believed frames, of each role.
+    """Mean and standard deviation of each value over the valid frames of each role.
 
     Returns:
         dict: role -> branch -> (mean, std), each (F,).
@@ -90,10 +91,9 @@ def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor
         count = count.clamp(min=1)
         mean = total_x / count
         variance = (squares / count - mean.square()).clamp(min=0)
-        # A value that hardly moves must not be blown up to unit spread.
         out[role][branch] = (
             mean.float(),
-            variance.sqrt().clamp(min=_LEAST_STD[branch]).float(),
+            variance.sqrt().clamp(min=_MIN_STD[branch]).float(),
         )
     return out
 
@@ -103,7 +103,7 @@ def listener_faces(
     statistics: dict[str, dict[str, tuple[Tensor, Tensor]]],
     most: int = 20_000,
 ) -> dict[str, Tensor]:
-    """Standardised real listener faces (N, F), spread over the set, to fit a relation to."""
+    """Standardised faces of real listeners (N, F), regularly sampled, for the consistency loss."""
     every = max(1, len(dataset) * dataset.frames // most)
     parts: dict[str, list[Tensor]] = {branch: [] for branch in BRANCHES}
     for index in range(len(dataset)):

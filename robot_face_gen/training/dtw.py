@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact dynamic time warping, as fast as one core allows.
+"""Fast exact dynamic time warping (DTW).
 
-DTW here is the one of the REACT challenge (and of tslearn): steps right, down and diagonal, no
+The definition is that of the REACT challenge (and of tslearn): steps right, down and diagonal, no
 band, squared Euclidean cost, and the square root of the least accumulated cost.
 
-The search for the nearest of several series never finishes a table that cannot win: walking the
-diagonal is one of the allowed paths, so plain Euclidean distance bounds DTW from above, and cells
-whose accumulated cost is beyond the bound cannot lie on the best path. Nothing is approximated:
-what is skipped could not have been the least.
+The search for the nearest of several series prunes: the diagonal is one of the allowed paths, so
+the Euclidean distance is an upper bound of DTW, and cells whose accumulated cost exceeds the bound
+cannot be on the best path. The result is exact.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from robot_face_gen.extras import require
 
 numba = require('numba', 'training')
 
-# Rounding must not throw away a path as cheap as the bound itself.
+# Rounding must not prune a path whose cost equals the bound.
 _SLACK = 1.0 + 1e-9
 
 
@@ -26,11 +25,11 @@ _SLACK = 1.0 + 1e-9
 def _frame_costs(frame: np.ndarray, b: np.ndarray, low: int, stop: int, cost: np.ndarray) -> None:
     """Squared distances of one frame (F,) to the columns low..stop of b (F, m), into `cost`."""
     width = len(frame)
-    # Views that begin at 0: only then is the loop free of checks for negative indices, and fast.
+    # Views that begin at 0: numba then omits the checks for negative indices.
     sums = cost[low:stop]
     sums[:] = 0.0
     f = 0
-    # Four channels at a time: the sums are read and written a quarter as often.
+    # Four channels at a time: fewer loads and stores of the sums.
     while f + 4 <= width:
         v0, v1, v2, v3 = frame[f], frame[f + 1], frame[f + 2], frame[f + 3]
         b0, b1 = b[f, low:stop], b[f + 1, low:stop]
@@ -50,25 +49,25 @@ def _frame_costs(frame: np.ndarray, b: np.ndarray, low: int, stop: int, cost: np
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')
 def accumulated_cost(a: np.ndarray, b: np.ndarray, limit: float, scratch: np.ndarray) -> float:
-    """The least accumulated squared distance between two series, if it is within `limit`.
+    """The least accumulated squared distance between two series, if it is at most `limit`.
 
     Args:
-        a: (n, F) float64, one row a frame.
+        a: (n, F) float64, one row per frame.
         b: (F, m) float64, the other series, transposed.
-        limit: the largest cost of interest, in squared units; `np.inf` for no limit.
-        scratch: room for three rows of the table, (3, m) float64; its contents do not matter.
+        limit: largest cost of interest, in squared units; `np.inf` for no limit.
+        scratch: (3, m) float64, work space; its contents do not matter.
 
     Returns:
-        float: the cost (the square of DTW), or infinity where it is beyond `limit`.
+        float: the cost (the square of DTW), or infinity if it exceeds `limit`.
     """
     n, width = a.shape
     m = b.shape[1]
     cost, arrive, table = scratch[0], scratch[1], scratch[2]
-    low, high = 0, -1  # the columns of the row before that are within the limit
+    low, high = 0, -1  # columns of the previous row that are within the limit
     for i in range(n):
         last = min(high + 1, m - 1)
         _frame_costs(a[i], b, low, last + 1, cost)
-        # Arrive from above or from the diagonal: each column by itself.
+        # Steps from above and from the diagonal: columns are independent.
         inside = arrive[low + 1 : high + 1]
         straight, slanted = table[low + 1 : high + 1], table[low:high]
         here = cost[low + 1 : high + 1]
@@ -80,7 +79,7 @@ def accumulated_cost(a: np.ndarray, b: np.ndarray, limit: float, scratch: np.nda
             arrive[low] = table[low] + cost[low]
             if last > high:
                 arrive[last] = table[high] + cost[last]
-        # Or from the left: one column after the other.
+        # Steps from the left: sequential.
         left = np.inf
         for j in range(low, last + 1):
             left += cost[j]
@@ -93,7 +92,7 @@ def accumulated_cost(a: np.ndarray, b: np.ndarray, limit: float, scratch: np.nda
         high = last
         while table[high] > limit:
             high -= 1
-        # Past the columns that the row before reached, only steps to the right are left.
+        # Beyond the columns of the previous row only steps to the right remain.
         while high == last and last < m - 1:
             last += 1
             for f in range(width):
@@ -113,13 +112,13 @@ def nearest_distance(
     stops: np.ndarray,
     weights: np.ndarray,
 ) -> float:
-    """The least, over several series, of a weighted sum of DTW distances over groups of channels.
+    """Minimum over several series of a weighted sum of DTW distances of groups of channels.
 
     Args:
         a: (T, F) float64.
         others: (J, F, T) float64, transposed series of the same length.
-        starts: (G,) int64, the first channel of each group.
-        stops: (G,) int64, one past its last.
+        starts: (G,) int64, first channel of each group.
+        stops: (G,) int64, one past the last channel.
         weights: (G,) float64, above 0.
 
     Returns:
@@ -159,17 +158,17 @@ def nearest_distance(
 
 
 def dtw(a: np.ndarray, b: np.ndarray) -> float:
-    """The DTW distance between two series, of any two lengths.
+    """The DTW distance between two series; lengths may differ.
 
     Args:
         a: (n, F).
         b: (m, F).
 
     Returns:
-        float: the square root of the least accumulated squared distance.
+        float: square root of the least accumulated squared distance.
 
     Raises:
-        ValueError: where a series is empty, not 2-D, or the widths differ.
+        ValueError: a series is empty or not 2-D, or the widths differ.
     """
     a = np.ascontiguousarray(a, dtype=np.float64)
     b = np.ascontiguousarray(np.asarray(b, dtype=np.float64).T)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`robot-face-gen evaluate`: a checkpoint beside baselines and the real listener."""
+"""`robot-face-gen evaluate`: compares a checkpoint with baselines and real listeners."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_face_gen.extras import require
+from robot_face_gen.timing import CLIP_FRAMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,77 +21,48 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
+    for name, kind, default, metavar, text in (
+        ('checkpoint', str, '', 'FILE', 'safetensors file (default: the shipped weights)'),
+        ('split', str, 'test', 'SPLIT', 'train, val or test (default: %(default)s)'),
+        ('samples', int, 10, 'M', 'reactions to each speaker (default: %(default)s)'),
+        ('clips', int, 0, 'N', 'use only the first N clips (default: all)'),
+        ('frames', int, CLIP_FRAMES, 'T', 'length of a clip, limited by the longest session '
+         '(default: %(default)s, 30 s)'),
+        ('hop', int, 16, 'FRAMES', 'frames per call of the model (default: %(default)s)'),
+        ('seed', int, 0, 'SEED', 'of the samples (default: %(default)s)'),
+        ('temperature', float, None, 'X', "scale of the noise (default: the model's own)"),
+        ('device', str, 'auto', 'DEVICE', 'auto, cpu, cuda (default: %(default)s)'),
+    ):  # fmt: skip
+        parser.add_argument(f'--{name}', type=kind, default=default, metavar=metavar, help=text)
+    parser.add_argument('--data', required=True, metavar='DIR', help='folder of prepared data')
     parser.add_argument(
-        '--checkpoint',
-        default='',
-        metavar='FILE',
-        help='safetensors file; by default the weights that ship',
-    )
-    parser.add_argument(
-        '--data', required=True, metavar='DIR', help='folder that `robot-face-gen prepare` made'
-    )
-    parser.add_argument(
-        '--split', default='test', help='which of its clips (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--samples',
-        type=int,
-        default=10,
-        metavar='M',
-        help='reactions to each speaker (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--clips', type=int, default=0, metavar='N', help='the first N clips alone'
-    )
-    parser.add_argument(
-        '--frames',
-        type=int,
-        default=750,
-        metavar='T',
-        help='length of a clip; at most that of the longest session (default: %(default)s, 30 s)',
-    )
-    parser.add_argument(
-        '--hop',
-        type=int,
-        default=16,
-        metavar='FRAMES',
-        help='frames that the stream hands over at a time (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='of the samples (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--temperature', type=float, default=None, help="by default the model's own"
-    )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
-    parser.add_argument(
-        '--out', required=True, metavar='DIR', help='where metrics.json and pictures go'
+        '--out', required=True, metavar='DIR', help='output folder for metrics and plots'
     )
 
 
 def check_encoder(model: FacialReactionModel, dataset: ClipDataset) -> None:
-    """Refuse data whose voices were embedded by another encoder than the model knows.
+    """Refuse data whose embeddings are from another encoder than the model's.
 
     Raises:
-        ValueError: both ids are named.
+        ValueError: the encoders differ; the message names both.
     """
     theirs, ours = dataset.description['audio_encoder'], model.info.audio_encoder
     if ours and theirs != ours:
         raise ValueError(
-            f'{dataset.root}: its voices were embedded with {theirs}, the checkpoint was trained '
-            f'with {ours}: prepare the data with --encoder of that id'
+            f'{dataset.root}: its embeddings are from {theirs}, the checkpoint was trained with '
+            f'{ours}: prepare the data with that --encoder'
         )
 
 
 def open_clips(data: str, split: str, frames: int) -> tuple[ClipDataset, int, float]:
-    """The clips of a split, no longer than its sessions are.
+    """Open the clips of a split; clips are at most as long as the longest session.
 
     Returns:
-        tuple: the clips; their length in frames; which share of their frames is not recorded but
-            held, because some sessions are shorter than others.
+        tuple: the clips; their length in frames; the share of frames that only repeat the last one
+            because a session is shorter than the clip.
 
     Raises:
-        ValueError: too short for the metrics.
+        ValueError: the clips are too short for the metrics.
         OSError: a file cannot be read.
     """
     from robot_face_gen.data.dataset import ClipDataset
@@ -110,54 +82,55 @@ def open_clips(data: str, split: str, frames: int) -> tuple[ClipDataset, int, fl
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate as the arguments say."""
+    """Run the command."""
     for name, least in (('samples', 2), ('hop', 1), ('clips', 0), ('frames', 1)):
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
-    for module in ('matplotlib', 'lightning'):
-        require(module, 'training')
+    require('matplotlib', 'training')
     import torch
 
     from robot_face_gen.data.dataset import ClipDataset
     from robot_face_gen.facial_reaction_model import create_model
     from robot_face_gen.resources import default_checkpoint
 
-    from . import baselines
+    from . import reactions
     from .evaluation import HOW_TO_READ, measure, root_mean_square_distance, standardised, table
     from .pictures import evaluation_pages
-    from .reactions import stream_reactions
 
     samples, seed = args.samples, args.seed
     model = create_model(device=args.device, checkpoint=args.checkpoint or default_checkpoint())
     dataset, frames, held = open_clips(args.data, args.split, args.frames)
     check_encoder(model, dataset)
     if held:
-        print(f'some sessions are shorter than {frames} frames: {held:.1%} of all frames are held')
+        print(
+            f'some sessions are shorter than {frames} frames: {held:.1%} of all frames repeat the '
+            'last one'
+        )
     clips = min(args.clips or len(dataset), len(dataset))
-    test = baselines.gather(dataset, clips)
-    known = baselines.gather(ClipDataset(args.data, 'train', frames))
-    # One after the other: at 100 clips and 10 samples each is a gigabyte.
+    test = reactions.gather(dataset, clips)
+    known = reactions.gather(ClipDataset(args.data, 'train', frames))
+    # One at a time: with 100 clips and 10 samples each takes a gigabyte.
     sources: dict[str, Callable[[], np.ndarray]] = {
-        'model': lambda: stream_reactions(
+        'model': lambda: reactions.stream_reactions(
             model, dataset, clips, samples, args.hop, seed, args.temperature
         ),
-        'random': lambda: baselines.random_reactions(known, test, samples, seed),
-        'mean': lambda: baselines.mean_face(known, test, samples),
-        'mime': lambda: baselines.mime(test, samples),
-        'nearest': lambda: baselines.nearest_neighbours(known, test, samples),
-        'real': lambda: baselines.real_listeners(test, samples, seed),
+        'random': lambda: reactions.random_reactions(known, test, samples, seed),
+        'mean': lambda: reactions.mean_face(known, test, samples),
+        'mime': lambda: reactions.mime(test, samples),
+        'nearest': lambda: reactions.nearest_neighbours(known, test, samples),
+        'real': lambda: reactions.real_listeners(test, samples, seed),
     }
     results, distances, kept = {}, {}, {}
     for name, make in sources.items():
-        reactions = make()
-        scaled, (P,) = standardised(test, reactions)
+        answers = make()
+        scaled, (P,) = standardised(test, answers)
         results[name] = measure(P, scaled, threads=torch.get_num_threads())
         if name == 'model':
             ours = P
         else:
             distances[name] = root_mean_square_distance(ours, P)
         if name in ('model', 'real'):
-            kept[name] = reactions
+            kept[name] = answers
         print(f'measured: {name}', flush=True)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -172,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
         'hop': args.hop,
         'seed': seed,
         'temperature': args.temperature,
-        'units': "values are standardised by the real listeners' mean and spread in this split",
+        'units': "standardised by the mean and standard deviation of this split's real listeners",
         'trained_on': model.info.trained_on,
         'audio_encoder': model.info.audio_encoder,
         'distance_of_model': distances,

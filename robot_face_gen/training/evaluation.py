@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All metrics of a set of reactions, per branch and in all, with confidence intervals."""
+"""All metrics of a set of reactions, per branch and in total, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model import BRANCHES
+from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM
 
 from . import metrics
-from .baselines import Clips
+from .reactions import Clips
 
 METRICS = ('frcorr', 'frdist', 'frdiv', 'frvar', 'frdvs', 'frsyn')
 _RESAMPLES = 1000
-
-
-def branch_slices() -> dict[str, slice]:
-    """Columns of each branch where all are side by side, and `all`."""
-    out, begin = {}, 0
-    for name, width in BRANCHES.items():
-        out[name] = slice(begin, begin + width)
-        begin += width
-    return {'all': slice(0, begin), **out}
+_PARTS = {'all': slice(0, FACE_DIM), **BRANCH_SLICES}
 
 
 def _interval(values: np.ndarray) -> list[float] | None:
@@ -55,7 +47,7 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
     lag = metrics.synchrony(part, X)
     out['frsyn'] = None if np.isnan(lag.mean_abs_lag) else lag.mean_abs_lag
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', RuntimeWarning)  # the mean of a clip without a lag
+        warnings.simplefilter('ignore', RuntimeWarning)  # clips without a lag
         out['frsyn_ci95'] = _interval(np.nanmean(np.abs(lag.lags), axis=1))
     out['frsyn_left_out_channels'] = lag.left_out
     out['frsyn_channels'] = lag.channels
@@ -82,36 +74,36 @@ def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, floa
 
 
 def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str, Any]]:
-    """All metrics of reactions P (N, M, T, 160) to the speakers of a set.
+    """Compute all metrics of reactions P (N, M, T, 160) to the speakers of `test`.
 
     Returns:
-        dict: `all` and each branch -> metric -> value; `..._ci95` is its interval over clips.
-            None where there is no value (the lag and the correlation of what stands still).
+        dict: `all` and each branch -> metric -> value; `..._ci95` is the interval over clips. None
+            if there is no value (lag and correlation of a constant face).
     """
-    alike = P.shape[1] if P.strides[1] == 0 else 1  # samples that are one array: measured once
-    one = P[:, :1] if alike > 1 else P
+    copies = P.shape[1] if P.strides[1] == 0 else 1  # identical samples are measured once
+    one = P[:, :1] if copies > 1 else P
     out = {
         name: {**_set_metrics(one, test, columns, threads), **_plain_metrics(one, test, columns)}
-        for name, columns in branch_slices().items()
+        for name, columns in _PARTS.items()
     }
     for measured in out.values():
         for name in ('frcorr', 'frdist'):  # sums over the samples
             interval = measured[f'{name}_ci95']
-            measured[name] *= alike
-            measured[f'{name}_ci95'] = interval and [alike * x for x in interval]
+            measured[name] *= copies
+            measured[f'{name}_ci95'] = interval and [copies * x for x in interval]
         for name in ('frsyn_left_out_channels', 'frsyn_channels'):
-            measured[name] *= alike
+            measured[name] *= copies
     return out
 
 
 def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.ndarray]]:
-    """The same in units of the real listeners' spread, so that branches can be added up."""
+    """Standardise by the real listeners' mean and standard deviation."""
     mean = test.listeners.mean(axis=(0, 1))
     std = test.listeners.std(axis=(0, 1))
-    std = np.where(std > 1e-3, std, 1.0)  # what stands still keeps its own units
+    std = np.where(std > 1e-3, std, 1.0)  # constant values keep their units
 
     def scaled(P: np.ndarray) -> np.ndarray:
-        if P.strides[1] == 0:  # all samples are one array, and stay so
+        if P.strides[1] == 0:  # keep identical samples as views
             return np.broadcast_to((P[:, :1] - mean) / std, P.shape)
         return (P - mean) / std
 
@@ -122,20 +114,20 @@ def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.nd
 
 
 def root_mean_square_distance(P: np.ndarray, other: np.ndarray) -> float:
-    """Between two sources' reactions to the same speakers, (N, M, T, F) each."""
+    """Distance between two sets of reactions (N, M, T, F) to the same speakers."""
     squares = [float(np.square(p - q).mean()) for p, q in zip(P, other, strict=True)]
     return float(np.sqrt(np.mean(squares)))
 
 
 HOW_TO_READ = (
     'Values are standardised by the real listeners. FRCorr and FRDist are sums over the samples.\n'
-    'Better: FRCorr and Pearson higher; FRDist and MSE lower; FRDiv, FRVar, FRDvs and FRSyn near\n'
-    'those of `real`. After ±: half the width of the 95 % interval over clips.'
+    'Better: higher FRCorr and Pearson; lower FRDist and MSE; FRDiv, FRVar, FRDvs and FRSyn\n'
+    'close to those of `real`. After ±: half the width of the 95 % interval over clips.'
 )
 
 
 def table(results: dict[str, dict[str, dict[str, Any]]], part: str = 'all') -> str:
-    """A readable table: a row for each source of reactions, a column for each metric."""
+    """Format a table: one row per source of reactions, one column per metric."""
     head = ['', *(name[:2].upper() + name[2:].capitalize() for name in METRICS), 'MSE', 'Pearson']
     rows = [head]
     for source, measured in results.items():
@@ -143,7 +135,7 @@ def table(results: dict[str, dict[str, dict[str, Any]]], part: str = 'all') -> s
         for name in (*METRICS, 'mse', 'pearson'):
             value = measured[part].get(name)
             interval = measured[part].get(f'{name}_ci95')
-            text = '-' if value is None else f'{round(value, 3) + 0.0:.3f}'  # no minus zero
+            text = '-' if value is None else f'{round(value, 3) + 0.0:.3f}'  # no -0.000
             row.append(
                 f'{text} ± {(interval[1] - interval[0]) / 2:.3f}'
                 if interval and value is not None

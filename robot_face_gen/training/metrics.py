@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics: the REACT challenge's, from their definitions, and plain errors beside them.
+"""The metrics of the REACT challenge, implemented from their definitions, and plain metrics.
 
-The set metrics compare M sampled reactions with all listeners that suit a speaker. The arrays:
+The set metrics compare M sampled reactions with all appropriate listeners of a speaker. Arrays:
 
     P (N, M, T, F)  predictions: N clips, M samples, T frames, F values
     Y (N, T, F)     the real listeners
     X (N, T, F)     the speakers
-    A (N, N)        A[k, j] = 1 where listener j is appropriate for speaker k
+    A (N, N)        A[k, j] = 1 if listener j is appropriate for speaker k
 
-All arithmetic is float64. Two habits of the challenge's own code are kept on purpose, so that
-figures can be compared: FRCorr and FRDist are sums over the M samples, not means (they grow with
-M), and in FRDist its 25 emotion channels have the weights of `REACT_GROUPS`.
+All arithmetic is float64. As in the challenge's own code, so that results are comparable, FRCorr
+and FRDist are sums over the M samples, not means (they grow with M), and the 25 emotion channels
+have the weights `REACT_GROUPS` in FRDist.
 """
 
 from __future__ import annotations
@@ -22,14 +22,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import ArrayLike
 
+from robot_face_gen.layout import BRANCH_SLICES
+
 from .dtw import dtw, nearest_distance
-from .metric_inputs import Group, appropriate, finite, predictions_and_real, resolve_groups
 from .plain_metrics import (
+    Group,
     acceleration,
+    appropriate,
+    finite,
     frame_difference,
     mae,
     mse,
     pearson,
+    predictions_and_real,
+    resolve_groups,
     rmse,
     sample_distance,
 )
@@ -57,30 +63,25 @@ __all__ = [
     'synchrony',
 ]
 
-# The challenge's 25 channels with its own weights: 15 action units, valence and arousal (whose
-# weight is 1, not 1/2), 8 expressions.
+# The challenge's 25 channels with its weights: 15 action units, valence and arousal (weight 1, not
+# 1/2), 8 expressions.
 REACT_GROUPS: tuple[Group, ...] = (
     (slice(0, 15), 1 / 15),
     (slice(15, 17), 1.0),
     (slice(17, 25), 1 / 8),
 )
-# All branches side by side, in the order landmarks, au, pose, gaze.
-BRANCH_GROUPS: tuple[Group, ...] = (
-    slice(0, 136),
-    slice(136, 154),
-    slice(154, 158),
-    slice(158, 160),
-)
+# All branches concatenated.
+BRANCH_GROUPS: tuple[Group, ...] = tuple(BRANCH_SLICES.values())
 
 
 def ccc(y: ArrayLike, x: ArrayLike) -> np.ndarray:
     """Lin's concordance correlation along the first axis, with population variances.
 
-    2 cov / (var_y + var_x + (mean_y - mean_x)^2 + 1e-8): 0 where either stands still.
+    2 cov / (var_y + var_x + (mean_y - mean_x)^2 + 1e-8); 0 if one of the two is constant.
 
     Args:
         y: (T, ...).
-        x: (T, ...), same shape or one that broadcasts.
+        x: (T, ...), same shape or broadcastable.
 
     Returns:
         np.ndarray: (...), float64, -1..1.
@@ -95,19 +96,19 @@ def ccc(y: ArrayLike, x: ArrayLike) -> np.ndarray:
 
 
 def frcorr(P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False):
-    """Appropriateness by concordance: (1/N) sum_k sum_i max_j mean_f ccc(Y_j, P_ki).
+    """Appropriateness by correlation: (1/N) sum_k sum_i max_j mean_f ccc(Y_j, P_ki).
 
     Args:
         P: (N, M, T, F).
         Y: (N, T, F).
         A: (N, N) of 0 and 1.
-        per_clip: return each clip's sum instead of their mean.
+        per_clip: return the sum of each clip instead of the mean.
 
     Returns:
         float: at most M; higher is better. Or (N,) float64.
 
     Raises:
-        ValueError: naming the array whose shape or values are wrong.
+        ValueError: a wrong shape or value; the message names the array.
     """
     P, Y = predictions_and_real(P, Y)
     sums = np.empty(len(P))
@@ -127,25 +128,25 @@ def frdist(
     threads: int = 1,
     per_clip: bool = False,
 ):
-    """Appropriateness by warped distance: (1/N) sum_k sum_i min_j sum_g DTW_g(P_ki, Y_j) / size_g.
+    """Appropriateness by DTW distance: (1/N) sum_k sum_i min_j sum_g DTW_g(P_ki, Y_j) / size_g.
 
-    Exact: without a band or an approximation. 100 clips of 10 samples and 750 frames with ten
-    appropriate listeners each take a minute or two of one core at 25 channels.
+    Exact: no band, no approximation. 100 clips of 10 samples and 750 frames with ten appropriate
+    listeners each and 25 channels take one to two minutes on one core.
 
     Args:
         P: (N, M, T, F).
         Y: (N, T, F).
         A: (N, N) of 0 and 1.
-        groups: slices of channels, each weighted by 1/size, or pairs (slice, weight). By default
-            one group of all channels; for exactly 25 channels, the challenge's `REACT_GROUPS`.
-        threads: how many cores to use.
-        per_clip: return each clip's sum instead of their mean.
+        groups: slices of channels, each weighted by 1/size, or pairs (slice, weight). Default: one
+            group of all channels; for exactly 25 channels the challenge's `REACT_GROUPS`.
+        threads: number of threads.
+        per_clip: return the sum of each clip instead of the mean.
 
     Returns:
         float: lower is better; grows with M. Or (N,) float64.
 
     Raises:
-        ValueError: naming the array or the group that is wrong.
+        ValueError: a wrong array or group; the message names it.
     """
     P, Y = predictions_and_real(P, Y)
     width = P.shape[-1]
@@ -168,21 +169,21 @@ def frdist(
 
 
 def _pairwise_squared(x: np.ndarray) -> float:
-    """The sum over all ordered pairs of rows of their squared distance; x is (n, D)."""
+    """Sum of the squared distances over all ordered pairs of rows; x is (n, D)."""
     centred = x - x.mean(axis=0)
     # sum_ij ||x_i - x_j||^2 = 2 n sum_i ||x_i - mean||^2
     return float(2 * len(x) * np.einsum('nd,nd->', centred, centred))
 
 
 def frdiv(P: ArrayLike, *, per_clip: bool = False):
-    """How different the samples for one speaker are: mean squared distance between two of them.
+    """Diversity: mean squared distance between two samples for the same speaker.
 
     Args:
         P: (N, M, T, F).
-        per_clip: return each clip's value instead of their mean.
+        per_clip: return the value of each clip instead of the mean.
 
     Returns:
-        float: in squared units of F; 0 where M is 1. Or (N,) float64.
+        float: in squared units of F; 0 if M is 1. Or (N,) float64.
     """
     P = finite('P', P, 4)
     clips, samples, frames, width = P.shape
@@ -195,11 +196,11 @@ def frdiv(P: ArrayLike, *, per_clip: bool = False):
 
 
 def frvar(P: ArrayLike, *, per_clip: bool = False):
-    """How much a reaction moves: the unbiased variance over time, mean over all else.
+    """Variance of a reaction over time (unbiased), averaged over clips, samples and channels.
 
     Args:
         P: (N, M, T, F), at least 2 frames.
-        per_clip: return each clip's value instead of their mean.
+        per_clip: return the value of each clip instead of the mean.
 
     Returns:
         float: in squared units of F. Or (N,) float64.
@@ -212,13 +213,13 @@ def frvar(P: ArrayLike, *, per_clip: bool = False):
 
 
 def frdvs(P: ArrayLike) -> float:
-    """How different the reactions to different speakers are: mean squared distance.
+    """Diversity between speakers: mean squared distance of the reactions to two speakers.
 
     Args:
         P: (N, M, T, F).
 
     Returns:
-        float: in squared units of F; 0 where N is 1.
+        float: in squared units of F; 0 if N is 1.
     """
     P = finite('P', P, 4)
     clips, samples, frames, width = P.shape
@@ -229,7 +230,7 @@ def frdvs(P: ArrayLike) -> float:
 
 
 def synchrony(P: ArrayLike, X: ArrayLike) -> Synchrony:
-    """The lag of each prediction behind its speaker, and how many channels stood still.
+    """The lag of each prediction behind its speaker, and the number of constant channels.
 
     Args:
         P: (N, M, T, F).
@@ -249,20 +250,19 @@ def synchrony(P: ArrayLike, X: ArrayLike) -> Synchrony:
 def frsyn(P: ArrayLike, X: ArrayLike) -> float:
     """Synchrony: mean |lag| at the peak of the channel-mean Pearson correlation, lags -49 .. 49.
 
-    Channels that stand still are left out; a warning says how many (`synchrony` gives the
-    figure).
+    Constant channels are left out; a warning says how many (`synchrony` returns the number).
 
     Args:
         P: (N, M, T, F), at least 51 frames.
         X: (N, T, F).
 
     Returns:
-        float: frames; NaN where nothing moves at all.
+        float: frames; NaN if everything is constant.
     """
     result = synchrony(P, X)
     if result.left_out:
         warnings.warn(
-            f'frsyn: {result.left_out} of {result.channels} channels stand still: left out',
+            f'frsyn: {result.left_out} of {result.channels} channels are constant: left out',
             stacklevel=2,
         )
     return result.mean_abs_lag

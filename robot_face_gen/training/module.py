@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One training step: the function that the robot runs, with a posterior beside its prior."""
+"""One training step: the losses of a batch, and the optimizer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .config import TrainingConfig
 
 
 def clip_seeds(seed: int, epoch: int, keys: Tensor, samples: int) -> list[int]:
-    """A seed for each sample of each clip, the same on whichever process the clip lands.
+    """A seed for each sample of each clip, independent of the process that has the clip.
 
     Args:
         seed: of the run.
         epoch: counted from 0.
         keys: (B,) number of each clip in the data set.
-        samples: for each clip.
+        samples: number of samples of each clip.
 
     Returns:
-        list: B x samples seeds, samples of a clip side by side.
+        list: B x samples seeds, the samples of a clip are consecutive.
     """
     return [
         (((seed * 1_000_003 + epoch) * 1_000_003 + int(key)) * 64 + sample) & ((1 << 63) - 1)
@@ -43,9 +43,9 @@ class ReactionTraining(lightning.LightningModule):
         config: of the run.
         statistics: mean and standard deviation of each branch, of `speaker` and `listener`:
             `{'speaker': {'au': (mean, std), ...}, 'listener': {...}}`.
-        relation: real, standardised listener faces (N, F) a branch, to fit the consistency loss
-            to.
-        info: what the checkpoint will say of itself.
+        relation: standardised faces of real listeners, branch -> (N, F), to fit the consistency
+            loss.
+        info: metadata of the checkpoint.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class ReactionTraining(lightning.LightningModule):
 
     @staticmethod
     def _error(sampled: terms.Face, target: terms.Face, valid: Tensor) -> Tensor:
-        """Mean squared error of what a robot would show, samples from the prior."""
+        """Mean squared error of samples from the prior, as the robot shows them."""
         with torch.no_grad():
             return torch.stack(
                 [
@@ -188,23 +188,23 @@ class ReactionTraining(lightning.LightningModule):
             sync_dist=True,
             batch_size=len(batch['key']),
         )
-        if stage == 'train':  # what the bar shows: this process's own, of this step
+        if stage == 'train':  # for the progress bar: the loss of this process and step
             self.log('loss', out['loss'].detach(), prog_bar=True, logger=False)
         return out['loss']
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         """One batch."""
-        # Dropout draws from the global generator: tied to the batch, a resumed run goes on alike.
+        # Dropout uses the global generator; seeded per batch, a resumed run gets the same numbers.
         place = (self.config.seed * 1_000_003 + self.current_epoch) * 1_000_003 + index
         torch.manual_seed((place * 4096 + self.global_rank) & ((1 << 63) - 1))
         return self._step(batch, 'train', self.current_epoch)
 
     def validation_step(self, batch: dict[str, Any], index: int) -> None:
-        """One batch, with the same noise at every epoch."""
+        """One batch, with the same noise in each epoch."""
         self._step(batch, 'validation', 0)
 
     def configure_optimizers(self) -> Any:
-        """AdamW; a linear warm-up, then a cosine down to a twentieth."""
+        """AdamW with linear warm-up, then cosine decay to 5 % of the learning rate."""
         config = self.config
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]

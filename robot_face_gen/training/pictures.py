@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a training run and of an evaluation, one PNG page each."""
+"""Plots of a training run and of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from matplotlib.ticker import MaxNLocator
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import load_checkpoint
+from robot_face_gen.layout import AU, BRANCH_SLICES, RX, RY
+from robot_face_gen.timing import FRAME_RATE_HZ
 
-from .baselines import Clips, joined
-from .evaluation import branch_slices
-from .progress import read_curves
-from .run_folder import RunFolder
+from .reactions import Clips, joined
+from .run_folder import RunFolder, read_curves
+from .synchrony import MAX_LAG, lagged_synchrony
 
 mpl.rcParams.update({'font.size': 8, 'axes.spines.top': False, 'axes.spines.right': False})
-RATE_HZ = 25
-_BEGIN = {name: part.start for name, part in branch_slices().items()}
-# What a person looks at first: column of all branches side by side.
+_BEGIN = {name: part.start for name, part in BRANCH_SLICES.items()}
+# The most visible channels: columns of the concatenated branches.
 CHANNELS = {
-    'AU12 (smile)': _BEGIN['au'] + 8,
-    'AU04 (frown)': _BEGIN['au'] + 2,
-    'AU01 (brow)': _BEGIN['au'],
-    'pitch (nod), rad': _BEGIN['pose'],
-    'yaw, rad': _BEGIN['pose'] + 1,
+    'AU12 (smile)': _BEGIN['au'] + AU['AU12'],
+    'AU04 (frown)': _BEGIN['au'] + AU['AU04'],
+    'AU01 (brow)': _BEGIN['au'] + AU['AU01'],
+    'pitch (nod), rad': _BEGIN['pose'] + RX,
+    'yaw, rad': _BEGIN['pose'] + RY,
     'gaze x, rad': _BEGIN['gaze'],
 }
 _TERMS = {
-    'loss': 'loss, all weighted',
+    'loss': 'loss, weighted sum',
     'vae': 'VAE',
     'reconstruction': 'error from the posterior',
     'expectation': "error from the prior's mean",
     'sample_error': 'error of samples',
-    'kl': 'KL divergence, nats a window',
+    'kl': 'KL divergence, nats per window',
     'smooth': 'smooth',
     'diversity': 'diversity',
     'contrastive': 'contrastive',
@@ -49,19 +49,19 @@ _SAMPLES = 5
 
 
 def different_speakers(groups: list[int], most: int) -> list[int]:
-    """The first clip of each of up to `most` speakers, by the clips' groups."""
+    """Index of the first clip of each group, at most `most`."""
     return [groups.index(group) for group in dict.fromkeys(groups)][:most]
 
 
 def _trajectories(axes: Any, speaker: np.ndarray, real: np.ndarray, samples: np.ndarray) -> None:
-    """Draw the main channels of a speaker and a listener (T, 160), and of samples (M, T, 160)."""
-    time = np.arange(len(real)) / RATE_HZ
+    """Plot the main channels of a speaker and a listener (T, 160), and of samples (M, T, 160)."""
+    time = np.arange(len(real)) / FRAME_RATE_HZ
     for axis, (name, column) in zip(axes, CHANNELS.items(), strict=True):
         axis.plot(time, speaker[:, column], color='0.8', linewidth=0.8)
         for sample in samples[:_SAMPLES]:
             axis.plot(time, sample[:, column], color='tab:orange', alpha=0.6, linewidth=0.7)
         axis.plot(time, real[:, column], color='black', linewidth=0.9)
-        # The speaker may move more than what is to be seen here.
+        # The limits ignore the speaker, who may move more than the listener.
         shown = np.concatenate((samples[:_SAMPLES, :, column].ravel(), real[:, column]))
         low, high = float(shown.min()), float(shown.max())
         margin = 0.08 * (high - low) + 1e-3
@@ -70,8 +70,8 @@ def _trajectories(axes: Any, speaker: np.ndarray, real: np.ndarray, samples: np.
 
 
 def _draw_curves(axes: Any, curves: dict[str, list[tuple[int, float]]]) -> None:
-    held_out = curves.get('validation/loss', [])
-    best = min(held_out, key=lambda point: point[1])[0] if held_out else None
+    validation = curves.get('validation/loss', [])
+    best = min(validation, key=lambda point: point[1])[0] if validation else None
     for axis, (name, title) in zip(axes, _TERMS.items(), strict=True):
         for stage, colour in (('train', 'tab:blue'), ('validation', 'tab:red')):
             points = curves.get(f'{stage}/{name}', [])
@@ -80,7 +80,7 @@ def _draw_curves(axes: Any, curves: dict[str, list[tuple[int, float]]]) -> None:
                 [y for _, y in points],
                 '.-' if len(points) < 30 else '-',
                 color=colour,
-                label={'train': 'training', 'validation': 'held out'}[stage],
+                label={'train': 'training', 'validation': 'validation'}[stage],
             )
         if best is not None:
             axis.axvline(best, color='0.7', linestyle=':', label='best')
@@ -91,11 +91,11 @@ def _draw_curves(axes: Any, curves: dict[str, list[tuple[int, float]]]) -> None:
 
 
 def training_page(folder: RunFolder, data: ClipDataset) -> None:
-    """Write `pictures.png`: curves of every loss, reactions of the best weights.
+    """Write `pictures.png`: curves of all losses, and reactions of the best weights.
 
     Args:
         folder: of the run.
-        data: held-out clips.
+        data: validation clips.
     """
     figure = Figure(figsize=(16, 16), layout='constrained')
     parts: Any = figure.subfigures(2, 1, height_ratios=(2, 5))
@@ -104,7 +104,7 @@ def training_page(folder: RunFolder, data: ClipDataset) -> None:
     model = load_checkpoint(folder.best).eval()
     shown = different_speakers([clip.group for clip in data.clips], 3)
     axes = below.subplots(len(CHANNELS), len(shown), squeeze=False)
-    below.suptitle(f'Held-out clips: {_LEGEND.format(_SAMPLES)}')
+    below.suptitle(f'Validation clips: {_LEGEND.format(_SAMPLES)}')
     for column, index in enumerate(shown):
         item = data[index]
         with torch.no_grad():
@@ -129,11 +129,11 @@ def evaluation_pages(
     """Write `trajectories.png` and `comparison.png` (spread of samples, lags, distances).
 
     Args:
-        folder: that is there.
-        model: its reactions (N, M, T, 160).
-        real: those of listeners that suit, likewise.
+        folder: output folder, must exist.
+        model: reactions of the model (N, M, T, 160).
+        real: reactions of appropriate listeners (N, M, T, 160).
         test: the clips.
-        results: of `measure`, by what made the reactions.
+        results: of `measure`, for each source of reactions.
         distances: of the model's reactions from those of each other source.
     """
     groups = [int(np.argmax(row)) for row in test.appropriate]
@@ -151,13 +151,13 @@ def evaluation_pages(
     _spread(axes[0, 0], model, real, test)
     _lags(axes[0, 1], model, real, test)
     axes[0, 2].bar(list(distances), list(distances.values()), color='tab:gray')
-    axes[0, 2].set_title('root mean square distance of the model from, standardised')
+    axes[0, 2].set_title('RMS distance of the model from each source, standardised')
     for axis, (metric, title) in zip(
         axes[1],
         {
             'frcorr': 'FRCorr, higher is better',
             'frdist': 'FRDist, lower is better',
-            'frvar': "FRVar, near the real listeners' is better",
+            'frvar': 'FRVar, close to `real` is better',
         }.items(),
         strict=True,
     ):
@@ -167,7 +167,7 @@ def evaluation_pages(
 
 
 def _spread(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
-    """Standard deviation over samples of the main channels, in units of the listeners' own."""
+    """Standard deviation over samples of the main channels, relative to the listeners' own."""
     columns = list(CHANNELS.values())
     scale = test.listeners[..., columns].std(axis=(0, 1))
     scale = np.where(scale > 1e-3, scale, 1.0)
@@ -177,20 +177,18 @@ def _spread(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None
         colour = {'model': 'tab:orange', 'real': '0.3'}[name]
         axis.bar(places + shift, spread, width=0.4, label=name, color=colour)
     axis.set_xticks(places, [name.split(',')[0] for name in CHANNELS])
-    axis.set_title('spread over the samples for one speaker, standardised')
+    axis.set_title('standard deviation over samples, standardised')
     axis.legend(frameon=False)
 
 
 def _lags(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
-    from .synchrony import MAX_LAG, lagged_synchrony
-
     face = slice(_BEGIN['au'], None)
     for name, x, colour in (('model', model, 'tab:orange'), ('real', real, '0.3')):
         lags = lagged_synchrony(x[..., face], test.speakers[..., face]).lags
         bins = np.arange(-MAX_LAG, MAX_LAG + 2, 3)
         axis.hist(lags[np.isfinite(lags)], bins=bins, alpha=0.6, label=name, color=colour)
     axis.axvline(0, color='0.7', linestyle=':')
-    axis.set_title('lag behind the speaker, frames of 40 ms (AU, pose and gaze)')
+    axis.set_title('lag behind the speaker in frames of 40 ms (AU, pose, gaze)')
     axis.set_ylabel('reactions')
     axis.legend(frameon=False)
 

@@ -1,15 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model's reactions to recorded speakers, made as the robot makes them: streamed."""
+"""Reactions to recorded speakers: of the model, streamed as on the robot, and of baselines."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import FacialReactionModel, OnlineInferenceManager
+from robot_face_gen.layout import BRANCHES
 
-from .baselines import joined
+
+@dataclass
+class Clips:
+    """A batch of clips; F are all branches, concatenated in the order of `BRANCHES`.
+
+    Attributes:
+        speakers: (N, T, F) float64.
+        listeners: (N, T, F) float64.
+        appropriate: (N, N); [k, j] is 1 if listener j is appropriate for speaker k, otherwise 0.
+    """
+
+    speakers: np.ndarray
+    listeners: np.ndarray
+    appropriate: np.ndarray
+
+
+def joined(face: dict) -> np.ndarray:
+    """Concatenate the branches of a face, a dict of (..., F) tensors: (..., 160) float64."""
+    return np.concatenate([np.asarray(face[name], dtype=np.float64) for name in BRANCHES], axis=-1)
+
+
+def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
+    """Read the first `clips` clips of a data set (default: all)."""
+    items = [dataset[i] for i in range(min(len(dataset), clips or len(dataset)))]
+    groups = [item['group'] for item in items]
+    return Clips(
+        speakers=np.stack([joined(item['speaker']) for item in items]),
+        listeners=np.stack([joined(item['listener']) for item in items]),
+        appropriate=np.array([[int(a == b) for b in groups] for a in groups]),
+    )
+
+
+def random_reactions(known: Clips, test: Clips, samples: int, seed: int) -> np.ndarray:
+    """White noise with the mean and standard deviation of the known listeners."""
+    generator = np.random.default_rng(seed)
+    mean, std = known.listeners.mean(axis=(0, 1)), known.listeners.std(axis=(0, 1))
+    clips, frames, width = test.speakers.shape
+    return mean + std * generator.standard_normal((clips, samples, frames, width))
+
+
+def mean_face(known: Clips, test: Clips, samples: int) -> np.ndarray:
+    """The mean face of the known listeners, without motion."""
+    clips, frames, width = test.speakers.shape
+    return np.broadcast_to(known.listeners.mean(axis=(0, 1)), (clips, samples, frames, width))
+
+
+def mime(test: Clips, samples: int) -> np.ndarray:
+    """A copy of the speaker."""
+    clips, frames, width = test.speakers.shape
+    return np.broadcast_to(test.speakers[:, None], (clips, samples, frames, width))
+
+
+def nearest_neighbours(known: Clips, test: Clips, samples: int) -> np.ndarray:
+    """The listeners of the most similar known speakers.
+
+    Similarity is the squared distance between standardised faces, frame by frame.
+    """
+    mean, std = known.speakers.mean(axis=(0, 1)), known.speakers.std(axis=(0, 1)) + 1e-6
+    flat = ((known.speakers - mean) / std).reshape(len(known.speakers), -1)
+    answers = []
+    for speaker in test.speakers:
+        distance = np.square(flat - ((speaker - mean) / std).ravel()).sum(axis=1)
+        answers.append(known.listeners[np.resize(np.argsort(distance)[:samples], samples)])
+    return np.stack(answers)
+
+
+def real_listeners(test: Clips, samples: int, seed: int) -> np.ndarray:
+    """The appropriate real listeners of each speaker, each at least once if `samples` allows."""
+    generator = np.random.default_rng(seed)
+    answers = []
+    for row in test.appropriate:
+        listeners = generator.permutation(np.flatnonzero(row))
+        answers.append(test.listeners[np.resize(listeners, samples)])
+    return np.stack(answers)
 
 
 def stream_reactions(
@@ -20,20 +97,21 @@ def stream_reactions(
     hop: int,
     seed: int,
     temperature: float | None = None,
-):
-    """Sampled reactions (N, M, T, 160) float64 to the first clips of a set.
+) -> np.ndarray:
+    """Sample reactions of a model to the first clips of a data set.
 
     Args:
-        model: that answers.
-        dataset: of speakers.
-        clips: how many of them.
-        samples: reactions to each.
-        hop: frames a call, as the robot's node hands them over.
-        seed: the first of the samples' seeds; a clip's are all different.
-        temperature: None is the model's own.
-    """
-    import numpy as np
+        model: the model.
+        dataset: clips with the speakers.
+        clips: number of clips N.
+        samples: reactions to each clip M.
+        hop: frames per call, as on the robot.
+        seed: of the first sample; all samples have different seeds.
+        temperature: default: the model's.
 
+    Returns:
+        np.ndarray: (N, M, T, 160) float64.
+    """
     answers = []
     for index in tqdm(range(clips), desc='reactions', unit='clip', disable=None):
         speaker = {name: value[None] for name, value in dataset[index]['speaker'].items()}

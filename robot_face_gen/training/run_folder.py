@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a training run: whether it can be gone on with, and how to begin anew in it."""
+"""The folder of a training run: its files, and whether an interrupted run can be resumed."""
 
 from __future__ import annotations
 
+import csv
 import pickle
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from .config import TrainingConfig
 
-# What may differ between an interrupted run and its continuation.
+# Options that may differ between an interrupted run and its continuation.
 _FREE = ('output', 'resume', 'workers', 'devices', 'num_nodes', 'accelerator', 'data')
 
 
@@ -25,7 +26,7 @@ class RunFolder:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.state = self.folder / 'last.ckpt'  # all that resuming needs
+        self.state = self.folder / 'last.ckpt'  # complete state for resuming
         self.config = self.folder / 'training_config.yaml'
         self.best = self.folder / 'best.safetensors'
         self.last = self.folder / 'last.safetensors'
@@ -33,10 +34,10 @@ class RunFolder:
         self.tensorboard = 'tensorboard'
 
     def interrupted(self, config: TrainingConfig) -> dict[str, Any] | None:
-        """The state that a run left which this one goes on with; None for a new run.
+        """Read the state of the interrupted run to resume; None for a new run.
 
         Raises:
-            ValueError: the folder holds a run of another configuration, or is damaged.
+            ValueError: the folder contains a run of another configuration, or is damaged.
             OSError: a file cannot be read.
         """
         if not (config.resume and self.state.is_file()):
@@ -55,8 +56,8 @@ class RunFolder:
 
     def _damaged(self, why: str) -> ValueError:
         return ValueError(
-            f'{self.state}: damaged, or not of a training run ({why}): remove it, or begin anew '
-            'with resume=false'
+            f'{self.state}: damaged, or not the state of a training run ({why}): remove it, or '
+            'start a new run with resume=false'
         )
 
     def _same_run(self, config: TrainingConfig) -> None:
@@ -65,7 +66,7 @@ class RunFolder:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f'{self.config}: {" ".join(str(error).split())}') from None
         if not isinstance(before, dict):
-            raise ValueError(f'{self.config}: expected names and values, got {before!r}')
+            raise ValueError(f'{self.config}: expected a mapping, got {before!r}')
         after = config.to_dict()
         changed = [
             f'{name} = {after[name]!r} (was {before.get(name)!r})'
@@ -74,12 +75,12 @@ class RunFolder:
         ]
         if changed:
             raise ValueError(
-                f'{self.folder}: holds an interrupted run of another configuration: '
-                f'{"; ".join(changed)}. Choose another output, or resume=false to begin anew'
+                f'{self.folder}: contains an interrupted run of another configuration: '
+                f'{"; ".join(changed)}. Choose another output, or resume=false for a new run'
             )
 
     def begin(self, config: TrainingConfig) -> None:
-        """Make the folder of a new run; what an earlier one could be mistaken by goes."""
+        """Create the folder of a new run, and delete the state and curves of an earlier run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state.unlink(missing_ok=True)
         self.curves.unlink(missing_ok=True)
@@ -88,5 +89,16 @@ class RunFolder:
 
 
 def stopped_early(state: dict[str, Any]) -> bool:
-    """Whether the run that left this state had ended before its last epoch."""
+    """Whether the run of this state was ended by early stopping."""
     return any(part.get('stopped_epoch') for part in state['callbacks'].values())
+
+
+def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read the curves of a run: name -> list of (epoch, value)."""
+    out: dict[str, list[tuple[int, float]]] = {}
+    with path.open(newline='', encoding='utf-8') as file:
+        for row in csv.DictReader(file):
+            for name, text in row.items():
+                if '/' in name and text:
+                    out.setdefault(name, []).append((int(row['epoch']), float(text)))
+    return out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the reaction comes: time-lagged cross correlation between speaker and listener."""
+"""Time-lagged cross-correlation between speaker and listener."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from robot_face_gen.extras import require
 
 numba = require('numba', 'training')
 
-# 2 s at 25 frames a second, as the REACT challenge has it: lags -49 .. 49.
+# 2 s at 25 frames per second, as in the REACT challenge: lags -49 .. 49.
 MAX_LAG = 49
 
 
 @dataclass(frozen=True)
 class Synchrony:
-    """Where each prediction follows its speaker best.
+    """The lag of the highest correlation of each prediction with its speaker.
 
     Attributes:
-        lags: (N, M) float64, frames; above 0 the listener comes after the speaker. NaN where
-            no channel moves.
-        left_out: how many channels were left out because they do not move, counted over all
-            predictions (at most N * M * F).
-        channels: how many channels there were (N * M * F).
+        lags: (N, M) float64, frames; positive if the listener is later than the speaker; NaN if
+            all channels are constant.
+        left_out: number of constant channels over all predictions, which were left out.
+        channels: number of all channels (N * M * F).
     """
 
     lags: np.ndarray
@@ -33,14 +32,14 @@ class Synchrony:
 
     @property
     def mean_abs_lag(self) -> float:
-        """The mean of |lag| in frames over all predictions that have one; NaN if none has."""
+        """Mean |lag| in frames over all predictions that have a lag; NaN if none has."""
         defined = self.lags[np.isfinite(self.lags)]
         return float(np.abs(defined).mean()) if defined.size else float('nan')
 
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')
 def _moves(x: np.ndarray, max_lag: int) -> bool:
-    """Whether x changes within each stretch that a lag leaves over."""
+    """Whether x is not constant in any of the parts that the lags select."""
     frames = len(x)
     first, last = frames, -1
     for t in range(frames - 1):
@@ -61,13 +60,13 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float:
         aa += da * da
         bb += db * db
         ab += da * db
-    # Each root by itself: the product of two small variances could vanish.
+    # Two roots: the product of two small variances could underflow.
     return min(1.0, max(-1.0, ab / np.sqrt(aa) / np.sqrt(bb)))
 
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')
 def _peak(p: np.ndarray, x: np.ndarray, max_lag: int) -> tuple[float, int]:
-    """Lag with the highest channel-mean correlation, and the number of channels left out."""
+    """Lag of the highest mean correlation over channels, and the number of channels left out."""
     width, frames = p.shape
     total = np.zeros(2 * max_lag + 1)
     used = 0
@@ -88,18 +87,17 @@ def _peak(p: np.ndarray, x: np.ndarray, max_lag: int) -> tuple[float, int]:
 def lagged_synchrony(P: np.ndarray, X: np.ndarray, max_lag: int = MAX_LAG) -> Synchrony:
     """The lag at which each prediction correlates best with its speaker.
 
-    The correlation of a lag is the mean over channels of Pearson's r between the prediction
-    moved back by the lag and the speaker, over the frames that both have. A channel that stands
-    still (in the prediction or in the speaker, over any such stretch) has no correlation: it is
-    left out, and counted.
+    The correlation at a lag is the mean over channels of Pearson's r between the prediction,
+    shifted back by the lag, and the speaker, over their common frames. A channel that is constant
+    in the prediction or the speaker at any lag is left out and counted.
 
     Args:
         P: (N, M, T, F) float64, predictions.
         X: (N, T, F) float64, speakers.
-        max_lag: the largest lag in frames.
+        max_lag: largest lag in frames.
 
     Returns:
-        Synchrony: lags per prediction, and how many channels were left out.
+        Synchrony: lag of each prediction, and the number of channels left out.
     """
     clips, samples, _, width = P.shape
     lags = np.empty((clips, samples))

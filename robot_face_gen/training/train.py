@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`robot-face-gen train`: from a YAML file to a checkpoint."""
+"""`robot-face-gen train`: trains a model from a YAML file."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the subcommand."""
+    """Add the arguments of the command."""
     parser.add_argument(
-        '--config', metavar='FILE', help='YAML file, as config/training_config.yaml'
+        '--config', metavar='FILE', help='YAML file, see config/training_config.yaml'
     )
     parser.add_argument(
         'overrides',
         nargs='*',
         metavar='key=value',
-        help='changes to it, for example num_epochs=20 loss_weights.smooth=5',
+        help="options that replace the file's, for example num_epochs=20 loss_weights.smooth=5",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train as the arguments say."""
+    """Run the command."""
     config = read_training_config(args.config, args.overrides)
     for module in ('matplotlib', 'lightning', 'tensorboard'):
         require(module, 'training')
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _quiet() -> None:
-    """Lightning's advice and notices are for its developers, not for ours."""
+    """Suppress Lightning's notices and advice, which users of this command cannot act on."""
     for name in ('lightning.pytorch', 'lightning.fabric', 'lightning.pytorch.utilities.rank_zero'):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings('ignore', module='lightning')
@@ -54,7 +54,7 @@ def _quiet() -> None:
 
 
 def _processes(config: TrainingConfig) -> dict[str, Any]:
-    """How many processes there are on how many machines; `torchrun` says it itself."""
+    """Trainer options for the number of processes and machines; from `torchrun` if it is used."""
     import torch
 
     launched = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
@@ -72,15 +72,15 @@ def _processes(config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def _begin_with(module: ReactionTraining, config: TrainingConfig, data: ClipDataset) -> None:
-    """Take over the weights of the checkpoint `start_from`."""
+def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDataset) -> None:
+    """Load the weights of the checkpoint `start_from`."""
     from robot_face_gen.facial_reaction_model import create_model
 
     from .evaluate import check_encoder
 
     earlier = create_model(config.model, checkpoint=config.start_from)
     check_encoder(earlier, data)
-    # The statistics are those of the new data: what the network sees stays standardised.
+    # The statistics stay those of the new data, so that the input is standardised.
     kept = ('.statistics.', 'prior_spread')
     weights = {
         name: value
@@ -93,8 +93,7 @@ def _begin_with(module: ReactionTraining, config: TrainingConfig, data: ClipData
 def _callbacks(config: TrainingConfig, folder: RunFolder) -> list[Any]:
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-    from .export import ExportCheckpoints
-    from .progress import Curves, EpochBar
+    from .callbacks import Curves, EpochBar, ExportCheckpoints
 
     callbacks: list[Any] = [
         ModelCheckpoint(
@@ -114,15 +113,16 @@ def _callbacks(config: TrainingConfig, folder: RunFolder) -> list[Any]:
 
 
 def train(config: TrainingConfig) -> Path:
-    """Train a model; leaves everything in the folder `config.output`.
+    """Train a model; all files are written to the folder `config.output`.
 
     Returns:
-        Path: the checkpoint with the least validation loss.
+        Path: the checkpoint with the lowest validation loss.
 
     Raises:
-        ValueError: an impossible configuration, unusable data, a damaged or another run's folder.
+        ValueError: an impossible configuration, unusable data, or a folder that is damaged or
+            contains another run.
         OSError: a file cannot be read.
-        KeyboardInterrupt: stopped by Ctrl-C; `best.safetensors` and `last.safetensors` are there.
+        KeyboardInterrupt: stopped by Ctrl-C, after writing `best` and `last` weights.
     """
     _quiet()
     import lightning
@@ -131,8 +131,8 @@ def train(config: TrainingConfig) -> Path:
 
     from robot_face_gen.data.dataset import ClipDataset
 
+    from .callbacks import AtomicCheckpointIO, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
-    from .export import WholeFileIO, checkpoint_info
     from .module import ReactionTraining
 
     folder = RunFolder(config.output)
@@ -153,7 +153,7 @@ def train(config: TrainingConfig) -> Path:
         config, statistics, listener_faces(data, statistics), checkpoint_info(config, data)
     )
     if config.start_from and state is None:
-        _begin_with(module, config, data)
+        _load_weights(module, config, data)
     trainer = lightning.Trainer(
         max_epochs=config.num_epochs,
         accelerator=config.accelerator,
@@ -167,7 +167,7 @@ def train(config: TrainingConfig) -> Path:
         use_distributed_sampler=False,
         logger=TensorBoardLogger(folder.folder, name='', version=folder.tensorboard),
         callbacks=_callbacks(config, folder),
-        plugins=[WholeFileIO()],
+        plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
         log_every_n_steps=1,
     )
@@ -181,7 +181,7 @@ def train(config: TrainingConfig) -> Path:
                 ckpt_path=None if state is None else folder.state,
                 weights_only=True,
             )
-        except SystemExit:  # Lightning's answer to Ctrl-C
+        except SystemExit:  # raised by Lightning after Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         _finish(folder, validation)
@@ -189,7 +189,7 @@ def train(config: TrainingConfig) -> Path:
 
 
 def _finish(folder: RunFolder, validation: ClipDataset) -> None:
-    """Calibrate what was trained, and draw a page of it."""
+    """Calibrate the trained weights, and plot the run."""
     from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
 
     from .calibration import calibrate_spread

@@ -14,9 +14,9 @@ def test_the_graph_is_measured_and_found_to_have_an_end(capsys):
     assert set(NODES) <= {name.rpartition('/')[2] for name in found['processes']}
     assert 0.0 < found['pss_mb'] < found['rss_mb']
     found |= measure_fastest(1.0, (1.0, 100.0))
-    slow, fast = found['tried']
-    assert slow['frames'] >= 20 and slow['answered'] > 0
-    assert not fast['kept_up'] and fast['answered'] < fast['frames']
+    slow, *_ = tried = found['tried']  # a busy machine may not keep up at 25 Hz either
+    assert slow['rate'] == 1.0 and slow['frames'] >= 20 and slow['answered'] > 0
+    assert len(tried) == (2 if slow['kept_up'] else 1) and not tried[-1]['kept_up']
     assert found['fastest_hz'] in (0.0, 25.0)
     print_part('graph', found)
     assert 'frames a second' in capsys.readouterr().out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person on the session's grid: the right moment in the right frame."""
+"""A person is aligned to the grid of the session at the correct times."""
 
 from types import SimpleNamespace
 
@@ -13,21 +13,21 @@ SECOND_NS = 1_000_000_000
 
 
 def faces(fps, seconds, start_s=0.0, lost=()):
-    """Faces whose pose tells their time; `lost` are the numbers of those not believed."""
+    """Faces whose pose is their time; `lost` are the indices of invalid frames."""
     frames = []
     for k in range(round(seconds * fps)):
         t = start_s + k / fps
-        believed = k not in lost
+        valid = k not in lost
         frames.append(
             FaceFrame(
                 round(t * SECOND_NS),
-                0.95 if believed else 0.0,
-                believed,
+                0.95 if valid else 0.0,
+                valid,
                 640,
                 480,
                 np.linspace(100, 300, 136).astype(np.float32),
                 np.zeros(18, np.float32),
-                np.array([t if believed else 99, 0, 0, 0.7], np.float32),
+                np.array([t if valid else 99, 0, 0, 0.7], np.float32),
                 np.zeros(2, np.float32),
             )
         )
@@ -35,7 +35,7 @@ def faces(fps, seconds, start_s=0.0, lost=()):
 
 
 def sound(seconds, hop=4):
-    """Embeddings whose values tell when their sound ends."""
+    """Embeddings whose values are the end time of their sound."""
     return [
         SimpleNamespace(
             stamp_ns=k * hop * 20_000_000,
@@ -66,7 +66,7 @@ def test_frame_k_is_at_40_k_ms(fps, start_s):
     )
 
 
-def test_what_is_missing_is_held_and_marked():
+def test_missing_frames_repeat_the_last_and_are_invalid():
     track = align_person(faces(25.0, 4.0, lost={0, 1, 50, 51, 52}), [], 110, audio_dim=0)
     expected = np.ones(110, bool)
     expected[[0, 1, 50, 51, 52]] = False

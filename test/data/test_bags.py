@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People in a bag of our own topics, written by rosbags as a recorder writes it."""
+"""Reading bags that rosbags writes as a recorder does."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def dyad():
 
 
 def write_bag(path, people, plugin, lose=(), first_sample=0):
-    """Record people as {namespace: person}; `lose` names chunks of sound that got lost."""
+    """Record people as {namespace: person}; `lose` are the indices of lost chunks of sound."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for file in MESSAGES.glob('*.msg'):
         store.register(
@@ -65,12 +65,12 @@ def write_bag(path, people, plugin, lose=(), first_sample=0):
         for t, topic, kind, message in sorted(messages, key=lambda m: m[0]):
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, kind, typestore=store)
-            # It arrives later than it was captured.
+            # The recorder's time is later than the stamp.
             writer.write(connections[topic], t + 5_000_000, store.serialize_cdr(message, kind))
 
 
 @pytest.mark.parametrize('plugin', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
-def test_people_come_back_as_they_were(dyad, tmp_path, plugin):
+def test_read_people_equal_the_recorded_ones(dyad, tmp_path, plugin):
     people = {'robot/a': dyad.speaker, 'b': dyad.listeners[0]}
     write_bag(tmp_path / 'bag', people, plugin, first_sample=12345)
     found = read_bag(tmp_path / 'bag', ('robot/a', '/b'))
@@ -87,7 +87,7 @@ def test_people_come_back_as_they_were(dyad, tmp_path, plugin):
                 np.testing.assert_array_equal(getattr(f, name), getattr(g, name))
 
 
-def test_lost_sound_leaves_its_place_empty(dyad, tmp_path):
+def test_lost_sound_becomes_zeros(dyad, tmp_path):
     people = {'a': dyad.speaker, 'b': dyad.listeners[0]}
     write_bag(tmp_path / 'bag', people, StoragePlugin.MCAP, lose={7, 8})
     person = read_bag(tmp_path / 'bag', ('a', 'b'))[0]
@@ -97,7 +97,7 @@ def test_lost_sound_leaves_its_place_empty(dyad, tmp_path):
     np.testing.assert_array_equal(person.samples, expected)
 
 
-def test_a_microphone_that_starts_late_keeps_its_time(dyad, tmp_path):
+def test_sound_that_starts_late_keeps_its_time(dyad, tmp_path):
     people = {'a': dyad.speaker, 'b': dyad.listeners[0]}
     write_bag(tmp_path / 'bag', people, StoragePlugin.MCAP, lose={0, 1}, first_sample=500)
     person = read_bag(tmp_path / 'bag', ('a', 'b'))[0]
@@ -129,7 +129,7 @@ def test_a_bag_is_a_session(dyad, tmp_path):
     assert 'no topic /b/openface/features' in message
 
 
-def test_no_bag_at_all(tmp_path):
+def test_a_damaged_bag_is_refused(tmp_path):
     (tmp_path / 'metadata.yaml').write_text('nonsense: [')
     with pytest.raises(ValueError, match='cannot be read as a bag'):
         read_bag(tmp_path, ('a', 'b'))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each thing that can be wrong with a recording is found, and a good one is left alone."""
+"""Each check finds its fault, and a good recording passes."""
 
 from dataclasses import replace
 
@@ -14,18 +14,18 @@ RATE = 16_000
 SECOND_NS = 1_000_000_000
 
 
-def make_face(t, opening=0.0, believed=True):
+def make_face(t, opening=0.0, valid=True):
     x, y = np.zeros(68), np.zeros(68)
     x[16], y[66] = 200.0, opening * 200.0
     return FaceFrame(
-        round(t * SECOND_NS), 0.98 if believed else 0.1, believed, 640, 480,
+        round(t * SECOND_NS), 0.98 if valid else 0.1, valid, 640, 480,
         np.concatenate((x, y)).astype(np.float32), np.zeros(18, np.float32),
         np.zeros(4, np.float32), np.zeros(2, np.float32),
     )  # fmt: skip
 
 
 def talking(seconds, late_s=0.0, faster=1.0, fps=25.0, seed=0):
-    """A mouth that opens as the voice sounds; the sound comes late, or runs faster."""
+    """A mouth that moves with the voice; the sound is delayed by `late_s`, or `faster`."""
     rng = np.random.default_rng(seed)
     words = np.cumsum(rng.uniform(0.2, 0.6, size=400))
 
@@ -45,7 +45,7 @@ def found_in(check, *args):
     return result, [(f.level, f.what) for f in found], found
 
 
-def test_a_good_recording_is_left_alone():
+def test_a_good_recording_passes():
     frames, samples = talking(20.0)
     length, face, _ = found_in(checks.check_face, frames)
     heard, sound, _ = found_in(checks.check_sound, samples, RATE)
@@ -69,17 +69,17 @@ def steps(*times):
         (steps(*np.arange(30, 200) / 25), [(ERROR, 'first face')]),
         (steps(*np.delete(np.arange(200) / 25, slice(50, 60))), [(WARNING, 'longest gap')]),
         (steps(*np.delete(np.arange(200) / 25, slice(50, 90))), [(ERROR, 'longest gap')]),
-        ([make_face(t / 25, believed=t % 2 == 0) for t in range(100)],
+        ([make_face(t / 25, valid=t % 2 == 0) for t in range(100)],
          [(ERROR, 'confident frames')]),
         ([replace(make_face(t / 25), confidence=0.5) for t in range(100)],
          [(ERROR, 'confident frames')]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_face(frames, expected):
+def test_faults_of_a_face(frames, expected):
     assert found_in(checks.check_face, frames)[1] == expected
 
 
-def test_what_is_wrong_with_a_sound():
+def test_faults_of_a_sound():
     samples = talking(4.0)[1]
     broken = samples.copy()
     broken[100] = np.nan
@@ -94,21 +94,21 @@ def test_what_is_wrong_with_a_sound():
 
 
 @pytest.mark.parametrize('late_s', [-0.6, 0.4])
-def test_a_sound_that_is_apart_from_the_mouth(late_s):
+def test_offset_of_sound_and_mouth(late_s):
     frames, samples = talking(20.0, late_s=late_s)
     _, wrong, found = found_in(checks.check_drift, frames, samples, RATE)
     assert wrong == [(ERROR, 'offset of sound and mouth')]
     assert float(found[0].value.split()[0]) == pytest.approx(late_s, abs=0.05)
 
 
-def test_a_sound_that_runs_away_from_the_mouth():
+def test_drift_of_sound_and_mouth():
     frames, samples = talking(40.0, late_s=-0.2, faster=0.99)
     assert found_in(checks.check_drift, frames, samples, RATE)[1] == [
         (ERROR, 'drift of sound and mouth')
     ]
 
 
-def test_somebody_else_voice_says_nothing_of_drift():
+def test_no_verdict_without_correlation():
     frames, _ = talking(20.0, seed=0)
     _, samples = talking(20.0, seed=1)
     assert found_in(checks.check_drift, frames, samples, RATE)[1] == []

@@ -27,7 +27,7 @@ FACE = (*BRANCHES, 'face_valid')
 
 
 def make_track(frames, seed, audio_dim=4):
-    """Every frame says which one it is: au[0] is the frame's number, au[1] whose it is."""
+    """A track in which au[0] is the index of the frame and au[1] the seed."""
     rng = np.random.default_rng(seed)
     track = {
         name: rng.normal(size=(frames, width)).astype(np.float32)
@@ -58,15 +58,15 @@ def prepared(tmp_path):
     return tmp_path
 
 
-def told(clip, who):
-    """(whose track, its frames) that a clip's person says."""
+def identity(clip, who):
+    """(seed of the track, indices of the frames) of a person in a clip."""
     au = clip[who]['au']
     return int(au[0, 1]), au[:, 0].int().tolist()
 
 
 def test_clips_of_all_sessions_and_roles(prepared):
     data = ClipDataset(prepared, 'train', frames=100)
-    found = [(told(clip, 'speaker'), told(clip, 'listener')) for clip in data]
+    found = [(identity(clip, 'speaker'), identity(clip, 'listener')) for clip in data]
     held = [*range(30), *[29] * 70]
     expected = [
         ((0, held), (1, held)),
@@ -78,7 +78,7 @@ def test_clips_of_all_sessions_and_roles(prepared):
     assert data.description == {'name': 'x', 'audio_encoder': 'e'}
 
 
-def test_an_item_has_what_was_stored(prepared):
+def test_an_item_equals_the_stored_arrays(prepared):
     clip = ClipDataset(prepared, 'train', frames=100)[4]
     speaker, listener = make_track(250, 4), make_track(250, 5)
     for name in FACE:
@@ -101,17 +101,17 @@ def test_frames_past_the_end_are_not_valid(prepared):
         assert not clip[who][name][30:].any()
 
 
-def test_groups_say_whose_listeners_suit_whom(prepared):
+def test_groups_define_appropriate_listeners(prepared):
     data = ClipDataset(prepared, 'train', frames=100)
     A = data.appropriate()
     expected = np.eye(6)
-    # "middle" with b listening and "long" from its start: both speakers tell the same joke.
+    # "middle" with listener b and "long" at its start have the same group.
     expected[2, 3] = expected[3, 2] = 1
     np.testing.assert_array_equal(A, expected)
     assert data[2]['group'] == data[3]['group'] != data[4]['group']
 
 
-def test_batches_are_made_by_torch_itself(prepared):
+def test_the_default_collate_function_makes_batches(prepared):
     batch = next(iter(DataLoader(ClipDataset(prepared, 'train', frames=100), batch_size=4)))
     assert batch['speaker']['audio'].shape == (4, 100, 2, 4)
     assert batch['listener']['landmarks'].shape == (4, 100, 136)
@@ -121,7 +121,7 @@ def test_batches_are_made_by_torch_itself(prepared):
 HARD = SimpleNamespace(temporal_dropout=0.3, feature_noise=0.5, cropping=True)
 
 
-def test_augmentation_never_touches_the_target(prepared):
+def test_augmentation_does_not_change_the_target(prepared):
     data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=3)
     changed = 0
     for epoch in range(4):
@@ -134,7 +134,7 @@ def test_augmentation_never_touches_the_target(prepared):
                 np.testing.assert_array_equal(
                     clip['listener'][name], whole[name][start : start + 100]
                 )
-            # The speaker is cropped at the same place (the noise on au[0] is small beside it).
+            # The speaker has the same crop.
             heard = clip['speaker']['audio_valid'].numpy()
             assert (
                 clip['speaker']['audio'][heard, 0, 0].numpy() == start + np.flatnonzero(heard)
@@ -144,7 +144,7 @@ def test_augmentation_never_touches_the_target(prepared):
     assert changed == 12
 
 
-def test_what_is_lost_is_masked_held_and_silent(prepared):
+def test_dropouts_are_masked_held_and_silent(prepared):
     data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=0)
     clip = data[2]
     plain = ClipDataset(prepared, 'train', frames=100)[2]
@@ -182,7 +182,7 @@ def same(a, b):
     )
 
 
-def test_a_seed_and_an_epoch_decide_all(prepared):
+def test_clips_depend_on_seed_and_epoch(prepared):
     def clip(seed, epoch):
         data = ClipDataset(prepared, 'train', frames=100, augmentation=HARD, seed=seed)
         data.set_epoch(epoch)
@@ -195,11 +195,11 @@ def test_a_seed_and_an_epoch_decide_all(prepared):
 
 @settings(deadline=None, max_examples=30)
 @given(share=st.floats(0.02, 0.6), seed=st.integers(0, 10_000))
-def test_the_share_that_is_lost(share, seed):
+def test_the_share_of_dropouts(share, seed):
     lost = draw_dropouts(np.random.default_rng(seed), 40_000, share)
     assert lost.mean() == pytest.approx(share, abs=0.05)
     ends = np.diff(lost.astype(int)) != 0
-    # It is lost in stretches, not frame by frame.
+    # Dropouts last several frames.
     assert ends.sum() < 0.55 * 2 * 40_000 * share * (1 - share)
     assert not draw_dropouts(np.random.default_rng(seed), 100, 0.0).any()
 
@@ -210,7 +210,7 @@ def test_hold_repeats_the_last_valid_frame():
     assert hold_last_valid(x, valid)[:, 0].tolist() == [0, 1, 1, 1, 4, 4]
 
 
-def test_nothing_there_is_told_plainly(tmp_path, prepared):
+def test_missing_data_is_named(tmp_path, prepared):
     with pytest.raises(FileNotFoundError, match=r'dataset\.json: not found'):
         ClipDataset(tmp_path / 'nowhere')
     with pytest.raises(ValueError, match='contains no clip of the split test'):
@@ -225,7 +225,7 @@ def test_nothing_there_is_told_plainly(tmp_path, prepared):
         ClipDataset(prepared)
 
 
-def test_half_precision_is_for_sound_alone(prepared):
+def test_only_embeddings_have_half_precision(prepared):
     write_track(prepared, 'x', make_track(5, 0))
     track = read_track(prepared, 'x')
     assert {name: x.dtype for name, x in track.items()} == {

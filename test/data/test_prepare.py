@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From recordings to clips, end to end, with the robot's own encoder on short contexts."""
+"""From recordings to clips, end to end, with the robot's encoder and short contexts."""
 
 import csv
 import json
@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.dataset import ClipDataset
@@ -21,7 +22,6 @@ from robot_face_gen.synthetic.generate import (
     generate_prepared,
     generate_recordings,
     make_plan,
-    split_of,
 )
 
 QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
@@ -44,7 +44,7 @@ def prepared(recordings, tmp_path_factory):
 
 
 def copied(recordings, folder, names=('dyad_00000_0', 'dyad_00000_1')):
-    """A copy of some sessions that a test may spoil."""
+    """A copy of some sessions that a test may change."""
     for name in names:
         (folder / name).mkdir(parents=True)
         for file in ('a.csv', 'a.flac', 'b.csv', 'b.flac'):
@@ -52,42 +52,6 @@ def copied(recordings, folder, names=('dyad_00000_0', 'dyad_00000_1')):
     rows = ''.join(f'{name},train,b\n' for name in names)
     (folder / 'sessions.csv').write_text(f'session,split,listener\n{rows}')
     return folder
-
-
-def test_recordings_lie_as_the_format_says(recordings):
-    sessions = read_sessions(recordings)
-    assert [s.name for s in sessions] == ['dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0']
-    assert [s.groups[0] for s in sessions] == ['speaker_00000', 'speaker_00000', 'speaker_00001']
-    assert all(s.listeners == 'b' for s in sessions)
-    for session in sessions:
-        for person in session.people:
-            assert person.face.is_file()
-            assert soundfile.info(str(person.sound)).duration == 4.0
-    a, b = (recordings / name / 'a.csv' for name in ('dyad_00000_0', 'dyad_00000_1'))
-    assert a.read_bytes() == b.read_bytes()
-    assert a.read_bytes() != (recordings / 'dyad_00001_0' / 'a.csv').read_bytes()
-
-
-def test_the_same_seed_writes_the_same_bytes(recordings, tmp_path):
-    generate_recordings(PLAN[1:], tmp_path, workers=1)
-    for file in ('a.csv', 'a.flac', 'b.csv', 'b.flac'):
-        name = f'dyad_00001_0/{file}'
-        assert (tmp_path / name).read_bytes() == (recordings / name).read_bytes()
-
-
-def test_generation_goes_on_where_it_was(recordings, tmp_path):
-    generate_recordings(PLAN[:1], tmp_path)
-    kept = tmp_path / 'dyad_00000_0' / 'a.csv'
-    (tmp_path / 'dyad_00000_1' / 'generated.json').unlink()  # as if broken off there
-    generate_recordings(PLAN, tmp_path)
-    assert [s.name for s in read_sessions(tmp_path)] == [s.name for s in read_sessions(recordings)]
-    assert kept.read_bytes() == (recordings / 'dyad_00000_0' / 'a.csv').read_bytes()
-    before = kept.stat().st_mtime_ns
-    generate_recordings(PLAN, tmp_path)
-    assert kept.stat().st_mtime_ns == before
-    other = make_plan(3, 8, CONFIG)
-    with pytest.raises(ValueError, match='dyad_00000_0: was generated with another seed'):
-        generate_recordings(other, tmp_path)
 
 
 def test_prepared_clips_of_100_frames(prepared):
@@ -117,8 +81,8 @@ def test_one_speaker_is_stored_once(prepared):
     assert listener['audio'].shape[-1] == 0  # whose voice nobody needs
 
 
-def test_features_are_those_of_the_recording(recordings, prepared):
-    """The speaker's face and voice at frame k are those that were recorded at 40 k ms."""
+def test_features_equal_those_of_the_recording(recordings, prepared):
+    """The speaker's face and voice in frame k are those recorded at 40 k ms."""
     from robot_face_gen.features.openface import read_openface_csv
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import WhisperStream
@@ -137,7 +101,7 @@ def test_features_are_those_of_the_recording(recordings, prepared):
         checked += any(same)
     assert checked > 70
 
-    # The voice, live: 20 ms at a time into a stream.
+    # Stream the voice in pieces of 20 ms.
     samples, rate = soundfile.read(folder / 'a.flac', dtype='float32')
     stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4)
     live = {}
@@ -151,7 +115,7 @@ def test_features_are_those_of_the_recording(recordings, prepared):
         np.testing.assert_allclose(clip['audio'][k], expected, atol=2e-3)  # half precision
 
 
-def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
+def test_generate_prepared_equals_generate_and_prepare(prepared, tmp_path):
     generate_prepared(PLAN, tmp_path, QUICK)
     there, here = (ClipDataset(folder, 'train', frames=100) for folder in (prepared, tmp_path))
     np.testing.assert_array_equal(there.appropriate(), here.appropriate())
@@ -159,7 +123,7 @@ def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
         for who in ('speaker', 'listener'):
             for name in ('face_valid', *BRANCHES):
                 a, b = one[who][name].numpy(), other[who][name].numpy()
-                # A CSV keeps some decimals alone.
+                # The CSV rounds.
                 np.testing.assert_allclose(a, b, atol=2e-4)
         a, b = one['speaker']['audio'], other['speaker']['audio']
         np.testing.assert_allclose(a, b, atol=5e-3)
@@ -168,7 +132,7 @@ def test_without_files_in_between_it_comes_out_alike(prepared, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / 'tracks').iterdir()} == before
 
 
-def test_several_processes_do_the_same(recordings, prepared, tmp_path):
+def test_several_processes_give_the_same_result(recordings, prepared, tmp_path):
     prepare(recordings, tmp_path, QUICK, workers=2)
     for a, b in zip(
         ClipDataset(prepared, frames=100), ClipDataset(tmp_path, frames=100), strict=True
@@ -177,7 +141,7 @@ def test_several_processes_do_the_same(recordings, prepared, tmp_path):
         np.testing.assert_array_equal(a['listener']['landmarks'], b['listener']['landmarks'])
 
 
-def test_preparation_goes_on_where_it_was(recordings, prepared, tmp_path):
+def test_interrupted_preparation_continues(recordings, prepared, tmp_path):
     names = {p.name for p in (prepared / 'tracks').iterdir()}
     for name in names:
         (tmp_path / 'tracks').mkdir(exist_ok=True)
@@ -188,24 +152,16 @@ def test_preparation_goes_on_where_it_was(recordings, prepared, tmp_path):
     prepare(recordings, tmp_path, QUICK)
     assert {p.name for p in (tmp_path / 'tracks').iterdir()} == names
     assert all(p.stat().st_mtime_ns == at for p, at in before.items())
-    # Other settings are other tracks, and another data set.
+    # Other settings give other tracks, and another data set.
     other = EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu')
     with pytest.raises(ValueError, match=r"dataset\.json: this data set has audio = .*'context_s"):
         prepare(recordings, tmp_path, other)
-    assert content(tmp_path) == content(prepared)
+    assert data_set_files(tmp_path) == data_set_files(prepared)
     prepare(recordings, tmp_path, other, overwrite=True)
     assert read_catalogue(tmp_path).description['audio']['context_s'] == 0.48
     tracks = {p.name for p in (tmp_path / 'tracks').glob('*.safetensors')}
     assert len(tracks) == 5
     assert not tracks & names
-
-
-def content(folder):
-    """All files of a data set but the catalogue's name of it."""
-    found = {p.name: p.read_bytes() for p in (folder / 'tracks').iterdir()}
-    catalogue = json.loads((folder / 'dataset.json').read_text())
-    catalogue['description'].pop('name')
-    return {**found, 'dataset.json': catalogue}
 
 
 def test_a_data_set_is_never_replaced_silently(recordings, prepared, tmp_path, capsys):
@@ -226,7 +182,7 @@ def test_a_data_set_is_never_replaced_silently(recordings, prepared, tmp_path, c
         "dataset.json: contains another data set (3 sessions), session 'dyad_00000_0' would"
         in (error)
     )
-    assert content(out) == content(prepared)
+    assert data_set_files(out) == data_set_files(prepared)
     assert main([*words, '--append']) == 0
     sessions = read_catalogue(out).sessions
     assert [s.name for s in sessions] == ['dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0', 'mine']
@@ -248,52 +204,10 @@ def test_more_sessions_of_the_same_recordings_are_added(recordings, prepared, tm
     assert len(read_catalogue(tmp_path / 'out').sessions) == 1
     (source / 'sessions.csv').write_text('\n'.join(lines))
     prepare(source, tmp_path / 'out', QUICK)
-    assert content(tmp_path / 'out') == content(prepared)
+    assert data_set_files(tmp_path / 'out') == data_set_files(prepared)
 
 
-def test_generated_data_is_never_replaced_silently(tmp_path, capsys):
-    out = tmp_path / 'out'
-    words = ['--dyads', '2', '--duration', '2.5', '--listeners', '1', '--workers', '1',
-             '--prepared', '--hop', '0.08', '--context', '0.4', '--device', 'cpu']  # fmt: skip
-    assert main(['generate', str(out), '--seed', '1', *words]) == 0
-    before = content(out)
-    assert main(['generate', str(out), '--seed', '1', *words]) == 0
-    assert content(out) == before
-    capsys.readouterr()
-    assert main(['generate', str(out), '--seed', '2', *words]) == 2
-    error = capsys.readouterr().err
-    assert "session 'dyad_00000_0' is there with other content" in error
-    assert 'replace the data set with --overwrite' in error
-    words[1] = '1'
-    assert main(['generate', str(out), '--seed', '1', *words]) == 2
-    assert "(2 sessions), session 'dyad_00001_0' would be lost" in capsys.readouterr().err
-    assert content(out) == before
-    assert main(['generate', str(out), '--seed', '2', '--overwrite', *words]) == 0
-    assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
-    assert len(list((out / 'tracks').iterdir())) == 2
-    assert read_catalogue(out).description['name'].startswith('generated conversations, seed 2')
-
-
-def test_a_table_of_recordings_is_never_replaced_silently(recordings, tmp_path, capsys):
-    source = copied(recordings, tmp_path / 'mine', ['dyad_00001_0'])
-    (source / 'dyad_00001_0').rename(source / 'monday')
-    table = 'session,split,listener,group_a\nmonday,train,b,\n'
-    (source / 'sessions.csv').write_text(table)
-    words = ['generate', str(source), '--dyads', '1', '--duration', '2', '--workers', '1']
-    assert main(words) == 2
-    assert "sessions.csv, line 2: 'monday,train,b,' would be lost" in capsys.readouterr().err
-    assert (source / 'sessions.csv').read_text() == table
-    assert main([*words, '--overwrite']) == 0
-    assert [s.name for s in read_sessions(source)] == ['dyad_00000_0']
-    assert (source / 'monday' / 'a.csv').is_file()
-    first = (source / 'dyad_00000_0' / 'a.csv').read_bytes()
-    assert main([*words, '--seed', '3']) == 2
-    assert 'was generated with another seed' in capsys.readouterr().err
-    assert main([*words, '--seed', '3', '--overwrite']) == 0
-    assert (source / 'dyad_00000_0' / 'a.csv').read_bytes() != first
-
-
-def spoil_sound(folder):
+def silence_sound(folder):
     soundfile.write(folder / 'a.flac', np.zeros(4 * 16000), 16000)
 
 
@@ -307,7 +221,7 @@ def no_landmarks(folder):
     (folder / 'b.csv').write_text(text)
 
 
-def not_believed(folder):
+def lose_face(folder):
     with (folder / 'b.csv').open() as file:
         rows = list(csv.reader(file))
     at = rows[0].index('success')
@@ -318,20 +232,20 @@ def not_believed(folder):
 
 
 @pytest.mark.parametrize(
-    'spoil, person, what',
+    'damage, person, what',
     [
-        (spoil_sound, 'a', 'sound level'),
+        (silence_sound, 'a', 'sound level'),
         (shorten_sound, 'a', 'face and sound lengths'),
         (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound'),
         (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
         (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
         (no_landmarks, 'b', 'file'),
-        (not_believed, 'b', 'confident frames'),
+        (lose_face, 'b', 'confident frames'),
     ],
 )
-def test_a_bad_session_is_reported_and_left_out(recordings, tmp_path, spoil, person, what):
+def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, person, what):
     source = copied(recordings, tmp_path / 'in')
-    spoil(source / 'dyad_00000_1')
+    damage(source / 'dyad_00000_1')
     out = tmp_path / 'out'
     found = prepare(source, out, QUICK)
     errors = [(f.session, f.person, f.what) for f in found if f.level == 'error']
@@ -342,9 +256,9 @@ def test_a_bad_session_is_reported_and_left_out(recordings, tmp_path, spoil, per
                    for row in csv.DictReader(file))  # fmt: skip
 
 
-def test_nothing_usable_is_an_error(recordings, tmp_path, capsys):
+def test_no_usable_session_is_an_error(recordings, tmp_path, capsys):
     source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
-    spoil_sound(source / 'dyad_00000_0')
+    silence_sound(source / 'dyad_00000_0')
     assert main(['prepare', str(source), str(tmp_path / 'out'), '--workers', '1']) == 2
     error = capsys.readouterr().err
     assert 'robot-face-gen: error:' in error.splitlines()[-1]
@@ -368,12 +282,3 @@ def test_the_commands(tmp_path, capsys):
     assert 'hop_s = 0.03' in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
-
-
-def test_splits_keep_speakers_together():
-    plan = make_plan(42, 0, CONFIG)
-    assert sum(job.config.listeners for job in plan) == 42
-    splits = [job.split for job in plan]
-    assert splits == ['train'] * 17 + ['val'] * 2 + ['test'] * 2
-    assert [split_of(i, 2) for i in range(2)] == ['train', 'train']
-    assert [split_of(i, 3) for i in range(3)] == ['train', 'val', 'test']

@@ -9,7 +9,7 @@ def table(folder, text):
     return folder
 
 
-def test_a_table_as_a_lab_writes_it(tmp_path):
+def test_a_table_as_users_write_it(tmp_path):
     folder = tmp_path / 'monday 1'
     folder.mkdir()
     (folder / 'b.wav').touch()
@@ -34,7 +34,7 @@ def test_a_table_as_a_lab_writes_it(tmp_path):
     assert [person.topics for person in second.people] == ['a', 'robot/b']
 
 
-def test_somebody_without_a_sound(tmp_path):
+def test_a_person_without_sound(tmp_path):
     (session,) = read_sessions(table(tmp_path, 'session,split\nx,val\n'))
     assert session.people[0].sound is None
 
@@ -53,7 +53,7 @@ def test_somebody_without_a_sound(tmp_path):
         ('session,split\n', 'contains no session'),
     ],
 )
-def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, message):
+def test_a_wrong_table_is_refused_with_line_number(tmp_path, text, message):
     with pytest.raises(ValueError, match=r'sessions.csv.*' + message):
         read_sessions(table(tmp_path, text))
 
@@ -63,10 +63,10 @@ def test_a_missing_table_is_named(tmp_path):
         read_sessions(tmp_path)
 
 
-def test_what_the_writer_writes_is_read_back(tmp_path):
+def test_the_reader_reads_what_the_writer_writes(tmp_path):
     with SessionsWriter(tmp_path) as writer:
         writer.write('one', 'train', 'b', 'g1')
-        # Each row is on disk at once.
+        # Each row is written immediately.
         assert [s.name for s in read_sessions(tmp_path)] == ['one']
         writer.write('two', 'test', 'b', 'g1')
     sessions = read_sessions(tmp_path)

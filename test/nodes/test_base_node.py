@@ -7,9 +7,10 @@ import time
 import pytest
 import rclpy
 from live_graph import Peer
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 from robot_face_gen.nodes import graph_watch, tables
 from robot_face_gen.nodes.base_node import BaseNode
@@ -18,7 +19,7 @@ from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 pytestmark = pytest.mark.graph
 
 
-class Listener(BaseNode):
+class Listener(BaseNode[tables.ReactionParameters]):
     """The parameters of `reaction_node`, and a callback that refuses faces without success."""
 
     def __init__(self):
@@ -78,7 +79,7 @@ def test_declares_what_its_table_says_and_nothing_else(make_node):
 def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node):
     node = make_node()
     (result,) = node.set_parameters([Parameter('hop', value=4)])
-    assert result.successful and node.parameters['hop'] == 4 and node.changes == [{'hop': 4}]
+    assert result.successful and node.parameters.hop == 4 and node.changes == [{'hop': 4}]
     for name, value, words in (
         ('hop', 17, 'hop'),
         ('temperature', 2.5, 'temperature'),
@@ -86,10 +87,10 @@ def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node
         ('checkpoint', 'other.safetensors', 'checkpoint'),
         ('hop', 13, '13 is not liked'),
     ):
-        before = node.parameters[name]
+        before = getattr(node.parameters, name)
         (result,) = node.set_parameters([Parameter(name, value=value)])
         assert not result.successful and words in result.reason
-        assert node.parameters[name] == before
+        assert getattr(node.parameters, name) == before
     assert node.changes == [{'hop': 4}]
 
 
@@ -97,7 +98,7 @@ def test_several_changes_at_once_are_taken_over_all_or_none(make_node):
     node = make_node()
     bad = [Parameter('temperature', value=0.5), Parameter('hop', value=13)]
     assert not node.set_parameters_atomically(bad).successful
-    assert node.parameters['temperature'] == 1.0 and node.changes == []
+    assert node.parameters.temperature == 1.0 and node.changes == []
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,44 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
         assert len(told) == 1  # not by the diagnostics again
     finally:
         peer.close()
+
+
+@pytest.mark.parametrize('reliability', list(ReliabilityPolicy)[1:3])
+def test_peers_that_can_talk_are_no_trouble(make_node, reliability):
+    node, peer = make_node(), Peer('friend')
+    best_effort = qos(reliability=ReliabilityPolicy.BEST_EFFORT)
+    try:
+        peer.node.create_publisher(
+            FaceFeatures, 'features', QoSProfile(depth=1, reliability=reliability)
+        )
+        peer.node.create_subscription(FaceReaction, 'reaction', print, best_effort)
+        peer.wait_for(lambda: node.count_publishers('/features'), 'the publisher')
+        peer.wait_for(lambda: node.count_subscribers('/reaction'), 'the subscription')
+        node.diagnostics.publish()
+        assert 'incompatible_qos' not in report(node).values
+    finally:
+        peer.close()
+
+
+def qos(**policies):
+    return QoSProfile(depth=1, **policies)
+
+
+@pytest.mark.parametrize(
+    ('offered', 'requested', 'policies'),
+    [
+        (qos(), qos(), []),
+        (qos(deadline=Duration(seconds=9e9)), qos(), []),
+        (qos(), qos(deadline=Duration(seconds=1)), ['deadline']),
+        (qos(deadline=Duration(seconds=1)), qos(), []),
+        (qos(), qos(durability=DurabilityPolicy.TRANSIENT_LOCAL), ['durability']),
+        (qos(reliability=ReliabilityPolicy.BEST_EFFORT), qos(), ['reliability']),
+        (qos(), qos(liveliness=LivelinessPolicy.MANUAL_BY_TOPIC), ['liveliness']),
+        (qos(), qos(liveliness_lease_duration=Duration(seconds=2)), ['liveliness_lease_duration']),
+    ],
+)
+def test_policies_that_a_publisher_does_not_meet_are_named(offered, requested, policies):
+    assert graph_watch.incompatible_policies(offered, requested) == policies
 
 
 def test_a_publisher_of_another_type_is_told_of(make_node):

@@ -93,3 +93,10 @@ def test_choices_are_told_and_held():
     assert row.limits == "a, b or ''"
     assert row.reason_against('b') == ''
     assert row.reason_against('c') == "mode = 'c': expected a, b or ''"
+
+
+def test_the_document_of_parameters_is_what_the_tables_say():
+    document = REPOSITORY / 'docs' / 'parameters.md'
+    assert document.read_text(encoding='utf-8') == tables.markdown(), (
+        'python -m robot_face_gen.nodes.tables markdown > docs/parameters.md'
+    )

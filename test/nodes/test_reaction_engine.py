@@ -13,10 +13,10 @@ from robot_face_gen.facial_reaction_model import (
 )
 from robot_face_gen.features.playout import Playout
 from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.features.timeline_frame import stack
 from robot_face_gen.nodes.face_lane import FRAME_NS, FaceLane
 from robot_face_gen.nodes.health import Health
 from robot_face_gen.nodes.reaction_engine import ReactionEngine
+from robot_face_gen.pipeline.loading import stack
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000

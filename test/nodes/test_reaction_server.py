@@ -166,7 +166,11 @@ def test_ctrl_c_leaves_no_traceback(peer, server, speakers):
 
 @pytest.mark.parametrize(
     ('said', 'complaint'),
-    [('a,,b', "'' is no namespace"), ('a b', "'a b' is no namespace"), ('a,b, a', "'a' comes")],
+    [
+        ('a,,b', "'' is not a namespace"),
+        ('a b', "'a b' is not"),
+        ('a,b, a', "'a' appears"),
+    ],
 )
 def test_what_is_no_list_of_namespaces_is_refused(graph_domain, capsys, said, complaint):
     with pytest.raises(ValueError, match=complaint):

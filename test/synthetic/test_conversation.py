@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated conversations: repeatable, believable to the checks, different from each other."""
+"""Generated conversations are reproducible, pass the checks, and differ from each other."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(everything(a), everything(b), strict=True))
 
 
-def test_a_seed_makes_the_same_conversation_bit_for_bit(dyad):
+def test_a_seed_gives_the_same_conversation_bit_for_bit(dyad):
     again = generate_conversation(5, SHORT)
     assert same(dyad.speaker, again.speaker)
     assert all(same(a, b) for a, b in zip(dyad.listeners, again.listeners, strict=True))
@@ -51,13 +51,13 @@ def test_a_seed_makes_the_same_conversation_bit_for_bit(dyad):
     assert not same(*dyad.listeners)
 
 
-def test_more_listeners_change_nothing_for_the_first(dyad):
+def test_the_first_listener_is_independent_of_others(dyad):
     alone = generate_conversation(5, replace(SHORT, listeners=1))
     assert same(alone.speaker, dyad.speaker)
     assert same(alone.listeners[0], dyad.listeners[0])
 
 
-def test_frames_are_what_a_tracker_gives(dyad):
+def test_frames_have_the_format_of_a_tracker(dyad):
     for person in (dyad.speaker, *dyad.listeners):
         rate = 1e9 / np.median(np.diff([f.stamp_ns for f in person.frames]))
         assert min(abs(rate - 25), abs(rate - 30)) < 0.01
@@ -77,7 +77,7 @@ def test_frames_are_what_a_tracker_gives(dyad):
         assert (seen[:, 68:] > 0).all() and (seen[:, 68:] < height).all()
 
 
-def test_the_checks_find_nothing_wrong():
+def test_conversations_pass_the_checks():
     for seed in range(3):
         dyad = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1))
         found = Findings('x', 'a')
@@ -90,15 +90,15 @@ def test_the_checks_find_nothing_wrong():
 
 
 def test_the_mouth_moves_with_the_voice():
-    """A sound that is moved against the mouth is noticed: they do go together."""
-    noticed = 0
+    """A shifted sound is detected, so mouth and voice correlate."""
+    detected = 0
     for seed in range(3):
         speaker = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1)).speaker
         late = np.concatenate((np.zeros(8000, np.float32), speaker.sound))
         found = Findings('x', 'a')
         check_drift(speaker.frames, late, speaker.sample_rate, found)
-        noticed += [f.what for f in found] == ['offset of sound and mouth']
-    assert noticed == 3
+        detected += [f.what for f in found] == ['offset of sound and mouth']
+    assert detected == 3
 
 
 def test_smiles_and_turns_show_in_the_landmarks():
@@ -114,12 +114,12 @@ def test_smiles_and_turns_show_in_the_landmarks():
     assert np.corrcoef(opening, au[:, AU['AU26']])[0, 1] > 0.8
     mouth = (x[:, 54] - x[:, 48]) / width
     assert np.corrcoef(mouth, au[:, AU['AU12']])[0, 1] > 0.4
-    # The nose moves across the face when the head turns.
+    # The nose moves relative to the jaw when the head turns.
     nose = (x[:, 30] - (x[:, 0] + x[:, 16]) / 2) / width
     assert abs(np.corrcoef(nose, pose[:, 1])[0, 1]) > 0.9
 
 
-def test_speakers_differ_in_place_size_and_voice():
+def test_speakers_differ_in_position_and_image_size():
     dyads = [generate_conversation(seed, replace(SHORT, duration_s=2.0)) for seed in range(12)]
     sizes = {(d.speaker.frames[0].image_width, d.speaker.frames[0].image_height) for d in dyads}
     assert len(sizes) == 3
@@ -129,7 +129,7 @@ def test_speakers_differ_in_place_size_and_voice():
     assert min(listeners) > 0.5 and max(listeners) < 0.75
 
 
-def test_lost_faces_come_as_often_as_asked():
+def test_the_rate_of_dropouts():
     camera = CameraConfig(dropouts_per_minute=30.0, dropout_s=(0.5, 0.5))
     config = replace(SHORT, duration_s=30.0, listeners=1, camera=camera)
     frames = [f for seed in range(3) for f in generate_conversation(seed, config).speaker.frames]

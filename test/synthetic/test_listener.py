@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listener is a function of the speaker's past, and of nothing that is to come."""
+"""The listener is a causal function of the speaker."""
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ QUIET = ListenerConfig(
 )  # fmt: skip
 
 
-def someone(config=QUIET, seed=0):
+def draw_traits(config=QUIET, seed=0):
     return ListenerTraits.draw(np.random.default_rng(seed), config)
 
 
 def listen(speaker, script, loudness, config=QUIET, traits=None, seed=0):
     steps = len(speaker)
-    traits = traits or someone(config)
+    traits = traits or draw_traits(config)
     rng = np.random.default_rng(seed)
     return listener_motion(
         rng, config, traits, speaker, script, loudness, Script(), np.zeros(steps)
@@ -46,40 +46,40 @@ def conversation(seed, seconds=30.0):
 
 
 @pytest.mark.parametrize('name', ['AU12', 'AU01'])
-def test_a_smile_and_brows_come_back_with_lag_and_gain(name):
+def test_smile_and_brows_are_mirrored_with_lag_and_gain(name):
     steps = 6 * CONTROL_HZ
     speaker = Motion.still(steps)
     speaker.au[2 * CONTROL_HZ :, [AU['AU01'], AU['AU02'], AU['AU12']]] = 2.0
-    traits = someone()
+    traits = draw_traits()
     out = listen(speaker, Script(), np.zeros(steps), traits=traits).au[:, AU[name]]
     gain = traits.smile_gain if name == 'AU12' else traits.brow_gain
     assert out[-1] == pytest.approx(2 * gain, rel=0.01)
     assert not out[: 2 * CONTROL_HZ].any()
-    # The mean delay of a step is its area above the curve.
+    # The mean delay of a step response is the area above it.
     delay = np.sum(1 - out[2 * CONTROL_HZ :] / out[-1]) / CONTROL_HZ
     assert delay == pytest.approx(traits.lag_s, abs=0.03)
 
 
-def test_nods_answer_pauses_and_stress():
+def test_nods_follow_pauses_and_stress():
     plain = Syllable(0.5, 0.3, 0, 'none', 0.0, (1.0, 1.0), 1.0)
     after = Syllable(3.3, 1.2, 0, 'none', 0.0, (1.0, 1.0), 1.0)
     stressed = Syllable(3.0, 0.3, 0, 'none', 1.0, (1.0, 1.0), 1.0)
     script = Script([Phrase('statement', (plain,)), Phrase('statement', (stressed, after))])
     steps = 6 * CONTROL_HZ
-    traits = someone()
+    traits = draw_traits()
     nod = listen(Motion.still(steps), script, np.zeros(steps), traits=traits).pose[:, RX]
     t = np.arange(steps) / CONTROL_HZ
     at_pause = t[np.argmax(np.where(t < 2.5, nod, 0))]
     assert at_pause == pytest.approx(0.8 + 0.25 + max(traits.nod_lag_s, 0.425), abs=0.03)
     assert nod[(t > 0.8) & (t < 2.5)].max() == pytest.approx(traits.nod_rad, rel=0.01)
-    assert not nod[t < 1.05].any()  # a pause must have shown itself
+    assert not nod[t < 1.05].any()  # before the pause is detected
     late = np.where((t > 2.5) & (t < 4.5), nod, 0)
     expected = 3.165 + max(traits.nod_lag_s, 0.3)
     assert t[np.argmax(late)] == pytest.approx(expected, abs=0.03)
     assert late.max() == pytest.approx(QUIET.stress_nod * traits.nod_rad, rel=0.01)
 
 
-def test_a_raised_voice_makes_a_frown_and_a_plain_one_does_not():
+def test_only_a_raised_voice_causes_a_frown():
     steps = 4 * CONTROL_HZ
     frowns = [
         listen(Motion.still(steps), Script(), np.full(steps, loud)).au[:, AU['AU04']].max()
@@ -89,18 +89,18 @@ def test_a_raised_voice_makes_a_frown_and_a_plain_one_does_not():
     assert frowns[2] > 1
 
 
-def test_eyes_follow():
+def test_gaze_follows():
     steps = 4 * CONTROL_HZ
     speaker = Motion.still(steps)
     speaker.gaze[CONTROL_HZ:] = (0.3, -0.1)
-    traits = someone()
+    traits = draw_traits()
     gaze = listen(speaker, Script(), np.zeros(steps), traits=traits).gaze
     np.testing.assert_allclose(gaze[-1], traits.gaze_gain * np.array([0.3, -0.1]), rtol=0.02)
 
 
 @pytest.mark.parametrize('phrase', [1, 3, 6])
-def test_what_is_to_come_changes_nothing(phrase):
-    """Two conversations with one past: the listener's past is one, bit for bit."""
+def test_the_future_has_no_influence(phrase):
+    """Two conversations with the same past: the listener's past is the same, bit for bit."""
     script, loudness, speaker = conversation(1)
     cut = int(script.phrases[phrase].start_s * CONTROL_HZ)
     ended = Script(script.phrases[:phrase])
@@ -116,7 +116,7 @@ def test_what_is_to_come_changes_nothing(phrase):
         assert np.abs(one[cut + CONTROL_HZ :] - other[cut + CONTROL_HZ :]).max() > 0.05
 
 
-def test_answers_keep_to_the_pauses():
+def test_answers_are_in_the_pauses():
     script, _, _ = conversation(0)
     config = ListenerConfig(answer=1.0, backchannel=1.0)
     said = listener_script(np.random.default_rng(0), config, script, 30.0)
@@ -127,14 +127,14 @@ def test_answers_keep_to_the_pauses():
 
 
 def test_most_of_a_listener_is_explained_by_the_speaker():
-    """Between listeners of one speaker, most of the variance over time is common to all."""
+    """Most of the variance over time is common to all listeners of a speaker."""
     config = ListenerConfig()
     common = {'au': 0.0, 'pose': 0.0, 'gaze': 0.0}
     whole = dict(common)
     for seed in range(3):
         script, loudness, speaker = conversation(seed)
         faces = [
-            listen(speaker, script, loudness, config, someone(config, j), seed=j)
+            listen(speaker, script, loudness, config, draw_traits(config, j), seed=j)
             for j in range(10)
         ]
         for branch in common:
@@ -144,4 +144,4 @@ def test_most_of_a_listener_is_explained_by_the_speaker():
             common[branch] += (y.var(axis=1).mean(axis=0) - residual).sum()
     shares = {branch: common[branch] / whole[branch] for branch in common}
     assert min(shares.values()) > 0.5, shares
-    assert max(shares.values()) < 0.95, shares  # and yet listeners differ
+    assert max(shares.values()) < 0.95, shares  # listeners differ

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated voice: does the sound say what the script says?"""
+"""The synthesised voice has the pitch, formants and loudness of the script."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_vowels_sound_different_and_have_their_formants():
     a, i, u = 0, 2, 4
     # "a" has its first formant near 730 Hz, "i" and "u" near 300 Hz.
     assert band(a, 550, 900) > 3 * band(i, 550, 900)
-    # "i" has its second near 2250 Hz, where "u" has nothing.
+    # "i" has its second formant near 2250 Hz, "u" does not.
     assert band(i, 1900, 3200) > 3 * band(u, 1900, 3200)
     assert VOWELS[i].formants[1] > 2 * VOWELS[u].formants[1]
 
@@ -63,12 +63,12 @@ def test_loudness_follows_the_script():
         _, sound = speak(one_vowel(vowel, loudness=loudness), 1.0)
         return envelope(sound, RATE, CONTROL_HZ)[80:140].mean()
 
-    # A plain vowel is what 1 means, on the average of all vowels.
+    # 1 is the mean loudness of normal vowels.
     assert np.mean([loud(vowel, 1.0) for vowel in range(len(VOWELS))]) == pytest.approx(
         1, abs=0.25
     )
     assert 1.8 < loud(0, 1.0) / loud(0, 0.5) < 2.2
-    assert 1.5 < loud(0, 2.0) / loud(0, 1.0) < 2.2  # soft clipping takes a little
+    assert 1.5 < loud(0, 2.0) / loud(0, 1.0) < 2.2  # soft clipping
 
 
 def test_pauses_are_quiet_and_words_are_not():
@@ -104,14 +104,14 @@ def test_questions_rise_and_raised_voices_are_louder():
     assert mean_loudness(raised) > 1.8 * mean_loudness(questions)
 
 
-def test_a_hum_keeps_the_mouth_closed():
+def test_the_mouth_is_closed_in_a_hum():
     a = articulate(Script([make_hum(np.random.default_rng(0), 0.2)]), 2 * CONTROL_HZ)
     assert a.voiced.max() > 0.3
     assert a.open.max() == 0
     assert a.closed.max() > 0.5
 
 
-def test_silence_is_a_script_too():
+def test_an_empty_script_is_silent():
     a, sound = speak(Script(), 1.0)
     assert not a.voiced.any()
     assert 0 < np.abs(sound).max() < 1e-3

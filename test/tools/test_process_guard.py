@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process that ends ours if we cannot."""
 
 import subprocess
@@ -5,7 +6,7 @@ import sys
 
 PROGRAM = """
 import os, signal
-from robot_face_gen.ros_runtime.process_guard import ProcessGuard
+from robot_face_gen.tools.process_guard import ProcessGuard
 
 class Slow(ProcessGuard):
     def close(self):

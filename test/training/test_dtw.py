@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DTW against the textbook recursion."""
+"""DTW compared with the textbook recursion."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_pause_costs_nothing():
     seed=st.integers(0, 2**32 - 1),
     share=st.floats(0.0, 2.0),
 )
-def test_a_limit_changes_nothing_below_it(t, seed, share):
+def test_a_limit_does_not_change_smaller_costs(t, seed, share):
     rng = np.random.default_rng(seed)
     a, b = walks(rng, t, 3), walks(rng, t, 3)
     exact = brute_force(a, b) ** 2
@@ -66,7 +66,7 @@ def test_a_limit_changes_nothing_below_it(t, seed, share):
     noise=st.sampled_from([0.0, 0.1, 3.0]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_the_nearest_is_the_least_of_all(count, t, noise, seed):
+def test_the_nearest_is_the_minimum(count, t, noise, seed):
     rng = np.random.default_rng(seed)
     others = walks(rng, count, t, 5)
     a = others[rng.integers(count)] + noise * rng.normal(size=(t, 5))
@@ -83,7 +83,7 @@ def test_the_nearest_is_the_least_of_all(count, t, noise, seed):
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_refuses_what_is_no_series():
+def test_refuses_wrong_shapes():
     with pytest.raises(ValueError, match=r'dtw: expected .* got \(3, 2\) and \(3, 4\)'):
         dtw(np.zeros((3, 2)), np.zeros((3, 4)))
     with pytest.raises(ValueError, match='dtw: expected'):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation end to end on small data, and its parts against brute force."""
+"""Evaluation end to end on small data, and its parts."""
 
 import json
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip('lightning')
 pytest.importorskip('matplotlib')
 
 from prepared_data import ENCODER, SMALL_MODEL, make_prepared
@@ -16,9 +15,8 @@ from prepared_data import ENCODER, SMALL_MODEL, make_prepared
 from robot_face_gen.cli import main
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import CheckpointInfo, create_model, save_checkpoint
-from robot_face_gen.training import baselines
+from robot_face_gen.training import reactions
 from robot_face_gen.training.evaluation import _interval, standardised
-from robot_face_gen.training.reactions import stream_reactions
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +34,7 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def test_metrics_pictures_and_table(data, checkpoint, tmp_path, capsys):
+def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     code = main(
         [
             'evaluate',
@@ -82,15 +80,15 @@ def test_metrics_pictures_and_table(data, checkpoint, tmp_path, capsys):
         assert cv2.imread(str(tmp_path / name)).std() > 5
 
 
-def test_reactions_are_streamed_and_equal_the_whole(data, checkpoint):
+def test_streamed_reactions_equal_the_forward_pass(data, checkpoint):
     model = create_model(checkpoint=checkpoint)
     dataset = ClipDataset(data, 'test', frames=64)
-    streamed = stream_reactions(model, dataset, 2, 3, 7, seed=11)
+    streamed = reactions.stream_reactions(model, dataset, 2, 3, 7, seed=11)
     assert streamed.shape == (2, 3, 64, 160)
     speaker = {name: value[None] for name, value in dataset[1]['speaker'].items()}
     with torch.no_grad():
         whole, _, _ = model(speaker, seed=[14, 15, 16])
-    assert streamed[1] == pytest.approx(baselines.joined(whole), abs=1e-4)
+    assert streamed[1] == pytest.approx(reactions.joined(whole), abs=1e-4)
 
 
 def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
@@ -114,23 +112,23 @@ def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
     assert 'whisper-other:111111111111' in error
 
 
-def test_baselines_are_what_they_say(data):
-    known = baselines.gather(ClipDataset(data, 'train', frames=64))
-    test = baselines.gather(ClipDataset(data, 'test', frames=64))
+def test_baselines(data):
+    known = reactions.gather(ClipDataset(data, 'train', frames=64))
+    test = reactions.gather(ClipDataset(data, 'test', frames=64))
     assert test.appropriate.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
-    mean = baselines.mean_face(known, test, 2)
+    mean = reactions.mean_face(known, test, 2)
     assert np.allclose(mean[0, 0, 5], known.listeners.reshape(-1, 160).mean(axis=0))
-    noise = baselines.random_reactions(known, test, 30, 0)
+    noise = reactions.random_reactions(known, test, 30, 0)
     assert np.allclose(noise.std(axis=(0, 1, 2)), known.listeners.std(axis=(0, 1)), rtol=0.05)
-    same = baselines.nearest_neighbours(
-        known, baselines.Clips(known.speakers, known.listeners, np.eye(8)), 2
+    same = reactions.nearest_neighbours(
+        known, reactions.Clips(known.speakers, known.listeners, np.eye(8)), 2
     )
     assert all(
         any(np.array_equal(pick, known.listeners[j]) for j in (k // 2 * 2, k // 2 * 2 + 1))
         for k, picks in enumerate(same)
         for pick in picks
     )
-    real = baselines.real_listeners(test, 2, 0)
+    real = reactions.real_listeners(test, 2, 0)
     for k, picks in enumerate(real):
         suited = test.listeners[np.flatnonzero(test.appropriate[k])]
         assert sorted(map(float, picks.sum(axis=(1, 2)))) == pytest.approx(
@@ -138,10 +136,10 @@ def test_baselines_are_what_they_say(data):
         )
 
 
-def test_standing_columns_are_left_in_their_units_and_intervals_hold_the_mean(data):
-    test = baselines.gather(ClipDataset(data, 'test', frames=64))
+def test_constant_columns_keep_their_units_and_intervals_contain_the_mean(data):
+    test = reactions.gather(ClipDataset(data, 'test', frames=64))
     test.listeners[..., 153] = 0.0
-    scaled, (mime,) = standardised(test, baselines.mime(test, 1))
+    scaled, (mime,) = standardised(test, reactions.mime(test, 1))
     assert np.abs(mime).max() < 100
     assert scaled.listeners.std(axis=(0, 1))[:153] == pytest.approx(np.ones(153), abs=1e-6)
     values = np.random.default_rng(0).normal(3.0, 1.0, 200)

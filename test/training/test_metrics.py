@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics against loops written straight from their definitions."""
+"""The metrics compared with loops written from their definitions."""
 
 import itertools
 import warnings
@@ -71,7 +71,7 @@ def test_frdist_from_its_definition(arrays, groups, parts):
     assert metrics.frdist(P, Y, A, groups, threads=2) == pytest.approx(total / N, rel=1e-9)
 
 
-def test_frdist_of_25_channels_weighs_as_the_challenge_does():
+def test_frdist_of_25_channels_has_the_weights_of_the_challenge():
     rng = np.random.default_rng(0)
     P, Y = rng.normal(size=(1, 1, 9, 25)), rng.normal(size=(1, 9, 25))
     p, y = P[0, 0], Y[0]
@@ -83,7 +83,7 @@ def test_frdist_of_25_channels_weighs_as_the_challenge_does():
     assert metrics.frdist(P, Y, np.eye(1)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_frdist_is_exact_at_its_zero(arrays):
+def test_frdist_of_a_copy_is_zero(arrays):
     _, Y, _, A = arrays
     assert metrics.frdist(Y[:, None], Y, A) == 0
 
@@ -112,7 +112,7 @@ def test_one_sample_or_one_clip_has_no_diversity(arrays):
 
 
 def loop_lag(p, x):
-    """The lag of the highest mean correlation, as numpy alone computes it."""
+    """The lag of the highest mean correlation, computed with numpy."""
     means = []
     for lag in range(-49, 50):
         a, b = (p[lag:], x[: len(x) - lag]) if lag >= 0 else (p[:lag], x[-lag:])
@@ -136,13 +136,13 @@ def test_frsyn_finds_a_known_lag(lag):
     assert metrics.frsyn(P, X) == abs(lag)
 
 
-def test_frsyn_leaves_out_and_counts_what_stands_still():
+def test_frsyn_leaves_out_and_counts_constant_channels():
     rng = np.random.default_rng(1)
     wide = np.cumsum(rng.normal(size=(1, 300, F)), axis=1)
     X, P = wide[:, 50:250].copy(), wide[:, None, 40:240].copy()
     X[0, :, 1] = 7.0  # never moves
     P[0, 0, 20:, 3] = 0.25  # moves only at the beginning: no correlation at a lag of 49
-    with pytest.warns(UserWarning, match='2 of 5 channels stand still'):
+    with pytest.warns(UserWarning, match='2 of 5 channels are constant'):
         assert metrics.frsyn(P, X) == 10
     with pytest.warns(UserWarning, match='5 of 5'):
         assert np.isnan(metrics.frsyn(np.zeros_like(P), X))
@@ -174,7 +174,7 @@ def test_plain_errors_from_their_definitions(arrays):
     assert metrics.sample_distance(P) == pytest.approx(np.mean(distances))
 
 
-def test_pearson_leaves_out_what_stands_still(arrays):
+def test_pearson_leaves_out_constant_channels(arrays):
     P, Y, _, _ = arrays
     P = np.repeat(Y[:, None], M, axis=1)
     P[:, :, :, 0] = 1.0
@@ -213,8 +213,8 @@ def with_nan(x):
         (lambda P, Y, X, A: metrics.frcorr(P[0], Y, A), 'P: expected 4 dimensions'),
         (lambda P, Y, X, A: metrics.frcorr(P, Y[:, :-1], A), 'Y: expected .4, 60, 5'),
         (lambda P, Y, X, A: metrics.frcorr(P, Y, A[:2]), r'A: expected \(4, 4\)'),
-        (lambda P, Y, X, A: metrics.frcorr(P, Y, 2 * A), 'A: expected 0 and 1 alone, found 2'),
-        (lambda P, Y, X, A: metrics.frdist(P, Y, 0 * A), 'A: row 0 lists no appropriate'),
+        (lambda P, Y, X, A: metrics.frcorr(P, Y, 2 * A), 'A: expected 0 and 1, found 2'),
+        (lambda P, Y, X, A: metrics.frdist(P, Y, 0 * A), 'A: row 0 has no appropriate'),
         (lambda P, Y, X, A: metrics.frdist(with_nan(P), Y, A), r'P: not finite at \(1, 1, 1, 1\)'),
         (lambda P, Y, X, A: metrics.mse(P, with_nan(Y)), 'Y: not finite'),
         (lambda P, Y, X, A: metrics.frsyn(P, X[..., :2]), 'X: expected'),

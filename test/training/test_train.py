@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training for real, on small data: it learns, it resumes, and many processes are one."""
+"""Real training on small data: it learns, resumes, and is independent of the process count."""
 
 import csv
 import os
@@ -23,7 +23,7 @@ from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.training.calibration import calibrate_spread
 from robot_face_gen.training.config import read_training_config
-from robot_face_gen.training.progress import read_curves
+from robot_face_gen.training.run_folder import read_curves
 from robot_face_gen.training.train import train
 
 BASE = [
@@ -61,7 +61,7 @@ def trained(data, tmp_path_factory):
     return folder, best
 
 
-def test_held_out_loss_falls_and_the_mean_face_is_beaten(trained):
+def test_validation_loss_falls_below_that_of_the_mean_face(trained):
     folder, _ = trained
     loss = curve(folder, 'validation/loss')
     assert len(loss) == 40
@@ -69,7 +69,7 @@ def test_held_out_loss_falls_and_the_mean_face_is_beaten(trained):
     assert min(curve(folder, 'validation/expectation')) < 0.8  # the mean face has about 1
 
 
-def test_a_run_leaves_all_that_is_needed(trained, data):
+def test_a_run_writes_all_files(trained, data):
     folder, best = trained
     used = yaml.safe_load((folder / 'training_config.yaml').read_text())
     assert used['model']['feature_dim'] == 32
@@ -82,7 +82,7 @@ def test_a_run_leaves_all_that_is_needed(trained, data):
     assert model.info.training['num_epochs'] == 40
 
 
-def test_samples_are_as_far_apart_as_real_listeners(trained, data):
+def test_calibrated_samples_have_the_distance_of_real_listeners(trained, data):
     model = load_checkpoint(trained[1]).eval()
     validation = ClipDataset(data, 'val', frames=64)
     model.vae.prior_spread.fill_(1.7)
@@ -92,7 +92,7 @@ def test_samples_are_as_far_apart_as_real_listeners(trained, data):
 
 
 def weights(folder):
-    """Trained weights; the calibration after training is left out."""
+    """Trained weights without the calibration after training."""
     return {
         n: w for n, w in load_file(folder / 'last.safetensors').items() if n != 'vae.prior_spread'
     }
@@ -103,7 +103,7 @@ def largest_difference(a, b):
     return max(float((a[name] - b[name]).abs().max()) for name in a)
 
 
-def test_interrupted_and_resumed_it_ends_as_if_never_interrupted(data, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     more = ('num_epochs=6', 'seed=5')
     train(read_training_config(None, options(data, whole, *more)))
@@ -129,7 +129,7 @@ def test_interrupted_and_resumed_it_ends_as_if_never_interrupted(data, tmp_path)
         train(read_training_config(None, options(data, cut, 'num_epochs=6', 'seed=6')))
 
 
-def test_two_processes_reach_the_weights_of_one(data, tmp_path):
+def test_two_processes_give_the_weights_of_one(data, tmp_path):
     alike = ('model.dropout=0.0', 'num_epochs=2')
     train(read_training_config(None, options(data, tmp_path / 'one', *alike)))
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': 'lo'}
@@ -154,7 +154,7 @@ def test_two_processes_reach_the_weights_of_one(data, tmp_path):
     assert largest_difference(weights(tmp_path / 'one'), weights(tmp_path / 'two')) < 1e-4
 
 
-def test_training_goes_on_from_a_checkpoint(trained, data, tmp_path):
+def test_training_starts_from_a_checkpoint(trained, data, tmp_path):
     train(
         read_training_config(
             None,
@@ -167,14 +167,14 @@ def test_training_goes_on_from_a_checkpoint(trained, data, tmp_path):
     assert curve(tmp_path, 'validation/loss')[0] < 1.1 * before
 
 
-def test_what_cannot_be_is_one_line(tmp_path):
+def test_an_error_is_one_line(tmp_path):
     done = subprocess.run(command(f'data={tmp_path}'), capture_output=True, text=True)
     assert done.returncode == 2
     assert 'dataset.json: not found' in done.stderr
     assert 'Traceback' not in done.stderr
 
 
-def test_speaker_reconstruction_is_learned_as_well(data, tmp_path):
+def test_speaker_reconstruction_is_learned(data, tmp_path):
     best = train(
         read_training_config(
             None, options(data, tmp_path, 'model.speaker_reconstruction=true', 'num_epochs=10')
@@ -192,7 +192,7 @@ def test_speaker_reconstruction_is_learned_as_well(data, tmp_path):
 
 
 @pytest.mark.parametrize('clips', [1, 3])
-def test_fewer_clips_than_a_batch_are_one_batch(clips, tmp_path, capsys):
+def test_fewer_clips_than_batch_size_are_one_batch(clips, tmp_path, capsys):
     data = make_prepared(tmp_path / 'data', speakers=(clips, 1, 1), listeners=1)
     best = train(read_training_config(None, options(data, tmp_path / 'run')))
     assert f'{clips} training clips, fewer than batch_size = 4' in capsys.readouterr().out
@@ -213,7 +213,7 @@ def test_fewer_clips_than_processes_are_refused(tmp_path):
         timeout=240,
     )
     assert done.returncode == 2
-    assert '1 train clips for 2 processes: expected at least one clip a process' in done.stderr
+    assert '1 train clips for 2 processes: expected at least one clip per process' in done.stderr
 
 
 def stop_with_ctrl_c(arguments, seen):
@@ -229,7 +229,7 @@ def stop_with_ctrl_c(arguments, seen):
     return process.returncode, out, error
 
 
-def test_ctrl_c_leaves_weights_that_can_be_used_and_continued(data, tmp_path):
+def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
     run = options(data, tmp_path, 'num_epochs=2000', 'validate_every=2000')
     (tmp_path / 'best.safetensors').write_bytes(b'of another run')
     code, out, error = stop_with_ctrl_c(run, (tmp_path / 'last.ckpt').is_file)
@@ -242,7 +242,7 @@ def test_ctrl_c_leaves_weights_that_can_be_used_and_continued(data, tmp_path):
         assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
     again, out, _ = stop_with_ctrl_c(run, lambda: len(read_rows(tmp_path)) > stopped(out))
     assert again == 130
-    assert 'going on after epoch' in out
+    assert 'resuming after epoch' in out
 
 
 def read_rows(folder):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The YAML file is the defaults; a typo is refused by name; dots reach into parts."""
+"""The YAML file has the defaults; unknown names are refused; dots select parts."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from robot_face_gen.training.config import TrainingConfig, read_training_config
 CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'training_config.yaml'
 
 
-def test_yaml_file_holds_the_defaults_and_the_seeds_numbers():
+def test_yaml_file_has_the_defaults():
     assert yaml.safe_load(CONFIG.read_text()) == TrainingConfig().to_dict()
     config = read_training_config(CONFIG)
     assert config == TrainingConfig()
@@ -20,7 +20,14 @@ def test_yaml_file_holds_the_defaults_and_the_seeds_numbers():
     assert (weights.vae, weights.smooth, weights.diversity) == (1.0, 15.0, 100.0)
 
 
-def test_overrides_reach_into_parts_and_know_numbers():
+def test_yaml_file_explains_every_option():
+    lines = CONFIG.read_text().splitlines()[1:]
+    assert all(line.partition('#')[2].strip() for line in lines)
+    nested = sum(len(part) for part in TrainingConfig().to_dict().values() if type(part) is dict)
+    assert len(lines) == len(TrainingConfig().to_dict()) + nested
+
+
+def test_overrides_of_parts_and_numbers():
     config = read_training_config(
         CONFIG,
         ['learning_rate=3e-4', 'loss_weights.smooth=5', 'model.feature_dim=64', 'data=x/1e5'],
@@ -43,12 +50,12 @@ def test_overrides_reach_into_parts_and_know_numbers():
         (['model.feature_dim=30'], 'feature_dim = 30: expected a multiple'),
         (['num_epochs=0'], 'num_epochs = 0: expected at least 1'),
         (['num_epochs=many'], "num_epochs = 'many': expected int"),
-        (['samples=1'], 'samples = 1: the diversity and contrastive losses need 2'),
+        (['samples=1'], 'samples = 1: the diversity and contrastive losses need at least 2'),
         (['augmentation.temporal_dropout=1'], 'temporal_dropout = 1.0: expected 0 to below 1'),
         (['learning_rate=-1'], 'learning_rate = -1.0: expected above 0'),
         (['accelerator=tpu'], "accelerator = 'tpu'"),
         (['nonsense'], "'nonsense': expected key=value"),
-        (['seed.x=1'], "'seed.x=1': 'seed' holds a value"),
+        (['seed.x=1'], "'seed.x=1': 'seed' is a value"),
     ],
 )
 def test_refused_by_name(overrides, message):
@@ -67,5 +74,5 @@ def test_a_broken_file_is_named(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
             read_training_config(path)
         assert 'mine.yaml' in str(error.value)
-    path.write_text('learning_rate: 1e-3\n')  # YAML 1.1 takes that for a word
+    path.write_text('learning_rate: 1e-3\n')  # a text in YAML 1.1
     assert read_training_config(path).learning_rate == 1e-3

@@ -2,19 +2,17 @@
 """Runs at the same time must not hear each other."""
 
 import contextlib
-import os
 import socket
 
 import pytest
 
-from robot_face_gen.demo import domain as module
-from robot_face_gen.demo.domain import DOMAINS, own_domain
+from robot_face_gen.demo import recorder as module
+from robot_face_gen.demo.recorder import DOMAINS, own_domain
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(monkeypatch, tmp_path):
+def _no_domain(monkeypatch):
     monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
-    monkeypatch.setattr(module.tempfile, 'gettempdir', lambda: str(tmp_path))
 
 
 def test_runs_at_the_same_time_get_different_domains_and_give_them_back():
@@ -60,7 +58,12 @@ def test_what_the_user_says_counts(monkeypatch):
         pass
 
 
-def test_without_a_place_for_locks_it_goes_on(monkeypatch, tmp_path):
-    monkeypatch.setattr(module.tempfile, 'gettempdir', lambda: str(tmp_path / 'nix'))
-    with own_domain() as domain:
-        assert domain == DOMAINS[os.getpid() % len(DOMAINS)]
+def test_where_none_is_free_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(module, 'DOMAINS', range(60, 61))
+    with (
+        own_domain() as domain,
+        pytest.raises(OSError, match='choose one with ROS_DOMAIN_ID'),
+        own_domain(),
+    ):
+        pass
+    assert domain == 60

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live node loads what it needs: drawing, plotting and training libraries cost memory."""
+
+import pytest
+from live_graph import NodeProcess, Peer
+
+from robot_face_gen.resources import demo_recording
+
+FACE, VOICE = map(str, demo_recording())
+PARAMETERS = {
+    'openface_node': {'source': FACE},
+    'microphone_node': {'source': VOICE},
+    'whisper_node': {'backend': 'onnx'},
+    'reaction_node': {'backend': 'onnx'},
+}
+UNWANTED = {'cv2', 'av', 'matplotlib', 'numba', 'torch', 'whisper', 'lightning', 'rosbags'}
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize('name', PARAMETERS)
+def test_a_node_imports_nothing_that_it_does_not_need(name, tmp_path, ros_domain, monkeypatch):
+    monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')
+    peer, node = Peer(), NodeProcess(name, tmp_path, **PARAMETERS[name])
+    try:
+        # Its second status: by then it has loaded and begun to work.
+        peer.wait_for(lambda: name in peer.statuses, 'a status')
+        first = peer.statuses[name]
+        peer.wait_for(lambda: peer.statuses[name] is not first, 'another status')
+    finally:
+        node.kill()
+        peer.close()
+    imported = {
+        line.rpartition('|')[2].strip().partition('.')[0]
+        for line in node.text.splitlines()
+        if line.startswith('import time:')
+    }
+    assert {'rclpy', 'numpy'} <= imported
+    assert not imported & UNWANTED

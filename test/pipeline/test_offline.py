@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The offline pipeline: which slots it answers, and what it must not need."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from robot_face_gen.features.recording import read_recording
+from robot_face_gen.pipeline.offline import OfflinePipeline
+from robot_face_gen.resources import demo_recording
+
+MS = 1_000_000
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    return OfflinePipeline([3, 4])
+
+
+@pytest.fixture(scope='module')
+def recording():
+    return read_recording(*demo_recording()).until(3.0)
+
+
+def test_every_slot_is_answered_by_every_listener(pipeline, recording):
+    frames = list(pipeline.react(recording))
+    assert [f.number for f in frames] == list(range(75))
+    assert [f.source_stamp_ns for f in frames] == [i * 40 * MS for i in range(75)]
+    assert [f.face_valid for f in frames] == [f.success for f in recording.faces]
+    assert [f.audio_valid for f in frames] == [False] + 74 * [True]
+    one, other = (np.stack([f.faces[i]['landmarks'] for f in frames]) for i in (0, 1))
+    assert 1e-3 < np.abs(one - other).max() < 1.0
+
+
+def test_it_can_be_used_again_and_repeats_itself(pipeline, recording):
+    first, second = (
+        np.stack([f.faces[0]['landmarks'] for f in pipeline.react(recording)]) for _ in 'ab'
+    )
+    assert np.array_equal(first, second)
+
+
+def test_a_voice_that_goes_on_is_answered_to_its_end(pipeline, recording):
+    shorter = dataclasses.replace(recording, faces=recording.faces[:25])
+    frames = list(pipeline.react(shorter))
+    assert len(frames) == 75
+    assert [f.face_valid for f in frames] == 27 * [True] + 48 * [False]  # it holds for 0.1 s
+    assert pipeline.counters['gaps'] == 50
+
+
+def test_a_face_that_goes_on_is_answered_to_its_end(pipeline, recording):
+    shorter = dataclasses.replace(recording, samples=recording.samples[: recording.sample_rate])
+    frames = list(pipeline.react(shorter))
+    assert len(frames) == 75
+    assert [f.audio_valid for f in frames] == [False] + 25 * [True] + 49 * [False]
+
+
+def test_the_rest_is_the_same_as_if_more_came(pipeline, recording):
+    """Causal: what is answered does not depend on what comes later."""
+    whole = [f.faces[0] for f in pipeline.react(recording)]
+    begun = [f.faces[0] for f in pipeline.react(recording.until(1.4))]
+    assert len(begun) == 35
+    for face, same in zip(begun, whole, strict=False):
+        for name, values in face.items():
+            assert np.abs(values - same[name]).max() <= 1e-5, name
+
+
+def test_another_encoder_than_the_trained_one_is_noted_and_not_used(recording, tmp_path):
+    import torch
+    from whisper.model import ModelDimensions, Whisper
+
+    dims = ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 1)
+    torch.manual_seed(1)
+    path = tmp_path / 'other.pt'
+    torch.save(
+        {'dims': dataclasses.asdict(dims), 'model_state_dict': Whisper(dims).state_dict()}, path
+    )
+    pipeline = OfflinePipeline(whisper=str(path))
+    frames = list(pipeline.react(recording.until(1.0)))
+    assert len(frames) == 25 and not any(f.audio_valid for f in frames)
+    assert 'the checkpoint was trained with' in pipeline.notes[0]
+
+
+def test_it_imports_neither_ros_nor_what_draws():
+    """Nor torch, where the model has been exported: it starts faster, on any system."""
+    list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))  # exports
+    code = (
+        'import sys\n'
+        'from robot_face_gen.features.recording import read_recording\n'
+        'from robot_face_gen.pipeline.offline import OfflinePipeline\n'
+        'from robot_face_gen.resources import demo_recording\n'
+        'list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))\n'
+        "unwanted = ('rclpy', 'robot_face_gen.nodes', 'robot_face_gen_msgs', 'cv2', 'av', 'numba',"
+        " 'matplotlib', 'torch')\n"
+        'print([name for name in unwanted if name in sys.modules])\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == '[]'
