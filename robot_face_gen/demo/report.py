@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.features.timeline import PERIOD_NS
+from robot_face_gen.timing import PERIOD_NS
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {

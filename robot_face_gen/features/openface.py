@@ -361,7 +361,7 @@ class OpenFaceReader:
     def _refuse_binary(self, text: str) -> None:
         if kind := foreign_kind(self._head):
             raise OpenFaceError(f'{self.path}: no OpenFace CSV: it is {kind}')
-        if '\0' in text or '\ufffd' in text:
+        if any(char == '\ufffd' or (char < ' ' and char != '\t') for char in text):
             raise OpenFaceError(f'{self.path}: no OpenFace CSV: it holds binary data')
 
     def _ordered(self, table: FaceTable, row: int, time_s: float) -> list[Sighting]:

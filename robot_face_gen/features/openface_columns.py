@@ -237,11 +237,12 @@ class Columns:
             OpenFaceError: decimal commas in a file that is delimited by commas.
         """
         numbers, texts, rows = [], [], []
-        quick = True
+        quick = self.delimiter != ' '  # several blanks may be one delimiter
         for number, text in lines:
             cells = text.count(self.delimiter) + 1
-            quick = quick and '"' not in text
-            if not quick or cells != self.width:
+            plain = self.delimiter != ' ' and '"' not in text
+            quick = quick and plain
+            if not plain or cells != self.width:
                 split = split_cells(text, self.delimiter)
                 while len(split) > self.width and not split[-1].strip():
                     split.pop()

@@ -30,7 +30,12 @@ from collections import Counter
 
 import numpy as np
 
-from robot_face_gen.layout import BRANCHES, LANDMARK_POINTS, VALUE_MASK_WIDTH
+from robot_face_gen.layout import (
+    BRANCHES,
+    LANDMARK_POINTS,
+    VALUE_MASK_SLICES,
+    VALUE_MASK_WIDTH,
+)
 from robot_face_gen.timing import EMBEDDING_NS, EMBEDDINGS_PER_FRAME, PERIOD_NS
 
 from .face_crop import FaceCrop, FaceCropParameters
@@ -38,7 +43,7 @@ from .face_frame import MIN_CONFIDENCE, FaceFrame
 from .stream_buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
 from .timeline_frame import TimelineFrame
 
-__all__ = ['EMBEDDING_NS', 'PERIOD_NS', 'Timeline', 'TimelineFrame']
+__all__ = ['Timeline', 'TimelineFrame']
 
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
@@ -307,5 +312,7 @@ class Timeline:
         values['landmarks'] = self._crop.to_crop(face.landmarks)
         if face.mask.all():
             return values
-        return {name: np.nan_to_num(part, nan=0.0, posinf=0.0, neginf=0.0)
-                for name, part in values.items()}  # fmt: skip
+        return {
+            name: np.where(face.mask[VALUE_MASK_SLICES[name]], part, np.float32(0.0))
+            for name, part in values.items()
+        }
