@@ -104,7 +104,8 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
         logged = False
         if new['problems_found']:
-            text = f'{rows.path}: {report.latest[-1]}'
+            first = max(-new['problems_found'], -len(report.latest))
+            text = f'{rows.path}: {report.latest[first]}'
             trouble['problems_found'] = text
             if new['problems_found'] > 1:
                 text += f' (and {new["problems_found"] - 1} more problems)'
