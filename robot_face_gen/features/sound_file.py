@@ -34,6 +34,7 @@ _LONGEST_PIECE_S = 1.0
 _GAP_S = 0.1  # a longer gap of the timestamps in a film is filled with silence
 _LONGEST_GAP_S = 3600.0
 _NO_FORMAT = 'no known sound format, or damaged at its beginning; samples without a header?'
+_FLAC_BLOCK = 4096
 _SHORT_S = 0.1  # by which a file is shorter than its header says, to be called truncated
 
 
@@ -49,7 +50,8 @@ class SoundFile:
 
     Attributes:
         sample_rate: Hz.
-        duration_s: as the header says; 0 where it says nothing.
+        duration_s: as the header says (of a film, that of its pictures where it has no other); 0
+            where it says nothing.
         problems: what was found so far, one line each; grows while blocks are read.
 
     Raises:
@@ -204,7 +206,7 @@ class SoundFile:
         if stream.duration is not None:
             duration_s = float(stream.duration * stream.time_base)
         elif container.duration is not None and (origin_s is None or not self.duration_s):
-            duration_s = container.duration / av.time_base
+            duration_s = container.duration / av.time_base - (origin_s or 0.0)
         late_s = 0.0
         if origin_s is not None and stream.start_time is not None:
             late_s = float(stream.start_time * stream.time_base) - origin_s
@@ -337,3 +339,21 @@ def read_audio(path: str | Path, problems: list[str] | None = None) -> tuple[np.
     if problems is not None:
         problems += [f'{path}: {problem}' for problem in file.problems]
     return mono, file.sample_rate
+
+
+def write_flac(path: str | Path, samples: np.ndarray, rate: int) -> None:
+    """Write mono samples (n,) of full scale 1 as a FLAC file of 16 bits; louder ones are clipped.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    whole = np.rint(np.asarray(samples, np.float32) * np.float32(32768))
+    whole = whole.clip(-32768, 32767).astype(np.int16)
+    with av.open(str(path), 'w', format='flac') as container:
+        stream = container.add_stream('flac', rate=rate, layout='mono')
+        for begin in range(0, len(whole), _FLAC_BLOCK):
+            block = np.ascontiguousarray(whole[None, begin : begin + _FLAC_BLOCK])
+            frame = av.AudioFrame.from_ndarray(block, format='s16', layout='mono')
+            frame.sample_rate, frame.pts = rate, begin
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
