@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.features.resample import RATE, Resampler
+from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import AU, RX, RY, RZ, TZ
 from robot_face_gen.synthetic.config import CONTROL_HZ, CameraConfig
 from robot_face_gen.synthetic.face_shape import FaceShape
