@@ -76,6 +76,8 @@ def _run(
 
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
+    for problem in recording.problems:
+        print(f'note: {problem}')
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
@@ -104,14 +106,14 @@ def _run(
         if not recorder.record.reactions:
             return INTERRUPTED
     try:
-        write_results(
+        code = write_results(
             out, [recorder.record], recording, start_ns, listened_s, usage,
             more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
         )  # fmt: skip
     except KeyboardInterrupt:
         print(f'interrupted: {out} holds what was finished by then')
         return INTERRUPTED
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if interrupted else code
 
 
 def _start(
