@@ -44,8 +44,8 @@ def _slices() -> dict[str, slice]:
 # Columns of each branch where all branches are concatenated: (..., FACE_DIM).
 BRANCH_SLICES = _slices()
 
-# Which values of a face are valid, as one array: a flag for all landmarks, which are valid together
-# or not at all, then one for each action unit, pose and gaze value.
+# Which values of a face are valid, as one array: a flag for all landmarks, which are valid
+# together or not at all, then one for each action unit, pose and gaze value.
 VALUE_MASK_WIDTH = 1 + FACE_DIM - BRANCHES['landmarks']
 VALUE_MASK_SLICES = {
     name: slice(0, 1)

@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--openface', metavar='FILE', help='OpenFace CSV of the speaker (default: a shipped one)'
     )
     parser.add_argument(
-        '--audio', metavar='FILE', help='sound file, or film with the sound, of the voice (default: a shipped one)'
+        '--audio',
+        metavar='FILE',
+        help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
 

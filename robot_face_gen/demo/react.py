@@ -34,7 +34,9 @@ NO_VALID_FRAME = 3  # exit code
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     parser.add_argument('--openface', metavar='FILE', help='OpenFace CSV of the speaker')
-    parser.add_argument('--audio', metavar='FILE', help='sound file, or film with the sound, of the voice')
+    parser.add_argument(
+        '--audio', metavar='FILE', help='sound file, or film with the sound, of the voice'
+    )
     parser.add_argument(
         '--samples',
         type=int,

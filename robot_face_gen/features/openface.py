@@ -159,9 +159,7 @@ class _Clock:
         elif len(self._held) >= _MOST_HELD:
             self._unit = 1.0
 
-    def _timed(
-        self, rows: list[tuple[FaceTable, int]]
-    ) -> list[tuple[FaceTable, int, float]]:
+    def _timed(self, rows: list[tuple[FaceTable, int]]) -> list[tuple[FaceTable, int, float]]:
         timed = []
         for table, row in rows:
             if self._counted:
@@ -336,7 +334,9 @@ class OpenFaceReader:
             )
         if self._columns is None or self._clock is None:
             if final:
-                raise OpenFaceError(f'{self.path}: is empty: expected the header of an OpenFace CSV')
+                raise OpenFaceError(
+                    f'{self.path}: is empty: expected the header of an OpenFace CSV'
+                )
             return []
         table = self._columns.table(lines, open_end=open_end)
         faces: list[Sighting] = []

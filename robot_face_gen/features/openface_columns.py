@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of an OpenFace CSV as arrays: dialect, columns by name, and cells, with NaN for missing.
+"""The text of an OpenFace CSV as arrays: dialect, columns by name, cells, NaN where missing.
 
 OpenFace's versions and options write different sets of columns: 714 with everything (2.x), 713
 without `face_id`, 48 with `-aus -pose` alone, 431 in 1.x without gaze angles. Spreadsheets and
@@ -47,8 +47,8 @@ _SHOWN = {
 _MOST_KEPT = 100  # problems that are remembered
 # Columns that only other programs write, and what to say about their files.
 _OTHER_FORMATS = {
-    'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose and no video time, '
-    'and whose action units are not named: expected the CSV of OpenFace 2 (FeatureExtraction)',
+    'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose and no time of the '
+    'video, and whose action units are not named: expected the CSV of OpenFace 2 (FeatureExtraction)',
     'FaceRectX': 'output of Py-Feat: expected the CSV of OpenFace 2 (FeatureExtraction)',
 }
 
@@ -99,7 +99,9 @@ class ReadReport:
         """What is missing, and the most frequent problems with their counts, one line each."""
         lines = [self.missing] if self.missing else []
         if self.frames and not self.valid:
-            lines.append(f'the tracker found no face with enough confidence in {self.frames} frames')
+            lines.append(
+                f'the tracker found no face with enough confidence in {self.frames} frames'
+            )
         for kind, count in self.problems.most_common(most):
             example = self.examples[kind]
             many = f'{count} rows: ' if count > 1 or example else ''
@@ -256,18 +258,15 @@ class Columns:
             numbers.append(number)
             texts.append(text)
         self._report.rows += len(numbers)
-        if not numbers:
-            cells_of = np.empty((0, len(self._columns)))
-        else:
-            cells_of = self._quick(texts) if quick else None
-            if cells_of is None:
-                cells_of = np.array(
-                    [
-                        self._slow(number, row or split_cells(text, self.delimiter))
-                        for number, text, row in zip(numbers, texts, rows, strict=True)
-                    ]
-                )
-        return self._as_table(np.array(numbers, int), cells_of)
+        values = self._quick(texts) if quick and texts else None
+        if values is None:
+            values = np.array(
+                [
+                    self._slow(number, row or split_cells(text, self.delimiter))
+                    for number, text, row in zip(numbers, texts, rows, strict=True)
+                ]
+            ).reshape(len(numbers), len(self._columns))
+        return self._as_table(np.array(numbers, int), values)
 
     def _wrong_width(self, number: int, count: int, cut_off: bool) -> None:
         if cut_off and count < self.width:
@@ -322,7 +321,9 @@ class Columns:
     def _as_table(self, line: np.ndarray, cells: np.ndarray) -> FaceTable:
         frame, face_id, time, confidence, success = self._part(cells, _HEAD_COLUMNS).T
         # Where one of the two is missing, the other one decides.
-        found = np.where(np.isnan(success), np.nan_to_num(confidence, nan=1.0) > 0.5, success > 0.5)
+        found = np.where(
+            np.isnan(success), np.nan_to_num(confidence, nan=1.0) > 0.5, success > 0.5
+        )
         confidence = np.where(np.isnan(confidence), found, confidence.clip(0.0, 1.0))
         pose = self._part(cells, POSE_COLUMNS)
         pose[:, 3] /= _MILLIMETRES

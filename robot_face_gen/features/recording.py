@@ -111,9 +111,7 @@ def read_recording(
         if not Path(openface).is_file():
             raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
         track = read_openface_csv(openface)
-        faces = [
-            replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames
-        ]
+        faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
         report = track.report
         problems = [f'{openface}: {problem}' for problem in track.problems]
     if audio is not None:

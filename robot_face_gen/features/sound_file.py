@@ -23,7 +23,8 @@ _CONTAINERS = (
 )
 # The length in the header of these is exact, so that a truncated file can be recognised.
 _EXACT_LENGTH = {'wav', 'w64', 'flac', 'aiff', 'caf', 'mov,mp4,m4a,3gp,3g2,mj2'}
-_RAW = {'mp3', 'aac', 'ac3', 'eac3'}
+_RAW = {'mp3', 'aac', 'ac3', 'eac3'}  # FFmpeg guesses their length from the bit rate
+_GUESSED_LENGTH = {'avi', 'asf', 'mpegts', 'mpeg', 'flv', 'amr'}
 _FIRST_PACKETS = 16  # of which most must be good: else it is no sound, whatever FFmpeg says
 _MOST_BAD = 2
 _PROBE_S = 5.0  # of sound that is not silent, from which the channels are compared
@@ -210,8 +211,8 @@ class SoundFile:
         late_s = 0.0
         if origin_s is not None and stream.start_time is not None:
             late_s = float(stream.start_time * stream.time_base) - origin_s
-        if name in _RAW and not _has_length(self.path):
-            return 0.0  # FFmpeg guesses from the bit rate
+        if name in _GUESSED_LENGTH or (name in _RAW and not _has_length(self.path)):
+            return 0.0
         if name == 'wav':
             duration_s = _wav_s(self.path, stream) or duration_s
         if not self.duration_s and duration_s > 0:

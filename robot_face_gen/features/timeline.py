@@ -67,9 +67,9 @@ class Timeline:
     """
 
     def __init__(
-        self, *, audio_dim: int = 384, max_wait_s: float = 0.12, min_confidence: float = MIN_CONFIDENCE,
-        hold_s: float = 0.1, jump_s: float = 1.0, alive_s: float = 1.0,
-        crop: FaceCropParameters | None = None,
+        self, *, audio_dim: int = 384, max_wait_s: float = 0.12,
+        min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
+        alive_s: float = 1.0, crop: FaceCropParameters | None = None,
     ) -> None:  # fmt: skip
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
@@ -270,7 +270,9 @@ class Timeline:
         self._next += 1
         candidates = self._faces.until(end)
         # The earliest, believed or not: which it is must not depend on when the sound comes.
-        chosen = candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
+        chosen = (
+            candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
+        )
         if len(candidates) > 1:
             self.counters['surplus'] += len(candidates) - 1
         source_ns, valid = middle, True

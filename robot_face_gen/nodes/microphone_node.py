@@ -65,7 +65,9 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
         if bad := recording.counters['bad_samples']:
             text = 'samples that are not finite or far too loud are silenced or clipped'
             self.warn_once('bad_samples', f'{recording.file.path}: {text}')
-            self.health.set_counters(Counter(bad_samples=bad), {'bad_samples': f'{{total}} {text}'})
+            self.health.set_counters(
+                Counter(bad_samples=bad), {'bad_samples': f'{{total}} {text}'}
+            )
 
     def _publish(self, block: AudioBlock) -> None:
         self._publisher.publish(

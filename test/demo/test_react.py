@@ -164,7 +164,7 @@ def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, 
     assert np.allclose(np.diff(times), 0.04, atol=1e-6)
     # The grid begins after a second of sound; the face joins it when it comes.
     assert 0.9 < times[0] < 1.1 and 3.9 < times[-1] <= 4.0
-    assert "the first row is at 1.50 s" in done.stdout
+    assert 'the first row is at 1.50 s' in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,9 @@ def test_one_missing_action_unit_is_nan_alone(tmp_path):
     assert 'AU28_c' in track.problems[0]
 
 
-@pytest.mark.parametrize('cell', ['-nan(ind)', 'nan', '', 'NA', 'inf', '1.#IND', '-1.#QNAN', 'abc'])
+@pytest.mark.parametrize(
+    'cell', ['-nan(ind)', 'nan', '', 'NA', 'inf', '1.#IND', '-1.#QNAN', 'abc']
+)
 def test_a_bad_cell_costs_that_value_alone(tmp_path, cell):
     def change(frame):
         return {'gaze_angle_x': cell} if frame == 1 else {}
@@ -193,7 +195,10 @@ def test_a_face_that_was_never_found_is_reported(tmp_path):
         ('<!DOCTYPE html>\n<html></html>\n', 'it is a web page'),
         (b'abc\0def', 'it holds binary data'),
         (bytes(range(256)) * 9, 'it holds binary data'),
-        ('time,x,y\n1,2,3\n', r'no column of landmarks, .* in its header \(time, x, y\): expected'),
+        (
+            'time,x,y\n1,2,3\n',
+            r'no column of landmarks, .* in its header \(time, x, y\): expected',
+        ),
         ('face, confidence, AU12_r\n0, 1, 2\n', r'of single images \(FaceLandmarkImg\)'),
         ('AU12_r, pose_Rx\n0, 1\n', 'an OpenFace CSV without time'),
         (
@@ -265,7 +270,9 @@ def test_dialects_give_the_same_frames(tmp_path, odd):
 def test_decimal_commas_between_commas_are_refused_with_the_cause(tmp_path):
     rows = TEXT.splitlines()
     odd = '\n'.join([rows[0], *(row.replace(', ', ',').replace('.', ',') for row in rows[1:])])
-    with pytest.raises(OpenFaceError, match=r'line 2 has \d+ cells, its header 714: decimal commas'):
+    with pytest.raises(
+        OpenFaceError, match=r'line 2 has \d+ cells, its header 714: decimal commas'
+    ):
         read(tmp_path, odd)
 
 
@@ -368,7 +375,10 @@ def test_one_face_needs_no_choice(tmp_path):
     """Whatever its id, and even if it jumps across the picture."""
 
     def change(frame):
-        return {'face_id': frame // 3, **{f'x_{i}': 100 + 300 * (frame % 2) + i for i in range(68)}}
+        return {
+            'face_id': frame // 3,
+            **{f'x_{i}': 100 + 300 * (frame % 2) + i for i in range(68)},
+        }
 
     track = read(tmp_path, text_of(VARIANTS[714], 40, change=change))
     assert len(track.frames) == 40 and track.report.other_rows == 0
@@ -437,8 +447,8 @@ def test_pieces_of_any_size_give_the_same_frames(tmp_path_factory, pieces, odd):
 
 
 CELLS = st.one_of(
-    st.sampled_from(['', 'nan', '-nan(ind)', '1e999', '1e300', '-1', '0', '1', 'True', '"', '",', 'x',
-                     '\0', '\ud800', '1,5', ';', '=']),
+    st.sampled_from(['', 'nan', '-nan(ind)', '1e999', '1e300', '-1', '0', '1', 'True', '"', '",',
+                     'x', '\0', '\ud800', '1,5', ';', '=']),
     st.floats().map(str),
     st.integers(-(2**70), 2**70).map(str),
     st.text(max_size=4),

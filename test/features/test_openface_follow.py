@@ -202,6 +202,7 @@ def test_a_first_row_without_time_does_not_stop_it(tmp_path):
 
 def test_a_followed_file_gives_the_frames_of_the_recorded_one(tmp_path):
     """Two people, changing ids, missing values, a late start: whatever the pieces."""
+
     def change(frame):
         return {'face_id': frame // 7, 'timestamp': 3 + frame // 2 / 25, 'frame': frame // 2 + 1,
                 **({'AU12_r': '-nan(ind)', 'gaze_angle_x': ''} if frame % 3 else {}),

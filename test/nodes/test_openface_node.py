@@ -107,7 +107,10 @@ def test_a_partial_recording_is_played_with_nan_and_reported(peer, heard, start,
     write_openface_csv(tmp_path / 'face.csv', frames, begin_ns=0)
     begin = time.time() + 6.0
     node = start(
-        'openface_node', source=tmp_path / 'face.csv', start_time=f'{begin:.3f}', exit_at_end='true'
+        'openface_node',
+        source=tmp_path / 'face.csv',
+        start_time=f'{begin:.3f}',
+        exit_at_end='true',
     )
     assert node.wait() == 0, node.text
     peer.wait_for(lambda: len(heard) == 30, 'all frames')
