@@ -47,8 +47,8 @@ _SHOWN = {
 _MOST_KEPT = 100  # problems that are remembered
 # Columns that only other programs write, and what to say about their files.
 _OTHER_FORMATS = {
-    'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose and no time of the '
-    'video, and whose action units are not named: expected the CSV of OpenFace 2 (FeatureExtraction)',
+    'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose, no time of the '
+    'video and action units without names: expected the CSV of OpenFace 2 (FeatureExtraction)',
     'FaceRectX': 'output of Py-Feat: expected the CSV of OpenFace 2 (FeatureExtraction)',
 }
 
