@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from robot_face_gen.features.face_crop import FaceCrop
 from robot_face_gen.layout import AU
+from robot_face_gen.pipeline.crop import FaceCrop
 from robot_face_gen.synthetic.face_shape import FaceShape, deform, mean_face, project
 
 

@@ -47,7 +47,11 @@ done
 
 # Tests of the messages fail if they are not those in this folder.
 export ROBOT_FACE_GEN_MESSAGES_FROM=$PWD/install
+# colcon's scripts do not quote the path of Python, which may contain a space: give them the base Python.
+COLCON_PYTHON_EXECUTABLE=$("$bin/python" -c 'import sys; print(sys._base_executable)')
+export COLCON_PYTHON_EXECUTABLE
 set +u; . install/setup.sh; set -u
+unset COLCON_PYTHON_EXECUTABLE
 colcon test --packages-select robot_face_gen --return-code-on-test-failure --event-handlers console_direct+ \
   --pytest-args -q test/msgs test/nodes/test_messages.py test/facial_reaction_model/test_model.py \
   test/features/test_openface.py test/test_resources.py

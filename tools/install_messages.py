@@ -17,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / 'robot_face_gen_msgs'
+#: Not robot_face_gen_msgs.msg: in the root of the repository, a folder has that name.
+TYPE_SUPPORT = 'robot_face_gen_msgs.robot_face_gen_msgs_s__rosidl_typesupport_c'
 sys.path.insert(0, str(MESSAGES))
 
 from message_build import MessageBuildError, find_compiler, require_generators  # noqa: E402
@@ -50,7 +52,7 @@ def check_sourced(distro: str) -> None:
             f'ROS 2 {distro} is sourced, but Python {version} cannot import rclpy ({problem}); '
             'name the Python of that ROS 2: make clean, then make PYTHON=/usr/bin/python3 ...'
         )
-    if problem := import_error('robot_face_gen_msgs.msg'):
+    if problem := import_error(TYPE_SUPPORT):
         raise MessageBuildError(
             f'ROS 2 {distro} is sourced, but the messages are not ({problem}): '
             'colcon build --packages-select robot_face_gen_msgs, then . install/setup.bash'
@@ -81,7 +83,7 @@ def install(log: Path) -> None:
     # pip keeps an installed package of the same version unless told otherwise.
     options = ('--no-build-isolation', '--no-deps', '--force-reinstall')
     pip('install', *options, str(MESSAGES), log=log)
-    if problem := import_error('robot_face_gen_msgs.msg'):
+    if problem := import_error(TYPE_SUPPORT):
         raise MessageBuildError(f'the messages were built, but cannot be imported: {problem}')
 
 

@@ -14,9 +14,10 @@ from robot_face_gen.facial_reaction_model import (
     BRANCHES,
     FacialReactionModel,
     OnlineInferenceManager,
+    Sessions,
     create_model,
+    make_runner,
 )
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
 from robot_face_gen.resources import default_checkpoint
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     """How far a backend's answers are from eager ones, on the shipped recording of a speaker."""
     from robot_face_gen.features.audio_source import read_audio
     from robot_face_gen.features.openface import read_openface_csv
-    from robot_face_gen.features.recording import align_recording
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import embed_recording
+    from robot_face_gen.pipeline.recording import align_recording
     from robot_face_gen.resources import demo_recording
 
     torch.set_num_threads(case['threads'])
@@ -95,12 +96,12 @@ def faces(case: dict[str, Any]) -> dict[str, Any]:
     best, tried = 0, []
     count = case['first']
     while True:
-        batch = FaceBatch(model, count, seed=0, backend=case['backend'])
+        batch = Sessions(make_runner(model, count, backend=case['backend']), seed=0)
         windows = {face: _speaker(1, 1, model.config.audio_dim) for face in range(count)}
         for _ in range(3):
             batch.step(windows)
 
-        def step(batch: FaceBatch = batch, windows: Any = windows) -> None:
+        def step(batch: Sessions = batch, windows: Any = windows) -> None:
             batch.step(windows)
 
         figures = timed(step, case['seconds'], least=16)  # a window begins in one of 16
@@ -138,7 +139,7 @@ def train_step(case: dict[str, Any]) -> dict[str, Any]:
         nonlocal count
         count += 1
         seeds = clip_seeds(0, count, batch['key'], 1 + config.samples)  # type: ignore[arg-type]
-        module.losses(batch, config.samples, seeds)['loss'].backward()
+        module.losses(batch, seeds)['loss'].backward()
         optimizer.step()
         optimizer.zero_grad()
 

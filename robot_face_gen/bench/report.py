@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.onnx_files import CPU_BACKENDS, CUDA_GRAPH, EAGER, resolve_backend
+from robot_face_gen.models.backends import CPU_BACKENDS, CUDA_GRAPH, EAGER, resolve_backend
 
 from .tables import print_part
 

@@ -10,21 +10,21 @@ import numpy as np
 
 from robot_face_gen.bench.timing import rss_mb, timed
 from robot_face_gen.facial_reaction_model.config import BRANCHES, EMBEDDINGS_PER_FRAME
-from robot_face_gen.facial_reaction_model.exported import ExportedManager, ExportedModel
-from robot_face_gen.onnx_files import ONNX, ONNX_INT8
+from robot_face_gen.models.backends import ONNX, ONNX_INT8
 from robot_face_gen.resources import default_checkpoint
 
 
 def make_manager(backend: str, threads: int) -> Any:
     """What answers for one robot; see `nodes.reaction_setup`."""
+    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
+
     path = default_checkpoint()
     if path and backend in (ONNX, ONNX_INT8):
         model = ExportedModel.of(path, int8=backend == ONNX_INT8)
-        return ExportedManager(model, seed=0, threads=threads)
+        return OnlineInferenceManager(model, seed=0, threads=threads)
     import torch
 
     from robot_face_gen.bench.cases import full_model
-    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
 
     torch.set_num_threads(threads)
     return OnlineInferenceManager(full_model(), seed=0, backend=backend)

@@ -30,23 +30,14 @@ _MAX_LAG_S = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem of a recording.
+    """One problem of a recording."""
 
-    Attributes:
-        session: name of the session.
-        person: a, b, or '' for the whole session.
-        level: 'error' (the session is not used) or 'warning' (it is used).
-        what: the quantity, for example 'face rate'.
-        value: measured value with its unit.
-        expected: allowed values.
-    """
-
-    session: str
-    person: str
-    level: str
-    what: str
-    value: str
-    expected: str
+    session: str  # name of the session
+    person: str  # a, b, or '' for the whole session
+    level: str  # 'error' (the session is not used) or 'warning' (it is used)
+    what: str  # the quantity, for example 'face rate'
+    value: str  # measured value with its unit
+    expected: str  # allowed values
 
 
 class Findings(list[Finding]):

@@ -21,7 +21,7 @@ from .checks import (
     check_lengths,
     check_sound,
 )
-from .sessions import PersonFiles
+from .sessions import SOUND_SUFFIXES, PersonFiles
 from .store import track_path, write_atomically, write_track
 from .tracks import Embedder, align_person, frame_count
 
@@ -31,21 +31,13 @@ MAX_CLOCK_DRIFT_S = 0.1
 
 @dataclass(frozen=True)
 class PersonJob:
-    """One person to be prepared.
+    """One person to be prepared."""
 
-    Attributes:
-        id: of the track; depends on the contents of the files and the settings.
-        files: of the person.
-        namespaces: of both people's topics, for a bag.
-        place: 0 for a, 1 for b, for a bag.
-        speaks: whether the person can be the speaker, so that the voice is needed.
-    """
-
-    id: str
-    files: PersonFiles
-    namespaces: tuple[str, str]
-    place: int
-    speaks: bool
+    id: str  # of the track; depends on the contents of the files and the settings
+    files: PersonFiles  # of the person
+    namespaces: tuple[str, str]  # of both people's topics, for a bag
+    place: int  # 0 for a, 1 for b, for a bag
+    speaks: bool  # whether the person can be the speaker, so that the voice is needed
 
 
 @dataclass(frozen=True)
@@ -66,21 +58,20 @@ class PersonResult:
         return self.frames > 0
 
 
-def _read_files(
-    files: PersonFiles, speaks: bool, found: Findings
-) -> tuple[list[FaceFrame], np.ndarray, int]:
+def _read_files(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndarray, int]:
     from robot_face_gen.features.audio_source import read_audio
 
+    files = job.files
     track = read_openface_csv(files.face)
     for problem in track.problems:
         found.add(WARNING, 'OpenFace CSV', problem, 'complete rows of numbers')
     samples, rate = np.zeros(0, np.float32), 0
     if files.sound is not None:
         samples, rate = read_audio(files.sound)
-    elif speaks:
-        found.add(
-            ERROR, 'sound', 'no file', 'a sound file, because this person can be the speaker'
-        )
+    elif job.speaks:
+        names = ', '.join(f'{"ab"[job.place]}{suffix}' for suffix in SOUND_SUFFIXES)
+        expected = 'a sound file, because this person can be the speaker'
+        found.add(ERROR, 'sound', f'none of {names}', expected)
     return track.frames, samples, rate
 
 
@@ -126,7 +117,7 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
         if job.files.topics:
             faces, samples, rate = _read_bag(job, found)
         else:
-            faces, samples, rate = _read_files(job.files, job.speaks, found)
+            faces, samples, rate = _read_files(job, found)
         length = check_face(faces, found)
         if rate:
             sound_s = check_sound(samples, rate, found) if job.speaks else len(samples) / rate

@@ -8,7 +8,7 @@ import csv
 import io
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -80,19 +80,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+    head = ('session', 'person', 'level', 'what', 'found', 'expected')
+    return [head, *((f.session, f.person, f.level, f.what, f.value, f.expected) for f in findings)]
+
+
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print the findings as a table."""
-    rows = [('session', 'person', 'level', 'what', 'found', 'expected')]
-    rows += [
-        (f.session, f.person or '-', f.level, f.what, f.value, f.expected)
-        for f in findings[:_MAX_SHOWN]
-    ]
-    if len(rows) == 1:
+    if not findings:
         return
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    rows = _rows(findings[:_MAX_SHOWN])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print('  '.join((*cells, row[5])))
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print('  '.join(cells).rstrip())
     if len(findings) > _MAX_SHOWN:
         print(f'... and {len(findings) - _MAX_SHOWN} more')
 
@@ -139,36 +140,35 @@ def run_jobs(
 
 
 def _jobs(
-    sessions: Iterable[Session], settings: dict[str, Any]
+    sessions: Sequence[Session], settings: dict[str, Any]
 ) -> tuple[list[PersonJob], dict[tuple[str, int], str]]:
     """List each recorded person once, and the job id of each (session, place)."""
-    speaks: dict[str, bool] = {}
-    found: dict[tuple[str, int], tuple[str, PersonJob]] = {}
+    contents: dict[tuple[str, int], str] = {}
+    speakers: set[str] = set()
     for session in sessions:
-        namespaces = (session.people[0].topics, session.people[1].topics)
         for place, files in enumerate(session.people):
             if session.is_bag:
                 paths = sorted(path for path in files.face.iterdir() if path.is_file())
-                content = digest(paths, [settings, namespaces, place])
+                content = digest(paths, [settings, session.namespaces, place])
             else:
                 content = digest([files.face, files.sound or Path()], settings)
-            needed = 'ab'[1 - place] in session.listeners
-            speaks[content] = speaks.get(content, False) or needed
-            job = PersonJob(content, files, namespaces, place, needed)
-            found[session.name, place] = (content, job)
+            contents[session.name, place] = content
+            if 'ab'[1 - place] in session.listeners:
+                speakers.add(content)
     jobs: dict[str, PersonJob] = {}
-    places = {}
-    for key, (content, job) in found.items():
-        name = f'{content}{"s" if speaks[content] else ""}'
-        places[key] = name
-        jobs.setdefault(
-            name, PersonJob(name, job.files, job.namespaces, job.place, speaks[content])
-        )
-    return list(jobs.values()), places
+    ids = {}
+    for session in sessions:
+        for place, files in enumerate(session.people):
+            content = contents[session.name, place]
+            speaks = content in speakers
+            key = f'{content}{"s" if speaks else ""}'
+            ids[session.name, place] = key
+            jobs.setdefault(key, PersonJob(key, files, session.namespaces, place, speaks))
+    return list(jobs.values()), ids
 
 
-def _planned(session: Session, places: dict[tuple[str, int], str]) -> PreparedSession:
-    tracks = (places[session.name, 0], places[session.name, 1])
+def _planned(session: Session, ids: dict[tuple[str, int], str]) -> PreparedSession:
+    tracks = (ids[session.name, 0], ids[session.name, 1])
     return PreparedSession(
         session.name, session.split, session.listeners, session.groups, tracks, 0
     )
@@ -197,10 +197,7 @@ def _join(
 
 def _write_report(root: Path, findings: Sequence[Finding]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(('session', 'person', 'level', 'what', 'found', 'expected'))
-    for f in findings:
-        writer.writerow((f.session, f.person, f.level, f.what, f.value, f.expected))
+    csv.writer(text).writerows(_rows(findings))
     write_atomically(root / REPORT, text.getvalue().encode())
 
 
@@ -253,8 +250,8 @@ def prepare(
     if any(session.is_bag for session in sessions):
         require('rosbags', 'bags')
     embedder = Embedder(config or EmbeddingConfig())
-    jobs, places = _jobs(sessions, embedder.description)
-    planned = [_planned(session, places) for session in sessions]
+    jobs, ids = _jobs(sessions, embedder.description)
+    planned = [_planned(session, ids) for session in sessions]
     kept = sessions_to_keep(
         root, planned, embedder.description, append=append, overwrite=overwrite
     )

@@ -47,38 +47,28 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Files of one person of a session.
+    """Files of one person of a session."""
 
-    Attributes:
-        face: an OpenFace CSV, or the bag.
-        sound: a sound file, None if there is none, or the bag.
-        topics: namespace of this person's topics in the bag; '' for files.
-    """
-
-    face: Path
-    sound: Path | None
-    topics: str = ''
+    face: Path  # an OpenFace CSV, or the bag
+    sound: Path | None  # a sound file, None if there is none, or the bag
+    topics: str = ''  # namespace of this person's topics in the bag; '' for files
 
 
 @dataclass(frozen=True)
 class Session:
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        name: of the dyad.
-        split: train, val or test.
-        listeners: 'a', 'b' or 'ab'.
-        groups: what a and what b say, each '' if not known.
-        people: files of a and b.
-        is_bag: whether the session is a bag.
-    """
+    name: str  # of the dyad
+    split: str  # train, val or test
+    listeners: str  # 'a', 'b' or 'ab'
+    groups: tuple[str, str]  # what a and what b say, each '' if not known
+    people: tuple[PersonFiles, PersonFiles]  # files of a and b
+    is_bag: bool = False  # whether the session is a bag
 
-    name: str
-    split: str
-    listeners: str
-    groups: tuple[str, str]
-    people: tuple[PersonFiles, PersonFiles]
-    is_bag: bool = False
+    @property
+    def namespaces(self) -> tuple[str, str]:
+        """Namespaces of both people's topics, for a bag."""
+        return self.people[0].topics, self.people[1].topics
 
 
 def _find_sound(folder: Path, person: str) -> Path | None:

@@ -39,23 +39,15 @@ Track = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class PreparedSession:
-    """Two people who face each other.
+    """Two people who face each other."""
 
-    Attributes:
-        name: of the session.
-        split: train, val or test.
-        listeners: 'a', 'b' or 'ab': who can be the listener.
-        groups: what a and what b say; '' if only the session's own listener is appropriate.
-        tracks: ids of a's and b's track.
-        frames: number of frames of the session.
-    """
-
-    name: str
-    split: str
-    listeners: str
+    name: str  # of the session
+    split: str  # train, val or test
+    listeners: str  # 'a', 'b' or 'ab': who can be the listener
+    # what a and what b say; '' if only the session's own listener is appropriate
     groups: tuple[str, str]
-    tracks: tuple[str, str]
-    frames: int
+    tracks: tuple[str, str]  # ids of a's and b's track
+    frames: int  # number of frames of the session
 
 
 @dataclass

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.features.face_crop import FaceCropParameters
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.features.recording import Embeddings, align_recording
 from robot_face_gen.layout import BRANCHES
+from robot_face_gen.pipeline.crop import FaceCropParameters
+from robot_face_gen.pipeline.recording import Embeddings, align_recording
 from robot_face_gen.timing import (
     CONTEXT_S,
     EMBEDDINGS_PER_FRAME,
@@ -82,21 +82,13 @@ def align_person(
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """How embeddings are computed; the defaults are those of the nodes.
+    """How embeddings are computed; the defaults are those of the nodes."""
 
-    Attributes:
-        encoder: weights by name (`tiny`), by path, or `untrained`.
-        hop_s: sound between two runs of the encoder.
-        context_s: sound that the encoder sees.
-        settle_s: sound that must follow an embedding before it is used.
-        device: of the encoder: auto, cpu, cuda.
-    """
-
-    encoder: str = 'untrained'
-    hop_s: float = HOP_S
-    context_s: float = CONTEXT_S
-    settle_s: float = 0.0
-    device: str = 'auto'
+    encoder: str = 'untrained'  # weights by name (`tiny`), by path, or `untrained`
+    hop_s: float = HOP_S  # sound between two runs of the encoder
+    context_s: float = CONTEXT_S  # sound that the encoder sees
+    settle_s: float = 0.0  # sound that must follow an embedding before it is used
+    device: str = 'auto'  # of the encoder: auto, cpu, cuda
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace) -> EmbeddingConfig:

@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from tqdm import tqdm
 
 from robot_face_gen.face.stage import SIZE, Stage, sheet, sound_columns
-from robot_face_gen.features.face_crop import FaceCrop
+from robot_face_gen.pipeline.crop import FaceCrop
 
 from .report import Record
 

@@ -15,7 +15,7 @@ from robot_face_gen.tools.ros import child_environment, require_ros
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
 
 if TYPE_CHECKING:
-    from robot_face_gen.features.recording import Recording
+    from robot_face_gen.pipeline.recording import Recording
     from robot_face_gen.tools.bringup import BringupProcess
 
     from .recorder import Recorder
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo as the arguments say; without ROS, answer the same recording in one process."""
-    from robot_face_gen.features.recording import read_recording
+    from robot_face_gen.pipeline.recording import read_recording
     from robot_face_gen.resources import demo_recording
 
     check_shared_arguments(args)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 
 from .report import (
@@ -22,7 +23,7 @@ from .report import (
 )
 
 if TYPE_CHECKING:
-    from robot_face_gen.features.recording import Recording
+    from robot_face_gen.pipeline.recording import Recording
 
     from .usage import Usage
 
@@ -88,7 +89,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
         '--temperature',
         type=float,
         default=1.0,
-        help='how freely the reaction varies, 0 to 2 (default: %(default)s)',
+        help='how freely the reaction varies; at 0 the seed has no effect (default: %(default)s)',
     )
     parser.add_argument('--no-video', action='store_true', help=f'do not write {film}')
 
@@ -103,15 +104,15 @@ def check_shared_arguments(args: argparse.Namespace) -> None:
         raise ValueError(f'--speed {args.speed}: expected above 0')
     if args.duration is not None and not args.duration > 0:
         raise ValueError(f'--duration {args.duration}: expected above 0')
-    if not 0 <= args.temperature <= 2:
-        raise ValueError(f'--temperature {args.temperature}: expected 0 to 2')
+    if not 0 <= args.temperature <= MAX_TEMPERATURE:
+        raise ValueError(f'--temperature {args.temperature}: expected 0 to {MAX_TEMPERATURE:g}')
     if not 0 <= args.seed < 2**31:
         raise ValueError(f'--seed {args.seed}: expected 0 to {2**31 - 1}')
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command as the arguments say."""
-    from robot_face_gen.features.recording import read_recording
+    from robot_face_gen.pipeline.recording import read_recording
 
     check_shared_arguments(args)
     if not 1 <= args.samples <= MAX_SAMPLES:

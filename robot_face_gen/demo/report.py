@@ -13,7 +13,7 @@ from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS
 
 if TYPE_CHECKING:
-    from robot_face_gen.features.recording import Recording
+    from robot_face_gen.pipeline.recording import Recording
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
@@ -264,7 +264,7 @@ def warnings(record: Record) -> list[str]:
 
 def _made_otherwise(record: Record) -> list[str]:
     """Where `whisper_node` makes embeddings in another way than the training's were made."""
-    from robot_face_gen.nodes.made_by import EXPECTED, MADE_BY  # only where ROS is
+    from robot_face_gen.pipeline.embedding_contract import EXPECTED, MADE_BY  # only where ROS is
 
     told = []
     for name, values in sorted(record.diagnostics.items()):

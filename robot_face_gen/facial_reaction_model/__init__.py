@@ -6,8 +6,7 @@ predictions, distributions, _ = model(speaker_data)
 manager = OnlineInferenceManager(model)
 listener = manager.process_window(window_data)
 
-Names are imported when they are first used: `exported` needs no torch, and nobody who uses it
-alone shall wait for it.
+Names are imported when they are first used: an `ExportedModel` runs without torch.
 """
 
 from __future__ import annotations
@@ -16,53 +15,46 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checkpoint import load_checkpoint, save_checkpoint
-    from .config import BRANCHES, ModelConfig
-    from .create import create_model
-    from .device import resolve_device
-    from .face_batch import FaceBatch
-    from .metadata import CheckpointInfo
+    from .checkpoint import create_model, load_checkpoint, resolve_device, save_checkpoint
+    from .config import BRANCHES, CheckpointInfo, ModelConfig
     from .model import FacialReactionModel, LatentDistributions
-    from .online import OnlineInferenceManager
-    from .state import SessionState
+    from .online import OnlineInferenceManager, make_runner
+    from .onnx_runner import ExportedModel
+    from .sessions import Sessions
 
 __all__ = [
     'BRANCHES',
     'CheckpointInfo',
-    'FaceBatch',
+    'ExportedModel',
     'FacialReactionModel',
     'LatentDistributions',
     'ModelConfig',
     'OnlineInferenceManager',
-    'SessionState',
+    'Sessions',
     'create_model',
     'load_checkpoint',
+    'make_runner',
     'resolve_device',
     'save_checkpoint',
 ]
 
 _PLACES = {
-    'BRANCHES': 'config',
-    'CheckpointInfo': 'metadata',
-    'FaceBatch': 'face_batch',
-    'FacialReactionModel': 'model',
-    'LatentDistributions': 'model',
-    'ModelConfig': 'config',
-    'OnlineInferenceManager': 'online',
-    'SessionState': 'state',
-    'create_model': 'create',
-    'load_checkpoint': 'checkpoint',
-    'resolve_device': 'device',
-    'save_checkpoint': 'checkpoint',
+    'checkpoint': ('create_model', 'load_checkpoint', 'resolve_device', 'save_checkpoint'),
+    'config': ('BRANCHES', 'CheckpointInfo', 'ModelConfig'),
+    'model': ('FacialReactionModel', 'LatentDistributions'),
+    'online': ('OnlineInferenceManager', 'make_runner'),
+    'onnx_runner': ('ExportedModel',),
+    'sessions': ('Sessions',),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    found = getattr(importlib.import_module(f'{__name__}.{_PLACES[name]}'), name)
-    globals()[name] = found
-    return found
+    for module, names in _PLACES.items():
+        if name in names:
+            found = getattr(importlib.import_module(f'{__name__}.{module}'), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:

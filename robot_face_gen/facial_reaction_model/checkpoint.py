@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights, configuration and origin in one safetensors file; reading it runs nothing of it."""
+"""Make models, and save and load them with their configuration in one safetensors file."""
 
 from __future__ import annotations
 
@@ -10,44 +10,79 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ..models.cache import atomic_file
+from .checkpoint_file import FORMAT, read_checkpoint, read_config
 from .config import ModelConfig
-from .metadata import CheckpointInfo
 from .model import FacialReactionModel
 
-FORMAT = 'robot_face_gen/1'
 
-
-def read_config(config: ModelConfig | Mapping[str, Any] | str | Path) -> ModelConfig:
-    """A configuration from itself, from names and values, or from a YAML file.
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """The device of a name; 'auto' is CUDA where available, None the CPU.
 
     Raises:
-        ValueError: unknown name, impossible value or broken YAML; the file is named.
+        ValueError: the name is unknown or the device is not available.
     """
-    if isinstance(config, ModelConfig):
-        return config
-    if isinstance(config, Mapping):
-        return ModelConfig.from_mapping(config)
+    if device is None:
+        return torch.device('cpu')
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
-        return ModelConfig.from_mapping(
-            yaml.safe_load(Path(config).read_text(encoding='utf-8')) or {}
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f'device = {device!r}: expected auto, cpu, cuda or cuda:N') from None
+    if chosen.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(
+            f'device = {device!r}: this machine has no CUDA device (or torch was built without it)'
         )
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f'{config}: {" ".join(str(error).split())}') from None
+    return chosen
+
+
+def create_model(
+    config: ModelConfig | Mapping[str, Any] | str | Path | None = None,
+    device: str | torch.device | None = None,
+    checkpoint: str | Path | None = None,
+) -> FacialReactionModel:
+    """Make a model in evaluation mode.
+
+    Args:
+        config: a configuration, its names and values, or a YAML file of them; None is the
+            default, or the checkpoint's.
+        device: 'cpu', 'cuda', ..., 'auto' (CUDA where available); None is the CPU.
+        checkpoint: a file written by `save_checkpoint`; None gives untrained weights.
+
+    Raises:
+        ValueError: an unknown or impossible value, an invalid checkpoint, a device that is not
+            available.
+        OSError: a file cannot be read.
+    """
+    wanted = None if config is None else read_config(config)
+    if checkpoint:
+        model = load_checkpoint(checkpoint)
+        if wanted is not None and wanted != model.config:
+            theirs = model.config.to_dict()
+            wrong = [
+                f'{name} = {value!r} (the checkpoint has {theirs[name]!r})'
+                for name, value in wanted.to_dict().items()
+                if value != theirs[name]
+            ]
+            raise ValueError(
+                f'{checkpoint}: the configuration differs from its model: {", ".join(wrong)}'
+            )
+    else:
+        model = FacialReactionModel(wanted)
+    return model.to(resolve_device(device)).eval()
 
 
 def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool = False) -> None:
-    """Write a model to one file, at once or not at all.
+    """Write a model to one file, completely or not at all.
 
     Args:
-        model: to be written; its `config` and `info` go along.
+        model: its `config` and `info` are saved with the weights.
         path: of the safetensors file.
-        half: store the weights in half precision (they are widened again when read).
+        half: store the weights in half precision (loading widens them again).
     """
-    path = Path(path)
     tensors = {
         name: (
             t.half()
@@ -64,10 +99,9 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
         'config': json.dumps(model.config.to_dict()),
         'info': json.dumps(model.info.to_dict()),
     }
-    partial = path.with_name(path.name + '.partial')
-    save_file(tensors, partial, metadata=metadata)
-    os.chmod(partial, 0o644)  # readable as any other file; the writer makes it private
-    os.replace(partial, path)
+    with atomic_file(Path(path)) as partial:
+        save_file(tensors, partial, metadata=metadata)
+        os.chmod(partial, 0o644)  # save_file makes it private
 
 
 def load_checkpoint(path: str | Path) -> FacialReactionModel:
@@ -75,40 +109,19 @@ def load_checkpoint(path: str | Path) -> FacialReactionModel:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no checkpoint of ours, or a part of it is missing, damaged or not finite.
+        ValueError: it is not a valid checkpoint; see `read_checkpoint`; or a tensor is missing,
+            unknown or of the wrong shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such checkpoint')
-    try:
-        with safe_open(path, framework='pt') as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError as error:
-        raise ValueError(f'{path}: no safetensors file, or a damaged one ({error})') from None
-    if metadata.get('format') != FORMAT:
-        raise ValueError(f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r}')
-    try:
-        config = ModelConfig.from_mapping(json.loads(metadata['config']))
-        info = CheckpointInfo.from_dict(json.loads(metadata['info']))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: its description is damaged: {error}') from None
-    model = FacialReactionModel(config, info)
-    expected = model.state_dict()
-    for name in (*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()):
+    config, info, weights = read_checkpoint(path)
+    with torch.device('meta'):  # shapes only: a wrong configuration costs no memory
+        expected = FacialReactionModel(config, info).state_dict()
+    for name in (*expected.keys() - weights.keys(), *weights.keys() - expected.keys()):
         raise ValueError(f'{path}: {name} is {"missing" if name in expected else "unknown"}')
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
+    for name, array in weights.items():
+        if array.shape != tuple(expected[name].shape):
             raise ValueError(
-                f'{path}: {name} has shape {tuple(tensor.shape)}: '
-                f'expected {tuple(expected[name].shape)}'
+                f'{path}: {name} has shape {array.shape}: expected {tuple(expected[name].shape)}'
             )
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f'{path}: {name} holds numbers that are not finite')
-    model.load_state_dict(
-        {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in tensors.items()
-        }
-    )
+    model = FacialReactionModel(config, info)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return model

@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model is made of: one frozen table of numbers, each checked by name."""
+"""Configuration of a model, and the description that a checkpoint carries; no torch."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 # Width of each branch of a face: 68 landmarks (x, then y), 18 action units, head pose, gaze.
 BRANCHES: dict[str, int] = {'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2}
 FACE_DIM = sum(BRANCHES.values())
 EMBEDDINGS_PER_FRAME = 2  # Whisper gives 50 embeddings a second, a face has 25 frames.
+MAX_TEMPERATURE = 10.0
+# Largest value of each size. A checkpoint is data: its numbers must not exhaust the memory.
+_LARGEST = {
+    'feature_dim': 2048, 'audio_dim': 4096, 'window_size': 256, 'max_seq_len': 4096,
+    'period': 1000, 'latent_dim': 2048, 'num_heads': 64, 'num_kv_heads': 64,
+    'encoder_layers': 48, 'decoder_layers': 48, 'feedforward_dim': 8192,
+}  # fmt: skip
 
 
 def check_names(values: Any, known: Collection[str], where: str) -> None:
-    """Refuse what is no mapping, or has a name that is not known; the nearest one is offered."""
+    """Refuse anything but a mapping of known names; the error suggests the closest name."""
     if not isinstance(values, Mapping):
         raise ValueError(f'{where}: {values!r}: expected a mapping of names to values')
     for name in values:
@@ -26,63 +33,52 @@ def check_names(values: Any, known: Collection[str], where: str) -> None:
 
 
 def check_types(config: Any, where: str) -> None:
-    """Hold a frozen dataclass's fields against their defaults' types; an int may be a float."""
-    for field in fields(config):
-        value = getattr(config, field.name)
-        kind = type(field.default)
-        if field.default is MISSING:
+    """Check a frozen dataclass's fields against the types of their defaults.
+
+    An int is accepted, and converted, where a float is expected.
+    """
+    for field_ in fields(config):
+        value = getattr(config, field_.name)
+        kind = type(field_.default)
+        if field_.default is MISSING:
             continue
         if kind is float and type(value) is int:
-            object.__setattr__(config, field.name, float(value))
+            object.__setattr__(config, field_.name, float(value))
         elif type(value) is not kind:
-            raise ValueError(f'{where}: {field.name} = {value!r}: expected {kind.__name__}')
+            raise ValueError(f'{where}: {field_.name} = {value!r}: expected {kind.__name__}')
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of the network; the defaults are those of ``config/model_config.yaml``.
+    """Sizes of the network; ``config/model_config.yaml`` holds the same defaults.
 
     Raises:
-        ValueError: a value is impossible; the message names it.
+        ValueError: a value is out of range; the message names it.
     """
 
     feature_dim: int = 256  # width of a frame inside the network
     audio_dim: int = 384  # width of one Whisper embedding (384 for `tiny`)
     window_size: int = 16  # frames that share a latent
     max_seq_len: int = 750  # frames that attention sees, the newest included
-    period: int = 25  # frames in a second; one wheel of the rotary code turns in it
+    period: int = 25  # frames per second; one rotary frequency has this period
     latent_dim: int = 64
     num_heads: int = 8
-    num_kv_heads: int = 2  # heads of keys and values; heads of queries share them in groups
+    num_kv_heads: int = 2  # key and value heads; each is shared by a group of query heads
     encoder_layers: int = 4
     decoder_layers: int = 2
     feedforward_dim: int = 512
     dropout: float = 0.1
-    latent_correlation: float = 0.7  # between the noise of one window and the next, 0..1
-    temperature: float = 1.0  # scale of the noise where a call gives none
-    speaker_reconstruction: bool = (
-        False  # also give the speaker's face back (an extra training task)
-    )
+    latent_correlation: float = 0.7  # of the noise of one window with the next, 0..1
+    temperature: float = 1.0  # default scale of the noise
+    speaker_reconstruction: bool = False  # also reconstruct the speaker's face (training task)
 
     def __post_init__(self) -> None:
         """Check every value, by name."""
         check_types(self, 'model config')
-        for name in (
-            'feature_dim',
-            'audio_dim',
-            'window_size',
-            'max_seq_len',
-            'period',
-            'latent_dim',
-            'num_heads',
-            'num_kv_heads',
-            'encoder_layers',
-            'decoder_layers',
-            'feedforward_dim',
-        ):
-            if getattr(self, name) < 1:
+        for name, largest in _LARGEST.items():
+            if not 1 <= getattr(self, name) <= largest:
                 raise ValueError(
-                    f'model config: {name} = {getattr(self, name)}: expected at least 1'
+                    f'model config: {name} = {getattr(self, name)}: expected 1 to {largest}'
                 )
         if self.feature_dim % (2 * self.num_heads):
             raise ValueError(
@@ -99,24 +95,24 @@ class ModelConfig:
                 f'model config: max_seq_len = {self.max_seq_len}: expected at least '
                 f'window_size = {self.window_size}'
             )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f'model config: dropout = {self.dropout}: expected 0 to below 1')
-        if not 0.0 <= self.latent_correlation < 1.0:
-            raise ValueError(
-                f'model config: latent_correlation = {self.latent_correlation}: '
-                'expected 0 to below 1'
-            )
-        if not 0.0 <= self.temperature <= 10.0:
-            raise ValueError(f'model config: temperature = {self.temperature}: expected 0 to 10')
+        for name in ('dropout', 'latent_correlation'):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(
+                    f'model config: {name} = {getattr(self, name)}: expected 0 to below 1'
+                )
+        try:
+            check_temperature(self.temperature, self)
+        except ValueError as error:
+            raise ValueError(f'model config: {error}') from None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> ModelConfig:
-        """Make a configuration from names and values, as a YAML file gives them.
+        """Make a configuration from names and values, as in a YAML file.
 
         Raises:
-            ValueError: a name is unknown (the nearest known one is offered) or a value impossible.
+            ValueError: an unknown name (the closest known one is suggested) or a bad value.
         """
-        check_names(values, [field.name for field in fields(cls)], 'model config')
+        check_names(values, [field_.name for field_ in fields(cls)], 'model config')
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,8 +121,47 @@ class ModelConfig:
 
 
 def check_temperature(temperature: float | None, config: ModelConfig) -> float:
-    """The temperature to use; None is the configuration's."""
+    """The temperature to use; None is the configuration's.
+
+    Raises:
+        ValueError: it is not in 0..MAX_TEMPERATURE.
+    """
     value = config.temperature if temperature is None else float(temperature)
-    if not 0.0 <= value <= 10.0:
-        raise ValueError(f'temperature = {value}: expected 0 to 10')
+    if not 0.0 <= value <= MAX_TEMPERATURE:
+        raise ValueError(f'temperature = {value}: expected 0 to {MAX_TEMPERATURE:.0f}')
     return value
+
+
+@dataclass
+class CheckpointInfo:
+    """What a checkpoint says about its training and the inputs that it expects."""
+
+    trained_on: str = ''  # '' if it is not trained
+    audio_encoder: str = ''  # id of the Whisper weights; '' for any
+    audio: dict[str, Any] = field(default_factory=dict)  # how embeddings were made (hop_s, ...)
+    face_crop: dict[str, Any] = field(default_factory=dict)  # parameters of the landmark crop
+    training: dict[str, Any] = field(default_factory=dict)  # configuration and results
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights were trained."""
+        return bool(self.trained_on)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain names and values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> CheckpointInfo:
+        """The inverse of `to_dict`; unknown names (of a later version) are ignored.
+
+        Raises:
+            ValueError: a value has the wrong type.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for name, value in values.items():
+            if name in known:
+                kind = str if known[name].type == 'str' else dict
+                if not isinstance(value, kind):
+                    raise ValueError(f'{name} = {value!r}: expected {kind.__name__}')
+        return cls(**{name: value for name, value in values.items() if name in known})

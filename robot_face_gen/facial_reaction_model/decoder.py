@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the encoded speaker and a latent to the listener's face, branch by branch."""
+"""The encoded speaker and the latents to the listener's face, branch by branch."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .components import CausalStack, Geometry, Ring
+from .components import CausalStack, Geometry
 from .config import BRANCHES, ModelConfig
 from .encoder import Face, FeatureStatistics
 
@@ -16,20 +14,20 @@ from .encoder import Face, FeatureStatistics
 _AU_HIGHEST = (5.0,) * 17 + (1.0,)
 
 
-class _PassGradient(torch.autograd.Function):
-    """Clamp whose gradient is one everywhere: a value that left the range can come back."""
+class _StraightThroughClamp(torch.autograd.Function):
+    """Clamp whose gradient is 1 everywhere: a value out of range can come back."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, highest: Tensor) -> Tensor:
-        return torch.minimum(x.clamp(min=0.0), highest)
+    def forward(ctx, x: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+        return torch.minimum(torch.maximum(x, lowest), highest)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient, None
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient, None, None
 
 
 class FaceHeads(nn.Module):
-    """(B, T, feature_dim) to the four branches of a face, in their own units."""
+    """(B, T, feature_dim) to the four branches of a face, one small network each."""
 
     highest: Tensor
 
@@ -49,17 +47,28 @@ class FaceHeads(nn.Module):
         self.register_buffer('highest', torch.tensor(_AU_HIGHEST), persistent=False)
 
     def forward(self, x: Tensor) -> Face:
-        """Dict of (B, T, 136 | 18 | 4 | 2)."""
-        face = {name: self.statistics.restore(name, net(x)) for name, net in self.branches.items()}
-        if torch.is_grad_enabled():
-            face['au'] = _PassGradient.apply(face['au'], self.highest)
-        else:
-            face['au'] = torch.minimum(face['au'].clamp(min=0.0), self.highest)
+        """Standardised dict of (B, T, 136 | 18 | 4 | 2), action units within their range."""
+        face = {name: net(x) for name, net in self.branches.items()}
+        lowest, highest = (
+            self.statistics.standardise('au', limit)
+            for limit in (torch.zeros_like(self.highest), self.highest)
+        )
+        face['au'] = _StraightThroughClamp.apply(face['au'], lowest, highest)
         return face
+
+    def restore(self, face: Face) -> Face:
+        """From standardised values to the branches' own units."""
+        out = {name: self.statistics.restore(name, face[name]) for name in BRANCHES}
+        out['au'] = self.clamp(out['au'])  # exactly: rounding may have left the range
+        return out
+
+    def clamp(self, action_units: Tensor) -> Tensor:
+        """Action units (..., 18) in their own units, limited to their range."""
+        return torch.minimum(action_units.clamp(min=0.0), self.highest)
 
 
 class ListenerReactionDecoder(nn.Module):
-    """The listener's face; frame t knows the speaker up to t and the latents up to its window."""
+    """The listener's face; frame t depends on the speaker up to t and latents up to its window."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -73,23 +82,9 @@ class ListenerReactionDecoder(nn.Module):
         self.heads = FaceHeads(config.feature_dim)
 
     def join(self, encoded: Tensor, latents: Tensor) -> Tensor:
-        """Encoded speaker (B, T, feature_dim) and latents (B, T, latent_dim + 2) to one input."""
+        """Add the encoded speaker (..., feature_dim) and the latents (..., latent_dim + 2)."""
         return self.speaker(encoded) + self.latent(latents)
 
     def forward(self, encoded: Tensor, latents: Tensor, geometry: Geometry) -> Face:
-        """A whole sequence, parallel over time."""
+        """Decode a whole sequence to a standardised face."""
         return self.heads(self.stack(self.join(encoded, latents), geometry))
-
-    def step(
-        self,
-        encoded: Tensor,
-        latents: Tensor,
-        rings: Sequence[Ring],
-        geometry: Geometry,
-        clock: int,
-        mask: Tensor,
-    ) -> Face:
-        """The next frames of a stream."""
-        return self.heads(
-            self.stack.step(self.join(encoded, latents), rings, geometry, clock, mask)
-        )

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the speaker's face and voice to one vector a frame that knows the past and nothing else."""
+"""The speaker's face and voice to one vector per frame; frame t depends on frames <= t only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .components import CausalStack, Geometry, Ring
+from .components import CausalStack, Geometry
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig
 from .typical_face import TYPICAL
 
@@ -17,9 +17,9 @@ Face = dict[str, Tensor]
 
 
 class FeatureStatistics(nn.Module):
-    """Mean and spread of each value of a face; they travel with the weights.
+    """Mean and standard deviation of each value of a face; part of the checkpoint.
 
-    A network that has not been trained has those of a typical face: it moves a face, not a tangle.
+    An untrained network has those of a typical face, so its output looks like a face.
     """
 
     def __init__(self) -> None:
@@ -30,23 +30,27 @@ class FeatureStatistics(nn.Module):
             self.register_buffer(f'{branch}_std', torch.tensor(std))
 
     def set(self, branch: str, mean: Tensor, std: Tensor) -> None:
-        """Take over the mean and standard deviation (width,) of a branch."""
+        """Set the mean and standard deviation (width,) of a branch."""
         getattr(self, f'{branch}_mean').copy_(mean)
         getattr(self, f'{branch}_std').copy_(std)
 
     def standardise(self, branch: str, x: Tensor) -> Tensor:
-        """Take x (..., width) in its own units to mean 0 and spread 1."""
+        """Take x (..., width) from its own units to mean 0 and standard deviation 1."""
         return (x - getattr(self, f'{branch}_mean')) / getattr(self, f'{branch}_std')
 
     def restore(self, branch: str, x: Tensor) -> Tensor:
         """The inverse of `standardise`."""
         return x * getattr(self, f'{branch}_std') + getattr(self, f'{branch}_mean')
 
+    def standardise_face(self, face: Mapping[str, Tensor]) -> Face:
+        """`standardise` each branch."""
+        return {name: self.standardise(name, face[name]) for name in BRANCHES}
+
 
 class FacialFeatureEncoder(nn.Module):
     """A standardised face (landmarks, AU, pose, gaze) to (B, T, feature_dim), frame by frame."""
 
-    # A share of the width for each branch; the landmarks carry most.
+    # Share of the width that each branch gets.
     SHARES: ClassVar[dict[str, int]] = {'landmarks': 4, 'au': 2, 'pose': 1, 'gaze': 1}
 
     def __init__(self, feature_dim: int) -> None:
@@ -81,11 +85,11 @@ class AudioFeatureEncoder(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """(B, T, 2, audio_dim) to (B, T, feature_dim)."""
-        return self.net(self.norm(audio).flatten(2))
+        return self.net(self.norm(audio).flatten(-2))
 
 
 class MultiModalFusion(nn.Module):
-    """Face and voice to one vector; a learned stand-in takes the place of what is missing."""
+    """Face and voice to one vector; a learned vector replaces what is missing."""
 
     def __init__(self, feature_dim: int) -> None:
         super().__init__()
@@ -97,8 +101,8 @@ class MultiModalFusion(nn.Module):
     def forward(
         self, face: Tensor, audio: Tensor, face_valid: Tensor, audio_valid: Tensor
     ) -> Tensor:
-        """Two (B, T, feature_dim) with their masks (B, T) to one (B, T, feature_dim)."""
-        # where, not a product: what is behind a mask never reaches the output, whatever it holds.
+        """Two (..., feature_dim) with their masks (...) to one (..., feature_dim)."""
+        # `where`, not a product: masked values never reach the output, not even NaN.
         face = torch.where(face_valid[..., None], face, self.no_face)
         audio = torch.where(audio_valid[..., None], audio, self.no_audio)
         both = self.merge(torch.cat((face, audio), dim=-1))
@@ -107,7 +111,7 @@ class MultiModalFusion(nn.Module):
 
 
 class SpeakerEncoder(nn.Module):
-    """Face and voice of the speaker to (B, T, feature_dim); frame t knows frames <= t alone."""
+    """Face and voice of the speaker to (B, T, feature_dim)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -117,22 +121,12 @@ class SpeakerEncoder(nn.Module):
         self.fusion = MultiModalFusion(config.feature_dim)
         self.stack = CausalStack(config, config.encoder_layers)
 
-    def embed(self, speaker: Face) -> Tensor:
-        """Each frame on its own: checked speaker data to (B, T, feature_dim)."""
-        face = {name: self.statistics.standardise(name, speaker[name]) for name in BRANCHES}
-        return self.fusion(
-            self.face(face),
+    def forward(self, speaker: Face, geometry: Geometry) -> Tensor:
+        """Encode a whole sequence, in its own units, as `check_speaker` returns it."""
+        embedded = self.fusion(
+            self.face(self.statistics.standardise_face(speaker)),
             self.audio(speaker['audio']),
             speaker['face_valid'],
             speaker['audio_valid'],
         )
-
-    def forward(self, speaker: Face, geometry: Geometry) -> Tensor:
-        """A whole sequence, parallel over time."""
-        return self.stack(self.embed(speaker), geometry)
-
-    def step(
-        self, speaker: Face, rings: Sequence[Ring], geometry: Geometry, clock: int, mask: Tensor
-    ) -> Tensor:
-        """The next frames of a stream."""
-        return self.stack.step(self.embed(speaker), rings, geometry, clock, mask)
+        return self.stack(embedded, geometry)

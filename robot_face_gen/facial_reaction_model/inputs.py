@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what comes in, by name, before any of it reaches the network or its state."""
+"""Check a speaker's data, by name, before it reaches the network or its state; no torch."""
 
 from __future__ import annotations
 
@@ -7,125 +7,115 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig
 
-_MASKS = ('face_valid', 'audio_valid')
+MASKS = ('face_valid', 'audio_valid')
+SPEAKER = (*BRANCHES, 'audio', *MASKS)  # what a step takes of the speaker, in this order
 
 
-def _finite(name: str, value: Tensor) -> None:
-    # One number tells nearly always; a sum of finite ones that overflows is looked at closely.
-    if math.isfinite(float(value.detach().sum())):
-        return
-    finite = torch.isfinite(value)
-    if not bool(finite.all()):
-        place = [int(i) for i in (~finite).nonzero()[0]]
-        raise ValueError(
-            f'speaker_data[{name!r}]{place} = {float(value[tuple(place)])}: '
-            'expected finite numbers'
-        )
-
-
-def _branch(name: str, width: int, value: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
-    tensor = torch.as_tensor(value)
-    if tensor.ndim != 3 or tensor.shape[2] != width:
-        raise ValueError(
-            f'speaker_data[{name!r}] has shape {tuple(tensor.shape)}: expected (B, T, {width})'
-        )
-    _finite(name, tensor)
-    return tensor.to(device, dtype)
-
-
-def _audio(
-    value: Any, batch: int, frames: int, dim: int, device: torch.device, dtype: torch.dtype
-) -> Tensor:
-    """Any of the three accepted forms to (B, T, 2, dim)."""
-    tensor, pair = torch.as_tensor(value), EMBEDDINGS_PER_FRAME
-    shape = tuple(tensor.shape)
-    if shape == (batch, frames, pair, dim):
-        pass
-    elif shape == (batch, frames * pair, dim):
-        tensor = tensor.view(batch, frames, pair, dim)
-    elif shape == (batch, frames, dim):
-        tensor = tensor[:, :, None].expand(-1, -1, pair, -1)
-    else:
-        raise ValueError(
-            f"speaker_data['audio'] has shape {shape}: "
-            f'expected ({batch}, {frames}, {pair}, {dim}), '
-            f'two embeddings a frame, or the same as ({batch}, {pair * frames}, {dim}), '
-            f'or one a frame, ({batch}, {frames}, {dim})'
-        )
-    _finite('audio', tensor)
-    return tensor.to(device, dtype)
-
-
-def check_speaker(
-    data: Mapping[str, Any],
-    config: ModelConfig,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> dict[str, Tensor]:
-    """Bring a speaker's data into the one form that the network takes.
+def check_speaker(data: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
+    """Check a speaker's data and bring it into one form.
 
     Args:
-        data: `landmarks` (B, T, 136), `au` (B, T, 18), `pose` (B, T, 4), `gaze` (B, T, 2);
-            `audio` (B, T, 2, audio_dim), (B, 2 T, audio_dim) or, one embedding a frame, (B, T,
-            audio_dim), left out where there is no sound; `face_valid` and `audio_valid` (B, T)
-            bool, by default true.
+        data: arrays or tensors: `landmarks` (B, T, 136), `au` (B, T, 18), `pose` (B, T, 4), `gaze`
+            (B, T, 2); `audio` (B, T, 2, audio_dim) or (B, 2 T, audio_dim), or (B, T, audio_dim)
+            with one embedding per frame; left out if there is no sound; `face_valid` and
+            `audio_valid` (B, T) bool, true by default.
         config: of the model.
-        device: where to.
-        dtype: of the network.
 
     Returns:
-        dict: the four branches, `audio` (B, T, 2, audio_dim), `face_valid`, `audio_valid` (B, T).
+        dict: the names of `SPEAKER`; `audio` is (B, T, 2, audio_dim). Tensors stay tensors.
 
     Raises:
         ValueError: a name is missing or unknown, a shape wrong, a number not finite.
     """
     if not isinstance(data, Mapping):
         raise ValueError(
-            f'speaker_data is a {type(data).__name__}: '
-            f'expected a dict of {", ".join(BRANCHES)}, audio'
+            f'speaker_data is a {type(data).__name__}: expected a dict of {", ".join(SPEAKER)}'
         )
-    known = (*BRANCHES, 'audio', *_MASKS)
     for name in data:
-        if name not in known:
+        if name not in SPEAKER:
             raise ValueError(
-                f'speaker_data has an unknown name {name!r}: expected {", ".join(known)}'
+                f'speaker_data has an unknown name {name!r}: expected {", ".join(SPEAKER)}'
             )
+    out = check_face(data, 'speaker_data')
+    batch, frames = out['landmarks'].shape[:2]
+    audio = data.get('audio')
+    if audio is None:
+        out['audio'] = np.zeros((batch, frames, EMBEDDINGS_PER_FRAME, config.audio_dim), 'f')
+    else:
+        out['audio'] = _audio(_array(audio), batch, frames, config.audio_dim)
+    out['face_valid'] = _mask('face_valid', data, (batch, frames), True)
+    out['audio_valid'] = _mask('audio_valid', data, (batch, frames), audio is not None)
+    return out
+
+
+def check_face(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The four branches (B, T, width) of a face, checked; see `check_speaker`."""
     missing = [name for name in BRANCHES if name not in data]
     if missing:
-        raise ValueError(f'speaker_data lacks {", ".join(missing)}: expected {", ".join(known)}')
-    out = {
-        name: _branch(name, width, data[name], device, dtype) for name, width in BRANCHES.items()
-    }
+        raise ValueError(f'{where} lacks {", ".join(missing)}: expected {", ".join(BRANCHES)}')
+    out = {}
+    for name, width in BRANCHES.items():
+        value = out[name] = _array(data[name])
+        shape = tuple(value.shape)
+        if len(shape) != 3 or shape[2] != width:
+            raise ValueError(f'{where}[{name!r}] has shape {shape}: expected (B, T, {width})')
+        _check_finite(f'{where}[{name!r}]', value)
     batch, frames = out['landmarks'].shape[:2]
-    for name, tensor in out.items():
-        if tensor.shape[:2] != (batch, frames):
+    for name, value in out.items():
+        if tuple(value.shape[:2]) != (batch, frames):
             raise ValueError(
-                f'speaker_data[{name!r}] has shape {tuple(tensor.shape)}: '
+                f'{where}[{name!r}] has shape {tuple(value.shape)}: '
                 f'expected {batch} x {frames} frames, as its landmarks have'
             )
     if batch == 0 or frames == 0:
-        raise ValueError(f'speaker_data has {batch} x {frames} frames: expected at least one')
-    if 'audio' in data and data['audio'] is not None:
-        out['audio'] = _audio(data['audio'], batch, frames, config.audio_dim, device, dtype)
-        audio_valid = torch.ones(batch, frames, dtype=torch.bool, device=device)
-    else:
-        out['audio'] = torch.zeros(
-            batch, frames, EMBEDDINGS_PER_FRAME, config.audio_dim, device=device, dtype=dtype
-        )
-        audio_valid = torch.zeros(batch, frames, dtype=torch.bool, device=device)
-    out['face_valid'], out['audio_valid'] = torch.ones_like(audio_valid), audio_valid
-    for name in _MASKS:
-        if name in data and data[name] is not None:
-            mask = torch.as_tensor(data[name])
-            if mask.shape != (batch, frames) or mask.dtype != torch.bool:
-                raise ValueError(
-                    f'speaker_data[{name!r}] is {tuple(mask.shape)} {mask.dtype}: expected '
-                    f'({batch}, {frames}) torch.bool'
-                )
-            out[name] = out[name] & mask.to(device)
+        raise ValueError(f'{where} has {batch} x {frames} frames: expected at least one')
     return out
+
+
+def _array(value: Any) -> Any:
+    return value if hasattr(value, 'ndim') else np.asarray(value)
+
+
+def _check_finite(where: str, value: Any) -> None:
+    value = value.detach() if hasattr(value, 'detach') else value
+    # Fast path: a finite sum implies finite values; a sum of finite values may overflow.
+    if math.isfinite(value.sum()):
+        return
+    with np.errstate(invalid='ignore'):
+        bad = np.asarray((value - value != 0).tolist())  # inf - inf and nan - nan are nan
+    if bad.any():
+        place = [int(i) for i in np.argwhere(bad)[0]]
+        raise ValueError(f'{where}{place} = {float(value[tuple(place)])}: expected finite numbers')
+
+
+def _audio(value: Any, batch: int, frames: int, dim: int) -> Any:
+    """Any of the three accepted forms to (B, T, 2, dim)."""
+    shape, pair = tuple(value.shape), EMBEDDINGS_PER_FRAME
+    if shape == (batch, frames * pair, dim):
+        value = value.reshape(batch, frames, pair, dim)
+    elif shape == (batch, frames, dim):
+        value = value[:, :, None][:, :, [0] * pair]
+    elif shape != (batch, frames, pair, dim):
+        raise ValueError(
+            f"speaker_data['audio'] has shape {shape}: expected ({batch}, {frames}, {pair}, "
+            f'{dim}), two embeddings per frame, or the same as ({batch}, {pair * frames}, {dim}), '
+            f'or one per frame, ({batch}, {frames}, {dim})'
+        )
+    _check_finite("speaker_data['audio']", value)
+    return value
+
+
+def _mask(name: str, data: Mapping[str, Any], shape: tuple[int, int], possible: bool) -> Any:
+    """A mask (B, T); all false where there is no data that could be valid."""
+    given = data.get(name)
+    value = np.full(shape, True) if given is None else _array(given)
+    is_bool = value.dtype == bool or str(value.dtype) == 'torch.bool'
+    if tuple(value.shape) != shape or not is_bool:
+        raise ValueError(
+            f'speaker_data[{name!r}] is {tuple(value.shape)} {value.dtype}: expected {shape} bool'
+        )
+    return value if possible else value & False

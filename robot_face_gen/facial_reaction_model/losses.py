@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five losses. Faces are compared in standardised units, so that every branch counts alike.
+"""The five losses, on standardised faces, so that every branch has the same weight.
 
 Predictions are dicts of (B, M, T, F): M samples for each of B speakers; targets are dicts of
-(B, T, F) with a mask (B, T) of the frames that the tracker believed. A loss is a mean over clips
-of a value that each clip has of its own, so that many processes with a part of the batch each get
-the gradient of the whole. Each is of order one where training begins, times a scale that makes its
-weight of 1, 15 or 100 mean something.
+(B, T, F) with a mask (B, T) of the frames that the tracker trusted. A loss is a mean over clips of
+a value per clip, so that processes with a part of the batch each get the gradient of the whole.
+Each is of order one at the beginning of training, times a `scale` chosen for the weights 1, 15
+and 100 of the configuration.
 """
 
 from __future__ import annotations
@@ -17,22 +17,17 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from .config import BRANCHES
-from .encoder import Face, FeatureStatistics
+from .encoder import Face
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of values (B, ..., T, F) over the believed frames of mask (B, T), clip by clip: (B,).
+    """Mean of values (B, ..., T, F) over the valid frames of mask (B, T), clip by clip: (B,).
 
-    0 for a clip without any.
+    0 for a clip without valid frames.
     """
     shape = (mask.shape[0], *(1,) * (values.ndim - 3), mask.shape[1], 1)
     weight = mask.to(values.dtype).view(shape).expand_as(values)
     return (values * weight).flatten(1).sum(dim=1) / weight.flatten(1).sum(dim=1).clamp(min=1.0)
-
-
-def standardise(face: Face, statistics: FeatureStatistics) -> Face:
-    """Each branch in units of its spread."""
-    return {name: statistics.standardise(name, face[name]) for name in BRANCHES}
 
 
 def pairwise_distances(samples: Face) -> Tensor:
@@ -54,13 +49,13 @@ def pairwise_distances(samples: Face) -> Tensor:
 class FacialVAELoss(nn.Module):
     """Reconstruction of each branch and KL(q || p), summed over latent dimensions, with free bits.
 
-    A network that reconstructs from the posterior alone may leave all to the latents and learn
-    little of the speaker. So the face from the prior's mean has to be near the target as well (the
-    hybrid objective of Sohn et al. 2015).
+    A network that reconstructs from the posterior only may put everything into the latents and
+    learn little from the speaker. So the face from the prior's mean has to be near the target too
+    (the hybrid objective of Sohn et al. 2015).
 
     Args:
-        kl_weight: of a nat for each frame beside a unit of mean squared error.
-        free_bits: nats of each latent dimension and window that cost nothing (Kingma et al. 2016).
+        kl_weight: weight of a nat per frame relative to the mean squared error.
+        free_bits: nats per latent dimension and window without a cost (Kingma et al. 2016).
     """
 
     def __init__(self, kl_weight: float = 0.05, free_bits: float = 0.02) -> None:
@@ -110,7 +105,7 @@ class FacialVAELoss(nn.Module):
 class FacialSmoothLoss(nn.Module):
     """Mean squared second difference over time, borders of windows included.
 
-    In units of the real listener's own: 1 is as restless as the real one, 0 is frozen.
+    Relative to the real listener's: 1 is as much jitter as the real one has, 0 is frozen.
     """
 
     scale = 0.01
@@ -129,9 +124,9 @@ class FacialSmoothLoss(nn.Module):
 class FacialDiversityLoss(nn.Module):
     """exp(-d^2 / reach) between the samples for one speaker, d^2 their mean squared distance.
 
-    Branch by branch: samples that differ in their gaze alone are not diverse. 1 where all samples
-    are the same; the gradient is largest there and fades once they differ by about `reach`, so
-    that they are not driven apart without end.
+    Branch by branch: samples that differ in gaze only are not diverse. 1 if all samples are the
+    same; the gradient is largest there and fades once they differ by about `reach`, so that they
+    are not pushed apart without limit.
     """
 
     scale = 0.01
@@ -149,8 +144,8 @@ class FacialContrastiveLoss(nn.Module):
     """Samples near the listener, apart from each other: near / (near + r) + r / (apart + r) / 2.
 
     `near` is the mean squared distance of the nearest samples to the target (a soft minimum),
-    `apart` that between samples, r the reach. No margin: it always pulls, to the
-    target the more.
+    `apart` that between samples, r the reach. There is no margin, so the gradient never vanishes;
+    the term towards the target is the larger one.
     """
 
     scale = 0.1
@@ -175,7 +170,7 @@ class FacialContrastiveLoss(nn.Module):
 
 
 class FacialConsistencyLoss(nn.Module):
-    """How far the landmarks are from what action units, pose and gaze say they should be.
+    """Distance of the landmarks from those that action units, pose and gaze predict.
 
     The relation is a linear map, fitted to real faces by ridge regression (`fit`).
     """
@@ -197,7 +192,7 @@ class FacialConsistencyLoss(nn.Module):
         """Fit the map to standardised real faces (N, F).
 
         Returns:
-            float: share of the landmarks' variance that the map explains, 0..1.
+            float: share of the landmarks' variance that the map explains, up to 1.
         """
         causes, marks = self._causes(face).double(), face['landmarks'].double()
         gram = causes.T @ causes

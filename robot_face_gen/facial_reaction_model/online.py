@@ -1,73 +1,120 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A live session: windows of any length in, the listener's face out."""
+"""A live session: windows of any length in, the listener's face out. Torch only if it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-from ..onnx_files import CUDA_GRAPH, EAGER, ONNX_INT8, check_backend
-from .config import BRANCHES, check_temperature
-from .device import resolve_device
-from .encoder import Face
+from ..models.backends import CUDA_GRAPH, EAGER, ONNX, ONNX_INT8, resolve_backend
+from .config import check_temperature
 from .inputs import check_speaker
-from .model import FacialReactionModel, Seeds, resolve_seeds
-from .state import SessionState
+from .noise import Seeds, random_seed, resolve_seeds
+from .onnx_runner import ExportedModel, OnnxRunner
+from .sessions import Runner, Sessions
 
-Step = Callable[[Face, SessionState, float], Face]
+if TYPE_CHECKING:
+    from .model import FacialReactionModel
+
+
+def make_runner(
+    model: FacialReactionModel | ExportedModel,
+    speakers: int = 1,
+    sessions: int | None = None,
+    *,
+    backend: str = EAGER,
+    threads: int | None = None,
+) -> Runner:
+    """The runner of a model's step, see `OnlineInferenceManager`.
+
+    Args:
+        model: it is not changed.
+        speakers: in the batch.
+        sessions: as many as speakers (None), or several of one speaker.
+        backend: see `OnlineInferenceManager`.
+        threads: see `OnlineInferenceManager`.
+
+    Raises:
+        ValueError: an impossible number, an unknown backend or one that does not run here.
+        ImportError: the backend's package is missing; it is named.
+    """
+    sessions = speakers if sessions is None else sessions
+    if speakers < 1 or sessions < 1:
+        raise ValueError(f'{speakers} speakers, {sessions} sessions: expected at least 1')
+    if isinstance(model, ExportedModel):
+        if (speakers, sessions) != (1, 1):
+            raise ValueError(
+                f'{speakers} speakers, {sessions} sessions: an exported model has one of each'
+            )
+        return OnnxRunner(model.step, model, 1 if threads is None else threads)
+    backend = resolve_backend(backend, model.device)
+    if backend in (ONNX, ONNX_INT8):
+        import torch
+
+        from .export import exported_step
+
+        path = exported_step(model, speakers, sessions, int8=backend == ONNX_INT8)
+        return OnnxRunner(path, model, torch.get_num_threads() if threads is None else threads)
+    from .torch_runner import TorchRunner
+
+    return TorchRunner(model, speakers, sessions, record=backend == CUDA_GRAPH)
 
 
 class OnlineInferenceManager:
-    """Feeds a model with windows of a stream and keeps the session's state.
+    """Passes the windows of a stream to a model and keeps the session's state.
 
     The joined answers equal `model(whole)` for the same seed and temperature, however the stream
     is cut.
 
     Args:
-        model: shared by as many managers as wanted; never changed.
+        model: a `FacialReactionModel`, shared by any number of managers and never changed; or an
+            `ExportedModel`, which needs no torch and answers one speaker with one seed.
         device: where to run; None is where the model is.
         seed: see `resolve_seeds`; several seeds and one speaker give several reactions.
-        temperature: scale of the noise; can be set at any time and counts from the next window on.
-        backend: what computes a step: `eager` is torch; `onnx` is ONNX Runtime on a CPU, equal to
-            1e-4 and faster; `onnx-int8` is faster still with 8-bit weights, and not quite equal.
-            `cuda-graph` is torch on a CUDA device, a step recorded and replayed: its answers are
-            on the CPU. A saved session can go on with any of them.
+        temperature: scale of the noise; it can be set at any time and takes effect when the next
+            window begins.
+        backend: what computes a step: `eager` is torch; `cuda-graph` is torch on a CUDA device,
+            recorded and replayed; `onnx` is ONNX Runtime on a CPU, equal to 1e-4 and faster;
+            `onnx-int8` is faster still, with 8-bit weights, and not quite equal. An exported model
+            has its own. A saved session can continue on any of them.
+        threads: of ONNX Runtime for one step; 0 is one per core, None as many as torch uses (one
+            for an exported model).
 
     Raises:
-        ValueError: an impossible value, no such backend or none for this device.
+        ValueError: an impossible value, an unknown backend or one that does not run on the device.
         ImportError: the backend's package is missing; it is named.
     """
 
     def __init__(
         self,
-        model: FacialReactionModel,
-        device: str | torch.device | None = None,
+        model: FacialReactionModel | ExportedModel,
+        device: Any = None,
         seed: Seeds = None,
         temperature: float | None = None,
         backend: str = EAGER,
+        threads: int | None = None,
     ) -> None:
-        self.model = (model if device is None else model.to(resolve_device(device))).eval()
-        self._seed = seed
+        self._torch = not isinstance(model, ExportedModel)
+        if isinstance(model, ExportedModel):
+            self.model: Any = model
+            self._draw: Any = random_seed
+        else:
+            from .checkpoint import resolve_device
+            from .export import check_exportable
+            from .model import torch_seed
+
+            self.model = (model if device is None else model.to(resolve_device(device))).eval()
+            self._draw = torch_seed
+            backend = resolve_backend(backend, model.device)
+            if backend in (ONNX, ONNX_INT8):
+                check_exportable(model)
+        self._seed, self._backend, self._threads = seed, backend, threads
         self._temperature = check_temperature(temperature, model.config)
-        self._state: SessionState | None = None
-        self._spare: SessionState | None = None
-        self._step: Step = self.model.step
-        self._inputs_on = self.model.device
-        if check_backend(backend) == CUDA_GRAPH:
-            if self.model.device.type != 'cuda':
-                raise ValueError(
-                    f'the model is on {self.model.device}: the backend {backend} expects a CUDA '
-                    'device'
-                )
-            from .cuda_step import CudaStep
-
-            self._step, self._inputs_on = CudaStep(self.model), torch.device('cpu')
-        elif backend != EAGER:
-            from .onnx_backend import OnnxStep
-
-            self._step = OnnxStep(self.model, int8=backend == ONNX_INT8)
+        self._sessions: Sessions | None = None  # kept by `reset`: its memory is used again
+        self._running: Sessions | None = None
+        self._weights: Any = None  # what identifies the weights that the sessions' runner uses
 
     @property
     def temperature(self) -> float:
@@ -77,90 +124,107 @@ class OnlineInferenceManager:
     @temperature.setter
     def temperature(self, value: float) -> None:
         self._temperature = check_temperature(value, self.model.config)
+        if self._sessions is not None:
+            self._sessions.temperature = self._temperature
 
     @property
-    def state(self) -> SessionState | None:
-        """The session's state; None before its first window."""
-        return self._state
+    def state(self) -> Sessions | None:
+        """The running session; None before its first frame."""
+        running = self._running
+        return running if running is not None and running.clocks[0] else None
 
-    def process_window(self, window: Mapping[str, Any]) -> Face:
-        """Answer the next frames, one for one.
+    def process_window(self, window: Mapping[str, Any]) -> dict[str, Any]:
+        """React to the next frames, one for one.
 
         Args:
             window: any number of frames, see `check_speaker`.
 
         Returns:
-            dict: (S, n, 136 | 18 | 4 | 2), S sessions.
+            dict: (S, n, 136 | 18 | 4 | 2), S sessions: tensors on the model's device (on the CPU
+            with `cuda-graph`), or arrays for an exported model.
 
         Raises:
             ValueError: bad input; the session is as it was before the call.
         """
-        model, config = self.model, self.model.config
-        speaker = check_speaker(window, config, self._inputs_on, model.vae.beginning.dtype)
-        speakers, frames = speaker['au'].shape[:2]
-        if self._state is None:
-            self._state = self._begin(speakers)
-        elif self._state.speakers != speakers:
+        speaker = check_speaker(window, self.model.config)
+        speakers = len(speaker['au'])
+        running = self.state
+        if running is not None and running.runner.speakers != speakers:
             raise ValueError(
-                f'window of {speakers} speakers: this session has {self._state.speakers} '
+                f'window of {speakers} speakers: this session has {running.runner.speakers} '
                 '(reset() begins another)'
             )
-        if frames <= config.window_size:
-            return self._step(speaker, self._state, self._temperature)
-        parts = [
-            self._step(
-                {
-                    name: value[:, begin : begin + config.window_size]
-                    for name, value in speaker.items()
-                },
-                self._state,
-                self._temperature,
-            )
-            for begin in range(0, frames, config.window_size)
-        ]
-        return {name: torch.cat([part[name] for part in parts], dim=1) for name in BRANCHES}
+        answer = (running or self._begin(speakers)).process(speaker)
+        if not self._torch:
+            return answer
+        import torch
 
-    def _begin(self, speakers: int) -> SessionState:
-        """State of a new session, in the memory of the last one if that fits: it may be bound."""
-        spare, self._spare = self._spare, None
-        seeds = resolve_seeds(self._seed, speakers)
-        if spare is None or (spare.speakers, spare.sessions) != (speakers, len(seeds)):
-            return self.model.make_state(speakers, seeds)
-        spare.restart(seeds)
-        return spare
+        device = 'cpu' if self._backend == CUDA_GRAPH else self.model.device
+        return {name: torch.from_numpy(part).to(device) for name, part in answer.items()}
 
     def reset(self, seed: Seeds = None) -> None:
-        """Begin a new session; a new seed if given, otherwise the one of the last."""
+        """Begin a new session, with a new seed if one is given, else with that of the last.
+
+        Where no seed was chosen, the new session draws another.
+        """
         if seed is not None:
             self._seed = seed
-        self._spare, self._state = self._state or self._spare, None
+        self._running = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The session as plain numbers and tensors; empty before the first window."""
-        return (
-            {}
-            if self._state is None
-            else {**self._state.state_dict(), 'temperature': self._temperature}
-        )
+        """A copy of the session as plain numbers and tensors (arrays for an exported model)."""
+        saved = (self._running or self._begin(1)).state_dict()
+        if not self._torch:
+            return saved
+        import torch
+
+        return {
+            name: torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+            for name, part in saved.items()
+        }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken, in the present session's memory if it fits.
+        """Continue where `state_dict` was taken, with any backend; empty: a new session.
 
         Raises:
-            ValueError: the saved session is of another model; the present one is kept then.
+            ValueError: the saved session is damaged or of another model; the present one is kept.
         """
         if not saved:
             self.reset()
             return
-        parts = dict(saved)
         try:
-            temperature = check_temperature(parts.pop('temperature'), self.model.config)
-            speakers, seeds = parts['encoder.0.keys'].shape[0], list(parts['seeds'])
-            state = self._state or self._spare  # what is bound stays bound
-            if state is None or (state.speakers, state.sessions) != (speakers, len(seeds)):
-                state = self.model.make_state(speakers, seeds)
-        except (KeyError, AttributeError, TypeError) as error:
+            speakers, seeds = len(saved['encoder.0.keys']), [int(s) for s in saved['seeds']]
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'saved session: {error} is missing or damaged') from None
-        state.load_state_dict(parts)
-        self._temperature = temperature
-        self._state, self._spare, self._seed = state, None, seeds
+        sessions = self._fitting(speakers, seeds)
+        sessions.load_state_dict(saved)
+        self._sessions = self._running = sessions
+        self._seed, self._temperature = seeds, sessions.temperature
+
+    def _begin(self, speakers: int) -> Sessions:
+        """A new session of so many speakers."""
+        seeds = resolve_seeds(self._seed, speakers, self._draw)
+        sessions = self._fitting(speakers, seeds)
+        sessions.restart(seeds)
+        sessions.temperature = self._temperature
+        self._sessions = self._running = sessions
+        return sessions
+
+    def _fitting(self, speakers: int, seeds: list[int]) -> Sessions:
+        """The present sessions if their sizes fit and the weights are the same, or new ones."""
+        held, weights = self._sessions, self._identify_weights()
+        wanted = (speakers, len(seeds), weights)
+        if held is not None and (held.runner.speakers, held.faces, self._weights) == wanted:
+            return held
+        runner = make_runner(
+            self.model, speakers, len(seeds), backend=self._backend, threads=self._threads
+        )
+        self._weights = weights
+        return Sessions(runner, seeds)
+
+    def _identify_weights(self) -> Any:
+        """It changes when the weights do: a runner uses a copy of a part of them."""
+        if not self._torch:
+            return None
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        return [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]

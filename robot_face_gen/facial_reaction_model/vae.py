@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The latent of a window: a prior that knows what came before, a posterior with the listener.
+"""The latent of a window: a prior that knows what came before, and a posterior for training.
 
 A conditional VAE (Kingma & Welling 2014; Sohn et al. 2015). The prior of window w sees the speaker
-up to the last frame before w, so that the first frame of a window can be answered at once. The
-noise of successive windows is an AR(1) process of unit variance, z_t = a z_(t-1) + sqrt(1 - a^2)
-e, and within a window the latent moves smoothly from the last window's to its own: no jumps at
-borders.
+up to the last frame before w, so the first frame of a window can be answered at once. The noise of
+successive windows is an AR(1) process of unit variance, z_t = a z_(t-1) + sqrt(1 - a^2) e. Within
+a window the latent moves smoothly from the last window's to its own: no jumps at the borders.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -24,19 +24,25 @@ _LOG_STD_RANGE = (-5.0, 2.0)
 
 
 def blend_weight(phase: Tensor, window_size: int) -> Tensor:
-    """Share of a window's own latent at each phase (frame of the window): rises smoothly to 1."""
+    """Share of a window's own latent at each phase (frame within the window); rises to 1."""
     x = (phase + 1) / window_size
     return x * x * (3 - 2 * x)
 
 
 def phase_code(phase: Tensor, window_size: int) -> Tensor:
-    """Place within a window as (..., 2) cosine and sine: continuous over the borders."""
+    """Position within a window as (..., 2) cosine and sine: continuous over the borders."""
     angle = phase * (2 * math.pi / window_size)
     return torch.stack((angle.cos(), angle.sin()), dim=-1)
 
 
 class FacialVAE(nn.Module):
-    """Prior and posterior of the latents."""
+    """Prior and posterior of the latents.
+
+    Attributes:
+        beginning: (feature_dim,), what the prior sees before the first frame of a session.
+        prior_spread: (), factor on the learned spread. It is calibrated after training, so that
+            samples differ as much as real listeners do.
+    """
 
     prior_spread: Tensor
 
@@ -45,20 +51,17 @@ class FacialVAE(nn.Module):
         width, latent = config.feature_dim, config.latent_dim
         self.window_size, self.latent_dim = config.window_size, latent
         self.correlation = config.latent_correlation
-        # What the prior sees before the first frame of a session.
         self.beginning = nn.Parameter(torch.zeros(width))
         self.prior_net = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * latent)
         )
-        # How much of the learned spread is used: calibrated once training is over, so that samples
-        # differ as much as real listeners do.
         self.register_buffer('prior_spread', torch.ones(()))
         frame = max(width // 4, 8)
         self.listener_frame = nn.Sequential(
             nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)
         )
         self.speaker_frame = nn.Linear(width, frame)
-        # Two windows: a latent rises in its own and fades in the next.
+        # Two windows: a latent fades in within its own and fades out in the next.
         self.posterior_net = nn.Sequential(
             nn.Linear(2 * 2 * frame * config.window_size, width),
             nn.GELU(),
@@ -68,18 +71,18 @@ class FacialVAE(nn.Module):
     def _moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = parameters.split(self.latent_dim, dim=-1)
         low, high = _LOG_STD_RANGE
-        # A soft bound: a hard one would stop the gradient where it is reached.
+        # A soft bound: a hard one would stop the gradient.
         log_std = low + (high - low) * torch.sigmoid(log_std - math.log(high / -low))
         return mean, log_std.exp()
 
     def prior_moments(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of `prior`."""
+        """Mean and spread (..., latent_dim) of the prior for contexts (..., feature_dim)."""
         mean, spread = self._moments(self.prior_net(context))
         return mean, spread * self.prior_spread
 
-    def prior(self, context: Tensor) -> Normal:
-        """Give p(z_w | the speaker before w): context (..., feature_dim) to (..., latent_dim)."""
-        return Normal(*self.prior_moments(context), validate_args=False)
+    def prior(self, encoded: Tensor) -> Normal:
+        """p(z_w | the speaker before w), (B, W, latent_dim), for encoded (B, T, feature_dim)."""
+        return Normal(*self.prior_moments(self.window_contexts(encoded)), validate_args=False)
 
     def window_contexts(self, encoded: Tensor) -> Tensor:
         """Last encoded frame before each window of (B, T, feature_dim): (B, W, feature_dim)."""
@@ -87,12 +90,12 @@ class FacialVAE(nn.Module):
         return torch.cat((self.beginning.expand(encoded.shape[0], 1, -1), before), dim=1)
 
     def posterior(self, encoded: Tensor, listener: Tensor, valid: Tensor) -> Normal:
-        """Give q(z_w | speaker, listener): both over window w and the next, where z_w fades out.
+        """q(z_w | speaker, listener), from windows w and w + 1, where z_w fades out.
 
         Args:
             encoded: (B, T, feature_dim), the encoded speaker.
             listener: (B, T, 160), the real listener's standardised face.
-            valid: (B, T) bool, where the listener's face is to be believed.
+            valid: (B, T) bool, the frames whose listener's face was tracked well.
 
         Returns:
             Normal: (B, W, latent_dim), W = ceil(T / window_size).
@@ -106,35 +109,30 @@ class FacialVAE(nn.Module):
         both = torch.cat((own[:, :-1], own[:, 1:]), dim=-1)
         return Normal(*self._moments(self.posterior_net(both)), validate_args=False)
 
-    def correlate(self, previous: Tensor | None, fresh: Tensor) -> Tensor:
-        """One step of AR(1): unit variance stays unit variance. None: the first window."""
-        if previous is None:
-            return fresh
+    def correlate(self, previous: Tensor, fresh: Tensor) -> Tensor:
+        """One step of AR(1); it keeps unit variance."""
         a = self.correlation
         return a * previous + math.sqrt(1 - a * a) * fresh
 
     def noise(self, seeds: Sequence[int], windows: int) -> Tensor:
-        """The correlated noise (B, windows, latent_dim) of sessions from their first window on."""
+        """The correlated noise (S, windows, latent_dim) of sessions from their first window on."""
         steps: list[Tensor] = []
         for window in range(windows):
-            fresh = torch.from_numpy(fresh_noise(seeds, [window] * len(seeds), self.latent_dim))
-            steps.append(self.correlate(steps[-1] if steps else None, fresh))
+            drawn = [fresh_noise(seed, window, self.latent_dim) for seed in seeds]
+            fresh = torch.from_numpy(np.stack(drawn))
+            steps.append(self.correlate(steps[-1], fresh) if steps else fresh)
         return torch.stack(steps, dim=1)
 
     def spread(self, latents: Tensor, frames: int) -> Tensor:
-        """Latents (..., W, latent_dim) of windows to those of frames, with the place within.
+        """Latents (S, W, latent_dim) of windows to those of frames, with the phase code.
 
         Returns:
-            Tensor: (..., frames, latent_dim + 2).
+            Tensor: (S, frames, latent_dim + 2).
         """
         index = torch.arange(frames, device=latents.device)
-        window, phase = index // self.window_size, index % self.window_size
-        own = latents.index_select(-2, window)
-        last = latents.index_select(-2, (window - 1).clamp(min=0))
-        return self.blend(last, own, phase.expand(*latents.shape[:-2], -1))
-
-    def blend(self, last: Tensor, own: Tensor, phase: Tensor) -> Tensor:
-        """The latent of frames: last and own window's (..., T, latent_dim), phase (..., T)."""
-        weight = blend_weight(phase.to(own.dtype), self.window_size)[..., None]
-        code = phase_code(phase.to(own.dtype), self.window_size)
+        window, phase = index // self.window_size, (index % self.window_size).to(latents.dtype)
+        own = latents[:, window]
+        last = latents[:, (window - 1).clamp(min=0)]
+        weight = blend_weight(phase, self.window_size)[:, None]
+        code = phase_code(phase, self.window_size).expand(len(latents), -1, -1)
         return torch.cat((last + weight * (own - last), code), dim=-1)

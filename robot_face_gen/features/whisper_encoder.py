@@ -12,7 +12,7 @@ import torch
 from whisper.audio import mel_filters
 from whisper.model import AudioEncoder, ModelDimensions
 
-from robot_face_gen.onnx_files import CPU_BACKENDS, EAGER, ONNX_INT8, check_backend
+from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8, resolve_backend
 
 from .whisper_exported import check_span
 from .whisper_weights import load_encoder
@@ -48,7 +48,8 @@ class WhisperEncoder:
         self.filters = mel_filters('cpu', dims.n_mels).numpy()
         self._positions = encoder.positional_embedding
         self._onnx: OnnxEncoder | None = None
-        if check_backend(backend, CPU_BACKENDS) != EAGER:
+        device = encoder.positional_embedding.device
+        if resolve_backend(backend, device, CPU_BACKENDS) != EAGER:
             from .whisper_onnx import OnnxEncoder
 
             self._onnx = OnnxEncoder(encoder, int8=backend == ONNX_INT8)

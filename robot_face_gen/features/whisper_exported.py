@@ -1,43 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper's encoder by ONNX Runtime alone: what lives with a robot needs no torch.
+"""Whisper's encoder with ONNX Runtime only: a live node needs neither torch nor openai-whisper.
 
-Torch, openai-whisper and the weights beside the exported ones take half of a live process'
-memory and most of its start. So a process of its own exports, once, and ends.
+They and the weights would be half of the process' memory and most of its start-up time. A child
+process exports the encoder, once; the file stays in the cache folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from robot_face_gen.export_process import export_elsewhere, report
-from robot_face_gen.onnx_files import cache_path, makers, open_session
+from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read_entry
+from robot_face_gen.models.export_process import export_in_child, run_export
+from robot_face_gen.models.onnx_session import needed, open_session
 
 from .whisper_cache import UNTRAINED, find_cached
 from .whisper_contexts import ContextEncoder
 
-_SOURCES = ('whisper_weights.py', 'whisper_encoder.py', 'whisper_onnx.py', '../onnx_export.py')
-
 
 class ExportedWhisper:
-    """Stands in for `WhisperEncoder` in a stream; its embeddings are those of a backend `onnx`.
+    """Takes the place of `WhisperEncoder` in a stream, with the embeddings of backend `onnx`.
 
     Args:
         weights: see `WhisperEncoder.from_name_or_path`.
-        frames: log-mel frames of 10 ms in a context; others are exported when they come.
-        int8: 8-bit weights: faster, and not quite the same embeddings.
-        threads: that work on one context; 0 is one a core.
+        frames: log-mel frames of 10 ms in a context; other lengths are exported when needed.
+        int8: 8-bit weights: faster, not quite the same embeddings.
+        threads: for one context; 0 is one per core.
 
     Attributes:
         id, dim, n_mels, most_frames, filters: as those of `WhisperEncoder`.
 
     Raises:
-        ValueError: the weights cannot be used; it says why.
+        ValueError: the weights cannot be used; the message says why.
         ImportError: a package is missing; it is named.
         OSError: the cache folder cannot be written.
     """
@@ -49,20 +48,24 @@ class ExportedWhisper:
     ) -> None:
         self._weights, self._int8, self._threads = str(weights), int8, threads
         self._contexts: dict[int, ContextEncoder] = {}
-        card = self._open(frames).with_suffix('.npz')
-        with np.load(card, allow_pickle=False) as values:
-            self.id = str(values['id'])
-            self.dim, self.n_mels, self.most_frames = (
-                int(values[name]) for name in ('dim', 'n_mels', 'most_frames')
-            )
-            self.filters: np.ndarray = values['filters']
-
-    def _open(self, frames: int) -> Path:
-        path = exported(self._weights, frames, int8=self._int8) or export_elsewhere(
-            __name__, self._weights, str(frames), *(['--int8'] if self._int8 else [])
+        described = self._open(frames).description
+        self.id = str(described['id'])
+        self.dim, self.n_mels, self.most_frames = (
+            int(described[name]) for name in ('dim', 'n_mels', 'most_frames')
         )
-        self._contexts[frames] = ContextEncoder(open_session(path, self._threads))
-        return path
+        self.filters = np.array(described['filters'], np.float32)
+
+    def _open(self, frames: int) -> CacheEntry:
+        needed('onnxruntime')
+        entry = exported(self._weights, frames, int8=self._int8)
+        if entry is None:
+            options = ['--int8'] if self._int8 else []
+            export_in_child(__name__, self._weights, str(frames), *options)
+            entry = exported(self._weights, frames, int8=self._int8)
+        if entry is None:
+            raise OSError(f'{self._weights}: the exported file is missing or damaged')
+        self._contexts[frames] = ContextEncoder(open_session(entry.path, self._threads))
+        return entry
 
     def encode(self, mel: np.ndarray, begin: int = 0, end: int | None = None) -> np.ndarray:
         """As `WhisperEncoder.encode`."""
@@ -74,10 +77,10 @@ class ExportedWhisper:
 
 
 def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
-    """Refuse contexts of another shape, and embeddings that they do not have; `end` as a number.
+    """Check the shape of contexts and the range of wanted embeddings; return `end` as a number.
 
     Raises:
-        ValueError: it names what was found and what was expected.
+        ValueError: it names the value and what was expected.
     """
     if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
         raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
@@ -88,61 +91,61 @@ def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int
     return end
 
 
-def exported(weights: str, frames: int, *, int8: bool = False) -> Path | None:
-    """The ONNX file of these weights in the cache folder; None while there is none."""
-    if weights == UNTRAINED:
-        what = UNTRAINED
-    elif (file := find_cached(weights)) is not None:
+def exported(weights: str, frames: int, *, int8: bool = False) -> CacheEntry | None:
+    """The valid export of these weights in the cache; None if there is none."""
+    name = _entry_name(weights, frames, int8)
+    return None if name is None else read_entry(name)
+
+
+def _entry_name(weights: str, frames: int, int8: bool) -> str | None:
+    """Name of the cache entry; None if the weights' file is not there.
+
+    Weights are identified by path, size and time of change: reading them takes too long.
+    """
+    what = UNTRAINED
+    if weights != UNTRAINED:
+        file = find_cached(weights)
+        if file is None:
+            return None
         found = file.stat()
         what = f'{file.resolve()}:{found.st_size}:{found.st_mtime_ns}'
-    else:
-        return None
-    path = _place(what, frames, int8)
-    return path if path.is_file() and path.with_suffix('.npz').is_file() else None
+    digest = hashlib.sha256(f'export {EXPORT_VERSION}\n{what}'.encode()).hexdigest()[:16]
+    return f'whisper-{digest}-{frames}{"-int8" if int8 else ""}'
 
 
-def _place(what: str, frames: int, int8: bool) -> Path:
-    """Where these weights' file belongs; its name says all that its content depends on."""
-    digest = hashlib.sha256(what.encode())
-    digest.update(makers('openai-whisper').encode())
-    for source in _SOURCES:
-        digest.update((Path(__file__).parent / source).read_bytes())
-    return cache_path(f'whisper-{digest.hexdigest()[:16]}-{frames}{"-int8" if int8 else ""}.onnx')
-
-
-def _write(weights: str, frames: int, *, int8: bool) -> Path:
-    """Load and export, in a process that ends afterwards."""
+def _export(weights: str, frames: int, *, int8: bool) -> None:
+    """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
     from .whisper_weights import find, load_encoder
 
     if weights != UNTRAINED:
-        weights = str(find(weights).resolve())
+        find(weights)  # downloads what is not there
     encoder, dims, name = load_encoder(weights)
     made = WhisperEncoder(encoder, dims, name)
     if not 2 <= frames <= made.most_frames:
         raise ValueError(f'contexts of {frames} frames: expected 2 to {made.most_frames}')
-    found = Path(weights).stat() if weights != UNTRAINED else None
-    what = f'{weights}:{found.st_size}:{found.st_mtime_ns}' if found else UNTRAINED
-    path = _place(what, frames, int8)
-    export_encoder(encoder, frames, path, int8=int8)
-    part = path.with_suffix(f'.{os.getpid()}.npz')
-    np.savez(
-        part, id=made.id, dim=made.dim, n_mels=made.n_mels, most_frames=made.most_frames,
-        filters=made.filters,
-    )  # fmt: skip
-    os.replace(part, path.with_suffix('.npz'))
-    return path
+
+    def make(path: Path) -> dict[str, Any]:
+        export_encoder(encoder, frames, path, int8=int8)
+        return {
+            'id': made.id, 'dim': made.dim, 'n_mels': made.n_mels,
+            'most_frames': made.most_frames, 'filters': made.filters.tolist(),
+        }  # fmt: skip
+
+    entry_name = _entry_name(weights, frames, int8)
+    assert entry_name is not None
+    cached(entry_name, make)
 
 
 def main() -> int:
-    """Export an encoder; see `report`."""
-    parser = argparse.ArgumentParser(description='Export an encoder of Whisper for the live nodes')
+    """Export an encoder to the cache; see `models.export_process`."""
+    parser = argparse.ArgumentParser(description='Export a Whisper encoder for the live nodes')
     parser.add_argument('weights')
     parser.add_argument('frames', type=int)
     parser.add_argument('--int8', action='store_true')
     args = parser.parse_args()
-    return report(lambda: _write(args.weights, args.frames, int8=args.int8))
+    return run_export(lambda: _export(args.weights, args.frames, int8=args.int8))
 
 
 if __name__ == '__main__':

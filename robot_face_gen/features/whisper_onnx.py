@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from whisper.model import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
 
-from robot_face_gen.onnx_export import digest, export
-from robot_face_gen.onnx_files import cached, open_session
+from robot_face_gen.models.cache import cached, weights_digest
+from robot_face_gen.models.onnx_export import export
+from robot_face_gen.models.onnx_session import open_session
 
 from .whisper_contexts import ContextEncoder
 
@@ -53,9 +54,9 @@ class OnnxEncoder:
 
 def exported(encoder: AudioEncoder, frames: int, *, int8: bool = False) -> Path:
     """The ONNX file for contexts of so many frames in the cache folder, written if missing."""
-    key = digest(encoder.state_dict(), Path(__file__).read_text(encoding='utf-8'))
-    name = f'whisper-{key}-{frames}{"-int8" if int8 else ""}.onnx'
-    return cached(name, lambda path: export_encoder(encoder, frames, path, int8=int8))
+    weights = {name: tensor.numpy() for name, tensor in encoder.state_dict().items()}
+    name = f'whisper-{weights_digest(weights, "whisper")}-{frames}{"-int8" if int8 else ""}'
+    return cached(name, lambda path: export_encoder(encoder, frames, path, int8=int8)).path
 
 
 def export_encoder(encoder: AudioEncoder, frames: int, path: Path, *, int8: bool) -> None:

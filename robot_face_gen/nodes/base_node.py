@@ -23,9 +23,10 @@ except ImportError:
         SubscriptionEventCallbacks,
     )
 
+from robot_face_gen.pipeline.health import Health
+
 from .diagnostics import Diagnostics
 from .graph_watch import GraphWatch
-from .health import Health
 from .parameter_table import Parameters, ParameterTable, Values
 
 WARN_EVERY_S = 5.0

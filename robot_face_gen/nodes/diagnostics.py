@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 
-from .health import ERROR, OK, WARN, Health, Report
+from robot_face_gen.pipeline.health import ERROR, OK, WARN, Health, Report
 
 if TYPE_CHECKING:
     from rclpy.node import Node

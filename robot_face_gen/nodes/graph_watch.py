@@ -17,7 +17,7 @@ from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, Reliabilit
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-    from .health import Health
+    from robot_face_gen.pipeline.health import Health
 
 # A node that was killed and respawned is listed twice until its lease ends (20 s in Fast DDS).
 CROWDED_LOOKS = 20

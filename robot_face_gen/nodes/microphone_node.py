@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
 from robot_face_gen.features.microphone import MicrophoneSource
+from robot_face_gen.pipeline.playback import TOO_LATE_NS
 from robot_face_gen_msgs.msg import AudioChunk
 
-from .face_player import TOO_LATE_NS
 from .messages import from_samples
 from .played_node import PlayedNode
 from .run import run

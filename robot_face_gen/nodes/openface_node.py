@@ -10,10 +10,10 @@ from pathlib import Path
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface import OpenFaceError, OpenFaceFile
 from robot_face_gen.features.openface_follow import OpenFaceFollower
+from robot_face_gen.pipeline.playback import FaceFollower, FacePlayer
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
-from .face_player import FaceFollower, FacePlayer
 from .messages import from_face_frame
 from .played_node import PlayedNode
 from .run import run

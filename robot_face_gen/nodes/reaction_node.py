@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from robot_face_gen.pipeline.inbox import Inbox
+
 from .base_node import BaseNode
-from .inbox import Inbox
 from .parameter_table import ParameterTable
 from .reaction_output import ReactionOutput
 from .run import run
@@ -17,9 +18,8 @@ from .speaker_inputs import Push, SpeakerInputs
 from .tables import REACTION, ModelParameters, ReactionParameters
 
 if TYPE_CHECKING:
-    from robot_face_gen.pipeline.loading import Model
-
-    from .face_lane import FaceLane
+    from robot_face_gen.facial_reaction_model.sessions import Model
+    from robot_face_gen.pipeline.speaker_session import FaceLane
 
 Answering = TypeVar('Answering', bound=ModelParameters)
 INBOX = 500  # messages; the worker empties it at least each time the model has answered

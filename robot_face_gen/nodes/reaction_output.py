@@ -11,7 +11,7 @@ from .base_node import BaseNode
 from .messages import from_reaction
 
 if TYPE_CHECKING:
-    from .face_lane import FaceLane
+    from robot_face_gen.pipeline.speaker_session import FaceLane
 
 
 class ReactionOutput:

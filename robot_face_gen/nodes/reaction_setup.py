@@ -6,16 +6,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.features.face_crop import FaceCropParameters
-from robot_face_gen.features.playout import Playout
-from robot_face_gen.features.timeline import Timeline
-from robot_face_gen.pipeline.loading import Model, load_sessions, resolve_place
+from robot_face_gen.facial_reaction_model.sessions import Model
+from robot_face_gen.pipeline.crop import FaceCropParameters
+from robot_face_gen.pipeline.embedding_contract import expectation
+from robot_face_gen.pipeline.engine import ReactionEngine
+from robot_face_gen.pipeline.health import Health
+from robot_face_gen.pipeline.loading import load_sessions, resolve_place
+from robot_face_gen.pipeline.playout import Playout
+from robot_face_gen.pipeline.speaker_session import FRAME_NS, FaceLane
+from robot_face_gen.pipeline.timeline import Timeline
 from robot_face_gen.resources import default_checkpoint
 
-from .face_lane import FRAME_NS, FaceLane
-from .health import Health
-from .made_by import expectation
-from .reaction_engine import ReactionEngine
 from .tables import ModelParameters, ReactionParameters
 
 

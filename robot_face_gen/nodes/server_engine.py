@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.facial_reaction_model.face_batch import FaceBatch
-from robot_face_gen.features.timeline import TimelineFrame
+from robot_face_gen.facial_reaction_model.sessions import Sessions
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import stack
-
-from .face_lane import FaceLane
-from .health import Health
+from robot_face_gen.pipeline.speaker_session import FaceLane
+from robot_face_gen.pipeline.timeline import TimelineFrame
 
 ACTIVE_NS = 1_000_000_000  # who has had no frame for so long is not waited for
 
@@ -36,7 +35,7 @@ class ServerEngine:
 
     def __init__(
         self,
-        batch: FaceBatch,
+        batch: Sessions,
         lanes: Sequence[FaceLane],
         health: Health,
         *,
@@ -122,7 +121,7 @@ class ServerEngine:
         self._health.count('faces_stepped', len(answers))
         answered = 0
         for face, answer in answers.items():
-            faces = {name: answer[name][0].numpy() for name in BRANCHES}
+            faces = {name: answer[name][0] for name in BRANCHES}
             if self.lanes[face].deliver(taken[face], faces, now_ns, took_s):
                 answered += 1
             else:

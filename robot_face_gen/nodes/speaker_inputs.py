@@ -7,18 +7,17 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from robot_face_gen.pipeline.embedding_contract import EMBEDDINGS_HZ, HopWatch
+from robot_face_gen.pipeline.health import Health
+from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures
 
 from .base_node import BaseNode
-from .health import Health
-from .inbox import Inbox
-from .made_by import EMBEDDINGS_HZ, HopWatch
 from .messages import to_embeddings, to_face_frame
 
 if TYPE_CHECKING:
-    from robot_face_gen.pipeline.loading import Model
-
-    from .face_lane import FaceLane
+    from robot_face_gen.facial_reaction_model.sessions import Model
+    from robot_face_gen.pipeline.speaker_session import FaceLane
 
 STALL_S = 1.0
 

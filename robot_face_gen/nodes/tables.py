@@ -11,6 +11,8 @@ import re
 import sys
 from dataclasses import dataclass
 
+from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+
 from .parameter_table import ParameterTable, parameter
 
 FOLLOW = 'follow:'
@@ -200,7 +202,7 @@ class ModelParameters:
         1.0,
         'Scale of the random variation; at 0.0 the same input always gives the same reaction',
         low=0.0,
-        high=2.0,
+        high=MAX_TEMPERATURE,
         settable=True,
     )
     seed: int = parameter(

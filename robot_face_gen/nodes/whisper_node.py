@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
-from .inbox import Inbox
 from .messages import from_embeddings, to_samples
 from .run import run
 from .tables import WHISPER, WhisperParameters

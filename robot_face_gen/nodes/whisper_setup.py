@@ -9,10 +9,11 @@ import numpy as np
 
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import WhisperStream
+from robot_face_gen.models.backends import CPU_BACKENDS
+from robot_face_gen.pipeline.embedding_contract import MADE_BY
+from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import load_encoder, resolve_place
 
-from .health import Health
-from .made_by import MADE_BY
 from .tables import WhisperParameters
 
 
@@ -25,7 +26,7 @@ def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> W
         OSError: a file cannot be read or written.
     """
     weights = parameters.weights
-    device, backend = resolve_place(parameters.device, parameters.backend)
+    device, backend = resolve_place(parameters.device, parameters.backend, CPU_BACKENDS)
     encoder = load_encoder(
         weights, parameters.context_s, device=device, backend=backend,
         threads=parameters.threads, report=logger.info,

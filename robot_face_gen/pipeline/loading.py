@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
-from robot_face_gen.facial_reaction_model.metadata import CheckpointInfo
-from robot_face_gen.features.timeline_frame import TimelineFrame
+from robot_face_gen.facial_reaction_model.config import BRANCHES
+from robot_face_gen.facial_reaction_model.sessions import Model
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
-from robot_face_gen.onnx_files import (
+from robot_face_gen.models.backends import (
     AUTO,
+    BACKENDS,
     EAGER,
     ONNX,
     ONNX_INT8,
     cuda_is_possible,
     resolve_backend,
 )
+
+from .timeline_frame import TimelineFrame
 
 if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import FacialReactionModel
@@ -38,27 +40,8 @@ _UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
 Report = Callable[[str], Any]
 
 
-class Model(Protocol):
-    """What a pipeline has to know of a model."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """Its shape."""
-        ...
-
-    @property
-    def info(self) -> CheckpointInfo:
-        """What it was made with."""
-        ...
-
-    @property
-    def device(self) -> object:
-        """Where it runs."""
-        ...
-
-
 class Session(Protocol):
-    """One listener: an `OnlineInferenceManager` or an `ExportedManager`."""
+    """One listener: an `OnlineInferenceManager`."""
 
     @property
     def model(self) -> Model:
@@ -76,11 +59,16 @@ class Session(Protocol):
         ...
 
 
-def resolve_place(device: str, backend: str) -> tuple[str, str]:
+def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) -> tuple[str, str]:
     """Device and backend without 'auto'; asks torch only where a CUDA device is possible.
 
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        backend: its name, or auto.
+        among: the backends that the network has.
+
     Raises:
-        ValueError: a device that is not there, an unknown backend.
+        ValueError: a device that is not there, a backend that is unknown or does not run on it.
     """
     if device == AUTO and (backend in (ONNX, ONNX_INT8) or not cuda_is_possible()):
         device = 'cpu'
@@ -88,7 +76,7 @@ def resolve_place(device: str, backend: str) -> tuple[str, str]:
         from robot_face_gen.facial_reaction_model import resolve_device
 
         device = str(resolve_device(device))
-    return device, resolve_backend(backend, device)
+    return device, resolve_backend(backend, device, among)
 
 
 def load_torch_model(
@@ -139,20 +127,18 @@ def load_sessions(
         ImportError: the backend's package is missing.
         OSError: the checkpoint cannot be read, or the cache folder cannot be written.
     """
-    if checkpoint and device == 'cpu' and backend in (ONNX, ONNX_INT8):
-        from robot_face_gen.facial_reaction_model.exported import (
-            ExportedManager,
-            ExportedModel,
-            is_exported,
-        )
+    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
+    from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
 
+    if checkpoint and backend in (ONNX, ONNX_INT8):
         int8 = backend == ONNX_INT8
         if not is_exported(checkpoint, int8=int8):
-            report(f'{checkpoint}: exporting for ONNX Runtime, only this time')
+            report(f'{checkpoint}: exporting for ONNX Runtime (first start only)')
         model = ExportedModel.of(checkpoint, int8=int8)
-        return [ExportedManager(model, seed, temperature, threads) for seed in seeds]
-    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
-
+        return [
+            OnlineInferenceManager(model, seed=seed, temperature=temperature, threads=threads)
+            for seed in seeds
+        ]
     network = load_torch_model(checkpoint, device, threads=threads)
     return [
         OnlineInferenceManager(network, seed=seed, temperature=temperature, backend=backend)
@@ -180,7 +166,7 @@ def load_encoder(
         report: called with one line where loading takes long.
 
     Raises:
-        ValueError: weights that cannot be used, or a device that the backend cannot use.
+        ValueError: weights that cannot be used.
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
@@ -192,11 +178,9 @@ def load_encoder(
         if threads:
             torch.set_num_threads(threads)
         return WhisperEncoder.from_name_or_path(weights, device)
-    if device != 'cpu':
-        raise ValueError(f'backend = {backend}: it runs on a CPU, not on device = {device}')
     frames, int8 = round(context_s * 100), backend == ONNX_INT8
     if exported(weights, frames, int8=int8) is None:
-        report(f'{weights}: exporting for ONNX Runtime, only this time')
+        report(f'{weights}: exporting for ONNX Runtime (first start only)')
     return ExportedWhisper(weights, frames, int8=int8, threads=threads)
 
 

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.features.face_crop import FaceCropParameters
-from robot_face_gen.features.recording import Recording, replay
-from robot_face_gen.features.timeline import Timeline, TimelineFrame
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
+from robot_face_gen.pipeline.recording import Recording, replay
 from robot_face_gen.resources import default_checkpoint
 from robot_face_gen.timing import PERIOD_NS
 
+from .crop import FaceCropParameters
 from .loading import Report, Session, load_encoder, load_sessions, on_host, resolve_place, stack
+from .timeline import Timeline, TimelineFrame
 
 _CHUNK_S = 0.5  # sound encoded at a time
 _MAX_WAIT_S = 0.08  # default of `reaction_node`
@@ -63,7 +63,7 @@ class OfflinePipeline:
         seeds: one listener for each.
         checkpoint: safetensors file; None is the one that comes with the package.
         whisper: weights of the encoder, see `WhisperEncoder.from_name_or_path`.
-        temperature: scale of the noise, 0 to 2.
+        temperature: scale of the noise, 0 or more.
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
         threads: on a CPU; 0 is the backend's choice.

@@ -29,40 +29,25 @@ def _check_ranges(config: object) -> None:
 
 @dataclass(frozen=True)
 class SpeakerConfig:
-    """How speakers talk and move.
+    """How speakers talk and move."""
 
-    Attributes:
-        pitch_hz: mean pitch of the voice.
-        vocal_tract: factor on all formants; 1 is an average adult, higher is a smaller person.
-        syllables_per_s: speaking rate.
-        phrase_syllables: syllables between two pauses.
-        pause_s: length of a pause after a statement.
-        answer_pause_s: length of a pause after a question; the listener may answer in it.
-        question: share of phrases that are questions.
-        raised: share of phrases in a raised voice, with a frown.
-        amused: share of phrases with a smile.
-        emphatic: share of phrases with raised brows at stressed syllables.
-        expressiveness: gain of smiles, brow raises and frowns.
-        head_motion: gain of the head motion.
-        look_away: probability of looking away when a phrase begins.
-        blink_interval_s: mean time between blinks.
-        room_noise_db: level of the background noise relative to speech, negative.
-    """
-
-    pitch_hz: Range = (95.0, 230.0)
+    pitch_hz: Range = (95.0, 230.0)  # mean pitch of the voice
+    # factor on all formants; 1 is an average adult, higher is a smaller person
     vocal_tract: Range = (0.92, 1.18)
-    syllables_per_s: Range = (3.6, 5.4)
-    phrase_syllables: Range = (5.0, 15.0)
-    pause_s: Range = (0.45, 1.2)
+    syllables_per_s: Range = (3.6, 5.4)  # speaking rate
+    phrase_syllables: Range = (5.0, 15.0)  # syllables between two pauses
+    pause_s: Range = (0.45, 1.2)  # length of a pause after a statement
+    # length of a pause after a question; the listener may answer in it
     answer_pause_s: Range = (1.6, 2.6)
-    question: float = 0.18
-    raised: float = 0.18
-    amused: float = 0.3
-    emphatic: float = 0.34
-    expressiveness: Range = (0.8, 1.2)
-    head_motion: Range = (0.7, 1.3)
-    look_away: float = 0.55
-    blink_interval_s: Range = (2.5, 5.0)
+    question: float = 0.18  # share of phrases that are questions
+    raised: float = 0.18  # share of phrases in a raised voice, with a frown
+    amused: float = 0.3  # share of phrases with a smile
+    emphatic: float = 0.34  # share of phrases with raised brows at stressed syllables
+    expressiveness: Range = (0.8, 1.2)  # gain of smiles, brow raises and frowns
+    head_motion: Range = (0.7, 1.3)  # gain of the head motion
+    look_away: float = 0.55  # probability of looking away when a phrase begins
+    blink_interval_s: Range = (2.5, 5.0)  # mean time between blinks
+    # level of the background noise relative to speech, negative
     room_noise_db: Range = (-62.0, -45.0)
 
     def __post_init__(self) -> None:
@@ -78,45 +63,27 @@ class SpeakerConfig:
 
 @dataclass(frozen=True)
 class ListenerConfig:
-    """How listeners react: the function from speaker to listener, and their independent motion.
+    """How listeners react: the function from speaker to listener, and their independent motion."""
 
-    Attributes:
-        lag_s: delay of mirrored facial expressions.
-        smile_gain: gain from the speaker's smile to the listener's.
-        brow_gain: gain from the speaker's brow raise to the listener's.
-        frown_gain: gain from a raised voice to the listener's frown.
-        nod_lag_s: from a stressed syllable, or from the detection of a pause, to the nod.
-        nod_rad: depth of a nod at a pause, radians.
-        stress_nod: depth of a nod at a stressed syllable, relative to a nod at a pause.
-        nod_jitter_s: standard deviation of the time of a nod.
-        nod_miss: probability that the listener does not nod at an occasion.
-        nod_spread: relative standard deviation of the depth of a nod.
-        gaze_gain: gain from the speaker's gaze to the listener's.
-        tilt_gain: gain from the speaker's head yaw and roll to the listener's.
-        lean_m: how far the listener leans forward while the speaker is loud, metres.
-        answer: probability of a short answer to a question.
-        backchannel: probability of a short sound ("mhm") in a pause.
-        own_motion: gain of the motion that is independent of the speaker.
-        blink_interval_s: mean time between blinks.
-    """
-
-    lag_s: Range = (0.3, 1.2)
-    smile_gain: Range = (0.55, 1.15)
-    brow_gain: Range = (0.5, 1.1)
-    frown_gain: Range = (0.5, 1.1)
+    lag_s: Range = (0.3, 1.2)  # delay of mirrored facial expressions
+    smile_gain: Range = (0.55, 1.15)  # gain from the speaker's smile to the listener's
+    brow_gain: Range = (0.5, 1.1)  # gain from the speaker's brow raise to the listener's
+    frown_gain: Range = (0.5, 1.1)  # gain from a raised voice to the listener's frown
+    # from a stressed syllable, or from the detection of a pause, to the nod
     nod_lag_s: Range = (0.3, 0.6)
-    nod_rad: Range = (0.09, 0.18)
-    stress_nod: float = 0.4
-    nod_jitter_s: float = 0.05
-    nod_miss: float = 0.1
-    nod_spread: float = 0.2
-    gaze_gain: Range = (0.5, 1.0)
-    tilt_gain: Range = (0.5, 1.0)
+    nod_rad: Range = (0.09, 0.18)  # depth of a nod at a pause, radians
+    stress_nod: float = 0.4  # depth of a nod at a stressed syllable, relative to a nod at a pause
+    nod_jitter_s: float = 0.05  # standard deviation of the time of a nod
+    nod_miss: float = 0.1  # probability that the listener does not nod at an occasion
+    nod_spread: float = 0.2  # relative standard deviation of the depth of a nod
+    gaze_gain: Range = (0.5, 1.0)  # gain from the speaker's gaze to the listener's
+    tilt_gain: Range = (0.5, 1.0)  # gain from the speaker's head yaw and roll to the listener's
+    # how far the listener leans forward while the speaker is loud, metres
     lean_m: Range = (0.02, 0.05)
-    answer: float = 0.6
-    backchannel: float = 0.35
-    own_motion: Range = (0.7, 1.3)
-    blink_interval_s: Range = (2.5, 5.0)
+    answer: float = 0.6  # probability of a short answer to a question
+    backchannel: float = 0.35  # probability of a short sound ("mhm") in a pause
+    own_motion: Range = (0.7, 1.3)  # gain of the motion that is independent of the speaker
+    blink_interval_s: Range = (2.5, 5.0)  # mean time between blinks
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -134,37 +101,22 @@ class ListenerConfig:
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """Cameras, places of the people, and errors of the face tracker.
+    """Cameras, places of the people, and errors of the face tracker."""
 
-    Attributes:
-        fps: frame rates, one is chosen for each camera.
-        image_sizes: (width, height) in pixels, one is chosen for each camera.
-        distance_m: from the camera to a speaker.
-        listener_distance_m: from the camera to a listener.
-        identity: how much the face shapes and positions of speakers differ, 0 to 1.
-        listener_identity: the same for listeners; small, because a robot has one face.
-        landmark_noise: noise of a landmark, relative to the width of the face.
-        au_noise: noise of the intensity of an action unit.
-        pose_noise_rad: noise of a head angle.
-        gaze_noise_rad: noise of a gaze angle.
-        distance_noise: relative noise of Tz.
-        dropouts_per_minute: how often the tracker loses the face.
-        dropout_s: duration of such a dropout.
-    """
-
-    fps: tuple[float, ...] = (25.0, 25.0, 30.0)
+    fps: tuple[float, ...] = (25.0, 25.0, 30.0)  # frame rates, one is chosen for each camera
+    # (width, height) in pixels, one is chosen for each camera
     image_sizes: tuple[tuple[int, int], ...] = ((640, 480), (1280, 720), (1920, 1080))
-    distance_m: Range = (0.45, 1.1)
-    listener_distance_m: Range = (0.62, 0.68)
-    identity: float = 1.0
-    listener_identity: float = 0.3
-    landmark_noise: float = 0.003
-    au_noise: float = 0.06
-    pose_noise_rad: float = 0.006
-    gaze_noise_rad: float = 0.01
-    distance_noise: float = 0.003
-    dropouts_per_minute: float = 1.5
-    dropout_s: Range = (0.1, 0.8)
+    distance_m: Range = (0.45, 1.1)  # from the camera to a speaker
+    listener_distance_m: Range = (0.62, 0.68)  # from the camera to a listener
+    identity: float = 1.0  # how much the face shapes and positions of speakers differ, 0 to 1
+    listener_identity: float = 0.3  # the same for listeners; small, because a robot has one face
+    landmark_noise: float = 0.003  # noise of a landmark, relative to the width of the face
+    au_noise: float = 0.06  # noise of the intensity of an action unit
+    pose_noise_rad: float = 0.006  # noise of a head angle
+    gaze_noise_rad: float = 0.01  # noise of a gaze angle
+    distance_noise: float = 0.003  # relative noise of Tz
+    dropouts_per_minute: float = 1.5  # how often the tracker loses the face
+    dropout_s: Range = (0.1, 0.8)  # duration of such a dropout
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -175,23 +127,14 @@ class CameraConfig:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """A generated conversation: one speaker and several listeners.
+    """A generated conversation: one speaker and several listeners."""
 
-    Attributes:
-        duration_s: length of the conversation; 30 s are 750 frames of the model.
-        listeners: number of listeners of the same speaker.
-        sample_rate: of the sound, Hz.
-        speaker: parameters of the speaker.
-        listener: parameters of the listeners.
-        camera: parameters of cameras and tracker.
-    """
-
-    duration_s: float = 30.0
-    listeners: int = 4
-    sample_rate: int = AUDIO_RATE_HZ
-    speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
-    listener: ListenerConfig = field(default_factory=ListenerConfig)
-    camera: CameraConfig = field(default_factory=CameraConfig)
+    duration_s: float = 30.0  # length of the conversation; 30 s are 750 frames of the model
+    listeners: int = 4  # number of listeners of the same speaker
+    sample_rate: int = AUDIO_RATE_HZ  # of the sound, Hz
+    speaker: SpeakerConfig = field(default_factory=SpeakerConfig)  # parameters of the speaker
+    listener: ListenerConfig = field(default_factory=ListenerConfig)  # parameters of the listeners
+    camera: CameraConfig = field(default_factory=CameraConfig)  # parameters of cameras and tracker
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -39,20 +39,13 @@ from .voice import Voice, articulate, envelope, synthesise
 
 @dataclass(frozen=True)
 class Person:
-    """A person as recorded by camera and microphone.
+    """A person as recorded by camera and microphone."""
 
-    Attributes:
-        frames: of the tracker, stamps from 0.
-        sound: (n,) float32, the person's voice, from the same time on.
-        sample_rate: Hz.
-        script: what the person says; not available to a model.
-        motion: of the face before the camera, sampled at `CONTROL_HZ`; not available to a model.
-    """
-
-    frames: list[FaceFrame]
-    sound: np.ndarray
-    sample_rate: int
-    script: Script
+    frames: list[FaceFrame]  # of the tracker, stamps from 0
+    sound: np.ndarray  # (n,) float32, the person's voice, from the same time on
+    sample_rate: int  # Hz
+    script: Script  # what the person says; not available to a model
+    # of the face before the camera, sampled at `CONTROL_HZ`; not available to a model
     motion: Motion
 
 

@@ -38,25 +38,16 @@ _ONSET_SHARES = (0.18, 0.24, 0.2, 0.22, 0.16)
 
 @dataclass(frozen=True)
 class Syllable:
-    """One syllable: a consonant (onset) and a vowel.
+    """One syllable: a consonant (onset) and a vowel."""
 
-    Attributes:
-        start_s: begin.
-        length_s: duration.
-        vowel: index into `VOWELS`.
-        onset: one of `ONSETS`.
-        stress: 0 (none) to 1.
-        pitch: relative to the mean pitch of the voice, at the start and at the end.
-        loudness: amplitude relative to a normal, unstressed syllable.
-    """
-
-    start_s: float
-    length_s: float
-    vowel: int
-    onset: str
-    stress: float
+    start_s: float  # begin
+    length_s: float  # duration
+    vowel: int  # index into `VOWELS`
+    onset: str  # one of `ONSETS`
+    stress: float  # 0 (none) to 1
+    # relative to the mean pitch of the voice, at the start and at the end
     pitch: tuple[float, float]
-    loudness: float
+    loudness: float  # amplitude relative to a normal, unstressed syllable
 
     @property
     def peak_s(self) -> float:

@@ -18,23 +18,14 @@ from .signals import draw, wander
 
 @dataclass(frozen=True)
 class CameraSetup:
-    """A camera, and the place and the face of the person before it.
+    """A camera, and the place and the face of the person before it."""
 
-    Attributes:
-        fps: frame rate of the camera, Hz.
-        width: of the image, pixels.
-        height: of the image, pixels.
-        position: (3,) of the head at rest in the camera's frame, metres.
-        angles: (3,) of the head at rest, radians.
-        shape: of the face.
-    """
-
-    fps: float
-    width: int
-    height: int
-    position: np.ndarray
-    angles: np.ndarray
-    shape: FaceShape
+    fps: float  # frame rate of the camera, Hz
+    width: int  # of the image, pixels
+    height: int  # of the image, pixels
+    position: np.ndarray  # (3,) of the head at rest in the camera's frame, metres
+    angles: np.ndarray  # (3,) of the head at rest, radians
+    shape: FaceShape  # of the face
 
 
 def draw_camera_setup(

@@ -27,50 +27,29 @@ SPEECH_LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Voice:
-    """Parameters of a person's voice.
+    """Parameters of a person's voice."""
 
-    Attributes:
-        pitch_hz: mean pitch.
-        vocal_tract: factor on all formants.
-        breath: share of breath noise in the source.
-        room_noise_db: background noise relative to `SPEECH_LEVEL`.
-    """
-
-    pitch_hz: float
-    vocal_tract: float
-    breath: float
-    room_noise_db: float
+    pitch_hz: float  # mean pitch
+    vocal_tract: float  # factor on all formants
+    breath: float  # share of breath noise in the source
+    room_noise_db: float  # background noise relative to `SPEECH_LEVEL`
 
 
 @dataclass
 class Articulation:
-    """Control signals of voice and mouth, sampled at `CONTROL_HZ`; all arrays (T,) float64.
+    """Control signals of voice and mouth, sampled at `CONTROL_HZ`; all arrays (T,) float64."""
 
-    Attributes:
-        voiced: amplitude of the glottal source, 1 for a normal vowel.
-        hiss: amplitude of the consonant noise.
-        hiss_hz: centre frequency of that noise.
-        pitch: relative to the mean pitch of the voice.
-        f1: first formant of an average adult, Hz.
-        f2: second formant.
-        f3: third formant.
-        open: opening of the mouth, 0..1.
-        round: rounding of the lips, 0..1.
-        spread: spreading of the lips, 0..1.
-        closed: closure of the lips, 0..1.
-    """
-
-    voiced: np.ndarray
-    hiss: np.ndarray
-    hiss_hz: np.ndarray
-    pitch: np.ndarray
-    f1: np.ndarray
-    f2: np.ndarray
-    f3: np.ndarray
-    open: np.ndarray
-    round: np.ndarray
-    spread: np.ndarray
-    closed: np.ndarray
+    voiced: np.ndarray  # amplitude of the glottal source, 1 for a normal vowel
+    hiss: np.ndarray  # amplitude of the consonant noise
+    hiss_hz: np.ndarray  # centre frequency of that noise
+    pitch: np.ndarray  # relative to the mean pitch of the voice
+    f1: np.ndarray  # first formant of an average adult, Hz
+    f2: np.ndarray  # second formant
+    f3: np.ndarray  # third formant
+    open: np.ndarray  # opening of the mouth, 0..1
+    round: np.ndarray  # rounding of the lips, 0..1
+    spread: np.ndarray  # spreading of the lips, 0..1
+    closed: np.ndarray  # closure of the lips, 0..1
 
 
 def articulate(script: Script, steps: int) -> Articulation:

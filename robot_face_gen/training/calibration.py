@@ -15,7 +15,7 @@ from torch import Tensor
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import BRANCHES, FacialReactionModel
-from robot_face_gen.facial_reaction_model.losses import pairwise_distances, standardise
+from robot_face_gen.facial_reaction_model.losses import pairwise_distances
 
 _ROUNDS = 4
 _LIMITS = (0.05, 2.0)
@@ -40,12 +40,8 @@ def real_distance(
         faces = [dataset[i]['listener'] for i in clips]
         for a, b in itertools.combinations(faces, 2):
             both = a['face_valid'] & b['face_valid']
-            parts = [
-                (statistics.standardise(n, a[n]) - statistics.standardise(n, b[n]))[both]
-                .square()
-                .mean()
-                for n in BRANCHES
-            ]
+            x, y = statistics.standardise_face(a), statistics.standardise_face(b)
+            parts = [(x[n] - y[n])[both].square().mean() for n in BRANCHES]
             distances.append(torch.stack(parts).mean())
     return float(torch.stack(distances).mean())
 
@@ -61,7 +57,7 @@ def sample_distance(
         faces, _, _ = model(
             {name: value[None] for name, value in speaker.items()}, seed=seeds, temperature=1.0
         )
-        scaled = standardise(faces, model.decoder.heads.statistics)
+        scaled = model.decoder.heads.statistics.standardise_face(faces)
         distances.append(pairwise_distances({name: x[None] for name, x in scaled.items()}).mean())
     return float(torch.stack(distances).mean())
 

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from robot_face_gen.facial_reaction_model import ModelConfig
+from robot_face_gen.facial_reaction_model.checkpoint_file import read_config
 from robot_face_gen.facial_reaction_model.config import check_names, check_types
 from robot_face_gen.timing import CLIP_FRAMES
 
@@ -172,6 +173,8 @@ def _override(values: dict[str, Any], assignment: str) -> None:
 def read_training_config(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingConfig:
     """Read a YAML file and apply `key=value` changes, for example `loss_weights.smooth=5`.
 
+    `model` is a mapping, or the name of a YAML file beside this one.
+
     Raises:
         ValueError: broken YAML, an unknown name or an impossible value, with the name of the file.
         OSError: the file cannot be read.
@@ -183,7 +186,10 @@ def read_training_config(path: str | Path | None, overrides: Sequence[str] = ())
             values = yaml.safe_load(Path(path).read_text(encoding='utf-8')) or {}
         if not isinstance(values, Mapping):
             raise ValueError(f'{values!r}: expected a mapping of names to values')
-        values = _numbers(dict(values))
+        values = dict(values)
+        if path and isinstance(values.get('model'), str):  # a file, seen from this one's folder
+            values['model'] = read_config(Path(path).parent / values['model']).to_dict()
+        values = _numbers(values)
         from_mapping(values)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(where + ' '.join(str(error).split())) from None

@@ -13,6 +13,7 @@ from torch.distributions import Normal
 
 from robot_face_gen.facial_reaction_model import BRANCHES, CheckpointInfo, FacialReactionModel
 from robot_face_gen.facial_reaction_model import losses as terms
+from robot_face_gen.facial_reaction_model.inputs import SPEAKER
 
 from .config import TrainingConfig
 
@@ -76,53 +77,36 @@ class ReactionTraining(lightning.LightningModule):
         if relation is not None:
             self.explained = self.consistency_loss.fit(relation)
 
-    def losses(self, batch: dict[str, Any], samples: int, seeds: list[int]) -> dict[str, Tensor]:
+    def losses(self, batch: dict[str, Any], seeds: list[int]) -> dict[str, Tensor]:
         """All losses of a batch and `loss`, their weighted sum.
 
         Args:
             batch: `speaker` and `listener`, dicts of (B, T, ...).
-            samples: drawn from the prior for each speaker.
-            seeds: B x (1 + samples), see `clip_seeds`.
+            seeds: B x (1 + samples), see `clip_seeds`: for the posterior, and the prior's samples.
         """
-        model = self.model
-        vae, statistics = model.vae, model.decoder.heads.statistics
-        target = terms.standardise(batch['listener'], statistics)
-        valid = batch['listener']['face_valid']
-        clips, frames = valid.shape
-        encoded = model.encoder(batch['speaker'], model.geometry)
-        prior = vae.prior(vae.window_contexts(encoded))
-        posterior = vae.posterior(encoded, torch.cat([target[n] for n in BRANCHES], dim=-1), valid)
-        # The noise of training is the noise of a live session: correlated over windows.
-        noise = vae.noise(seeds, prior.mean.shape[1]).to(encoded)
-        noise = noise.view(clips, 1 + samples, *noise.shape[1:])
-        # Side by side: one from the posterior, one from the prior's mean, and the samples.
-        latents = torch.cat(
-            (
-                (posterior.mean + posterior.stddev * noise[:, 0])[:, None],
-                prior.mean[:, None],
-                prior.mean[:, None] + prior.stddev[:, None] * noise[:, 1:],
-            ),
-            dim=1,
-        ).flatten(0, 1)
-        speakers = encoded[:, None].expand(-1, 2 + samples, -1, -1).flatten(0, 1)
-        faces = terms.standardise(model.decode(speakers, latents), statistics)
-        faces = {name: face.view(clips, 2 + samples, frames, -1) for name, face in faces.items()}
+        speaker = {name: batch['speaker'][name] for name in SPEAKER}
+        # The noise of training is that of a live session: correlated over windows.
+        faces, distributions, speaker_face = self.model(
+            speaker, batch['listener'], seed=seeds, temperature=1.0
+        )
+        target, posterior = distributions.listener, distributions.posterior
+        assert target is not None and posterior is not None
         rebuilt, expected = ({n: face[:, i] for n, face in faces.items()} for i in (0, 1))
         sampled = {name: face[:, 2:] for name, face in faces.items()}
-        out = self._weigh(rebuilt, expected, sampled, target, valid, posterior, prior)
-        if model.reconstruction is not None:
-            out['speaker'] = self._speaker_error(encoded, batch['speaker'])
+        valid = batch['listener']['face_valid']
+        out = self._weigh(
+            rebuilt, expected, sampled, target, valid, posterior, distributions.prior
+        )
+        if speaker_face is not None:
+            out['speaker'] = self._speaker_error(speaker_face, batch['speaker'])
             out['loss'] = out['loss'] + self.config.loss_weights.vae * out['speaker']
         return out
 
-    def _speaker_error(self, encoded: Tensor, speaker: dict[str, Tensor]) -> Tensor:
-        """Mean squared error of the speaker's face as the encoder remembers it."""
-        model, statistics = self.model, self.model.encoder.statistics
-        assert model.reconstruction is not None
-        given = terms.standardise(model.reconstruction(encoded), statistics)
-        real = terms.standardise(speaker, statistics)
+    def _speaker_error(self, rebuilt: terms.Face, speaker: dict[str, Tensor]) -> Tensor:
+        """Mean squared error of the speaker's reconstructed face."""
+        real = self.model.encoder.statistics.standardise_face(speaker)
         errors = [
-            terms.clip_means((given[n] - real[n]).square(), speaker['face_valid']).mean()
+            terms.clip_means((rebuilt[n] - real[n]).square(), speaker['face_valid']).mean()
             for n in BRANCHES
         ]
         return torch.stack(errors).mean()
@@ -172,10 +156,8 @@ class ReactionTraining(lightning.LightningModule):
             ).mean()
 
     def _step(self, batch: dict[str, Any], stage: str, epoch: int) -> Tensor:
-        samples = self.config.samples
-        out = self.losses(
-            batch, samples, clip_seeds(self.config.seed, epoch, batch['key'], 1 + samples)
-        )
+        seeds = clip_seeds(self.config.seed, epoch, batch['key'], 1 + self.config.samples)
+        out = self.losses(batch, seeds)
         if not bool(torch.isfinite(out['loss'])):
             parts = ', '.join(f'{name} = {float(value):.4g}' for name, value in out.items())
             raise ValueError(

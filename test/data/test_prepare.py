@@ -251,6 +251,8 @@ def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, pe
     errors = [(f.session, f.person, f.what) for f in found if f.level == 'error']
     assert errors == [('dyad_00000_1', person, what)]
     assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
+    missing = [f.value for f in found if f.what == 'sound']
+    assert missing == (['none of a.flac, a.wav, a.ogg, a.mp3'] if what == 'sound' else [])
     with (out / 'report.csv').open() as file:
         assert any(row['session'] == 'dyad_00000_1' and row['what'] == what
                    for row in csv.DictReader(file))  # fmt: skip

@@ -18,8 +18,8 @@ from robot_face_gen.demo.report import (
     thinned,
     warnings,
 )
-from robot_face_gen.features.recording import Recording
-from robot_face_gen.features.timeline import Timeline
+from robot_face_gen.pipeline.recording import Recording
+from robot_face_gen.pipeline.timeline import Timeline
 
 MS = 1_000_000
 

@@ -2,8 +2,11 @@
 """One file holds all of a model, and a bad one is refused without running anything of it."""
 
 import json
+import os
 import pickle
+import resource
 import struct
+import time
 
 import pytest
 import torch
@@ -72,7 +75,7 @@ class Evil:
 def test_a_pickle_is_not_run(tmp_path):
     path = tmp_path / 'evil.safetensors'
     path.write_bytes(pickle.dumps({'state_dict': Evil()}))
-    with pytest.raises(ValueError, match=r'evil\.safetensors: no safetensors file'):
+    with pytest.raises(ValueError, match=r'evil\.safetensors: not a safetensors file'):
         load_checkpoint(path)
 
 
@@ -104,7 +107,7 @@ def test_bad_weights(path):
     with pytest.raises(ValueError, match=r'vae\.beginning has shape \(3,\): expected \(32,\)'):
         load_checkpoint(path)
     rewrite(path, {**good, 'vae.beginning': torch.full((32,), float('nan'))})
-    with pytest.raises(ValueError, match=r'vae\.beginning holds numbers that are not finite'):
+    with pytest.raises(ValueError, match=r'vae\.beginning holds values that are not finite'):
         load_checkpoint(path)
     rewrite(path, {name: value for name, value in good.items() if name != 'vae.beginning'})
     with pytest.raises(ValueError, match=r'vae\.beginning is missing'):
@@ -114,3 +117,57 @@ def test_bad_weights(path):
 def test_another_configuration_than_the_checkpoints_is_refused(path):
     with pytest.raises(ValueError, match=r'feature_dim = 256 \(the checkpoint has 32\)'):
         create_model(config={}, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'feature_dim': 16000}, 'feature_dim = 16000: expected 1 to 2048'),
+        ({'encoder_layers': 1_000_000}, 'encoder_layers = 1000000: expected 1 to 48'),
+        ({'max_seq_len': 10**9}, 'max_seq_len = 1000000000: expected 1 to 4096'),
+        ({'latent_dim': 0}, 'latent_dim = 0: expected 1 to 2048'),
+        # Within the bounds, but not what the tensors are: nothing of this size is allocated.
+        ({'feature_dim': 2048, 'encoder_layers': 48, 'feedforward_dim': 8192}, 'is missing'),
+        ({'feature_dim': 2048}, r'has shape .*: expected'),
+    ],
+)
+def test_a_small_file_cannot_ask_for_a_large_model(path, changes, message):
+    config = {**SMALL.to_dict(), **changes}
+    rewrite(path, config=json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(path)
+    assert time.monotonic() - begin < 5.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+
+
+@pytest.mark.parametrize('spread', [0.0, -1.0])
+@pytest.mark.parametrize('part', ['encoder', 'decoder.heads'])
+def test_a_spread_that_is_not_positive_is_refused(path, part, spread):
+    good, name = load_file(path), f'{part}.statistics.au_std'
+    changed = good[name].clone()
+    changed[3] = spread
+    rewrite(path, {**good, name: changed})
+    with pytest.raises(
+        ValueError, match=rf'{part}\.statistics\.au_std holds .*: expected above 0'
+    ):
+        load_checkpoint(path)
+
+
+def test_weights_in_double_precision_become_single(model, path):
+    good = load_file(path)
+    rewrite(path, {name: value.double() for name, value in good.items()})
+    for name, value in load_checkpoint(path).state_dict().items():
+        assert value.dtype == torch.float32 and torch.equal(value, model.state_dict()[name])
+
+
+def test_a_failed_write_leaves_the_old_file(model, path, monkeypatch):
+    good = path.read_bytes()
+    monkeypatch.setattr(
+        os, 'fsync', lambda fd: (_ for _ in ()).throw(OSError(28, 'No space left'))
+    )
+    with pytest.raises(OSError, match=r'No space left.*model\.safetensors'):
+        save_checkpoint(model, path)
+    assert path.read_bytes() == good
+    assert [file.name for file in path.parent.iterdir()] == ['model.safetensors']

@@ -23,7 +23,7 @@ def test_yaml_file_holds_the_defaults():
         ({'feature_dim': 100}, 'feature_dim = 100: expected a multiple of 2 x num_heads = 16'),
         ({'feature_dim': 'wide'}, "feature_dim = 'wide': expected int"),
         ({'feature_dim': True}, 'feature_dim = True: expected int'),
-        ({'window_size': 0}, 'window_size = 0: expected at least 1'),
+        ({'window_size': 0}, 'window_size = 0: expected 1 to 256'),
         ({'max_seq_len': 8}, 'max_seq_len = 8: expected at least window_size = 16'),
         ({'dropout': 1.0}, 'dropout = 1.0: expected 0 to below 1'),
         ({'latent_correlation': -0.5}, 'latent_correlation = -0.5'),

@@ -2,6 +2,7 @@
 """Each loss falls when what it names improves, and is neither 0 nor flat where training works."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -89,6 +90,19 @@ def test_kl_is_summed_over_dimensions_and_pulls_beyond_the_free_bits():
     assert float(at(2.0)[0]) == pytest.approx(8 * 2.0 / 16)
     assert float(at(0.1)[0]) == pytest.approx(8 * 0.1 / 16)  # nothing to gain below the free bits
     falls([at(shift)[0] for shift in (3.0, 2.0, 1.0, 0.5)])
+
+
+def test_kl_is_of_the_posterior_from_the_prior_with_unequal_spreads():
+    """KL(q || p) is not KL(p || q) where the spreads differ: from the formula of two normals."""
+    target = face(2)
+    q = Normal(torch.full((2, 7, 8), 0.5), torch.full((2, 7, 8), 0.5))
+    p = Normal(torch.full((2, 7, 8), -0.3), torch.full((2, 7, 8), 2.0))
+    each = math.log(2.0 / 0.5) + (0.5**2 + 0.8**2) / (2 * 2.0**2) - 0.5
+    reversed_kl = math.log(0.5 / 2.0) + (2.0**2 + 0.8**2) / (2 * 0.5**2) - 0.5
+    assert abs(each - reversed_kl) > 1.0
+    loss, parts = FacialVAELoss(kl_weight=1.0)(target, target, target, VALID, q, p, 16)
+    assert float(parts['kl']) == pytest.approx(8 * each, rel=1e-5)
+    assert float(loss) == pytest.approx(8 * each / 16, rel=1e-5)
 
 
 def test_smooth_falls_with_jitter_and_sees_borders():

@@ -4,7 +4,13 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.facial_reaction_model.noise import beginning_window, fresh_noise
+from robot_face_gen.facial_reaction_model.noise import beginning_window, resolve_seeds
+from robot_face_gen.facial_reaction_model.noise import fresh_noise as one_noise
+
+
+def fresh_noise(seeds, windows, dim):
+    pairs = zip(seeds, windows, strict=True)
+    return np.stack([one_noise(seed, window, dim) for seed, window in pairs])
 
 
 def test_noise_depends_on_seed_and_window_alone():
@@ -41,3 +47,20 @@ def test_the_window_that_begins(size):
             first = [number for number in range(seen, seen + frames) if number % size == 0]
             expected = first[0] // size if first else None
             assert beginning_window(seen, frames, size) == expected
+
+
+def test_the_numbers_that_are_drawn_do_not_change():
+    """A saved seed gives the same face with every version; the values are Philox4x64's."""
+    expected = [1.3912764, -0.27758887, -0.5126015]
+    np.testing.assert_allclose(one_noise(5, 7, 3), expected, rtol=1e-6)
+
+
+def test_seeds_of_sessions():
+    assert resolve_seeds(7, 3) == [7, 8, 9]
+    assert resolve_seeds(np.int64(7), 1) == [7]
+    assert resolve_seeds([4, 2], 2) == resolve_seeds(np.array([4, 2]), 1) == [4, 2]
+    assert resolve_seeds(None, 2, iter([5, 6]).__next__) == [5, 6]
+    assert len(set(resolve_seeds(None, 50))) == 50
+    for seeds in ([], [1, 2, 3]):
+        with pytest.raises(ValueError, match=f'seed holds {len(seeds)} seeds: expected one for'):
+            resolve_seeds(seeds, 2)

@@ -10,7 +10,7 @@ from robot_face_gen.features.whisper_contexts import ContextEncoder
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.features.whisper_onnx import exported
 from robot_face_gen.features.whisper_stream import WhisperStream
-from robot_face_gen.onnx_files import open_session
+from robot_face_gen.models.onnx_session import open_session
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')

@@ -100,6 +100,18 @@ def test_other_weights_at_the_same_place_are_other_files(encoder, tmp_path):
     assert ExportedWhisper(path, FRAMES).id != first.id
 
 
+@pytest.mark.parametrize('suffix', ['.onnx', '.json'])
+def test_a_damaged_export_is_made_again(encoder, file, suffix):
+    entry = exported(str(file), FRAMES)
+    (path,) = entry.path.parent.glob(f'{entry.path.stem.rpartition("-")[0]}*{suffix}')
+    path.write_bytes(path.read_bytes()[:1000])
+    assert exported(str(file), FRAMES) is None
+    again = ExportedWhisper(file, FRAMES)
+    assert exported(str(file), FRAMES).description == entry.description
+    mel = np.random.default_rng(3).normal(size=(1, 80, FRAMES)).astype(np.float32)
+    np.testing.assert_allclose(again.encode(mel), encoder.encode(mel), atol=1e-5)
+
+
 def test_8_bits_are_another_file(encoder, file):
     near = ExportedWhisper(file, FRAMES, int8=True)
     assert near.id == encoder.id

@@ -82,7 +82,7 @@ def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node
     assert result.successful and node.parameters.hop == 4 and node.changes == [{'hop': 4}]
     for name, value, words in (
         ('hop', 17, 'hop'),
-        ('temperature', 2.5, 'temperature'),
+        ('temperature', 10.5, 'temperature'),
         ('temperature', 1, 'DOUBLE'),  # rclpy's own words
         ('checkpoint', 'other.safetensors', 'checkpoint'),
         ('hop', 13, '13 is not liked'),
@@ -105,7 +105,7 @@ def test_several_changes_at_once_are_taken_over_all_or_none(make_node):
     ('given', 'words'),
     [
         ('hop:=99', 'parameter hop: expected a whole number, 1 to 16'),
-        ('temperature:=1', 'parameter temperature: expected a number, 0 to 2'),
+        ('temperature:=1', 'parameter temperature: expected a number, 0 to 10'),
         ('frame_id:=7', 'parameter frame_id: expected a text'),
     ],
 )

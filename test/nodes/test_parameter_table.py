@@ -61,7 +61,7 @@ def test_markdown_has_every_parameter_with_its_default():
         (tables.REACTION, 'hop', True, 'hop = True: expected a whole number'),
         (tables.REACTION, 'temperature', 1, 'temperature = 1: expected a number (write 1.0)'),
         (tables.REACTION, 'temperature', float('nan'), 'expected a finite number'),
-        (tables.REACTION, 'temperature', 2.5, 'temperature = 2.5: expected 0 to 2'),
+        (tables.REACTION, 'temperature', 10.5, 'temperature = 10.5: expected 0 to 10'),
         (tables.OPENFACE, 'source', ' ', "source = ' ': expected a source"),
         (tables.OPENFACE, 'start_time', -1.0, 'start_time = -1.0: expected 0.0 or a time'),
         (tables.OPENFACE, 'loop', 'yes', "loop = 'yes': expected true or false"),

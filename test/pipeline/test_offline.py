@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from robot_face_gen.features.recording import read_recording
 from robot_face_gen.pipeline.offline import OfflinePipeline
+from robot_face_gen.pipeline.recording import read_recording
 from robot_face_gen.resources import demo_recording
 
 MS = 1_000_000
@@ -88,7 +88,7 @@ def test_it_imports_neither_ros_nor_what_draws():
     list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))  # exports
     code = (
         'import sys\n'
-        'from robot_face_gen.features.recording import read_recording\n'
+        'from robot_face_gen.pipeline.recording import read_recording\n'
         'from robot_face_gen.pipeline.offline import OfflinePipeline\n'
         'from robot_face_gen.resources import demo_recording\n'
         'list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))\n'

@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from robot_face_gen.features.recording import read_recording
 from robot_face_gen.pipeline.offline import OfflinePipeline
+from robot_face_gen.pipeline.recording import read_recording
 from robot_face_gen.resources import demo_recording
 
 SEED = 5

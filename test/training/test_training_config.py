@@ -12,7 +12,10 @@ CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'training_config.yaml'
 
 
 def test_yaml_file_has_the_defaults():
-    assert yaml.safe_load(CONFIG.read_text()) == TrainingConfig().to_dict()
+    values = yaml.safe_load(CONFIG.read_text())
+    assert values['model'] == 'model_config.yaml'
+    assert {**TrainingConfig().to_dict(), 'model': values['model']} == values
+    assert read_training_config(CONFIG) == TrainingConfig()
     config = read_training_config(CONFIG)
     assert config == TrainingConfig()
     assert (config.batch_size, config.learning_rate, config.num_epochs) == (4, 1e-4, 100)
@@ -23,8 +26,8 @@ def test_yaml_file_has_the_defaults():
 def test_yaml_file_explains_every_option():
     lines = CONFIG.read_text().splitlines()[1:]
     assert all(line.partition('#')[2].strip() for line in lines)
-    nested = sum(len(part) for part in TrainingConfig().to_dict().values() if type(part) is dict)
-    assert len(lines) == len(TrainingConfig().to_dict()) + nested
+    values = yaml.safe_load(CONFIG.read_text())
+    assert len(lines) == len(values) + sum(len(v) for v in values.values() if type(v) is dict)
 
 
 def test_overrides_of_parts_and_numbers():
@@ -76,3 +79,19 @@ def test_a_broken_file_is_named(tmp_path):
         assert 'mine.yaml' in str(error.value)
     path.write_text('learning_rate: 1e-3\n')  # a text in YAML 1.1
     assert read_training_config(path).learning_rate == 1e-3
+
+
+def test_the_file_of_the_model_is_read(tmp_path):
+    """A change of model_config.yaml is a change of the model that is trained."""
+    (tmp_path / 'training.yaml').write_text('model: small.yaml\n')
+    model = tmp_path / 'small.yaml'
+    model.write_text('feature_dim: 32\nlatent_dim: 8\n')
+    path = tmp_path / 'training.yaml'
+    config = read_training_config(path, ['model.latent_dim=16'])
+    assert (config.model.feature_dim, config.model.latent_dim) == (32, 16)
+    model.write_text('feature_dims: 32\n')
+    with pytest.raises(ValueError, match=r"small\.yaml: .*unknown name 'feature_dims'"):
+        read_training_config(path)
+    model.unlink()
+    with pytest.raises(OSError, match=r'small\.yaml'):
+        read_training_config(path)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the exported step with ONNX Runtime on the CPU; no torch in the process.
+
+Torch would be most of a live process' memory and start-up time. `ExportedModel.of` therefore lets
+a child process export a checkpoint, once; the file stays in the cache folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models.cache import cache_path, read_entry, weights_digest
+from ..models.denormals import flushed_denormals
+from ..models.export_process import export_in_child
+from ..models.onnx_session import needed, open_session
+from .checkpoint_file import read_checkpoint
+from .config import BRANCHES, CheckpointInfo, ModelConfig
+from .sessions import LATENTS, Arrays, Call, Model
+
+LISTENER = 'listener.'  # prefix of a branch among the outputs
+NEXT = 'next.'  # prefix of a part of the new state among the outputs
+_TYPES: dict[str, type[np.generic]] = {
+    'tensor(float)': np.float32,
+    'tensor(int64)': np.int64,
+    'tensor(bool)': np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A checkpoint whose step was exported: one speaker, one session, on the CPU."""
+
+    config: ModelConfig
+    info: CheckpointInfo
+    step: Path  # the ONNX file
+    device = 'cpu'
+
+    @classmethod
+    def of(cls, checkpoint: str | Path, *, int8: bool = False) -> ExportedModel:
+        """The model of a checkpoint; a child process exports it if that was not done before.
+
+        Raises:
+            OSError: the checkpoint cannot be read, or the cache folder not be written.
+            ValueError: it is not a valid checkpoint.
+            ImportError: a package is missing; it is named.
+        """
+        needed('onnxruntime')
+        config, info, weights = read_checkpoint(checkpoint)
+        name = step_entry(config, weights, 1, 1, int8=int8)
+        entry = read_entry(name)
+        if entry is None:
+            module = f'{__package__}.export'
+            export_in_child(module, str(checkpoint), *(['--int8'] if int8 else []))
+            entry = read_entry(name)
+        if entry is None:
+            raise OSError(f'{cache_path(name)}: the exported file is missing or damaged')
+        return cls(config, info, entry.path)
+
+
+def is_exported(checkpoint: str | Path, *, int8: bool = False) -> bool:
+    """Whether a valid export of a checkpoint is in the cache."""
+    config, _, weights = read_checkpoint(checkpoint)
+    return read_entry(step_entry(config, weights, 1, 1, int8=int8)) is not None
+
+
+def step_entry(
+    config: ModelConfig, weights: Mapping[str, np.ndarray], speakers: int, sessions: int,
+    *, int8: bool,
+) -> str:  # fmt: skip
+    """Name of the cache entry of a model's step."""
+    digest = weights_digest(weights, 'step', repr(config))
+    return f'step-{digest}-{speakers}x{sessions}{"-int8" if int8 else ""}'
+
+
+class OnnxRunner:
+    """A `Runner` on an exported step.
+
+    Args:
+        path: of the file that `export.export_step` wrote.
+        model: whose step it is.
+        threads: for one step; 0 is one per core.
+    """
+
+    def __init__(self, path: Path, model: Model, threads: int = 1) -> None:
+        self.model = model
+        self._session = open_session(path, threads)
+        kept = {put.name.removeprefix(NEXT) for put in self._session.get_outputs()}
+        self._state: Arrays = {
+            put.name: np.zeros(put.shape, _TYPES[put.type])
+            for put in self._session.get_inputs()
+            if put.name in kept
+        }
+        self.sessions = len(self._state['context'])
+        self.speakers = len(self._state['encoder.0.keys'])
+        self._calls: dict[int, Call] = {}
+
+    def call(self, frames: int) -> Call:
+        """See `Runner`."""
+        if frames not in self._calls:
+            self._calls[frames] = _OnnxCall(self._session, self._state, frames)
+        return self._calls[frames]
+
+    def read_state(self) -> Arrays:
+        """See `Runner`."""
+        return {name: part.copy() for name, part in self._state.items()}
+
+    def write_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """See `Runner`."""
+        for name, part in self._state.items():
+            part[...] = state[name]
+
+    def clear(self, rows: Sequence[int]) -> None:
+        """See `Runner`."""
+        for part in self._state.values():
+            part[[row for row in rows if row < len(part)]] = 0
+
+
+class _OnnxCall:
+    """Calls of one length, with memory that is bound once: binding costs as much as a layer.
+
+    The rings are bound as input and output, so only the slots of the new frames are written.
+    """
+
+    def __init__(self, session: Any, state: Arrays, frames: int) -> None:
+        self._session, self._binding = session, session.io_binding()
+        self._latents = {name: state[name] for name in LATENTS}
+        self.inputs: Arrays = {'moves': np.ones(len(state['context']), bool)}
+        for put in session.get_inputs():
+            array = state.get(put.name)
+            if array is None:
+                array = self.inputs[put.name] = np.zeros(_shape(put, frames), _TYPES[put.type])
+            self._bind(self._binding.bind_input, put.name, array)
+        self._face: Arrays = {}
+        self._next: Arrays = {}
+        for put in session.get_outputs():
+            name = put.name.removeprefix(NEXT)
+            if put.name.startswith(LISTENER):
+                array = np.zeros(_shape(put, frames), np.float32)
+                self._face[put.name.removeprefix(LISTENER)] = array
+            elif name in self._latents:
+                array = self._next[name] = np.zeros_like(self._latents[name])
+            else:
+                array = state[name]
+            self._bind(self._binding.bind_output, put.name, array)
+
+    @staticmethod
+    def _bind(bind: Any, name: str, array: np.ndarray) -> None:
+        """Let the session read or write an array in place; it must outlive the session's runs."""
+        assert array.flags.c_contiguous
+        bind(name, 'cpu', 0, array.dtype.type, list(array.shape), array.ctypes.data)
+
+    def run(self) -> Arrays:
+        """See `Call`."""
+        # Softmax gives 1e-45 for masked slots, and arithmetic with denormals is slow.
+        with flushed_denormals():
+            self._session.run_with_iobinding(self._binding)
+        moves = self.inputs['moves'][:, None]
+        for name, latent in self._latents.items():
+            np.copyto(latent, self._next[name], where=moves)
+        return {name: self._face[name] for name in BRANCHES}
+
+
+def _shape(put: Any, frames: int) -> list[int]:
+    """The shape of an input or output; the one dimension that varies is the number of frames."""
+    return [size if isinstance(size, int) else frames for size in put.shape]

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the step with torch: on any device, or recorded as CUDA graphs (one launch per step)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import BRANCHES, EMBEDDINGS_PER_FRAME
+from .inputs import MASKS, SPEAKER
+from .model import FacialReactionModel
+from .sessions import CONTROLS, LATENTS, Arrays, Call
+from .step import StepFunction
+
+_WARM_UP = 3  # runs on a side stream before recording, as torch's documentation asks for
+
+
+def empty_state(model: FacialReactionModel, speakers: int, sessions: int) -> dict[str, Tensor]:
+    """The state of sessions that have seen no frames, by the names in `step`."""
+    config = model.config
+    weight = model.vae.beginning
+    widths = dict.fromkeys(LATENTS, config.latent_dim) | {'context': config.feature_dim}
+    out = {name: weight.new_zeros(sessions, widths[name]) for name in LATENTS}
+    ring = (
+        config.num_kv_heads,
+        model.geometry.ring_size,
+        config.feature_dim // config.num_heads,
+    )
+    for part, batch, layers in (
+        ('encoder', speakers, config.encoder_layers),
+        ('decoder', sessions, config.decoder_layers),
+    ):
+        for layer in range(layers):
+            for kind in ('keys', 'values'):
+                out[f'{part}.{layer}.{kind}'] = weight.new_zeros(batch, *ring)
+    return out
+
+
+class TorchRunner:
+    """A `Runner` on the model's own device.
+
+    What comes in is written to pinned memory and copied without waiting; the only wait is for the
+    answer.
+
+    Args:
+        model: see `StepFunction`.
+        speakers: as many as sessions, or one.
+        sessions: how many.
+        record: record the steps as CUDA graphs.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, model: FacialReactionModel, speakers: int, sessions: int, *, record: bool = False
+    ) -> None:
+        self.model, self.speakers, self.sessions = model, speakers, sessions
+        self.step = StepFunction(model, speakers, sessions).eval()
+        self.state = empty_state(model, speakers, sessions)
+        self._record = record
+        self._calls: dict[int, Call] = {}
+
+    def call(self, frames: int) -> Call:
+        """See `Runner`."""
+        if frames not in self._calls:
+            self._calls[frames] = _TorchCall(self, frames, record=self._record)
+        return self._calls[frames]
+
+    def read_state(self) -> Arrays:
+        """See `Runner`."""
+        return {
+            name: part.to('cpu', torch.float32, copy=True).numpy()
+            for name, part in self.state.items()
+        }
+
+    def write_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """See `Runner`."""
+        for name, part in self.state.items():
+            part.copy_(torch.from_numpy(np.asarray(state[name], np.float32)))
+
+    def clear(self, rows: Sequence[int]) -> None:
+        """See `Runner`."""
+        for part in self.state.values():
+            part[[row for row in rows if row < len(part)]] = 0.0
+
+
+class _TorchCall:
+    """Calls of one length: their memory on the host and on the device, and their recording."""
+
+    @torch.no_grad()
+    def __init__(self, runner: TorchRunner, frames: int, *, record: bool) -> None:
+        self._step, self._state = runner.step, runner.state
+        config, weight = runner.model.config, runner.state['context']
+        speakers, sessions = runner.speakers, runner.sessions
+        floats: dict[str, tuple[int, ...]] = {
+            name: (speakers, frames, width) for name, width in BRANCHES.items()
+        }
+        floats['audio'] = (speakers, frames, EMBEDDINGS_PER_FRAME, config.audio_dim)
+        floats['temperature'], floats['fresh'] = (), (sessions, config.latent_dim)
+        flags: dict[str, tuple[int, ...]] = dict.fromkeys(MASKS, (speakers, frames))
+        flags['moves'] = (sessions,)
+        self._packs = [
+            _Pack(floats, torch.float32, weight.device, weight.dtype),
+            _Pack({'clock': (sessions,)}, torch.int64, weight.device),
+            _Pack(flags, torch.bool, weight.device),
+        ]
+        self.inputs: Arrays = {n: part for pack in self._packs for n, part in pack.host.items()}
+        self.inputs['moves'][:] = True
+        self._inputs = {n: part for pack in self._packs for n, part in pack.device.items()}
+        answer = {name: (sessions, frames, width) for name, width in BRANCHES.items()}
+        self._answer = _Pack(answer, torch.float32, weight.device, weight.dtype)
+        self._cuda = weight.device.type == 'cuda'
+        self._record = record
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    @torch.inference_mode()
+    def run(self) -> Arrays:
+        """See `Call`."""
+        for pack in self._packs:
+            pack.upload()
+        if self._record and self._graph is None:
+            self._graph = self._recorded()
+        if self._graph is None:
+            self._update(self._compute())
+        else:
+            self._graph.replay()
+        self._answer.download()
+        if self._cuda:
+            torch.cuda.current_stream().synchronize()
+        return self._answer.host
+
+    def _compute(self) -> tuple[Tensor, ...]:
+        """One step: the rings are changed in place, the other results are new tensors."""
+        inputs = (self._inputs[name] for name in (*SPEAKER, *CONTROLS))
+        return self._step(*inputs, *self._state.values())
+
+    def _update(self, computed: tuple[Tensor, ...]) -> None:
+        """Store the answer and, for the sessions that move, the latents."""
+        for name, part in zip(BRANCHES, computed, strict=False):
+            self._answer.device[name].copy_(part)
+        moves = self._inputs['moves'][:, None]
+        for name, new in zip(LATENTS, computed[len(BRANCHES) :], strict=False):
+            self._state[name].copy_(torch.where(moves, new, self._state[name]))
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        # The inputs of the first step are in place: warming up writes the ring slots that this
+        # step writes, with the same values, and nothing else of the state.
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._update(self._compute())
+        return graph
+
+
+class _Pack:
+    """Arrays in one block of memory, on the host and on the device: one copy moves all.
+
+    On a CPU both are the same memory where the types agree.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: torch.dtype,
+        device: torch.device,
+        device_dtype: torch.dtype | None = None,
+    ) -> None:
+        counts = [math.prod(shape) for shape in shapes.values()]
+        self._host = torch.zeros(sum(counts), dtype=dtype, pin_memory=device.type == 'cuda')
+        self._device = self._host.to(device, device_dtype or dtype)
+        self.host: Arrays = {}
+        self.device: dict[str, Tensor] = {}
+        host, there = self._host.split(counts), self._device.split(counts)
+        for (name, shape), mine, theirs in zip(shapes.items(), host, there, strict=True):
+            self.host[name] = mine.view(shape).numpy()
+            self.device[name] = theirs.view(shape)
+
+    def upload(self) -> None:
+        """From the host to the device, without waiting."""
+        if self._device is not self._host:
+            self._device.copy_(self._host, non_blocking=True)
+
+    def download(self) -> None:
+        """From the device to the host, without waiting."""
+        if self._device is not self._host:
+            self._host.copy_(self._device, non_blocking=True)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exported files, kept from run to run in the user's cache folder, and checked when read.
+
+An entry is two files. `NAME.json` holds a description, the name of the payload and a SHA-256 over
+both; the payload's name contains a part of its hash, so that processes that write the same entry
+at the same time do not disturb each other. An entry that does not pass its check is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Part of the name of every entry. Raise it when the code that exports changes what it writes.
+EXPORT_VERSION = 2
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A payload file whose checksum was verified, and its description (JSON values)."""
+
+    path: Path
+    description: dict[str, Any]
+
+
+def cache_path(name: str) -> Path:
+    """The path of a file in the cache folder."""
+    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    return Path(base) / 'robot_face_gen' / name
+
+
+def read_entry(name: str) -> CacheEntry | None:
+    """The entry of this name; None if it is missing or damaged."""
+    index = cache_path(f'{name}.json')
+    try:
+        found = json.loads(index.read_text(encoding='utf-8'))
+        path, description = index.with_name(found['file']), found['description']
+        if found['sha256'] != _checksum(path, description):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return CacheEntry(path, description)
+
+
+def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEntry:
+    """The entry of this name; made if it is missing or damaged.
+
+    Args:
+        name: unique for the content: it contains a hash of the weights and all options.
+        make: writes the payload to the path it is given and returns the description.
+
+    Raises:
+        OSError: the cache folder cannot be written.
+    """
+    entry = read_entry(name)
+    if entry is not None:
+        return entry
+    index = cache_path(f'{name}.json')
+    try:
+        index.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = 'set XDG_CACHE_HOME to a folder that can be written'
+        raise OSError(error.errno, f'{error.strerror} ({hint})', error.filename) from None
+    with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
+        payload = Path(folder) / 'payload.onnx'
+        description = json.loads(json.dumps(make(payload) or {}))
+        checksum = _checksum(payload, description)
+        path = index.with_name(f'{name}-{checksum[:8]}.onnx')
+        _replace(payload, path)
+    with atomic_file(index) as partial:
+        entry_text = json.dumps(
+            {'file': path.name, 'sha256': checksum, 'description': description}
+        )
+        partial.write_text(entry_text, encoding='utf-8')
+    return CacheEntry(path, description)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Write a file completely or not at all, also when the machine loses power.
+
+    Yields:
+        A path in the same folder, to write to; it becomes `path` when the block ends.
+    """
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    try:
+        yield partial
+        _replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say where
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Bring a file's bytes to the disk, then move it to its place."""
+    _sync(partial)
+    os.replace(partial, path)
+    if os.name == 'posix':  # elsewhere a folder cannot be opened
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(path: Path, description: dict[str, Any]) -> str:
+    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def weights_digest(weights: Mapping[str, np.ndarray], *options: str) -> str:
+    """The part of an entry's name that stands for its content: 16 hexadecimal digits.
+
+    Args:
+        weights: arrays by name.
+        options: everything else that the exported file depends on.
+    """
+    found = hashlib.sha256('\n'.join((f'export {EXPORT_VERSION}', *options)).encode())
+    for name, array in sorted(weights.items()):
+        found.update(f'{name} {array.dtype} {array.shape}'.encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:16]

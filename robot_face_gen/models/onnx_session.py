@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime sessions on the CPU; no torch."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from .denormals import kept_environment
+
+SPIN_US = 200  # how long an idle worker polls before it sleeps: longer than between operators
+
+
+def needed(module: str) -> Any:
+    """Import a module of the extra `onnx`.
+
+    Raises:
+        ImportError: it is missing; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f'the backends onnx and onnx-int8 need {module.partition(".")[0]} ({error}): '
+            'pip install robot_face_gen[onnx]'
+        ) from None
+
+
+def open_session(path: Path, threads: int) -> Any:
+    """Open an `onnxruntime.InferenceSession`.
+
+    Args:
+        path: of the ONNX file.
+        threads: for one step; 0 is one per core. Idle threads sleep: other processes need the
+            cores.
+    """
+    runtime = needed('onnxruntime')
+    options = runtime.SessionOptions()
+    cores = _cores()
+    options.intra_op_num_threads = threads = threads or len(cores)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(threads > 1)))
+    options.add_session_config_entry('session.intra_op.spin_duration_us', str(SPIN_US))
+    # For the session's own threads; `denormals` does it for the caller's.
+    options.add_session_config_entry('session.set_denormal_as_zero', '1')
+    if 1 < threads <= len(cores):
+        # Without an affinity a worker wakes up on the caller's core and waits there for it.
+        workers = ';'.join(str(core + 1) for core in cores[1 - threads :])  # counted from 1
+        options.add_session_config_entry('session.intra_op_thread_affinities', workers)
+    with kept_environment():
+        return runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+
+
+def _cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
+    if sys.platform == 'linux':
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of a face and a voice: reading them, and joining them as the live graph does."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from robot_face_gen.features.audio_source import read_audio
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+from robot_face_gen.features.openface import FaceFrame, ReadReport, read_openface_csv
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
+
+from .crop import FaceCropParameters
+from .timeline import Timeline, TimelineFrame
+
+TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph
+_LAST_WAIT_NS = 1_000_000_000  # a stream that ended is waited for no longer than this
+
+
+class Embeddings(Protocol):
+    """A block of embeddings: (n, dim) from one time on."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """Time of the first one's beginning."""
+        ...
+
+    @property
+    def data(self) -> np.ndarray:
+        """(n, dim) float32."""
+        ...
+
+    @property
+    def rate_hz(self) -> float:
+        """Embeddings a second."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
+
+    Attributes:
+        faces: frames in order of time; empty: no face was recorded.
+        samples: (n,) float32 mono; empty: no voice was recorded.
+        sample_rate: Hz; 0 without a voice.
+        title: a name for a person to read.
+        problems: what the readers found wrong, one line each.
+        report: of the OpenFace file; None: no face was recorded.
+    """
+
+    faces: Sequence[FaceFrame] = field(repr=False)
+    samples: np.ndarray = field(repr=False)
+    sample_rate: int
+    title: str = ''
+    problems: Sequence[str] = ()
+    report: ReadReport | None = None
+
+    @property
+    def face_s(self) -> float:
+        """Duration of the face."""
+        return (self.faces[-1].stamp_ns + PERIOD_NS) / SECOND_NS if self.faces else 0.0
+
+    @property
+    def voice_s(self) -> float:
+        """Duration of the voice."""
+        return len(self.samples) / self.sample_rate if len(self.samples) else 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Until the later of the two ends."""
+        return max(self.face_s, self.voice_s)
+
+    def until(self, duration_s: float) -> Recording:
+        """The first `duration_s` seconds."""
+        end_ns = round(duration_s * 1e9)
+        faces = [frame for frame in self.faces if frame.stamp_ns < end_ns]
+        return replace(
+            self, faces=faces, samples=self.samples[: round(duration_s * self.sample_rate)]
+        )
+
+
+def read_recording(
+    openface: str | Path | None, audio: str | Path | None, *, speed: float = 1.0
+) -> Recording:
+    """Read both files; one of them may be missing (None).
+
+    At another speed, stamps and sample rate change as `openface_node` and `microphone_node`
+    change them.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is not of its format, neither file is given, or `speed` is not above 0.
+    """
+    if openface is None and audio is None:
+        raise ValueError('expected an OpenFace CSV, a sound file, or both')
+    if not 0 < speed < math.inf:
+        raise ValueError(f'speed = {speed}: expected above 0')
+    faces: list[FaceFrame] = []
+    problems: list[str] = []
+    report: ReadReport | None = None
+    samples, rate = np.empty(0, np.float32), 0
+    if openface is not None:
+        if not Path(openface).is_file():
+            raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
+        track = read_openface_csv(openface)
+        faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
+        report = track.report
+        problems = [f'{openface}: {problem}' for problem in track.problems]
+    if audio is not None:
+        samples, rate = read_audio(audio, problems)
+    title = Path(openface or audio or '').name
+    return Recording(faces, samples, round(rate * speed), title, problems, report)
+
+
+def replay(
+    timeline: Timeline,
+    faces: Iterable[FaceFrame],
+    blocks: Iterable[Embeddings],
+    until_ns: int | None = None,
+) -> Iterator[TimelineFrame]:
+    """Give both streams to a timeline as a live graph without any delay would.
+
+    Args:
+        timeline: a new one.
+        faces: in order of time.
+        blocks: embeddings in order of time, with stamps of the same clock.
+        until_ns: go on until this time where the face ends earlier; None: stop at the last event.
+
+    Yields:
+        TimelineFrame: each slot, once it is due.
+    """
+    events: Iterator[tuple[int, int, FaceFrame | Embeddings]] = heapq.merge(
+        ((block.stamp_ns + round(len(block.data) * 1e9 / block.rate_hz), 0, block)
+         for block in blocks),
+        ((frame.stamp_ns, 1, frame) for frame in faces),
+        key=lambda event: event[:2],
+    )  # fmt: skip
+    now_ns: int | None = None
+    for event_ns, _, item in events:
+        while now_ns is not None and now_ns + TICK_NS < event_ns:
+            now_ns += TICK_NS
+            yield from timeline.pop(now_ns, until_ns)
+        now_ns = event_ns
+        if isinstance(item, FaceFrame):
+            timeline.push_face(item, now_ns)
+        else:
+            timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
+        yield from timeline.pop(now_ns, until_ns)
+    if until_ns is not None and now_ns is not None:
+        while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:
+            now_ns += TICK_NS
+            yield from timeline.pop(now_ns, until_ns)
+
+
+def align_recording(
+    faces: Sequence[FaceFrame],
+    embeddings: Iterable[Embeddings],
+    *,
+    audio_dim: int = 384,
+    min_confidence: float = MIN_CONFIDENCE,
+    crop: FaceCropParameters | None = None,
+) -> dict[str, np.ndarray]:
+    """Join the face and the voice of a recording, from its first frame to its last.
+
+    Args:
+        faces: with stamps of the recording's own clock.
+        embeddings: with stamps of the same clock.
+        audio_dim: of an embedding.
+        min_confidence: frames with a lower confidence are treated as missing.
+        crop: parameters of the face crop.
+
+    Returns:
+        dict: landmarks (T, 136), au (T, 18), pose (T, 4), gaze (T, 2), audio (T, 2, dim),
+        face_valid (T,), audio_valid (T,), mask (T, VALUE_MASK_WIDTH), stamp_ns (T,),
+        source_stamp_ns (T,), epoch (T,).
+    """  # fmt: skip
+    timeline = Timeline(audio_dim=audio_dim, min_confidence=min_confidence, crop=crop)
+    faces = sorted(faces, key=lambda frame: frame.stamp_ns)
+    embeddings = sorted(embeddings, key=lambda block: block.stamp_ns)
+    last_ns = faces[-1].stamp_ns if faces else 0
+    out = [*replay(timeline, faces, embeddings), *timeline.flush()]
+    out = [frame for frame in out if frame.source_stamp_ns <= last_ns]
+    names = ('landmarks', 'au', 'pose', 'gaze', 'audio', 'face_valid', 'audio_valid', 'mask',
+             'stamp_ns',
+             'source_stamp_ns', 'epoch')  # fmt: skip
+    return {name: np.array([getattr(frame, name) for frame in out]) for name in names}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The crop takes distance and place away, and leaves motion and expression in."""
+
+import numpy as np
+import pytest
+
+from robot_face_gen.pipeline.crop import FaceCrop, FaceCropParameters
+
+
+def talking(frames=300, scale=1.0, shift=(0.0, 0.0), seed=0):
+    """A face that sways, nods and opens its mouth (T, 136)."""
+    generator = np.random.default_rng(seed)
+    shape = generator.uniform(-80, 80, (2, 68))
+    time = np.arange(frames)[:, None, None] / 25
+    sway = np.array([25.0, 10.0])[:, None] * np.sin(time * 3)
+    mouth = np.zeros((2, 68))
+    mouth[1, 55:60] = 12.0
+    points = shape + sway + mouth * np.abs(np.sin(time * 9))
+    return (points * scale + (np.array([320.0, 240.0]) * scale + shift)[:, None]).reshape(
+        frames, 136
+    )
+
+
+def run(landmarks, believed=None, crop=None):
+    crop = crop or FaceCrop()
+    out = []
+    for i, frame in enumerate(landmarks):
+        crop.update(frame, True if believed is None else bool(believed[i]))
+        out.append(crop.to_crop(frame))
+    return np.array(out)
+
+
+def test_place_and_size_do_not_matter():
+    a = run(talking())
+    b = run(talking(scale=0.37, shift=(200.0, -30.0)))
+    assert a == pytest.approx(b, abs=1e-4)
+    assert 0.0 < a.min() < a.max() < 1.0
+
+
+def test_head_motion_and_expression_stay():
+    landmarks = talking()
+    cropped = run(landmarks)[100:]
+    scale = cropped[:, :68].std() / landmarks[100:, :68].std()
+    assert cropped[:, 0].std() == pytest.approx(landmarks[100:, 0].std() * scale, rel=0.1)
+    mouth = cropped[:, 68 + 57] - cropped[:, 68 + 30]
+    assert np.corrcoef(mouth, landmarks[100:, 68 + 57] - landmarks[100:, 68 + 30])[0, 1] > 0.99
+
+
+def test_the_future_does_not_matter():
+    landmarks = talking()
+    changed = landmarks.copy()
+    changed[100:] += 50.0
+    assert (run(landmarks)[:100] == run(changed)[:100]).all()
+
+
+def test_pixels_and_back():
+    crop = FaceCrop()
+    landmarks = talking(50)
+    run(landmarks, crop=crop)
+    assert crop.to_pixels(crop.to_crop(landmarks)) == pytest.approx(landmarks, abs=1e-2)
+    cropped = np.random.default_rng(0).uniform(0, 1, 136).astype(np.float32)
+    assert crop.to_crop(crop.to_pixels(cropped)) == pytest.approx(cropped, abs=1e-4)
+
+
+def test_unbelieved_and_strange_frames_do_not_move_it():
+    landmarks = talking()
+    spoilt = landmarks.copy()
+    spoilt[100:110] = 1e4
+    believed = np.ones(300, bool)
+    believed[100:110] = False
+    kept = np.r_[0:100, 110:300]
+    without = run(landmarks[kept])
+    assert (run(spoilt, believed)[kept] == without).all()
+    # Believed, but elsewhere for less than relock_frames: the same.
+    assert (run(spoilt)[kept] == without).all()
+
+
+def test_another_place_is_locked_to_in_a_defined_time():
+    p = FaceCropParameters()
+    landmarks = np.concatenate((talking(100), talking(100, scale=0.5, shift=(900.0, 0.0))))
+    crop = FaceCrop()
+    cropped = run(landmarks, crop=crop)
+    assert crop.relocks == 1
+    assert cropped[100 + p.relock_frames - 2].max() > 1.0  # not yet
+    settled = cropped[100 + p.relock_frames :]
+    assert 0.0 < settled.min() < settled.max() < 1.0
+
+
+def test_a_face_that_was_long_away_is_locked_to_at_once():
+    crop = FaceCrop()
+    run(talking(100), crop=crop)
+    for _ in range(FaceCropParameters().forget_frames):
+        crop.update(np.zeros(136), False)
+    other = talking(1, scale=0.8, shift=(50.0, 50.0))[0]
+    crop.update(other, True)
+    assert crop.to_crop(other).reshape(2, 68).mean(axis=1) == pytest.approx([0.5, 0.5], abs=1e-5)
+
+
+def test_saved_and_restored():
+    landmarks = talking()
+    crop, other = FaceCrop(FaceCropParameters(memory_frames=60)), FaceCrop()
+    run(landmarks[:150], crop=crop)
+    other.load_state_dict(crop.state_dict())
+    assert (run(landmarks[150:], crop=crop) == run(landmarks[150:], crop=other)).all()
+
+
+@pytest.mark.parametrize('landmarks', [np.zeros(136), np.full(136, np.nan), np.full(136, np.inf)])
+def test_what_is_no_face_is_not_believed_whatever_the_tracker_says(landmarks):
+    crop, plain = FaceCrop(), FaceCrop()
+    crop.update(landmarks, True)
+    assert not crop.locked
+    for frame in talking(20):
+        crop.update(frame, True)
+        crop.update(landmarks, True)
+        plain.update(frame, True)
+        plain.update(frame, False)
+    assert crop.state_dict() == plain.state_dict()

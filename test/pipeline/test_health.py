@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from robot_face_gen.pipeline.health import ERROR, OK, TROUBLE_S, WARN, Health
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def health(clock):
+    return Health(clock)
+
+
+def test_says_what_it_waits_for_until_the_first_message(health):
+    health.add_flow('faces', '/robot/openface/features', 1.0)
+    report = health.report()
+    assert (report.level, report.message) == (WARN, 'waiting for /robot/openface/features')
+    assert health.waiting_for() == ['/robot/openface/features']
+    health.tick('faces')
+    assert (health.report().level, health.waiting_for()) == (OK, [])
+
+
+def test_rate_is_that_of_the_last_seconds_and_sinks_when_they_stop(health, clock):
+    health.add_flow('faces', '/f', 1.0)
+    for _ in range(200):
+        clock.now += 0.04
+        health.tick('faces')
+    values = health.report().values
+    assert (values['faces'], values['faces_hz']) == ('200', '25.00')
+    clock.now += 2.0
+    assert 0.0 < float(health.report().values['faces_hz']) < 25.0
+    clock.now += 10.0
+    assert health.report().values['faces_hz'] == '0.00'
+
+
+def test_silence_raises_the_level_and_sound_lowers_it(health, clock):
+    health.add_flow('audio', '/audio', 0.5)
+    health.tick('audio')
+    clock.now += 1.2
+    report = health.report()
+    assert (report.level, report.message) == (WARN, 'nothing on /audio for 1.2 s')
+    health.tick('audio')
+    assert health.report().level == OK
+
+
+def test_an_end_on_purpose_is_no_stall(health, clock):
+    health.add_flow('faces', '', 0.5)
+    health.tick('faces')
+    health.expect_silence('faces')
+    clock.now += 60.0
+    assert health.report().level == OK
+
+
+def test_counted_trouble_raises_the_level_for_a_while_and_stays_counted(health, clock):
+    health.count('invalid', trouble='/audio: rate = 0')
+    assert (health.report().level, health.report().message) == (WARN, '/audio: rate = 0')
+    clock.now += TROUBLE_S + 0.1
+    assert health.report().level == OK
+    assert health.report().values['invalid'] == '1'
+
+
+def test_a_failure_lasts_until_it_is_mended_and_comes_first(health):
+    health.count('dropped', trouble='frames dropped')
+    health.fail('source', 'no microphone')
+    report = health.report()
+    assert (report.level, report.message) == (ERROR, 'no microphone; frames dropped')
+    health.mend('source')
+    assert health.report().level == WARN
+
+
+def test_what_the_caller_has_logged_is_not_to_be_logged_again(health):
+    health.count('late', trouble='late frames')
+    health.count('invalid', trouble='/audio: rate = 0', logged=True)
+    health.fail('source', 'no file', logged=True)
+    report = health.report()
+    assert report.message == 'no file; late frames; /audio: rate = 0'
+    assert report.not_logged == 'late frames'
+    health.count('invalid', trouble='/audio: rate = 0')
+    assert health.report().not_logged == 'late frames'
+    health.count('invalid', trouble='/audio: rate = 1')
+    assert health.report().not_logged == 'late frames; /audio: rate = 1'
+
+
+def test_latencies_come_as_percentiles_in_ms(health):
+    for ms in range(1, 101):
+        health.latency('model', ms / 1e3)
+    values = health.report().values
+    assert float(values['model_p50_ms']) == pytest.approx(50.5)
+    assert float(values['model_p99_ms']) == pytest.approx(99.01)
+
+
+def test_counters_kept_elsewhere_are_taken_over_as_they_are(health):
+    health.set_counters({'late': 3})
+    health.set_counters({'late': 5})
+    assert health.report().values['late'] == '5'
+
+
+def test_counters_kept_elsewhere_can_raise_the_level(health, clock):
+    troubles = {'odd': '{total} odd frames'}
+    health.set_counters({'odd': 2, 'late': 1}, troubles)
+    assert (health.report().level, health.report().message) == (WARN, '2 odd frames')
+    clock.now += TROUBLE_S + 0.1
+    health.set_counters({'odd': 2, 'late': 7}, troubles)
+    assert health.report().level == OK
+    health.set_counters({'odd': 5}, troubles)
+    assert health.report().message == '5 odd frames'
+    assert health.report().values['odd'] == '5'

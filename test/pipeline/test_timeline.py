@@ -1,0 +1,423 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timeline: whatever comes in whatever order, what leaves is even, causal and finite."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from faces import make_frame, make_frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robot_face_gen.features.whisper_stream import EmbeddingBlock
+from robot_face_gen.layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
+from robot_face_gen.pipeline.recording import align_recording
+from robot_face_gen.pipeline.timeline import Timeline
+from robot_face_gen.timing import PERIOD_NS
+
+MS = 1_000_000
+DIM = 4
+START = 1_000_000 * MS
+
+
+def blocks(count, start_ns=START, size=2):
+    """Embeddings that hold the number of ms at which their sound ends."""
+    out = []
+    for first in range(0, count, size):
+        ends = start_ns + (np.arange(first, first + size) + 1) * 20 * MS
+        data = np.repeat(((ends - START) / MS)[:, None], DIM, axis=1).astype(np.float32)
+        out.append(EmbeddingBlock(start_ns + first * 20 * MS, data))
+    return out
+
+
+def play(timeline, frames=(), embeddings=(), face_delay_ms=30, audio_delay_ms=50, until_ms=0):
+    """Deliver everything with its delay, asking for frames each 5 ms; (frame, when) pairs."""
+    events = [(f.stamp_ns + face_delay_ms * MS, 0, i, f) for i, f in enumerate(frames)]
+    events += [
+        (e.stamp_ns + len(e.data) * 20 * MS + audio_delay_ms * MS, 1, i, e)
+        for i, e in enumerate(embeddings)
+    ]
+    end = max([START + until_ms * MS, *(e[0] for e in events)]) + 500 * MS
+    events += [(t, 2, 0, None) for t in range(START, end, 5 * MS)]
+    out = []
+    for now, kind, _, item in sorted(events, key=lambda e: e[:3]):
+        if kind == 0:
+            timeline.push_face(item, now)
+        elif kind == 1:
+            timeline.push_audio(item.stamp_ns, item.data, 50.0, now)
+        out += [(frame, now) for frame in timeline.pop(now)]
+    # It goes on for a second after both streams have ended: leave that out.
+    newest = max(
+        [f.stamp_ns for f in frames] + [e.stamp_ns + len(e.data) * 20 * MS for e in embeddings]
+    )
+    return [(frame, now) for frame, now in out if frame.source_stamp_ns <= newest]
+
+
+def check(out):
+    """What must hold whatever happens."""
+    previous = None
+    for frame, now in out:
+        if previous is not None and frame.epoch == previous.epoch:
+            assert frame.index == previous.index + 1
+            assert frame.stamp_ns == previous.stamp_ns + PERIOD_NS
+        elif previous is not None:
+            assert frame.epoch > previous.epoch
+            assert frame.index == 0
+        assert frame.source_stamp_ns <= frame.stamp_ns
+        assert frame.source_stamp_ns <= now
+        for name in ('landmarks', 'au', 'pose', 'gaze', 'audio'):
+            assert np.isfinite(getattr(frame, name)).all()
+        assert frame.mask.shape == (VALUE_MASK_WIDTH,) and frame.mask.dtype == bool
+        assert frame.mask.any() == frame.face_valid
+        if frame.audio_valid:
+            ends = frame.audio[:, 0]
+            assert ends[1] - ends[0] == 20  # exactly two, side by side
+            assert 0 <= (frame.stamp_ns - START) / MS - 20 + 10 - ends[1] < 20  # the newest
+        previous = frame
+
+
+def test_a_plain_recording_is_answered_one_for_one_as_soon_as_both_are_there():
+    frames = make_frames(50, start_ns=START)
+    # The sound lasts as long as the face: while it goes on, so does the reaction.
+    out = play(Timeline(audio_dim=DIM), frames, blocks(110, START - 240 * MS))
+    check(out)
+    assert [f.source_stamp_ns for f, _ in out] == [f.stamp_ns for f in frames]
+    assert all(f.face_valid and f.audio_valid for f, _ in out)
+    assert all((f.au == g.au).all() for (f, _), g in zip(out, frames, strict=True))
+    late = [(now - f.source_stamp_ns) / MS for f, now in out]
+    assert max(late) <= 50  # when its sound has come, 50 ms after its end, and not a frame later
+
+
+@pytest.mark.parametrize(
+    ('rate', 'valid'), [(25, 1.0), (29.97, 1.0), (30, 1.0), (60, 1.0), (15, 1.0)]
+)
+def test_other_rates_become_25(rate, valid):
+    frames = make_frames(int(4 * rate), rate_hz=rate, start_ns=START)
+    out = play(Timeline(audio_dim=DIM), frames)
+    check(out)
+    assert 98 <= len(out) <= 101
+    assert np.mean([f.face_valid for f, _ in out]) == valid
+
+
+def test_jitter_of_the_camera_loses_nothing():
+    generator = np.random.default_rng(0)
+    frames = [
+        dataclasses.replace(f, stamp_ns=f.stamp_ns + int(generator.uniform(-12, 12) * MS))
+        for f in make_frames(100, start_ns=START)
+    ]
+    out = play(Timeline(audio_dim=DIM), frames)
+    check(out)
+    assert {f.source_stamp_ns for f, _ in out} >= {f.stamp_ns for f in frames[1:]}
+
+
+def test_a_lost_face_and_a_lost_microphone_do_not_stop_it():
+    frames = make_frames(125, start_ns=START)
+    sound = blocks(248)
+    timeline = Timeline(audio_dim=DIM)
+    out = play(timeline, frames[:25] + frames[75:], sound[:50] + sound[100:])  # 1..3 s, 2..4 s
+    check(out)
+    assert {f.epoch for f, _ in out} == {1}
+    assert np.diff([now for _, now in out]).max() <= 170 * MS  # even while both are away
+    assert not any(f.face_valid for f, _ in out[30:74])
+    assert all(f.face_valid for f, _ in out[76:125])
+    assert not any(f.audio_valid for f, _ in out[53:98])
+    assert all(f.audio_valid for f, _ in out[102:125])
+    # Nobody waits for a stream that has gone.
+    assert max((now - f.stamp_ns) / MS for f, now in out[110:124]) < 60
+
+
+def test_without_any_microphone_nothing_is_waited_for_after_the_beginning():
+    out = play(Timeline(audio_dim=DIM), make_frames(25, start_ns=START))
+    waits_ms = [(now - f.source_stamp_ns) / MS for f, now in out]
+    assert waits_ms[0] <= 30 and max(waits_ms[8:]) <= 30
+    assert max(waits_ms) == 120
+    assert not any(f.audio_valid for f, _ in out)
+
+
+def test_a_voice_that_begins_with_the_face_misses_no_slot():
+    """Its first embeddings come 60 ms after the second frame: by then they must be awaited."""
+    timeline = Timeline(audio_dim=DIM)
+    out = play(timeline, make_frames(25, start_ns=START), blocks(50), audio_delay_ms=60)
+    assert [f.audio_valid for f, _ in out][:25] == [False] + 24 * [True]
+
+
+@pytest.mark.parametrize('confidence', [0.69, 0.7, 0.71])
+def test_a_confidence_is_the_same_in_a_file_and_in_a_message(confidence):
+    found = []
+    for carried in (confidence, float(np.float32(confidence))):
+        timeline = Timeline(audio_dim=DIM)
+        timeline.push_face(make_frame(START, confidence=carried), START)
+        found.append(timeline.pop(START)[0].face_valid)
+    assert found == 2 * [confidence >= 0.7]
+
+
+def test_without_any_camera_the_sound_sets_the_time():
+    out = play(Timeline(audio_dim=DIM), [], blocks(200))
+    check(out)
+    assert len(out) >= 70
+    assert not any(f.face_valid for f, _ in out)
+    assert all(f.audio_valid for f, _ in out[1:])
+
+
+def test_a_slow_tracker_is_waited_for():
+    """OpenFace may need 300 ms: the sound, which is there earlier, waits for it."""
+    out = play(
+        Timeline(audio_dim=DIM), make_frames(100, start_ns=START), blocks(198), face_delay_ms=300
+    )
+    check(out)
+    assert all(f.face_valid for f, _ in out)
+    assert all(f.audio_valid for f, _ in out[2:])
+
+
+def test_the_wait_for_a_late_sound_is_bounded():
+    sound = blocks(200)
+    timeline = Timeline(audio_dim=DIM, max_wait_s=0.12)
+    out = play(timeline, make_frames(100, start_ns=START), sound[:50])  # it stops after 2 s
+    check(out)
+    assert len(out) == 100
+    assert max((now - f.source_stamp_ns) / MS for f, now in out) <= 50 + 120 + 10
+
+
+def test_low_confidence_holds_the_last_face_and_says_so():
+    frames = make_frames(10, start_ns=START)
+    frames[4] = dataclasses.replace(frames[4], confidence=0.2)
+    frames[5] = dataclasses.replace(frames[5], success=False)
+    timeline = Timeline(audio_dim=DIM, min_confidence=0.7)
+    out = play(timeline, frames)
+    assert [f.face_valid for f, _ in out] == [True] * 4 + [False] * 2 + [True] * 4
+    assert (out[5][0].au == frames[3].au).all()
+    assert timeline.counters['low_confidence'] == 2
+    assert [f.source_stamp_ns for f, _ in out] == [f.stamp_ns for f in frames]
+
+
+def missing(frame, **branches):
+    """The frame with NaN in the places that are given by branch; ... is all of it."""
+    changed = {}
+    for name, places in branches.items():
+        changed[name] = getattr(frame, name).copy()
+        changed[name][places] = np.nan
+    return dataclasses.replace(frame, **changed)
+
+
+def test_missing_values_are_zeros_and_the_mask_says_which():
+    frames = make_frames(10, start_ns=START)
+    frames[3] = missing(frames[3], landmarks=7)  # one landmark: all are missing
+    frames[4] = missing(frames[4], au=[5, 17], pose=3, gaze=1)
+    frames[5] = dataclasses.replace(frames[5], au=np.full(18, np.inf, np.float32))
+    frames[6] = missing(frames[6], landmarks=..., au=..., pose=..., gaze=...)
+    sound = blocks(28, START - 200 * MS)
+    sound[8].data[0, 0] = np.nan  # ends 140 ms after the beginning
+    timeline = Timeline(audio_dim=DIM)
+    out = [frame for frame, _ in play(timeline, frames, sound)]
+    check([(frame, frame.stamp_ns) for frame in out])
+    assert [f.face_valid for f in out] == [i != 6 for i in range(10)]
+    parts = {name: VALUE_MASK_SLICES[name] for name in ('landmarks', 'au', 'pose', 'gaze')}
+    expected = np.ones((10, VALUE_MASK_WIDTH), bool)
+    expected[3, parts['landmarks']] = expected[5, parts['au']] = expected[6] = False
+    expected[4, [1 + 5, 1 + 17, 1 + 18 + 3, 1 + 18 + 4 + 1]] = False
+    assert np.array_equal([f.mask for f in out], expected)
+    assert (out[3].landmarks == 0).all() and (out[3].au == frames[3].au).all()
+    assert out[4].au[5] == out[4].au[17] == out[4].pose[3] == out[4].gaze[1] == 0
+    assert (out[4].au[:5] == frames[4].au[:5]).all() and out[4].gaze[0] == frames[4].gaze[0]
+    assert (out[5].au == 0).all() and (out[5].landmarks != 0).any()
+    assert timeline.counters['low_confidence'] == 1 and timeline.counters['partly_valid'] == 3
+    assert [f.audio_valid for f in out] == [i != 4 for i in range(10)]
+    assert timeline.counters['audio_not_finite'] == 1
+
+
+def test_a_held_face_keeps_its_mask():
+    frames = make_frames(20, start_ns=START)
+    frames[4] = missing(frames[4], gaze=0)
+    out = [frame for frame, _ in play(Timeline(audio_dim=DIM), frames[:5] + frames[15:])]
+    assert [f.face_valid for f in out[4:8]] == [True, True, True, False]  # held for 0.1 s
+    for frame in out[4:7]:
+        assert frame.mask.sum() == VALUE_MASK_WIDTH - 1
+        assert not frame.mask[VALUE_MASK_SLICES['gaze']][0]
+    assert not out[7].mask.any()
+
+
+def test_faces_without_landmarks_do_not_move_the_crop():
+    """Three seconds without landmarks: they are not three seconds without a face."""
+    whole = make_frames(100, start_ns=START)
+    partly = whole[:10] + [missing(f, landmarks=...) for f in whole[10:90]] + whole[90:]
+    for frame in partly[90:]:  # a face elsewhere for so short a time does not move it either
+        frame.landmarks[:68] += 400
+    out = [frame for frame, _ in play(Timeline(audio_dim=DIM), partly)]
+    reference = [frame for frame, _ in play(Timeline(audio_dim=DIM), whole[:10])]
+    assert all(frame.face_valid for frame in out)
+    held = np.mean(out[95].landmarks[:68]) - np.mean(reference[9].landmarks[:68])
+    assert held > 0.5  # in the old crop; in a new one it would be in the middle
+
+
+def test_a_recording_without_landmarks_goes_through():
+    frames = [missing(f, landmarks=...) for f in make_frames(50, start_ns=START)]
+    out = align_recording(frames, [], audio_dim=DIM)
+    assert out['face_valid'].all() and not out['mask'][:, 0].any() and out['mask'][:, 1:].all()
+    assert (out['landmarks'] == 0).all() and (out['au'] == [f.au for f in frames]).all()
+
+
+def test_duplicates_and_late_frames_are_counted_and_change_nothing():
+    frames = make_frames(20, start_ns=START)
+    timeline, plain = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
+    out = []
+    for i, frame in enumerate(frames):
+        now = frame.stamp_ns + 10 * MS
+        timeline.push_face(frame, now)
+        timeline.push_face(frame, now)  # twice before it left
+        out += timeline.pop(now)
+        if i == 10:
+            timeline.push_face(frames[10], now)  # again after it left
+            timeline.push_face(frames[6], now)  # long gone
+    expected = [f for f, _ in play(plain, frames)]
+    assert [f.source_stamp_ns for f in out] == [f.source_stamp_ns for f in expected]
+    assert timeline.counters['duplicates'] == 21
+    assert timeline.counters['late'] == 1
+
+
+def test_out_of_order_while_waiting_for_sound():
+    frames = make_frames(12, start_ns=START)
+    order = [0, 1, 3, 2, 4, 6, 5, 7, 8, 9, 10, 11]
+    timeline = Timeline(audio_dim=DIM)
+    for block in blocks(2):
+        timeline.push_audio(block.stamp_ns, block.data, 50.0, START)
+    for i in order:
+        timeline.push_face(frames[i], START + 480 * MS)
+    out = timeline.flush()
+    assert [f.source_stamp_ns for f in out] == [f.stamp_ns for f in frames]
+
+
+def test_a_looping_bag_begins_another_epoch_and_loses_nothing():
+    frames, sound = make_frames(50, start_ns=START), blocks(110, START - 240 * MS)
+    timeline = Timeline(audio_dim=DIM)
+    first = play(timeline, frames, sound)
+    second = play(timeline, frames, sound)
+    check(second)
+    assert len(first) == len(second) == 50
+    assert timeline.counters['clock_jumps'] == 1
+    assert {f.epoch for f, _ in second} == {first[0][0].epoch + 1}
+    assert np.mean([f.audio_valid for f, _ in second]) > 0.9
+
+
+def test_frames_of_another_time_in_between_end_no_session():
+    """Single wrong stamps, or a second source whose clock is 30 s behind."""
+    frames = make_frames(50, start_ns=START)
+    alone, timeline = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
+    out = []
+    for i, frame in enumerate(frames):
+        timeline.push_face(frame, frame.stamp_ns)
+        if i == 20:
+            timeline.push_face(make_frame(1), frame.stamp_ns)
+        if i > 25:  # two of them for one of ours
+            for late in (0, 20):
+                old = make_frame(frame.stamp_ns + (late - 30_000) * MS)
+                timeline.push_face(old, frame.stamp_ns)
+        out += timeline.pop(frame.stamp_ns)
+    expected = [slot for slot, _ in play(alone, frames)]
+    assert [slot.source_stamp_ns for slot in out] == [s.source_stamp_ns for s in expected][:50]
+    assert {slot.epoch for slot in out} == {1}
+    assert timeline.counters['from_the_past'] == 1 + 2 * 23  # the last two may be of a new time
+    assert timeline.counters['clock_jumps'] == timeline.counters['late'] == 0
+
+
+def test_a_pause_of_everything_begins_another_epoch():
+    frames = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 11_000 * MS)
+    out = play(Timeline(audio_dim=DIM), frames)
+    check(out)
+    assert [f.epoch for f, _ in out] == [1] * 50 + [2] * 25  # a second more, then it stopped
+    assert not any(f.face_valid for f, _ in out[27:50])
+    short = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 1_600 * MS)
+    out = play(Timeline(audio_dim=DIM), short)
+    check(out)
+    assert [f.epoch for f, _ in out] == [1] * 65
+    assert sum(f.face_valid for f, _ in out) == 25 + 25 + 2  # held for 0.1 s
+
+
+def test_stamps_from_the_future_are_dropped():
+    timeline = Timeline(audio_dim=DIM)
+    timeline.push_face(make_frame(START), START)
+    timeline.push_face(make_frame(START + 3600 * 1000 * MS), START)
+    timeline.push_audio(START + 3600 * 1000 * MS, np.zeros((2, DIM)), 50.0, START)
+    assert timeline.counters['from_the_future'] == 2
+    assert len(timeline.pop(START)) == 1
+    timeline.push_face(make_frame(START + 40 * MS), START + 40 * MS)
+    assert len(timeline.pop(START + 160 * MS)) == 1
+
+
+def test_what_is_kept_of_an_hour_is_as_little_as_of_a_second():
+    timeline, kept = Timeline(audio_dim=DIM), []
+    frames, sound = make_frames(5, start_ns=START), np.zeros((2, DIM), np.float32)
+    for i in range(2000):
+        now = START + i * PERIOD_NS
+        timeline.push_audio(now - PERIOD_NS, sound, 50.0, now)
+        timeline.push_face(dataclasses.replace(frames[i % 5], stamp_ns=now), now)
+        assert len(timeline.pop(now)) == 1
+        kept.append(len(timeline._voice) + len(timeline._faces))
+    assert max(kept) <= 60
+
+
+def test_embeddings_of_another_kind_are_refused():
+    timeline = Timeline(audio_dim=DIM)
+    with pytest.raises(ValueError, match=r'shape \(2, 5\): expected \(n, 4\)'):
+        timeline.push_audio(START, np.zeros((2, 5)), 50.0, START)
+    with pytest.raises(ValueError, match='rate_hz = 25'):
+        timeline.push_audio(START, np.zeros((2, DIM)), 25.0, START)
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_whatever_comes_what_leaves_is_even_causal_and_bounded(data):
+    rate = data.draw(st.sampled_from([12, 25, 29.97, 30, 60]))
+    seed = data.draw(st.integers(0, 10_000))
+    generator = np.random.default_rng(seed)
+    frames = []
+    for frame in make_frames(int(3 * rate), rate_hz=rate, start_ns=START):
+        if generator.random() < 0.1:
+            continue
+        jitter = int(generator.normal(0, 4) * MS)
+        good = generator.random() > 0.1
+        frames.append(dataclasses.replace(frame, stamp_ns=frame.stamp_ns + jitter, success=good))
+        if generator.random() < 0.05:
+            frames.append(frames[-1])
+        if generator.random() < 0.02:
+            frames.append(dataclasses.replace(frame, stamp_ns=frame.stamp_ns - 5000 * MS))
+    sound = [b for b in blocks(150) if generator.random() > 0.1]
+    events = [(f.stamp_ns + abs(generator.normal(30, 20)) * MS, 0, f) for f in frames]
+    events += [(b.stamp_ns + 40 * MS + abs(generator.normal(40, 30)) * MS, 1, b) for b in sound]
+    timeline, out = Timeline(audio_dim=DIM), []
+    for now, kind, item in sorted(events, key=lambda e: e[0]):
+        if kind == 0:
+            timeline.push_face(item, int(now))
+        else:
+            timeline.push_audio(item.stamp_ns, item.data, 50.0, int(now))
+        out += [(f, int(now)) for f in timeline.pop(int(now))]
+        assert len(timeline._faces) <= 50
+        assert len(timeline._voice) <= 150
+    check(out)
+    assert out
+
+
+@given(seed=st.integers(0, 1000), hop=st.sampled_from([1, 2, 4, 8]))
+@settings(deadline=None, max_examples=20)
+def test_live_and_offline_are_the_same(seed, hop):
+    generator = np.random.default_rng(seed)
+    frames = [
+        dataclasses.replace(f, success=bool(generator.random() > 0.1))
+        for f in make_frames(60, rate_hz=float(generator.choice([25, 30])), start_ns=START)
+    ]
+    sound = blocks(120, START - 327 * MS, size=hop)  # a microphone that was there before
+    live = [f for f, _ in play(Timeline(audio_dim=DIM), frames, sound, audio_delay_ms=10)]
+    offline = align_recording(frames, sound, audio_dim=DIM)
+    count = len(offline['stamp_ns'])
+    assert count >= len(frames) * 40 // 50
+    for name, values in offline.items():
+        assert (np.array([getattr(f, name) for f in live[:count]]) == values).all(), name
+
+
+def test_a_real_recording_loses_nothing(real_recordings):
+    from robot_face_gen.features.openface import read_openface_csv
+
+    track = read_openface_csv(real_recordings.openface)
+    arrays = align_recording(track.frames, blocks(900, 0), audio_dim=DIM)
+    assert arrays['source_stamp_ns'].tolist() == [f.stamp_ns for f in track.frames]
+    assert arrays['face_valid'].all()
+    assert 0.0 < arrays['landmarks'].min() < arrays['landmarks'].max() < 1.0
