@@ -15,8 +15,7 @@ import numpy as np
 
 from robot_face_gen.timing import SECOND_NS
 
-from .mono import to_mono
-from .resample import LEAST_RATE, MOST_RATE
+from .resample import LEAST_RATE, MOST_RATE, to_mono
 from .sound_file import SoundFile, read_audio
 
 __all__ = ['SECOND_NS', 'AudioBlock', 'AudioFileSource', 'AudioSource', 'read_audio']
@@ -24,7 +23,7 @@ __all__ = ['SECOND_NS', 'AudioBlock', 'AudioFileSource', 'AudioSource', 'read_au
 
 @dataclass(frozen=True)
 class AudioBlock:
-    """A piece of sound: samples (n,) float32 mono, the first one's time and number."""
+    """Mono samples (n,) float32, with the time and the number of the first one."""
 
     stamp_ns: int
     first_sample: int
@@ -39,17 +38,17 @@ class AudioSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether no block will come any more."""
+        """Whether the stream has ended."""
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None where none came in time."""
+        """The next block; None after the timeout."""
 
     def close(self) -> None:
-        """Let go of the device or file."""
+        """Release the device or file."""
 
 
 class AudioFileSource:
-    """A recording at its own pace, as a microphone would give it.
+    """A recording in real time, block by block, as a microphone would deliver it.
 
     A block comes when its last sample would have been captured; deadlines are absolute, so that
     nothing drifts. At another speed the sample rate is multiplied by it, so that stamps, counts
@@ -138,7 +137,7 @@ class AudioFileSource:
         return None if self.ended else self._time_ns(self._next + len(self._block))
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block once it is due; None at the end, or where the time ran out."""
+        """The next block once it is due; None at the end or after the timeout."""
         due_ns = self.next_due_ns
         if due_ns is None:
             return None
@@ -159,6 +158,6 @@ class AudioFileSource:
         return block
 
     def close(self) -> None:
-        """Let go of the recording."""
+        """Close the recording."""
         self._closed = True
         self._blocks = iter(())

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +24,8 @@ from robot_face_gen.layout import (
     POSE_COLUMNS,
     VALUE_LIMITS,
 )
+
+from .openface_report import OpenFaceError, ReadReport
 
 _SPACE_COLUMNS = tuple(f'{axis}_{i}' for axis in 'XYZ' for i in range(LANDMARK_POINTS))
 _GAZE_VECTORS = tuple(f'gaze_{eye}_{axis}' for axis in 'xyz' for eye in (0, 1))
@@ -44,74 +45,12 @@ _SHOWN = {
     'pose': ('head pose', '-pose'),
     'gaze': ('gaze', '-gaze'),
 }
-_MOST_KEPT = 100  # problems that are remembered
 # Columns that only other programs write, and what to say about their files.
 _OTHER_FORMATS = {
     'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose, no time of the '
     'video and action units without names: expected the CSV of OpenFace 2 (FeatureExtraction)',
     'FaceRectX': 'output of Py-Feat: expected the CSV of OpenFace 2 (FeatureExtraction)',
 }
-
-
-class OpenFaceError(ValueError):
-    """A file that cannot be read as OpenFace's output; the text names it and says why."""
-
-
-@dataclass
-class ReadReport:
-    """What a reader found in a file.
-
-    Attributes:
-        rows: complete rows.
-        frames: camera frames of the person who is followed.
-        valid: frames in which the tracker found the face and at least one value is there.
-        partly_valid: those of them in which a value is missing.
-        bad_rows: rows that could not be used.
-        other_rows: rows of people who are not followed.
-        missing: what the file has no columns for, and the option of FeatureExtraction that adds
-            it; '' if nothing is missing.
-        problems: kind of problem -> number of rows.
-        examples: kind of problem -> line, column, value of the first one.
-        latest: the newest problems, one line each.
-    """
-
-    rows: int = 0
-    frames: int = 0
-    valid: int = 0
-    partly_valid: int = 0
-    bad_rows: int = 0
-    other_rows: int = 0
-    missing: str = ''
-    problems: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
-    latest: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
-
-    def add(
-        self, kind: str, example: str = '', count: int = 1, *, lost_rows: bool = False
-    ) -> None:
-        """Count a problem; `example` says where and what it is."""
-        self.problems[kind] += count
-        self.bad_rows += count * lost_rows
-        self.examples.setdefault(kind, example)
-        self.latest.append(f'{example}: {kind}' if example else kind)
-
-    def lines(self, most: int = 3) -> list[str]:
-        """What is missing, and the most frequent problems with their counts, one line each."""
-        lines = [self.missing] if self.missing else []
-        if self.frames and not self.valid:
-            lines.append(
-                f'the tracker found no face with enough confidence in {self.frames} frames'
-            )
-        for kind, count in self.problems.most_common(most):
-            example = self.examples[kind]
-            many = f'{count} rows: ' if count > 1 or example else ''
-            first = f' ({"first: " if count > 1 else ""}{example})' if example else ''
-            lines.append(f'{many.replace("1 rows", "1 row") if count == 1 else many}{kind}{first}')
-        if self.other_rows:
-            lines.append(f'{self.other_rows} rows of other people are left out')
-        if (left := len(self.problems) - most) > 0:
-            lines.append(f'{left} more kinds of problems')
-        return lines
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from .openface import FaceFrame, OpenFaceReader
-from .openface_columns import ReadReport
+from .openface_report import ReadReport
 
 _HEAD_BYTES = 16_384  # of the beginning of the file, by which it is known again: header, first row
 _MOST_BYTES = 1 << 22  # read at most in one look

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faces as an OpenFace CSV, so that other tools read what comes out of here."""
+"""Writes faces as an OpenFace CSV, which other tools can read."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OpenFaceWriter:
             self._file.flush()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Flush and close the file."""
         self._file.close()
 
     def __enter__(self) -> OpenFaceWriter:

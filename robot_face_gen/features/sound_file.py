@@ -12,8 +12,7 @@ import av
 import numpy as np
 
 from .file_kind import HEAD_BYTES, foreign_kind
-from .mono import LOUDEST
-from .resample import LEAST_RATE, MOST_RATE
+from .resample import LEAST_RATE, LOUDEST, MOST_RATE
 
 # FFmpeg's names. Raw streams without a container are not among them, except MP3, AAC and AC-3:
 # FFmpeg would take nearly any bytes for one of the others.
