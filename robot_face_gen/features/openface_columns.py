@@ -147,7 +147,7 @@ class Columns:
             what = 'of single images (FaceLandmarkImg)' if 'face' in self._place else ''
             raise OpenFaceError(
                 f'{self._path}: an OpenFace CSV {what or "without time"}: it has no column '
-                'timestamp and no column frame: expected the CSV of a video (FeatureExtraction)'
+                'timestamp (seconds) and no column frame: expected the CSV of a video'
             )
 
     def _missing(self) -> str:

@@ -187,6 +187,12 @@ def test_reactions_are_written_on_an_even_grid(rate):
         RecordedReaction(slot.index, 0, slot.source_stamp_ns, 0, {}) for slot in timeline.flush()
     ]
     assert set(np.diff(slot_times_ns(reactions))) == {40 * MS}
+    # A grid that the sound began: frames up to 20 ms beside it on either side.
+    beside = [
+        replace(r, source_ns=10**15 + i * 40 * MS + (-19 if i % 7 == 0 else 19) * MS)
+        for i, r in enumerate(reactions)
+    ]
+    assert set(np.diff(slot_times_ns(beside))) == {40 * MS}
     lost = reactions[:20] + reactions[25:]
     assert sorted(set(np.diff(slot_times_ns(lost)))) == [40 * MS, 240 * MS]
 
