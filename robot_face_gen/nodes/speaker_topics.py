@@ -62,7 +62,14 @@ class SpeakerInputs:
         )  # fmt: skip
 
     def _on_face(self, message: FaceFeatures) -> None:
-        frame, now_ns = to_face_frame(message), self._node.now_ns()
+        (frame, impossible), now_ns = to_face_frame(message), self._node.now_ns()
+        if impossible:
+            text = (
+                f'openface/features: {impossible} infinite or impossibly large values in a frame '
+                'are treated as missing'
+            )
+            logged = self._node.warn(f'{self._where}values', f'{self._where}{text}')
+            self._health.count('impossible_values', impossible, trouble=text, logged=logged)
         self._face_ns = now_ns
         self._compare_clocks(frame.stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_face, frame, now_ns))

@@ -23,6 +23,7 @@ from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.pipeline.recording import Recording, replay
 from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import PERIOD_NS
 
 from .crop import FaceCropParameters
 from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
@@ -39,6 +40,7 @@ class ReactionFrame:
 
     Attributes:
         number: counts from 0, as `FaceReaction.frame`.
+        stamp_ns: middle of the slot, from the recording's beginning: an even 25 Hz.
         source_stamp_ns: of the speaker's frame that it answers, from the recording's beginning;
             the middle of the slot where it has no frame.
         face_valid: whether the slot has a face.
@@ -48,6 +50,7 @@ class ReactionFrame:
     """
 
     number: int
+    stamp_ns: int
     source_stamp_ns: int
     face_valid: bool
     audio_valid: bool
@@ -147,8 +150,9 @@ class OfflinePipeline:
                 faces = tuple({n: answer[n][index] for n in BRANCHES} for answer in answers)
                 if all(np.isfinite(part).all() for face in faces for part in face.values()):
                     yield ReactionFrame(
-                        number, frame.source_stamp_ns, frame.face_valid, frame.audio_valid, faces
-                    )
+                        number, frame.stamp_ns - PERIOD_NS // 2, frame.source_stamp_ns,
+                        frame.face_valid, frame.audio_valid, faces,
+                    )  # fmt: skip
                     number += 1
                 else:
                     timeline.counters['not_finite'] += 1
