@@ -25,6 +25,8 @@ from .events import (
 from .motion import Sums, compare, motion_sums, ratio
 from .two_sample import Decisions
 
+Measured = dict[str, 'float | list[float] | None']
+
 MEASURES = {
     'blinks_per_min': '/min',
     'nods_per_min': '/min',
@@ -178,7 +180,7 @@ class Liveliness:
         P: np.ndarray,
         weights: np.ndarray | None = None,
         decisions: Decisions | None = None,
-    ) -> dict[str, float | list[float] | None]:
+    ) -> Measured:
         """Measure reactions P (N, M, T, 160).
 
         Args:
@@ -200,9 +202,7 @@ class Liveliness:
             clips.append({name: np.sum([x[name] for x in each], axis=0) for name in each[0]})
         sums = _stacked(clips)
         point = self._resampled(sums, np.ones((1, len(P))), decisions)
-        out: dict[str, float | list[float] | None] = {
-            name: _number(point[name][0]) for name in MEASURES
-        }
+        out: Measured = {name: _number(point[name][0]) for name in MEASURES}
         if weights is not None:
             drawn = self._resampled(sums, weights, decisions)
             out |= {f'{name}_ci95': _interval(drawn[name]) for name in MEASURES}
@@ -236,3 +236,25 @@ def _interval(values: np.ndarray) -> list[float] | None:
     if len(known) < 0.9 * len(values):
         return None
     return [float(x) for x in np.percentile(known, (2.5, 97.5))]
+
+
+def table(columns: dict[str, Measured]) -> str:
+    """Format measures, one column for each source of faces; `-` where there is no value."""
+    rows = [['', *columns]]
+    for name, unit in MEASURES.items():
+        cells = [name + (f', {unit}' if unit and not name.endswith(('_min', '_s', '_db')) else '')]
+        for measured in columns.values():
+            value, interval = measured[name], measured.get(f'{name}_ci95')
+            text = '-' if value is None else f'{value:.2f}'
+            if isinstance(interval, list):
+                text += f' [{interval[0]:.2f}, {interval[1]:.2f}]'
+            cells.append(text)
+        rows.append(cells)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join(
+        '  '.join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from .events import Events
 
-Measured = dict[str, 'float | list[float] | None']
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
@@ -32,17 +30,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', metavar='FILE', help='write the measures to a file as well')
 
 
-def face_values(recording: Recording) -> np.ndarray:
-    """The face of a recording as in prepared data: (T, 160) at 25 Hz, NaN where there is none."""
+def face_values(path: str, recording: Recording) -> np.ndarray:
+    """The face of a recording at 25 Hz: (T, 160), NaN where a value is missing.
+
+    Raises:
+        ValueError: no frame has a face; the message names the file.
+    """
     import numpy as np
 
-    from robot_face_gen.data.tracks import align_person, frame_count
-    from robot_face_gen.layout import BRANCHES
+    from robot_face_gen.data.tracks import frame_count
+    from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+    from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM, VALUE_MASK_SLICES
+    from robot_face_gen.pipeline.recording import align_recording
+    from robot_face_gen.timing import PERIOD_NS
 
-    count = frame_count(recording.face_s)
-    track = align_person(recording.faces, [], count, audio_dim=0)
-    face = np.concatenate([track[name] for name in BRANCHES], axis=1).astype(np.float64)
-    face[~track['face_valid']] = np.nan
+    if not any(frame.is_valid() for frame in recording.faces):
+        raise ValueError(
+            f'{path}: no face in {len(recording.faces)} frames: expected some with success 1 and '
+            f'a confidence of at least {MIN_CONFIDENCE:g}'
+        )
+    found = align_recording(recording.faces, [], audio_dim=1)
+    place = found['stamp_ns'] // PERIOD_NS
+    face = np.full((frame_count(recording.face_s), FACE_DIM), np.nan)
+    inside = (place >= 0) & (place < len(face))
+    for name, columns in BRANCH_SLICES.items():
+        values = np.where(found['mask'][:, VALUE_MASK_SLICES[name]], found[name], np.nan)
+        face[place[inside], columns] = values[inside]
     return face
 
 
@@ -61,16 +74,16 @@ def run(args: argparse.Namespace) -> int:
     from robot_face_gen.pipeline.recording import read_recording
     from robot_face_gen.timing import FRAME_RATE_HZ
 
-    from .liveliness import MEASURES, Liveliness
+    from .liveliness import LEAST_OBSERVED_S, Liveliness, table
 
     reaction = read_recording(args.reaction, None)
-    face, notes = face_values(reaction), list(reaction.problems)
+    face, notes = face_values(args.reaction, reaction), list(reaction.problems)
     speaker = other = pauses = None
     if args.speaker or args.audio:
         recording = read_recording(args.speaker or None, args.audio or None)
         notes += recording.problems
         if args.speaker:
-            speaker = face_values(recording)
+            speaker = face_values(args.speaker, recording)
             other = Liveliness().measure(speaker[None, None])
             if len(speaker) < len(face):
                 notes.append(
@@ -81,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
             speaker = speaker[: len(face)]
         if args.audio:
             pauses = [pauses_of_sound(recording, len(face))]
+    if len(face) < LEAST_OBSERVED_S * FRAME_RATE_HZ:
+        notes.append(
+            f'{len(face) / FRAME_RATE_HZ:.1f} s of a face: rates need {LEAST_OBSERVED_S:g} s'
+        )
     given = None if speaker is None else speaker[None]
     found = Liveliness(given, given, pauses).measure(face[None, None])
     columns = {'reaction': found} | ({'speaker': other} if other else {})
@@ -96,29 +113,7 @@ def run(args: argparse.Namespace) -> int:
         Path(args.json).write_text(content + '\n', encoding='utf-8')
     for note in notes:
         print(f'note: {note}')
-    print(table(columns, MEASURES))
+    print(table(columns))
     if args.speaker:
         print('spectrum and jerk are compared with the speaker, as there is no real listener')
     return 0
-
-
-def table(columns: dict[str, Measured], units: dict[str, str]) -> str:
-    """Format measures, one column for each source of faces; `-` where there is no value."""
-    rows = [['', *columns]]
-    for name, unit in units.items():
-        cells = [name + (f', {unit}' if unit and not name.endswith(('_min', '_s', '_db')) else '')]
-        for measured in columns.values():
-            value, interval = measured[name], measured.get(f'{name}_ci95')
-            text = '-' if value is None else f'{value:.2f}'
-            if isinstance(interval, list):
-                text += f' [{interval[0]:.2f}, {interval[1]:.2f}]'
-            cells.append(text)
-        rows.append(cells)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return '\n'.join(
-        '  '.join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import FacialReactionModel, OnlineInferenceManager
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import BRANCH_SLICES, BRANCHES, VALUE_MASK_SLICES
 
 
 @dataclass
@@ -22,16 +22,48 @@ class Clips:
         speakers: (N, T, F) float64.
         listeners: (N, T, F) float64.
         appropriate: (N, N); [k, j] is 1 if listener j is appropriate for speaker k, otherwise 0.
+        speaker_numbers: (N,), the same for clips of the same speaker.
     """
 
     speakers: np.ndarray
     listeners: np.ndarray
     appropriate: np.ndarray
+    speaker_numbers: np.ndarray
 
 
 def joined(face: dict) -> np.ndarray:
     """Concatenate the branches of a face, a dict of (..., F) tensors: (..., 160) float64."""
     return np.concatenate([np.asarray(face[name], dtype=np.float64) for name in BRANCHES], axis=-1)
+
+
+def joined_seen(face: dict) -> np.ndarray:
+    """As `joined`, for one face (T, F) of a data set, with NaN where a value was not seen."""
+    values = joined(face)
+    values[~np.asarray(face['face_valid'])] = np.nan
+    if 'face_mask' in face:
+        for name, part in VALUE_MASK_SLICES.items():
+            seen = np.asarray(face['face_mask'])[:, part]
+            values[:, BRANCH_SLICES[name]] = np.where(seen, values[:, BRANCH_SLICES[name]], np.nan)
+    return values
+
+
+def gather_seen(dataset: ClipDataset, clips: Clips) -> Clips:
+    """The clips of `gather` with NaN where a value was not seen."""
+    items = [dataset[i] for i in range(len(clips.speakers))]
+    return replace(
+        clips,
+        speakers=np.stack([joined_seen(item['speaker']) for item in items]),
+        listeners=np.stack([joined_seen(item['listener']) for item in items]),
+    )
+
+
+def number_speakers(dataset: ClipDataset, clips: int) -> np.ndarray:
+    """Number of the speaker of each clip (N,): the same group or the same recorded face."""
+    names = []
+    for clip in dataset.clips[:clips]:
+        speaker = 1 - clip.listener
+        names.append(clip.session.groups[speaker] or clip.session.tracks[speaker])
+    return np.unique(names, return_inverse=True)[1]
 
 
 def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
@@ -42,6 +74,7 @@ def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
         speakers=np.stack([joined(item['speaker']) for item in items]),
         listeners=np.stack([joined(item['listener']) for item in items]),
         appropriate=np.array([[int(a == b) for b in groups] for a in groups]),
+        speaker_numbers=number_speakers(dataset, len(items)),
     )
 
 
