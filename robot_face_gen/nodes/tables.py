@@ -238,13 +238,6 @@ class ModelParameters:
         low=0.1,
         high=30.0,
     )
-    frame_id: str = parameter('robot_face', 'Frame of the messages')
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReactionParameters(ModelParameters):
-    """Parameters of `reaction_node`."""
-
     hop: int = parameter(
         1,
         'Frames that the model answers at a time: more frames cost less CPU and add latency',
@@ -253,6 +246,12 @@ class ReactionParameters(ModelParameters):
         high=16,
         settable=True,
     )
+    frame_id: str = parameter('robot_face', 'Frame of the messages')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReactionParameters(ModelParameters):
+    """Parameters of `reaction_node`."""
 
 
 @dataclass(frozen=True, kw_only=True)

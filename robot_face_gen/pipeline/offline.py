@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
+from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.pipeline.recording import Recording, replay
@@ -25,7 +26,7 @@ from robot_face_gen.resources import default_checkpoint
 from robot_face_gen.timing import PERIOD_NS
 
 from .crop import FaceCropParameters
-from .loading import Report, Session, load_encoder, load_sessions, on_host, resolve_place, stack
+from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
 from .timeline import Timeline, TimelineFrame
 
 _CHUNK_S = 0.5  # sound encoded at a time
@@ -98,11 +99,15 @@ class OfflinePipeline:
             raise ValueError('seeds: expected at least one')
         path = Path(checkpoint) if checkpoint else default_checkpoint()
         place, computes = resolve_place(device, backend)
-        self._sessions = load_sessions(
-            path, list(seeds), device=place, backend=computes, temperature=temperature,
-            threads=threads, report=report,
-        )  # fmt: skip
-        self._model = self._sessions[0].model
+        self._model = load_model(
+            path, device=place, backend=computes, threads=threads, report=report
+        )
+        self._sessions = [
+            OnlineInferenceManager(
+                self._model, seed=seed, temperature=temperature, backend=computes, threads=threads
+            )
+            for seed in seeds
+        ]
         self._whisper, self._threads, self._report = whisper, threads, report
         self._min_confidence = min_confidence
         self.counters: Counter[str] = Counter()
@@ -153,7 +158,9 @@ class OfflinePipeline:
                     timeline.counters['not_finite'] += 1
             self.counters = timeline.counters + (stream.counters if stream else Counter())
 
-    def _answer(self, session: Session, window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _answer(
+        self, session: OnlineInferenceManager, window: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         answer = session.process_window(window)
         faces = {name: on_host(answer[name][0]) for name in BRANCHES}
         if not all(np.isfinite(values).all() for values in faces.values()):

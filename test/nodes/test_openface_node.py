@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_followed_file_is_told_and_the_node_goes_on(
     values = peer.values('openface_node')
     assert (values['bad_rows'], values['restarts'], values['rewrites']) == ('2', '1', '0')
     assert node.interrupt() == 0
-    for words in ('no OpenFace CSV', 'begins anew', 'line 7: 1 cells'):
+    for words in ('no OpenFace CSV', 'was restarted', 'line 7: 1 cells'):
         assert node.text.count(words) == 1, node.text
     assert 'Traceback' not in node.text
 
@@ -182,7 +182,7 @@ def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, st
     peer.wait_for(
         lambda: tick() and peer.values('openface_node').get('clock_jumps') == '1', 'a count'
     )
-    assert 'the recording begins anew' in node.text
+    assert 'the recording starts again' in node.text
     assert node.interrupt() == 0
     peer.node.destroy_publisher(clock)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node hears of one speaker: the face, and the voice's embeddings."""
+"""The topics of one speaker: face and embeddings in, reactions out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from robot_face_gen.pipeline.embedding_contract import EMBEDDINGS_HZ, HopWatch
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.inbox import Inbox
-from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures
+from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
-from .messages import to_embeddings, to_face_frame
+from .messages import from_reaction, to_embeddings, to_face_frame
 
 if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model.sessions import Model
-    from robot_face_gen.pipeline.speaker_session import FaceLane
+    from robot_face_gen.pipeline.speaker_session import SpeakerSession
 
 STALL_S = 1.0
 
@@ -25,15 +25,15 @@ Push = partial[None]
 
 
 class SpeakerInputs:
-    """Subscribes, checks, and hands over to whoever fills the lane.
+    """Subscribes, checks messages, and queues them for the worker that owns the session.
 
     Args:
-        node: whose subscriptions they are.
+        node: owner of the subscriptions.
         namespace: of the topics; '' is the node's own.
-        model: what its embeddings have to be.
-        lane: of the speaker.
-        inbox: of the speaker, for the thread that owns the lane.
-        come: set when something lies in it.
+        model: states which embeddings it expects.
+        speaker: the session that receives face and embeddings.
+        inbox: queue to the worker.
+        received: set after each message.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class SpeakerInputs:
         node: BaseNode,
         namespace: str,
         model: Model,
-        lane: FaceLane,
+        speaker: SpeakerSession,
         inbox: Inbox[Push],
-        come: threading.Event,
+        received: threading.Event,
     ) -> None:
-        self._node, self._lane, self._inbox, self._come = node, lane, inbox, come
-        self._health: Health = lane.health
+        self._node, self._speaker, self._inbox, self._received = node, speaker, inbox, received
+        self._health: Health = speaker.health
         self._where = f'{namespace}: ' if namespace else ''
         self._encoder, self._dim = model.info.audio_encoder, model.config.audio_dim
-        self._face_ns = 0  # when a face came last
+        self._face_ns = 0  # arrival of the newest face
         self._hop = HopWatch(model.info.audio.get('hop_s'))
         prefix = f'{namespace}/' if namespace else ''
         node.subscribe(
@@ -72,13 +72,13 @@ class SpeakerInputs:
             self._health.count('impossible_values', impossible, trouble=text, logged=logged)
         self._face_ns = now_ns
         self._compare_clocks(frame.stamp_ns, now_ns)
-        self._hand_over(partial(self._lane.push_face, frame, now_ns))
+        self._queue(partial(self._speaker.push_face, frame, now_ns))
 
     def _on_embedding(self, message: AudioEmbedding) -> None:
         if self._encoder and message.encoder != self._encoder:
             text = (
-                f'the embeddings are of encoder {message.encoder!r}, the checkpoint was trained '
-                f'with {self._encoder!r}: the face goes on without sound'
+                f'embeddings of encoder {message.encoder!r}, but the checkpoint was trained with '
+                f'{self._encoder!r}: continuing with the face alone'
             )
             logged = self._node.warn(f'{self._where}encoder', f'{self._where}{text}')
             self._health.fail('encoder', text, logged=logged)
@@ -90,27 +90,66 @@ class SpeakerInputs:
             self._health.count('other_hop', trouble=text, logged=True)
             self._node.warn_once(f'{self._where}hop', f'{self._where}{text}')
         now_ns = self._node.now_ns()
-        if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the face tells the time
+        if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
-        self._hand_over(partial(self._lane.push_audio, stamp_ns, data, EMBEDDINGS_HZ, now_ns))
+        self._queue(partial(self._speaker.push_audio, stamp_ns, data, EMBEDDINGS_HZ, now_ns))
 
     def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
-        stamps = self._lane.stamps
+        stamps = self._speaker.stamps
         if not stamps.arrived(stamp_ns, now_ns):
             return
         behind_s = stamps.offset_ns / 1e9
         self._health.fact('clock_offset_s', f'{behind_s:.3f}')
         text = (
-            f'the stamps that come are {abs(behind_s):.1f} s '
-            f'{"behind" if behind_s > 0 else "ahead of"} the clock (a bag without its clock, or '
-            'another machine?): the session goes by theirs'
+            f'input stamps are {abs(behind_s):.1f} s '
+            f'{"behind" if behind_s > 0 else "ahead of"} this clock (a bag without /clock, or '
+            "another machine): using the sender's time"
             if behind_s
-            else 'the stamps that come are in the time of the clock again'
+            else 'input stamps match this clock again'
         )
         logged = self._node.warn(f'{self._where}clock', f'{self._where}{text}')
         self._health.count('clock_offsets', trouble=text, logged=logged)
 
-    def _hand_over(self, push: Push) -> None:
+    def _queue(self, push: Push) -> None:
         if dropped := self._inbox.put(push):
-            self._health.count('dropped', dropped, trouble=f'{dropped} messages dropped: overload')
-        self._come.set()
+            self._health.count('dropped', dropped, trouble='overload: {total} messages dropped')
+        self._received.set()
+
+
+class ReactionOutput:
+    """Publishes the reactions of one speaker when they are due.
+
+    Args:
+        node: owner of the publisher.
+        namespace: of the topic; '' is the node's own.
+        speaker: the session that makes the reactions.
+    """
+
+    def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
+        self._node, self._speaker, self._frame = node, speaker, 0
+        self._frame_id: str = node.parameters.frame_id
+        prefix = f'{namespace}/' if namespace else ''
+        self._publisher = node.advertise(
+            FaceReaction,
+            f'{prefix}robot_face/reaction',
+            flow='reactions_out',
+            health=speaker.health,
+        )
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the next reaction is due; None: there is none."""
+        return self._speaker.next_due_ns
+
+    def publish(self, now_ns: int) -> None:
+        """Publish the reaction that is due, if there is one."""
+        reaction = self._speaker.pop(now_ns)
+        if reaction is None:
+            return
+        self._publisher.publish(
+            from_reaction(
+                reaction.face, self._frame, now_ns, reaction.source_stamp_ns, self._frame_id
+            )
+        )
+        self._speaker.health.tick('reactions_out')
+        self._frame += 1
