@@ -19,7 +19,7 @@ from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read
 from robot_face_gen.models.export_process import export_in_child, run_export
 from robot_face_gen.models.onnx_session import needed, open_session
 
-from .whisper_cache import UNTRAINED, find_cached
+from .whisper_cache import UNTRAINED, find_cached, locate
 from .whisper_contexts import ContextEncoder
 
 
@@ -57,6 +57,8 @@ class ExportedWhisper:
 
     def _open(self, frames: int) -> CacheEntry:
         needed('onnxruntime')
+        if self._weights != UNTRAINED:
+            locate(self._weights)  # raises at once, the child process needs seconds for it
         entry = exported(self._weights, frames, int8=self._int8)
         if entry is None:
             options = ['--int8'] if self._int8 else []
@@ -117,10 +119,8 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
     """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
-    from .whisper_weights import find, load_encoder
+    from .whisper_weights import load_encoder
 
-    if weights != UNTRAINED:
-        find(weights)  # downloads what is not there
     encoder, dims, name = load_encoder(weights)
     made = WhisperEncoder(encoder, dims, name)
     if not 2 <= frames <= made.most_frames:
