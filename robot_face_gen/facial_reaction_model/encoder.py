@@ -61,6 +61,19 @@ def split_mask(mask: Tensor) -> Face:
     return {name: mask[..., place] for name, place in VALUE_MASK_SLICES.items()}
 
 
+def seen_values(face: Mapping[str, Tensor]) -> Face:
+    """Which values of a face were seen: those of `face_mask`, in frames with `face_valid`.
+
+    Returns:
+        dict: landmarks (..., T, 1), the other branches (..., T, width), bool.
+    """
+    valid = face['face_valid'][..., None]
+    mask = face.get('face_mask')
+    return split_mask(
+        valid.expand(*valid.shape[:-1], VALUE_MASK_WIDTH) if mask is None else mask & valid
+    )
+
+
 class FacialFeatureEncoder(nn.Module):
     """A standardised face (landmarks, AU, pose, gaze) to (B, T, feature_dim), frame by frame.
 

@@ -83,7 +83,7 @@ def check_face(data: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ValueError(f'{where} has {batch} x {frames} frames: expected at least one')
     mask = _mask(where, 'face_mask', data, (batch, frames))
     for name, value in out.items():
-        _check_finite(f'{where}[{name!r}]', value, mask[..., VALUE_MASK_SLICES[name]])
+        _check_finite(where, name, value, mask)
     out['face_mask'] = mask
     return out
 
@@ -92,8 +92,8 @@ def _array(value: Any) -> Any:
     return value if hasattr(value, 'ndim') else np.asarray(value)
 
 
-def _check_finite(where: str, value: Any, mask: Any = None) -> None:
-    """Refuse numbers that are not finite where the mask, of the same or one column, is true."""
+def _check_finite(where: str, name: str, value: Any, mask: Any = None) -> None:
+    """Refuse numbers that are not finite, except where a face's mask is false."""
     value = value.detach() if hasattr(value, 'detach') else value
     # Fast path: a finite sum implies finite values; a sum of finite values may overflow.
     if math.isfinite(value.sum()):
@@ -101,10 +101,12 @@ def _check_finite(where: str, value: Any, mask: Any = None) -> None:
     with np.errstate(invalid='ignore'):
         bad = np.asarray((value - value != 0).tolist())  # inf - inf and nan - nan are nan
     if mask is not None:
-        bad &= np.asarray(mask.tolist())
+        bad &= np.asarray(mask[..., VALUE_MASK_SLICES[name]].tolist())
     if bad.any():
         place = [int(i) for i in np.argwhere(bad)[0]]
-        raise ValueError(f'{where}{place} = {float(value[tuple(place)])}: expected finite numbers')
+        raise ValueError(
+            f'{where}[{name!r}]{place} = {float(value[tuple(place)])}: expected finite numbers'
+        )
 
 
 def _audio(value: Any, batch: int, frames: int, dim: int) -> Any:
@@ -120,7 +122,7 @@ def _audio(value: Any, batch: int, frames: int, dim: int) -> Any:
             f'{dim}), two embeddings per frame, or the same as ({batch}, {pair * frames}, {dim}), '
             f'or one per frame, ({batch}, {frames}, {dim})'
         )
-    _check_finite("speaker_data['audio']", value)
+    _check_finite('speaker_data', 'audio', value)
     return value
 
 

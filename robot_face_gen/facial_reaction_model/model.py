@@ -19,7 +19,7 @@ from torch.distributions import Normal
 from .components import Geometry
 from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
 from .decoder import FaceHeads, ListenerReactionDecoder
-from .encoder import Face, SpeakerEncoder, split_mask
+from .encoder import Face, SpeakerEncoder, seen_values
 from .inputs import check_face, check_speaker
 from .noise import Seeds, resolve_seeds
 from .vae import FacialVAE
@@ -148,7 +148,7 @@ class FacialReactionModel(nn.Module):
             )
         face = self.decoder.heads.statistics.standardise_face(data)
         joined = torch.cat([face[name] for name in BRANCHES], dim=-1)
-        seen = split_mask(data['face_mask'] & valid[..., None])
+        seen = seen_values({**data, 'face_valid': valid})
         return face, seen, self.vae.posterior(encoded, joined, valid)
 
     def _noise(self, seeds: list[int], prior: Normal) -> Tensor:

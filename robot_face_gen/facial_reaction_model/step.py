@@ -56,6 +56,7 @@ class StepFunction(nn.Module):
     cos: Tensor
     sin: Tensor
     copies: Tensor
+    absent: Tensor
     flags: Tensor
     speaker_mean: Tensor
     speaker_std: Tensor
@@ -87,10 +88,13 @@ class StepFunction(nn.Module):
         constant('slot', torch.tensor([0, 0, 1]))
         constant('copies', torch.zeros(geometry.group, 1))
         encoder, heads = model.encoder, model.decoder.heads
+        # The mask follows the face as 25 more columns: 1 - mask is (mask - 1) / -1.
         mean, std = _joined_statistics(encoder.statistics)
-        constant('speaker_mean', mean)
-        constant('speaker_std', std)
-        constant('flags', _flag_of_each_value())
+        one, nothing = torch.ones(VALUE_MASK_WIDTH), torch.zeros(FACE_DIM)
+        constant('speaker_mean', torch.cat((mean, one.to(mean))))
+        constant('speaker_std', torch.cat((std, -one.to(std))))
+        constant('absent', torch.cat((nothing, one)))
+        constant('flags', _flag_of_each_column())
         self.face = FusedBranches(
             encoder.face.branches, shared_input=False, more=encoder.face.missing
         )
@@ -128,15 +132,12 @@ class StepFunction(nn.Module):
     def _embed(self, speaker: dict[str, Tensor]) -> Tensor:
         """Each frame by itself, (B n, feature_dim); as in `SpeakerEncoder`."""
         encoder = self.model.encoder
-        face = torch.cat([speaker[name].view(-1, width) for name, width in BRANCHES.items()], 1)
         mask = speaker['face_mask'].view(-1, VALUE_MASK_WIDTH)
-        # A missing value, which may be NaN, becomes the mean.
-        face = torch.where(
-            mask.index_select(1, self.flags),
-            (face - self.speaker_mean) / self.speaker_std,
-            self.copies[0, 0],
-        )
-        face = torch.cat((face, (~mask).to(face.dtype)), dim=1)
+        parts = [speaker[name].view(-1, width) for name, width in BRANCHES.items()]
+        face = torch.cat((*parts, mask.to(parts[0].dtype)), dim=1)
+        face = (face - self.speaker_mean) / self.speaker_std
+        # A missing value, which may be NaN, becomes 0, the mean.
+        face = torch.where(mask.index_select(1, self.flags), face, self.absent)
         dim = self.model.config.audio_dim
         audio = encoder.audio.norm(speaker['audio'].view(-1, EMBEDDINGS_PER_FRAME, dim))
         return encoder.fusion(
@@ -235,10 +236,11 @@ class StepFunction(nn.Module):
         return list(face.values())
 
 
-def _flag_of_each_value() -> Tensor:
-    """For each of the 160 values of a face, the index of its flag in a mask."""
-    flags = {n: torch.arange(VALUE_MASK_WIDTH)[s] for n, s in VALUE_MASK_SLICES.items()}
-    return torch.cat([flags[name].expand(width) for name, width in BRANCHES.items()])
+def _flag_of_each_column() -> Tensor:
+    """For each of the 160 values of a face, then for each flag itself, the index of its flag."""
+    flags = torch.arange(VALUE_MASK_WIDTH)
+    values = [flags[VALUE_MASK_SLICES[name]].expand(width) for name, width in BRANCHES.items()]
+    return torch.cat((*values, flags))
 
 
 def _joined_statistics(statistics: nn.Module) -> tuple[Tensor, Tensor]:
