@@ -76,6 +76,13 @@ class PlayedParameters:
         check=_not_negative,
     )
     loop: bool = parameter(False, 'Repeat a recording')
+    loop_period_s: float = parameter(
+        0.0,
+        'Length of one round of a repeated recording, at least its own length (0.0); the same '
+        'value keeps face and voice in sync, bringup sets it to the longer of the two',
+        unit='s of the recording',
+        check=_not_negative,
+    )
     exit_at_end: bool = parameter(False, 'Exit at the end of a recording')
 
 
@@ -100,7 +107,8 @@ class MicrophoneParameters(PlayedParameters):
 
     source: str = parameter(
         MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, or a sound file",
+        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
+        'or a film with sound',
         check=_not_empty,
     )
     frame_id: str = parameter('microphone', 'Frame of the messages')
@@ -230,13 +238,6 @@ class ModelParameters:
         low=0.1,
         high=30.0,
     )
-    frame_id: str = parameter('robot_face', 'Frame of the messages')
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReactionParameters(ModelParameters):
-    """Parameters of `reaction_node`."""
-
     hop: int = parameter(
         1,
         'Frames that the model answers at a time: more frames cost less CPU and add latency',
@@ -245,6 +246,12 @@ class ReactionParameters(ModelParameters):
         high=16,
         settable=True,
     )
+    frame_id: str = parameter('robot_face', 'Frame of the messages')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReactionParameters(ModelParameters):
+    """Parameters of `reaction_node`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections import deque
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
 
 MOST_FACES = 1500  # a minute at 25 fps
 MOST_EMBEDDINGS = 3000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether embeddings are made as a checkpoint's training had them made."""
+"""Checks that embeddings are made as they were for the training of a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEEN = 50  # newest messages that are looked at
 
 
 def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
-    """What a checkpoint asks of its embeddings, for the log; single values go to `health`.
+    """The embeddings that a checkpoint expects, for the log; `health` gets each value as a fact.
 
     Args:
         encoder: id of the weights; '' is any.
@@ -33,13 +33,13 @@ def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
 
 
 class HopWatch:
-    """Tells from how many embeddings come at a time whether the hop is that of the training.
+    """Compares the number of embeddings in a message with the hop of the training.
 
-    An encoder that is behind gives more at once: only if all of the newest messages hold more,
-    or most of them less, is it another hop.
+    An encoder that catches up sends more at a time. So a difference is reported only if all of
+    the newest messages hold more, or most of them less.
 
     Args:
-        hop_s: of the training; None where it is not known.
+        hop_s: of the training; None: unknown.
     """
 
     def __init__(self, hop_s: Any) -> None:
@@ -47,7 +47,7 @@ class HopWatch:
         self._counts: deque[int] = deque(maxlen=SEEN)
 
     def see(self, count: int) -> str:
-        """A message held `count` embeddings; what is wrong, '' if nothing is."""
+        """Add a message of `count` embeddings; returns a warning or ''."""
         if self._expected is None:
             return ''
         self._counts.append(count)
@@ -58,11 +58,12 @@ class HopWatch:
         if least <= self._expected and usual >= self._expected:
             return ''
         return (
-            f'embeddings come {usual} at a time (a hop of {usual / EMBEDDINGS_HZ:g} s), the '
-            f'checkpoint was trained with hop_s {self._expected / EMBEDDINGS_HZ:g}'
+            f'{usual} embeddings in a message ({usual / EMBEDDINGS_HZ:g} s), but the checkpoint '
+            f'was trained with hop_s {self._expected / EMBEDDINGS_HZ:g}: whisper_node has another '
+            'hop_s, or it is overloaded (hops_at_once in its diagnostics)'
         )
 
 
 def _is_number(value: Any) -> bool:
-    """A checkpoint is somebody else's: anything can stand there."""
+    """Whether a value from a checkpoint, which may be anything, is a usable number."""
     return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e6

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.facial_reaction_model.sessions import Model
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.models.backends import (
     AUTO,
     BACKENDS,
@@ -28,31 +27,16 @@ from robot_face_gen.models.backends import (
 from .timeline_frame import TimelineFrame
 
 if TYPE_CHECKING:
-    from robot_face_gen.facial_reaction_model import FacialReactionModel
+    from robot_face_gen.facial_reaction_model import ExportedModel, FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+# Hook: the model does not know the input `face_mask` yet and refuses unknown names. Set this to
+# True once it does; until then missing values are zeros for it.
+MODEL_TAKES_FACE_MASK = False
 
 _UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
 
 Report = Callable[[str], Any]
-
-
-class Session(Protocol):
-    """One listener: an `OnlineInferenceManager`."""
-
-    @property
-    def model(self) -> Model:
-        """Whose session it is."""
-        ...
-
-    temperature: float
-
-    def process_window(self, window: Any) -> Any:
-        """Answer frames (1, n, ...) of each branch with as many."""
-        ...
-
-    def reset(self) -> None:
-        """Begin again, with the same seed."""
-        ...
 
 
 def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) -> tuple[str, str]:
@@ -75,15 +59,37 @@ def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) ->
     return device, resolve_backend(backend, device, among)
 
 
-def load_torch_model(
-    checkpoint: Path | None, device: str, *, threads: int = 0
-) -> FacialReactionModel:
-    """The model of a checkpoint, or one with fixed random weights for None.
+def load_model(
+    checkpoint: Path | None,
+    *,
+    device: str,
+    backend: str,
+    faces: int = 1,
+    threads: int = 1,
+    report: Report = str,
+) -> FacialReactionModel | ExportedModel:
+    """The model of a checkpoint: without torch where ONNX Runtime computes and there is one face.
+
+    Args:
+        checkpoint: safetensors file; None: fixed random weights.
+        device: as `resolve_place` gives it.
+        backend: as `resolve_place` gives it.
+        faces: speakers that one step answers.
+        threads: on a CPU; 0 is the backend's choice.
+        report: called with one line where loading takes long.
 
     Raises:
         ValueError: not a checkpoint, or a device that is not there.
-        OSError: the checkpoint cannot be read.
+        ImportError: the backend's package is missing.
+        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
     """
+    if checkpoint and faces == 1 and backend in (ONNX, ONNX_INT8):
+        from robot_face_gen.facial_reaction_model.onnx_runner import ExportedModel, is_exported
+
+        int8 = backend == ONNX_INT8
+        if not is_exported(checkpoint, int8=int8):
+            report(f'{checkpoint}: exporting for ONNX Runtime (first start only)')
+        return ExportedModel.of(checkpoint, int8=int8)
     import torch
 
     from robot_face_gen.facial_reaction_model import create_model
@@ -95,51 +101,6 @@ def load_torch_model(
     with torch.random.fork_rng():
         torch.manual_seed(_UNTRAINED_SEED)
         return create_model(device=device)
-
-
-def load_sessions(
-    checkpoint: Path | None,
-    seeds: list[int | None],
-    *,
-    device: str,
-    backend: str,
-    temperature: float = 1.0,
-    threads: int = 1,
-    report: Report = str,
-) -> list[Session]:
-    """Sessions of one model, one for each seed.
-
-    Args:
-        checkpoint: safetensors file; None: fixed random weights.
-        seeds: of the sessions; None draws one.
-        device: as `resolve_place` gives it.
-        backend: as `resolve_place` gives it.
-        temperature: scale of the noise.
-        threads: on a CPU; 0 is the backend's choice.
-        report: called with one line where loading takes long.
-
-    Raises:
-        ValueError: not a checkpoint, an impossible temperature, or a device that is not there.
-        ImportError: the backend's package is missing.
-        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
-    """
-    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
-    from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
-
-    if checkpoint and backend in (ONNX, ONNX_INT8):
-        int8 = backend == ONNX_INT8
-        if not is_exported(checkpoint, int8=int8):
-            report(f'{checkpoint}: exporting for ONNX Runtime (first start only)')
-        model = ExportedModel.of(checkpoint, int8=int8)
-        return [
-            OnlineInferenceManager(model, seed=seed, temperature=temperature, threads=threads)
-            for seed in seeds
-        ]
-    network = load_torch_model(checkpoint, device, threads=threads)
-    return [
-        OnlineInferenceManager(network, seed=seed, temperature=temperature, backend=backend)
-        for seed in seeds
-    ]
 
 
 def load_encoder(
@@ -181,11 +142,17 @@ def load_encoder(
 
 
 def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as one window of one speaker: (1, n, ...) each."""
-    return {
+    """Frames as the input of the model, one window of one speaker: (1, n, ...) each.
+
+    `face_mask` (1, n, VALUE_MASK_WIDTH) says which values are valid, where the model takes it.
+    """
+    window = {
         name: np.stack([getattr(frame, name) for frame in frames])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
+    if MODEL_TAKES_FACE_MASK:
+        window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
+    return window
 
 
 def on_host(values: Any) -> np.ndarray:

@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.config import BRANCHES
+from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.pipeline.recording import Recording, replay
 from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import PERIOD_NS
 
 from .crop import FaceCropParameters
-from .loading import Report, Session, load_encoder, load_sessions, on_host, resolve_place, stack
+from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
 from .timeline import Timeline, TimelineFrame
 
 _CHUNK_S = 0.5  # sound encoded at a time
@@ -38,6 +40,7 @@ class ReactionFrame:
 
     Attributes:
         number: counts from 0, as `FaceReaction.frame`.
+        stamp_ns: middle of the slot, from the recording's beginning: an even 25 Hz.
         source_stamp_ns: of the speaker's frame that it answers, from the recording's beginning;
             the middle of the slot where it has no frame.
         face_valid: whether the slot has a face.
@@ -47,6 +50,7 @@ class ReactionFrame:
     """
 
     number: int
+    stamp_ns: int
     source_stamp_ns: int
     face_valid: bool
     audio_valid: bool
@@ -95,11 +99,15 @@ class OfflinePipeline:
             raise ValueError('seeds: expected at least one')
         path = Path(checkpoint) if checkpoint else default_checkpoint()
         place, computes = resolve_place(device, backend)
-        self._sessions = load_sessions(
-            path, list(seeds), device=place, backend=computes, temperature=temperature,
-            threads=threads, report=report,
-        )  # fmt: skip
-        self._model = self._sessions[0].model
+        self._model = load_model(
+            path, device=place, backend=computes, threads=threads, report=report
+        )
+        self._sessions = [
+            OnlineInferenceManager(
+                self._model, seed=seed, temperature=temperature, backend=computes, threads=threads
+            )
+            for seed in seeds
+        ]
         self._whisper, self._threads, self._report = whisper, threads, report
         self._min_confidence = min_confidence
         self.counters: Counter[str] = Counter()
@@ -142,14 +150,17 @@ class OfflinePipeline:
                 faces = tuple({n: answer[n][index] for n in BRANCHES} for answer in answers)
                 if all(np.isfinite(part).all() for face in faces for part in face.values()):
                     yield ReactionFrame(
-                        number, frame.source_stamp_ns, frame.face_valid, frame.audio_valid, faces
-                    )
+                        number, frame.stamp_ns - PERIOD_NS // 2, frame.source_stamp_ns,
+                        frame.face_valid, frame.audio_valid, faces,
+                    )  # fmt: skip
                     number += 1
                 else:
                     timeline.counters['not_finite'] += 1
             self.counters = timeline.counters + (stream.counters if stream else Counter())
 
-    def _answer(self, session: Session, window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _answer(
+        self, session: OnlineInferenceManager, window: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         answer = session.process_window(window)
         faces = {name: on_host(answer[name][0]) for name in BRANCHES}
         if not all(np.isfinite(values).all() for values in faces.values()):

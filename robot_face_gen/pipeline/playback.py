@@ -3,69 +3,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-SECOND_NS = 1_000_000_000
-TOO_LATE_NS = SECOND_NS  # a frame that is due longer ago is of no use to anybody
+TOO_LATE_NS = SECOND_NS  # a frame that is due longer ago is not published
 
 
 class FacePlayer:
     """Plays recorded frames at their own pace: each gets its due time as stamp.
 
-    Deadlines are absolute, so that a late wake-up does not shift what follows.
+    Deadlines are absolute, so that a late wake-up does not shift what follows. Frames are taken
+    from the recording one by one, so that a file of any length can be played.
 
     Args:
-        frames: of a recording, in order.
-        speed: multiple of the recording's own pace.
-        loop: begin again after the last frame.
-        start_ns: when the first frame is due.
+        frames: opens the recording; frames in order, stamps from its beginning.
+        speed: playback speed (1.0 = real time).
+        loop: begin again at the end.
+        start_ns: when the recording begins; a first frame at 3 s is due 3 s later.
+        period_ns: of a loop; at least the length of the recording.
 
     Raises:
         ValueError: no frames.
     """
 
     def __init__(
-        self, frames: Sequence[FaceFrame], *, speed: float, loop: bool, start_ns: int
+        self,
+        frames: Callable[[], Iterator[FaceFrame]],
+        *,
+        speed: float,
+        loop: bool,
+        start_ns: int,
+        period_ns: int = 0,
     ) -> None:
-        if not frames:
+        self._open, self._speed, self._loop = frames, speed, loop
+        self._start_ns, self._period_ns = start_ns, period_ns
+        self._round_begin_ns = 0  # in the time of the recording
+        self._first_ns = self._last_ns = self._count = 0
+        self._frames = frames()
+        self._next: FaceFrame | None = next(self._frames, None)
+        if self._next is None:
             raise ValueError('the recording holds no frames')
-        self._frames = frames
-        self._speed = speed
-        self._loop = loop
-        self._start_ns = start_ns
-        self._next = 0
-        first, last = frames[0].stamp_ns, frames[-1].stamp_ns
-        # From the last frame to the first of the next round: one mean period.
-        period = (last - first) // (len(frames) - 1) if len(frames) > 1 else SECOND_NS // 25
-        self._round_ns = last - first + period
         self.skipped = 0
+
+    def _due_ns(self, recorded_ns: int) -> int:
+        return self._start_ns + round((self._round_begin_ns + recorded_ns) / self._speed)
 
     @property
     def next_due_ns(self) -> int | None:
         """When to come back; None after the last frame."""
-        rounds, place = divmod(self._next, len(self._frames))
-        if rounds and not self._loop:
-            return None
-        recorded = self._frames[place].stamp_ns - self._frames[0].stamp_ns
-        return self._start_ns + round((rounds * self._round_ns + recorded) / self._speed)
+        return None if self._next is None else self._due_ns(self._next.stamp_ns)
 
     @property
     def end_ns(self) -> int | None:
-        """When the recording has been played; None for a loop."""
-        return None if self._loop else self._start_ns + round(self._round_ns / self._speed)
+        """When the recording has been played; None in a loop and before the last frame."""
+        return self._due_ns(self._length_ns) if self._next is None else None
+
+    @property
+    def _length_ns(self) -> int:
+        """Until one mean period after the last frame."""
+        if self._count < 2:
+            return self._last_ns + PERIOD_NS
+        return self._last_ns + (self._last_ns - self._first_ns) // (self._count - 1)
+
+    def _advance(self, frame: FaceFrame) -> None:
+        self._first_ns = self._first_ns if self._count else frame.stamp_ns
+        self._last_ns = frame.stamp_ns
+        self._count += 1
+        self._next = next(self._frames, None)
+        if self._next is None and self._loop:
+            self._round_begin_ns += max(self._length_ns, self._period_ns)
+            self._count = 0
+            self._frames = self._open()
+            self._next = next(self._frames, None)
 
     def pop(self, now_ns: int) -> list[FaceFrame]:
         """The frames that are due; those that are due far too long are skipped and counted."""
         due = []
-        while (due_ns := self.next_due_ns) is not None and due_ns <= now_ns:
+        while self._next is not None and (due_ns := self._due_ns(self._next.stamp_ns)) <= now_ns:
             if now_ns - due_ns > TOO_LATE_NS:
                 self.skipped += 1
             else:
-                due.append(replace(self._frames[self._next % len(self._frames)], stamp_ns=due_ns))
-            self._next += 1
+                due.append(replace(self._next, stamp_ns=due_ns))
+            self._advance(self._next)
         return due
 
 

@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from robot_face_gen.features.audio_source import read_audio
-from robot_face_gen.features.openface import FaceFrame, read_openface_csv
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+from robot_face_gen.features.openface import FaceFrame, ReadReport, read_openface_csv
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .crop import FaceCropParameters
-from .timeline import PERIOD_NS, Timeline, TimelineFrame
+from .timeline import Timeline, TimelineFrame
 
 TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph
 _LAST_WAIT_NS = 1_000_000_000  # a stream that ended is waited for no longer than this
@@ -43,14 +45,15 @@ class Embeddings(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """A speaker's face and voice. Both begin at 0 ns, as the live graph plays them.
+    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
 
     Attributes:
         faces: frames in order of time; empty: no face was recorded.
         samples: (n,) float32 mono; empty: no voice was recorded.
         sample_rate: Hz; 0 without a voice.
         title: a name for a person to read.
-        problems: what the reader found wrong, one line each.
+        problems: what the readers found wrong, one line each.
+        report: of the OpenFace file; None: no face was recorded.
     """
 
     faces: Sequence[FaceFrame] = field(repr=False)
@@ -58,11 +61,12 @@ class Recording:
     sample_rate: int
     title: str = ''
     problems: Sequence[str] = ()
+    report: ReadReport | None = None
 
     @property
     def face_s(self) -> float:
         """Duration of the face."""
-        return self.faces[-1].stamp_ns / 1e9 + PERIOD_NS / 1e9 if self.faces else 0.0
+        return (self.faces[-1].stamp_ns + PERIOD_NS) / SECOND_NS if self.faces else 0.0
 
     @property
     def voice_s(self) -> float:
@@ -101,21 +105,19 @@ def read_recording(
         raise ValueError(f'speed = {speed}: expected above 0')
     faces: list[FaceFrame] = []
     problems: list[str] = []
+    report: ReadReport | None = None
     samples, rate = np.empty(0, np.float32), 0
     if openface is not None:
         if not Path(openface).is_file():
             raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
         track = read_openface_csv(openface)
-        first_ns = track.frames[0].stamp_ns
-        faces = [
-            replace(frame, stamp_ns=round((frame.stamp_ns - first_ns) / speed))
-            for frame in track.frames
-        ]
+        faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
+        report = track.report
         problems = [f'{openface}: {problem}' for problem in track.problems]
     if audio is not None:
-        samples, rate = read_audio(audio)
+        samples, rate = read_audio(audio, problems)
     title = Path(openface or audio or '').name
-    return Recording(faces, samples, round(rate * speed), title, problems)
+    return Recording(faces, samples, round(rate * speed), title, problems, report)
 
 
 def replay(
@@ -163,7 +165,7 @@ def align_recording(
     embeddings: Iterable[Embeddings],
     *,
     audio_dim: int = 384,
-    min_confidence: float = 0.7,
+    min_confidence: float = MIN_CONFIDENCE,
     crop: FaceCropParameters | None = None,
 ) -> dict[str, np.ndarray]:
     """Join the face and the voice of a recording, from its first frame to its last.
@@ -172,12 +174,13 @@ def align_recording(
         faces: with stamps of the recording's own clock.
         embeddings: with stamps of the same clock.
         audio_dim: of an embedding.
-        min_confidence: a face below it is not believed.
+        min_confidence: frames with a lower confidence are treated as missing.
         crop: parameters of the face crop.
 
     Returns:
         dict: landmarks (T, 136), au (T, 18), pose (T, 4), gaze (T, 2), audio (T, 2, dim),
-        face_valid (T,), audio_valid (T,), stamp_ns (T,), source_stamp_ns (T,), epoch (T,).
+        face_valid (T,), audio_valid (T,), mask (T, VALUE_MASK_WIDTH), stamp_ns (T,),
+        source_stamp_ns (T,), epoch (T,).
     """  # fmt: skip
     timeline = Timeline(audio_dim=audio_dim, min_confidence=min_confidence, crop=crop)
     faces = sorted(faces, key=lambda frame: frame.stamp_ns)
@@ -185,6 +188,7 @@ def align_recording(
     last_ns = faces[-1].stamp_ns if faces else 0
     out = [*replay(timeline, faces, embeddings), *timeline.flush()]
     out = [frame for frame in out if frame.source_stamp_ns <= last_ns]
-    names = ('landmarks', 'au', 'pose', 'gaze', 'audio', 'face_valid', 'audio_valid', 'stamp_ns',
+    names = ('landmarks', 'au', 'pose', 'gaze', 'audio', 'face_valid', 'audio_valid', 'mask',
+             'stamp_ns',
              'source_stamp_ns', 'epoch')  # fmt: skip
     return {name: np.array([getattr(frame, name) for frame in out]) for name in names}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One speaker's frames on their way to the model, and the answers on their way out; no ROS."""
+"""One speaker: frames wait here for the model, and answers for their time; no ROS."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from .timeline import Timeline, TimelineFrame
 
 FRAME_NS = 40_000_000
 LEFTOVER_FRAMES = 5
-# What the timeline counts and somebody should look at.
+# Counters of the timeline that raise a warning.
 TROUBLES = {
-    'clock_jumps': 'the clock or the recording fell back: the session began anew',
-    'from_the_past': '{total} faces are of another time and left out: two sources, or two clocks?',
-    'from_the_future': '{total} faces or sounds have stamps ahead of the clock and are left out',
-    'audio_jumps': "the sound's stamps fell back {total} times",
+    'clock_jumps': 'the stamps jumped back (clock or recording): a new session was started',
+    'from_the_past': '{total} faces with old stamps were dropped: two sources, or two clocks?',
+    'from_the_future': '{total} faces or sounds with stamps in the future were dropped',
+    'audio_jumps': 'the stamps of the sound jumped back {total} times',
 }
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One listener's frame on its way out."""
+    """One frame of the listener."""
 
     face: dict[str, np.ndarray]  # landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,)
-    source_stamp_ns: int  # of the speaker's frame that it answers
-    ready_ns: int  # when the model had it
+    source_stamp_ns: int  # stamp of the speaker's frame that it answers
+    ready_ns: int  # when the model returned it
 
 
-class FaceLane:
-    """A timeline before the model and a playout behind it.
+class SpeakerSession:
+    """A timeline before the model and a playout after it.
 
-    All times that go in and out are the node's; inside it is the time of those who stamp, which
-    `stamps` knows.
+    All times passed in and returned are of the node's clock. Inside they are of the clock of the
+    message stamps; `stamps` knows the offset.
 
-    `pop` and `next_due_ns` may be another thread's than the rest.
+    `pop` and `next_due_ns` may be called by another thread than the rest.
 
     Args:
         timeline: joins face and sound.
-        playout: lets the answers out evenly.
-        health: latencies and counters go there.
-        max_backlog: frames that wait at most while the model is busy; older are dropped.
+        playout: releases the answers at even intervals.
+        health: receives latencies and counters.
+        max_backlog: most frames that wait while the model is busy; older ones are dropped.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class FaceLane:
         self.timeline, self.health = timeline, health
         self.stamps = StampClock()
         self._playout = playout
-        self._spread_ns = playout.max_delay_ns  # allowed beside what a hop itself costs
+        self._spread_ns = playout.max_delay_ns  # allowed in addition to the delay of a hop
         self._lock = threading.Lock()  # guards the playout, which two threads use
         self._max_backlog = max_backlog
         self._pending: deque[TimelineFrame] = deque()
-        self._epoch: int | None = None  # of the timeline; another one is another session
+        self._epoch: int | None = None  # of the timeline; each epoch is a session
 
     def expect_hop(self, hop: int) -> None:
-        """Frames will be answered so many at a time: the last of them waits for the first."""
+        """Allow for the delay of a hop: the first of its frames waits for the last."""
         with self._lock:
             self._playout.max_delay_ns = self._spread_ns + (hop - 1) * FRAME_NS
 
@@ -85,42 +85,42 @@ class FaceLane:
 
     @property
     def waiting(self) -> int:
-        """Frames that are to be answered."""
+        """Number of frames that wait for the model."""
         return len(self._pending)
 
     def collect(self, now_ns: int) -> None:
-        """Take what has become complete; what waits for too long a time already is dropped."""
+        """Take the complete frames of the timeline; drop the oldest beyond `max_backlog`."""
         self._pending.extend(self.timeline.pop(self.stamps.time_ns(now_ns)))
         if dropped := max(0, len(self._pending) - self._max_backlog):
             for _ in range(dropped):
                 self._pending.popleft()
             self.health.count(
-                'dropped', dropped, trouble='the model is too slow: {total} frames dropped in all'
+                'dropped',
+                dropped,
+                trouble='overload: the model is too slow; {total} frames dropped in total',
             )
         self.health.set_counters(self.timeline.counters, TROUBLES)
 
-    def take(self, now_ns: int, least: int = 1, most: int | None = None) -> list[TimelineFrame]:
-        """The frames to be answered next, all of one session.
+    def ready(self, now_ns: int, hop: int = 1) -> int:
+        """Number of frames to be answered next, all of one session; 0: wait for more.
 
-        Args:
-            now_ns: the time.
-            least: fewer are not worth a step yet, unless no more will come or they are late: a
-                speaker who stops sending leaves less than a hop.
-            most: at a time; None is all.
+        Fewer frames than `hop` are answered if no more can come (the next session has begun), or
+        if they are late: a speaker who stops sending leaves less than a hop.
         """
         if not self._pending:
-            return []
+            return 0
         epoch = self._pending[0].epoch
         run = len(list(takewhile(lambda frame: frame.epoch == epoch, self._pending)))
-        patience_ns = (least + LEFTOVER_FRAMES) * FRAME_NS
-        late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > patience_ns
-        if run < least and run == len(self._pending) and not late:
-            return []
-        count = run if most is None else min(run, most)
+        patience_ns = (hop + LEFTOVER_FRAMES) * FRAME_NS
+        is_late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > patience_ns
+        return run if run >= hop or run < len(self._pending) or is_late else 0
+
+    def take(self, count: int) -> list[TimelineFrame]:
+        """The oldest frames; at most as many as `ready` says."""
         return [self._pending.popleft() for _ in range(count)]
 
-    def begins_session(self, frames: Sequence[TimelineFrame]) -> bool:
-        """Whether these frames are of another session than those before."""
+    def starts_session(self, frames: Sequence[TimelineFrame]) -> bool:
+        """Whether these frames belong to another session than the frames before."""
         epoch, self._epoch = self._epoch, frames[0].epoch
         if epoch is None or epoch == self._epoch:
             return False
@@ -137,11 +137,11 @@ class FaceLane:
         """Answers (n, width) for frames that were taken at `now_ns`, `took_s` later.
 
         Returns:
-            bool: False where numbers are not finite: what the session remembers must go.
+            bool: False if values are not finite; the session must be reset then.
         """
         if not all(np.isfinite(values).all() for values in faces.values()):
             self.health.count(
-                'not_finite', len(frames), trouble='the model gave numbers that are not finite'
+                'not_finite', len(frames), trouble='the model returned values that are not finite'
             )
             return False
         self.health.latency('model', took_s)
@@ -173,7 +173,7 @@ class FaceLane:
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self.health.count('dropped', dropped, trouble='{total} frames dropped in all')
+            self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
         if reaction is not None:
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self.health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)

@@ -13,8 +13,10 @@ both are silent it goes on for `jump_s`, then it stops.
 What else can happen, each counted:
 - a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
   slot has no valid face (`gaps`)
-- a frame that the tracker does not believe, or that is not finite: no valid face
+- a frame in which the tracker did not find the face, or that has no value at all: no valid face
   (`low_confidence`); embeddings that are not finite: as if none had come (`audio_not_finite`)
+- a frame in which some values are missing (NaN): the others are used, the mask says which they
+  are (`partly_valid`)
 - the same stamp twice (`duplicates`); a frame whose slot is gone (`late`); two in a slot
   (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped), or
   single ones that fall back by more than that (`from_the_past`, dropped)
@@ -28,19 +30,25 @@ from collections import Counter
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
+from robot_face_gen.layout import (
+    BRANCHES,
+    LANDMARK_POINTS,
+    VALUE_MASK_SLICES,
+    VALUE_MASK_WIDTH,
+)
+from robot_face_gen.timing import EMBEDDING_NS, EMBEDDINGS_PER_FRAME, PERIOD_NS
 
 from .buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
 from .crop import FaceCrop, FaceCropParameters
 from .timeline_frame import TimelineFrame
 
-__all__ = ['EMBEDDING_NS', 'PERIOD_NS', 'Timeline', 'TimelineFrame']
+__all__ = ['Timeline', 'TimelineFrame']
 
-PERIOD_NS = 40_000_000
-EMBEDDING_NS = 20_000_000
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
 _BEGINNING_NS = 200_000_000
+_NOTHING_VALID = np.zeros(VALUE_MASK_WIDTH, bool)
 
 
 class Timeline:
@@ -59,9 +67,9 @@ class Timeline:
     """
 
     def __init__(
-        self, *, audio_dim: int = 384, max_wait_s: float = 0.12, min_confidence: float = 0.7,
-        hold_s: float = 0.1, jump_s: float = 1.0, alive_s: float = 1.0,
-        crop: FaceCropParameters | None = None,
+        self, *, audio_dim: int = 384, max_wait_s: float = 0.12,
+        min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
+        alive_s: float = 1.0, crop: FaceCropParameters | None = None,
     ) -> None:  # fmt: skip
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
@@ -186,11 +194,6 @@ class Timeline:
             return self._faces.last_ns
         return self._held.stamp_ns if self._held is not None else None
 
-    def _believed(self, frame: FaceFrame) -> bool:
-        # In float32, as messages carry it: 0.7 there is a little less than 0.7.
-        enough = np.float32(frame.confidence) >= np.float32(self.min_confidence)
-        return bool(frame.success and enough and frame.is_finite())
-
     def _new_epoch(self) -> None:
         self._crop.reset()
         self._anchor_ns, self._held, self._next, self._known_until_ns = None, None, 0, 0
@@ -267,7 +270,9 @@ class Timeline:
         self._next += 1
         candidates = self._faces.until(end)
         # The earliest, believed or not: which it is must not depend on when the sound comes.
-        chosen = candidates[0] if candidates and self._believed(candidates[0]) else None
+        chosen = (
+            candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
+        )
         if len(candidates) > 1:
             self.counters['surplus'] += len(candidates) - 1
         source_ns, valid = middle, True
@@ -280,21 +285,36 @@ class Timeline:
             self.counters['gaps'] += 1
             valid = self._held is not None and middle - self._held.stamp_ns <= self._hold_ns
         face = self._held
-        self._crop.update(
-            face.landmarks if face is not None else np.zeros(136), chosen is not None
-        )
+        if chosen is not None and not chosen.mask.all():
+            self.counters['partly_valid'] += 1
+        # A face without landmarks leaves the crop as it is: it is not a face that was lost.
+        if chosen is None or chosen.mask[0]:
+            self._crop.update(
+                face.landmarks if face is not None else np.zeros(2 * LANDMARK_POINTS),
+                chosen is not None,
+            )
         audio = self._voice.pair(middle + _PHASE_NS, EMBEDDING_NS)
         self._voice.forget(middle - self._jump_ns)
         if audio is None:
             self.counters['without_audio'] += 1
-        nothing = np.zeros
         return TimelineFrame(
             index=index, epoch=self._epoch, stamp_ns=end, source_stamp_ns=source_ns,
             face_valid=valid, audio_valid=audio is not None,
-            landmarks=nothing(136, np.float32)
-            if face is None else self._crop.to_crop(face.landmarks),
-            au=nothing(18, np.float32) if face is None else face.au,
-            pose=nothing(4, np.float32) if face is None else face.pose,
-            gaze=nothing(2, np.float32) if face is None else face.gaze,
-            audio=nothing((2, self._audio_dim), np.float32) if audio is None else audio,
+            audio=np.zeros((EMBEDDINGS_PER_FRAME, self._audio_dim), np.float32)
+            if audio is None else audio,
+            mask=face.mask if face is not None and valid else _NOTHING_VALID,
+            **self._values(face),
         )  # fmt: skip
+
+    def _values(self, face: FaceFrame | None) -> dict[str, np.ndarray]:
+        """Values of a face for the model: landmarks in the crop, 0 where a value is missing."""
+        if face is None:
+            return {name: np.zeros(width, np.float32) for name, width in BRANCHES.items()}
+        values = {name: getattr(face, name) for name in BRANCHES}
+        values['landmarks'] = self._crop.to_crop(face.landmarks)
+        if face.mask.all():
+            return values
+        return {
+            name: np.where(face.mask[VALUE_MASK_SLICES[name]], part, np.float32(0.0))
+            for name, part in values.items()
+        }

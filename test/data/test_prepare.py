@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
@@ -16,6 +15,7 @@ from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
 from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
+from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.synthetic.config import GeneratorConfig
 from robot_face_gen.synthetic.generate import (
@@ -102,7 +102,7 @@ def test_features_equal_those_of_the_recording(recordings, prepared):
     assert checked > 70
 
     # Stream the voice in pieces of 20 ms.
-    samples, rate = soundfile.read(folder / 'a.flac', dtype='float32')
+    samples, rate = read_audio(folder / 'a.flac')
     stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4)
     live = {}
     for begin in range(0, len(samples), 320):
@@ -208,12 +208,12 @@ def test_more_sessions_of_the_same_recordings_are_added(recordings, prepared, tm
 
 
 def silence_sound(folder):
-    soundfile.write(folder / 'a.flac', np.zeros(4 * 16000), 16000)
+    write_flac(folder / 'a.flac', np.zeros(4 * 16000), 16000)
 
 
 def shorten_sound(folder):
-    samples, rate = soundfile.read(folder / 'a.flac')
-    soundfile.write(folder / 'a.flac', samples[: 2 * rate], rate)
+    samples, rate = read_audio(folder / 'a.flac')
+    write_flac(folder / 'a.flac', samples[: 2 * rate], rate)
 
 
 def no_landmarks(folder):

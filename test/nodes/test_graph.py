@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-import soundfile
 from faces import make_frame, make_frames
 from live_graph import NodeProcess
+from sound_files import write_wav
 
 from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
 from robot_face_gen.features.openface_write import write_openface_csv
@@ -28,7 +28,7 @@ def graph(peer, tmp_path_factory):
     folder = tmp_path_factory.mktemp('graph')
     write_openface_csv(folder / 'face.csv', make_frames(25 * LENGTH_S))
     sound = np.random.default_rng(0).uniform(-0.3, 0.3, 16000 * LENGTH_S)
-    soundfile.write(folder / 'voice.wav', sound, 16000)
+    write_wav(folder / 'voice.wav', sound.astype(np.float32), 16000)
     # Full size, but of no training: what ships may expect embeddings of other weights.
     save_checkpoint(FacialReactionModel(), folder / 'untrained.safetensors')
     peer.listen(FaceReaction, TOPIC)

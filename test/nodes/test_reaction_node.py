@@ -120,7 +120,7 @@ def test_a_bag_without_its_clock_is_answered_by_its_own_time(peer, node, face, v
     assert count(peer, 'late') - before < 10
     newest = peer.heard[TOPIC][-1][1]
     assert abs(to_ns(newest.header.stamp) / 1e9 - time.time()) < PATIENCE_S  # the node's own time
-    assert '7200.0 s behind the clock' in node.text
+    assert '7200.0 s behind this clock' in node.text
     stamps = show(face, 20, voice)
     peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions in the time of the clock')
 

@@ -14,8 +14,8 @@ from robot_face_gen.pipeline.health import Health
         ([2, 6] * SEEN, ''),  # an encoder that is behind catches up
         ([4] * (SEEN - 1), ''),  # too few to tell
         ([1, 2, 2, 2] * SEEN, ''),
-        ([4, 8] * SEEN, 'embeddings come 4 at a time (a hop of 0.08 s)'),
-        ([1, 1, 2] * SEEN, 'embeddings come 1 at a time (a hop of 0.02 s)'),
+        ([4, 8] * SEEN, '4 embeddings in a message (0.08 s)'),
+        ([1, 1, 2] * SEEN, '1 embeddings in a message (0.02 s)'),
     ],
 )
 def test_another_hop_is_told_from_the_size_of_messages(counts, words):

@@ -10,16 +10,14 @@ from faces import make_frames
 
 from robot_face_gen.facial_reaction_model import (
     ModelConfig,
-    OnlineInferenceManager,
     Sessions,
     create_model,
     make_runner,
 )
-from robot_face_gen.nodes.server_engine import ServerEngine
 from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.playout import Playout
-from robot_face_gen.pipeline.speaker_session import FaceLane
+from robot_face_gen.pipeline.speaker_session import SpeakerSession
 from robot_face_gen.pipeline.timeline import Timeline
 
 BEGIN = 1_700_000_000_000_000_000
@@ -41,7 +39,7 @@ def model():
 
 
 def lane():
-    return FaceLane(Timeline(audio_dim=8, jump_s=0.5), Playout(), Health())
+    return SpeakerSession(Timeline(audio_dim=8, jump_s=0.5), Playout(), Health())
 
 
 def arrivals(face):
@@ -79,12 +77,14 @@ def live(step, lanes, speakers):
 def test_each_face_gets_what_it_would_get_alone(model):
     lanes = [lane() for _ in SEEDS]
     health = Health()
-    server = ServerEngine(Sessions(make_runner(model, 3), SEEDS), lanes, health, max_gather_s=0.01)
+    server = ReactionEngine(
+        Sessions(make_runner(model, 3), SEEDS), lanes, health, max_gather_s=0.01
+    )
     server.warm_up()
     together = live(server.step, lanes, range(3))
     for face, seed in enumerate(SEEDS):
-        engine = ReactionEngine(OnlineInferenceManager(model, seed=seed), lane())
-        (alone,) = live(engine.step, [engine.lane], [face])
+        engine = ReactionEngine(Sessions(make_runner(model), seed), [lane()])
+        (alone,) = live(engine.step, engine.speakers, [face])
         assert len(alone) > 45
         mine = {reaction.source_stamp_ns: reaction.face for reaction in together[face]}
         assert len(mine) == len(together[face])
@@ -100,21 +100,21 @@ def test_each_face_gets_what_it_would_get_alone(model):
 
 def test_nobody_is_waited_for_who_has_left(model):
     lanes, health = [lane(), lane()], Health()
-    server = ServerEngine(Sessions(make_runner(model, 2), 0), lanes, health, max_gather_s=0.03)
+    server = ReactionEngine(Sessions(make_runner(model, 2), 0), lanes, health, max_gather_s=0.03)
     live(server.step, lanes, [0, 1])  # the second is away from 1.6 s to 3.6 s
     assert float(health.report().values['gather_p50_ms']) < 30.0
     alone = Health()
-    server = ServerEngine(
+    server = ReactionEngine(
         Sessions(make_runner(model, 2), 0), [lane(), lane()], alone, max_gather_s=0.03
     )
-    live(server.step, server.lanes[:1], [0])
+    live(server.step, server.speakers[:1], [0])
     assert float(alone.report().values['gather_p99_ms']) == 0.0
 
 
 def test_one_face_s_trouble_is_not_the_others(model, monkeypatch):
     lanes = [lane(), lane()]
     batch = Sessions(make_runner(model, 2), [1, 2])
-    server = ServerEngine(batch, lanes, Health())
+    server = ReactionEngine(batch, lanes, Health())
     check = batch.check
 
     def refuse_the_second(face, window):
@@ -134,7 +134,7 @@ def test_numbers_that_are_not_finite_are_kept_from_one_face_and_forgotten(model)
     batch = Sessions(make_runner(model, 2), [1, 2])
     batch.runner.state['context'][1] = torch.nan  # damaged memory
     batch.clocks[1] = 16  # where a window begins that looks at it
-    server = ServerEngine(batch, lanes, Health())
+    server = ReactionEngine(batch, lanes, Health())
     first, second = live(server.step, lanes, [0, 1])
     assert len(first) > 90 and len(second) > 40
     for reaction in (*first, *second):
@@ -144,7 +144,7 @@ def test_numbers_that_are_not_finite_are_kept_from_one_face_and_forgotten(model)
 
 def test_settings_are_for_all(model):
     lanes = [lane(), lane()]
-    server = ServerEngine(Sessions(make_runner(model, 2), 0), lanes, Health())
+    server = ReactionEngine(Sessions(make_runner(model, 2), 0), lanes, Health())
     server.configure(temperature=0.3, min_confidence=0.2, max_gather_s=0.02)
-    assert server.batch.temperature == 0.3
+    assert server.sessions.temperature == 0.3
     assert [one.timeline.min_confidence for one in lanes] == [0.2, 0.2]

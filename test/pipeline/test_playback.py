@@ -11,6 +11,10 @@ from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FacePla
 BEGIN = 1_700_000_000 * SECOND_NS
 
 
+def recording(frames):
+    return lambda: iter(frames)
+
+
 def play(player, until_ns, wake_ns=7_000_000):
     """Wake up now and then, as a sleeping thread would, and take what is due."""
     now_ns, frames = BEGIN, []
@@ -25,7 +29,7 @@ def play(player, until_ns, wake_ns=7_000_000):
 @pytest.mark.parametrize('speed', [0.5, 1.0, 4.0])
 def test_plays_each_frame_once_on_absolute_deadlines(speed):
     recorded = make_frames(50)
-    player = FacePlayer(recorded, speed=speed, loop=False, start_ns=BEGIN)
+    player = FacePlayer(recording(recorded), speed=speed, loop=False, start_ns=BEGIN)
     played = play(player, BEGIN + 10 * SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [
         round(index * 40_000_000 / speed) for index in range(50)
@@ -35,20 +39,48 @@ def test_plays_each_frame_once_on_absolute_deadlines(speed):
     assert player.end_ns == BEGIN + round(2 * SECOND_NS / speed)
 
 
-def test_a_recording_that_does_not_begin_at_zero_begins_at_once():
-    player = FacePlayer(make_frames(3, start_ns=77), speed=1.0, loop=False, start_ns=BEGIN)
-    assert player.next_due_ns == BEGIN
+def test_time_zero_of_the_recording_is_its_beginning():
+    """A tracker that sees the face at 3 s is played 3 s after the beginning of the sound."""
+    frames = make_frames(3, start_ns=3 * SECOND_NS)
+    player = FacePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
+    assert player.next_due_ns == BEGIN + 3 * SECOND_NS // 2
 
 
 def test_a_loop_goes_on_one_period_after_the_last_frame():
-    player = FacePlayer(make_frames(5), speed=1.0, loop=True, start_ns=BEGIN)
+    player = FacePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
     played = play(player, BEGIN + SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [i * 40_000_000 for i in range(len(played))]
     assert len(played) > 20 and player.end_ns is None
 
 
+def test_a_loop_has_the_period_that_is_given_if_it_is_longer():
+    frames = make_frames(5)
+    longer = FacePlayer(
+        recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=SECOND_NS
+    )
+    stamps = [f.stamp_ns - BEGIN for f in play(longer, BEGIN + 3 * SECOND_NS)]
+    assert stamps[:10] == [r * SECOND_NS + i * 40_000_000 for r in range(2) for i in range(5)]
+    shorter = FacePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
+    stamps = [f.stamp_ns - BEGIN for f in play(shorter, BEGIN + SECOND_NS)]
+    assert stamps == [i * 40_000_000 for i in range(len(stamps))] and len(stamps) > 20
+
+
+def test_a_recording_is_read_as_it_is_played():
+    opened = []
+
+    def frames():
+        for frame in make_frames(10):
+            opened.append(frame)
+            yield frame
+
+    player = FacePlayer(frames, speed=1.0, loop=False, start_ns=BEGIN)
+    assert len(opened) == 1
+    player.pop(BEGIN + 90_000_000)
+    assert len(opened) == 4  # three played, the next one is known
+
+
 def test_what_is_due_far_too_long_is_skipped_and_counted():
-    player = FacePlayer(make_frames(100), speed=1.0, loop=False, start_ns=BEGIN)
+    player = FacePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
     frames = player.pop(BEGIN + 3 * SECOND_NS)
     assert player.skipped == 50  # frames 0..49 were due more than a second ago
     assert [f.stamp_ns for f in frames] == [BEGIN + i * 40_000_000 for i in range(50, 76)]
@@ -56,7 +88,7 @@ def test_what_is_due_far_too_long_is_skipped_and_counted():
 
 def test_an_empty_recording_is_refused():
     with pytest.raises(ValueError, match='no frames'):
-        FacePlayer([], speed=1.0, loop=False, start_ns=BEGIN)
+        FacePlayer(recording([]), speed=1.0, loop=False, start_ns=BEGIN)
 
 
 @settings(deadline=None, max_examples=30)

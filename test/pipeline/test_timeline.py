@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_face_gen.features.whisper_stream import EmbeddingBlock
+from robot_face_gen.layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from robot_face_gen.pipeline.recording import align_recording
-from robot_face_gen.pipeline.timeline import PERIOD_NS, Timeline
+from robot_face_gen.pipeline.timeline import Timeline
+from robot_face_gen.timing import PERIOD_NS
 
 MS = 1_000_000
 DIM = 4
@@ -65,6 +67,8 @@ def check(out):
         assert frame.source_stamp_ns <= now
         for name in ('landmarks', 'au', 'pose', 'gaze', 'audio'):
             assert np.isfinite(getattr(frame, name)).all()
+        assert frame.mask.shape == (VALUE_MASK_WIDTH,) and frame.mask.dtype == bool
+        assert frame.mask.any() == frame.face_valid
         if frame.audio_valid:
             ends = frame.audio[:, 0]
             assert ends[1] - ends[0] == 20  # exactly two, side by side
@@ -186,19 +190,70 @@ def test_low_confidence_holds_the_last_face_and_says_so():
     assert [f.source_stamp_ns for f, _ in out] == [f.stamp_ns for f in frames]
 
 
-def test_numbers_that_are_not_finite_never_leave_nor_stay():
+def missing(frame, **branches):
+    """The frame with NaN in the places that are given by branch; ... is all of it."""
+    changed = {}
+    for name, places in branches.items():
+        changed[name] = getattr(frame, name).copy()
+        changed[name][places] = np.nan
+    return dataclasses.replace(frame, **changed)
+
+
+def test_missing_values_are_zeros_and_the_mask_says_which():
     frames = make_frames(10, start_ns=START)
-    frames[3] = dataclasses.replace(frames[3], landmarks=np.full(136, np.nan, np.float32))
+    frames[3] = missing(frames[3], landmarks=7)  # one landmark: all are missing
+    frames[4] = missing(frames[4], au=[5, 17], pose=3, gaze=1)
     frames[5] = dataclasses.replace(frames[5], au=np.full(18, np.inf, np.float32))
+    frames[6] = missing(frames[6], landmarks=..., au=..., pose=..., gaze=...)
     sound = blocks(28, START - 200 * MS)
     sound[8].data[0, 0] = np.nan  # ends 140 ms after the beginning
     timeline = Timeline(audio_dim=DIM)
-    out = play(timeline, frames, sound)
-    check(out)
-    assert [f.face_valid for f, _ in out] == [i not in (3, 5) for i in range(10)]
-    assert [f.audio_valid for f, _ in out] == [i != 4 for i in range(10)]
-    assert timeline.counters['low_confidence'] == 2
+    out = [frame for frame, _ in play(timeline, frames, sound)]
+    check([(frame, frame.stamp_ns) for frame in out])
+    assert [f.face_valid for f in out] == [i != 6 for i in range(10)]
+    parts = {name: VALUE_MASK_SLICES[name] for name in ('landmarks', 'au', 'pose', 'gaze')}
+    expected = np.ones((10, VALUE_MASK_WIDTH), bool)
+    expected[3, parts['landmarks']] = expected[5, parts['au']] = expected[6] = False
+    expected[4, [1 + 5, 1 + 17, 1 + 18 + 3, 1 + 18 + 4 + 1]] = False
+    assert np.array_equal([f.mask for f in out], expected)
+    assert (out[3].landmarks == 0).all() and (out[3].au == frames[3].au).all()
+    assert out[4].au[5] == out[4].au[17] == out[4].pose[3] == out[4].gaze[1] == 0
+    assert (out[4].au[:5] == frames[4].au[:5]).all() and out[4].gaze[0] == frames[4].gaze[0]
+    assert (out[5].au == 0).all() and (out[5].landmarks != 0).any()
+    assert timeline.counters['low_confidence'] == 1 and timeline.counters['partly_valid'] == 3
+    assert [f.audio_valid for f in out] == [i != 4 for i in range(10)]
     assert timeline.counters['audio_not_finite'] == 1
+
+
+def test_a_held_face_keeps_its_mask():
+    frames = make_frames(20, start_ns=START)
+    frames[4] = missing(frames[4], gaze=0)
+    out = [frame for frame, _ in play(Timeline(audio_dim=DIM), frames[:5] + frames[15:])]
+    assert [f.face_valid for f in out[4:8]] == [True, True, True, False]  # held for 0.1 s
+    for frame in out[4:7]:
+        assert frame.mask.sum() == VALUE_MASK_WIDTH - 1
+        assert not frame.mask[VALUE_MASK_SLICES['gaze']][0]
+    assert not out[7].mask.any()
+
+
+def test_faces_without_landmarks_do_not_move_the_crop():
+    """Three seconds without landmarks: they are not three seconds without a face."""
+    whole = make_frames(100, start_ns=START)
+    partly = whole[:10] + [missing(f, landmarks=...) for f in whole[10:90]] + whole[90:]
+    for frame in partly[90:]:  # a face elsewhere for so short a time does not move it either
+        frame.landmarks[:68] += 400
+    out = [frame for frame, _ in play(Timeline(audio_dim=DIM), partly)]
+    reference = [frame for frame, _ in play(Timeline(audio_dim=DIM), whole[:10])]
+    assert all(frame.face_valid for frame in out)
+    held = np.mean(out[95].landmarks[:68]) - np.mean(reference[9].landmarks[:68])
+    assert held > 0.5  # in the old crop; in a new one it would be in the middle
+
+
+def test_a_recording_without_landmarks_goes_through():
+    frames = [missing(f, landmarks=...) for f in make_frames(50, start_ns=START)]
+    out = align_recording(frames, [], audio_dim=DIM)
+    assert out['face_valid'].all() and not out['mask'][:, 0].any() and out['mask'][:, 1:].all()
+    assert (out['landmarks'] == 0).all() and (out['au'] == [f.au for f in frames]).all()
 
 
 def test_duplicates_and_late_frames_are_counted_and_change_nothing():
