@@ -77,7 +77,8 @@ def align_person(
     track['audio'] = np.zeros((count, EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
     for name in ('face_valid', 'audio_valid'):
         track[name] = np.zeros(count, bool)
-    track['face_valid'][place] = found['face_valid'][first]
+    # Data sets do not hold which values are missing yet: such frames are not valid in them.
+    track['face_valid'][place] = found['face_valid'][first] & found['mask'][first].all(axis=1)
     if audio_dim:
         track['audio'][place] = found['audio'][first]
         track['audio_valid'][place] = found['audio_valid'][first]
