@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES, VALUE_MASK_WIDTH
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.pipeline.crop import FaceCropParameters
 from robot_face_gen.pipeline.recording import Embeddings, align_recording
 from robot_face_gen.timing import (
@@ -66,19 +66,16 @@ def align_person(
     present = np.zeros(count, bool)
     present[place] = True
     # The timeline gives 0 for a value that the tracker did not deliver.
-    valid = found['face_valid'][:, None]
-    mask = found.get('mask', np.ones((len(valid), VALUE_MASK_WIDTH), bool))
-    seen = {name: mask[:, part] | ~valid for name, part in VALUE_MASK_SLICES.items()}
+    seen = found['mask'] | ~found['face_valid'][:, None]
     track: Track = {}
     for name, width in BRANCHES.items():
         values = np.zeros((count, width), np.float32)
-        values[place] = np.where(seen[name], found[name], np.nan)[first]
+        values[place] = np.where(seen[:, VALUE_MASK_SLICES[name]], found[name], np.nan)[first]
         track[name] = hold_last_valid(values, present)
     track['audio'] = np.zeros((count, EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
     for name in ('face_valid', 'audio_valid'):
         track[name] = np.zeros(count, bool)
-    # Data sets do not hold which values are missing yet: such frames are not valid in them.
-    track['face_valid'][place] = found['face_valid'][first] & found['mask'][first].all(axis=1)
+    track['face_valid'][place] = found['face_valid'][first]
     if audio_dim:
         track['audio'][place] = found['audio'][first]
         track['audio_valid'][place] = found['audio_valid'][first]
