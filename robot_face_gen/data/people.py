@@ -64,8 +64,7 @@ def _read_files(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.nd
     files = job.files
     track = read_openface_csv(files.face)
     if track.report.missing:
-        # Data sets do not hold which values are missing yet.
-        found.add(ERROR, 'file', track.report.missing, 'an OpenFace CSV with all columns')
+        found.add(WARNING, 'OpenFace CSV', track.report.missing, 'all columns')
     for problem in track.problems:
         found.add(WARNING, 'OpenFace CSV', problem, 'complete rows of numbers')
     samples, rate = np.zeros(0, np.float32), 0
