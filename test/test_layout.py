@@ -42,18 +42,6 @@ def test_the_mask_has_one_flag_for_all_landmarks_and_one_for_each_other_value():
     assert layout.VALUE_LIMITS.keys() == layout.BRANCHES.keys()
 
 
-def test_the_mask_has_one_flag_for_all_landmarks_and_one_for_each_other_value():
-    assert layout.VALUE_MASK_WIDTH == 1 + 18 + 4 + 2
-    expected = {
-        'landmarks': slice(0, 1),
-        'au': slice(1, 19),
-        'pose': slice(19, 23),
-        'gaze': slice(23, 25),
-    }
-    assert expected == layout.VALUE_MASK_SLICES
-    assert layout.VALUE_LIMITS.keys() == layout.BRANCHES.keys()
-
-
 def test_openface_writes_all_of_these_columns():
     csv_path, _ = demo_recording()
     with csv_path.open() as file:
