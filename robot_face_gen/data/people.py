@@ -63,10 +63,8 @@ def _read_files(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.nd
 
     files = job.files
     track = read_openface_csv(files.face)
-    if track.report.missing:
-        found.add(WARNING, 'OpenFace CSV', track.report.missing, 'all columns')
     for problem in track.problems:
-        found.add(WARNING, 'OpenFace CSV', problem, 'complete rows of numbers')
+        found.add(WARNING, 'OpenFace CSV', problem, 'all columns, complete rows of numbers')
     samples, rate = np.zeros(0, np.float32), 0
     if files.sound is not None:
         samples, rate = read_audio(files.sound)

@@ -29,12 +29,20 @@ import torch
 from torch import Tensor, nn
 
 from ..layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
-from .components import CausalLayer, CausalStack
+from .components import (
+    Attend,
+    CausalLayer,
+    CausalStack,
+    FusedBranches,
+    Rotary,
+    Write,
+    regrouped_out,
+    regrouped_qkv,
+)
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, FACE_DIM
 from .inputs import SPEAKER
 from .model import FacialReactionModel
 from .sessions import CONTROLS, LATENTS
-from .step_layers import Attend, FusedBranches, Rotary, Write, regrouped_out, regrouped_qkv
 from .vae import blend_weight, phase_code
 
 

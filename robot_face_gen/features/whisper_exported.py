@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.extras import require
 from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read_entry
 from robot_face_gen.models.export_process import export_in_child, run_export
-from robot_face_gen.models.onnx_session import needed, open_session
+from robot_face_gen.models.onnx_session import open_session
 
 from .log_mel import check_span
 from .whisper_cache import UNTRAINED, locate
@@ -57,7 +58,7 @@ class ExportedWhisper:
         self.filters = np.array(described['filters'], np.float32)
 
     def _open(self, frames: int) -> CacheEntry:
-        needed('onnxruntime')
+        require('onnxruntime', 'onnx')
         entry = exported(self._weights, frames, int8=self._int8)
         if entry is None:
             options = ['--int8'] if self._int8 else []
