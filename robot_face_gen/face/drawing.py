@@ -13,7 +13,7 @@ _MAX_PX = 10_000.0
 
 
 def points_px(points: np.ndarray) -> np.ndarray:
-    """Points (n, 2) as integers with `_SHIFT` fractional bits; 0 for values that are not finite."""
+    """Points (n, 2) as integers with `_SHIFT` fractional bits; 0 if a value is not finite."""
     p = np.asarray(points, np.float64)
     if not np.isfinite(p).all():
         p = np.nan_to_num(p, nan=0.0, posinf=0.0, neginf=0.0)
