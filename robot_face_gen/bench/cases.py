@@ -129,8 +129,8 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from robot_face_gen.facial_reaction_model import OnlineInferenceManager
-    from robot_face_gen.features.audio_source import read_audio
     from robot_face_gen.features.openface import read_openface_csv
+    from robot_face_gen.features.sound_file import read_audio
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import embed_recording
     from robot_face_gen.pipeline.recording import align_recording

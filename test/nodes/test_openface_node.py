@@ -130,7 +130,7 @@ def test_a_followed_row_without_time_does_not_end_the_node(peer, heard, start, t
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0] + lines[1].replace(',0.000000,', ',nan,', 1))
     node = start('openface_node', source=f'follow:{path}')
-    peer.wait_for(lambda: 'no usable timestamp' in node.text, 'the warning')
+    peer.wait_for(lambda: 'timestamp: a value is missing' in node.text, 'the warning')
     with path.open('a') as file:
         file.write(''.join(lines[2:]))
     peer.wait_for(lambda: heard, 'frames')
