@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
     'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),
+    'measure': ('robot_face_gen.training.measure', 'measure how alive a recorded face looks'),
 }
 
 
