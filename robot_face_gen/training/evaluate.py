@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
     require('matplotlib', 'training')
+    import numpy as np
     import torch
 
     from robot_face_gen.data.dataset import ClipDataset
@@ -116,6 +116,9 @@ def run(args: argparse.Namespace) -> int:
         )
     clips = min(args.clips or len(dataset), len(dataset))
     test = reactions.gather(dataset, clips)
+    seen = 1 - float(np.isnan(test.listeners).mean())
+    if seen < 1:
+        print(f"the trackers saw {seen:.1%} of the listeners' values: the others are left out")
     training = ClipDataset(args.data, 'train', frames)
     known = reactions.gather(training)
     # One at a time: with 100 clips and 10 samples each takes a gigabyte.
@@ -129,16 +132,7 @@ def run(args: argparse.Namespace) -> int:
         'nearest': lambda: reactions.nearest_neighbours(known, test, samples),
         'real': lambda: reactions.real_listeners(test, samples, seed),
     }
-    # For liveliness: the recorded faces again, with NaN where a value was not seen.
-    seen, known_seen = reactions.gather_seen(dataset, test), reactions.gather_seen(training, known)
-    seen_sources: dict[str, Callable[[], np.ndarray]] = {
-        'mime': lambda: reactions.mime(seen, samples),
-        'nearest': lambda: reactions.nearest_neighbours(
-            replace(known, listeners=known_seen.listeners), test, samples
-        ),
-        'real': lambda: reactions.real_listeners(seen, samples, seed),
-    }
-    lively = liveliness.Liveliness(seen.speakers, seen.listeners)
+    lively = liveliness.Liveliness(test.speakers, test.listeners)
     results, distances, kept, alive = {}, {}, {}, {}
     for name, make in sources.items():
         answers = make()
@@ -150,15 +144,14 @@ def run(args: argparse.Namespace) -> int:
             distances[name] = root_mean_square_distance(ours, P)
         if name in ('model', 'real'):
             kept[name] = answers
-        shown = seen_sources[name]() if name in seen_sources else answers
         decisions = (
-            two_sample.tell_halves_apart(seen.listeners, seen.speaker_numbers)
+            two_sample.tell_halves_apart(test.listeners, test.speaker_numbers)
             if name == 'real'
             else two_sample.tell_apart(
-                two_sample.one_sample_each(shown), seen.listeners, seen.speaker_numbers
+                two_sample.one_sample_each(answers), test.listeners, test.speaker_numbers
             )
         )
-        alive[name] = lively.measure(shown, speaker_weights(test), decisions)
+        alive[name] = lively.measure(answers, speaker_weights(test), decisions)
         print(f'measured: {name}', flush=True)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -169,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
         'clips': clips,
         'frames': frames,
         'held_share': held,
+        'seen_share': seen,
         'samples': samples,
         'hop': args.hop,
         'seed': seed,

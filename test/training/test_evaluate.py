@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip('matplotlib')
 
-from prepared_data import ENCODER, SMALL_MODEL, make_prepared
+from prepared_data import ENCODER, SMALL_MODEL, make_partial, make_prepared
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.dataset import ClipDataset
@@ -88,9 +88,34 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     text = capsys.readouterr().out
     assert 'FRCorr' in text
     assert 'blinks_per_min' in text
-    assert (tmp_path / 'metrics.txt').read_text().count('nearest') == 6  # five parts and liveliness
+    assert (tmp_path / 'metrics.txt').read_text().count(
+        'nearest'
+    ) == 6  # five parts and liveliness
     for name in ('trajectories.png', 'comparison.png', 'liveliness.png'):
         assert cv2.imread(str(tmp_path / name)).std() > 5
+
+
+def test_what_was_not_seen_is_left_out(checkpoint, tmp_path, capsys):
+    data = make_partial(tmp_path / 'data', speakers=(4, 2, 2))
+    words = ['--checkpoint', checkpoint, '--data', data, '--samples', 2, '--out', tmp_path / 'out']
+    assert main(['evaluate', *map(str, words)]) == 0
+    assert 'the trackers saw 92.' in capsys.readouterr().out
+    results = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert 0.92 < results['about']['seen_share'] < 0.93
+    for source in ('model', 'random', 'mean', 'mime', 'nearest', 'real'):
+        gaze = results[source]['gaze']  # no listener has any
+        assert [gaze[name] for name in ('frcorr', 'frdist', 'mse', 'pearson')] == [None] * 4
+        for part in ('all', 'au', 'pose'):
+            assert results[source][part]['frdist'] >= 0 and results[source][part]['mse'] >= 0
+    assert results['mime']['landmarks']['mse'] is None  # no speaker has any
+    assert results['model']['landmarks']['mse'] > 0
+    assert results['real']['all']['frcorr'] == pytest.approx(2.0, abs=0.2)
+    assert results['real']['all']['frdist'] == pytest.approx(0.0, abs=1e-6)
+    assert cv2.imread(str(tmp_path / 'out' / 'trajectories.png')).std() > 5
+    test = reactions.gather(ClipDataset(data, 'test', frames=64))
+    assert np.isnan(test.listeners[..., 158:]).all() and np.isnan(test.speakers[..., :136]).all()
+    assert np.isnan(test.listeners[0, 12, 136 + 8]) and np.isnan(test.listeners[0, 41]).all()
+    assert np.isfinite(test.listeners[0, 9, :158]).all()
 
 
 def test_streamed_reactions_equal_the_forward_pass(data, checkpoint):
@@ -193,15 +218,14 @@ def test_clips_of_one_speaker_have_one_number_and_hidden_frames_are_missing(data
     test = reactions.gather(dataset)
     # The group names the speaker; in `appropriate` the two halves of a session are apart.
     assert test.speaker_numbers.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    seen = reactions.gather_seen(dataset, test)
-    assert np.array_equal(seen.listeners, test.listeners)
     face = {name: value.clone() for name, value in dataset[0]['listener'].items()}
+    assert not np.isnan(reactions.seen(face)).any()
     face['face_valid'][3:5] = False
-    hidden = np.isnan(reactions.joined_seen(face))
+    hidden = np.isnan(reactions.seen(face))
     assert hidden[3:5].all()
     assert hidden.sum() == 2 * 160
     face['face_mask'] = torch.ones(32, 25, dtype=torch.bool)
     face['face_mask'][7, 0] = face['face_mask'][9, 24] = False
-    hidden = np.isnan(reactions.joined_seen(face))
+    hidden = np.isnan(reactions.seen(face))
     assert hidden[7, :136].all() and not hidden[7, 136:].any()
     assert np.flatnonzero(hidden[9]).tolist() == [159]
