@@ -182,7 +182,7 @@ def root_mean_square_distance(P: np.ndarray, other: np.ndarray) -> float:
 HOW_TO_READ = (
     'Values are standardised by the real listeners. FRCorr and FRDist are sums over the samples.\n'
     'Better: higher FRCorr and Pearson; lower FRDist and MSE; FRDiv, FRVar, FRDvs and FRSyn\n'
-    'close to those of `real`. After ±: half the width of the 95 % interval over\nspeakers.'
+    'close to those of `real`. After ±: half the width of the 95 % interval over speakers.'
 )
 
 
