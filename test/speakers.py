@@ -30,6 +30,15 @@ def make_speaker(frames, batch=1, audio_dim=SMALL.audio_dim, seed=0):
     return out
 
 
+def make_mask(frames, batch=1, seed=0):
+    """Values at random, and for some frames whole branches, are missing."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(batch, frames, 25, generator=generator) > 0.2
+    for columns in ((0, 1), (1, 19), (19, 23), (23, 25)):
+        mask[..., slice(*columns)] &= torch.rand(batch, frames, 1, generator=generator) > 0.15
+    return mask
+
+
 def cut(speaker, begin, end):
     return {name: value[:, begin:end] for name, value in speaker.items()}
 

@@ -45,8 +45,8 @@ def full_model() -> FacialReactionModel:
 
 def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     """How far a backend's answers are from eager ones, on the shipped recording of a speaker."""
-    from robot_face_gen.features.audio_source import read_audio
     from robot_face_gen.features.openface import read_openface_csv
+    from robot_face_gen.features.sound_file import read_audio
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import embed_recording
     from robot_face_gen.pipeline.recording import align_recording

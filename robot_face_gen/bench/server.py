@@ -40,8 +40,8 @@ class Robots:
         from rclpy.qos import QoSProfile, ReliabilityPolicy
         from rclpy.signals import SignalHandlerOptions
 
-        from robot_face_gen.features.audio_source import read_audio
         from robot_face_gen.features.openface import read_openface_csv
+        from robot_face_gen.features.sound_file import read_audio
         from robot_face_gen.features.whisper_encoder import WhisperEncoder
         from robot_face_gen.features.whisper_stream import embed_recording
         from robot_face_gen.nodes.messages import to_ns

@@ -15,9 +15,11 @@ import numpy as np
 import yaml
 from safetensors import SafetensorError, safe_open
 
+from ..layout import VALUE_MASK_WIDTH
 from .config import CheckpointInfo, ModelConfig
 
 FORMAT = 'robot_face_gen/1'
+_MISSING, _MERGE = 'encoder.face.missing', 'encoder.face.merge.weight'
 
 
 def read_checkpoint(
@@ -45,6 +47,9 @@ def read_checkpoint(
         info = CheckpointInfo.from_dict(json.loads(metadata['info']))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: its description is damaged: {error}') from None
+    if _MERGE in weights and _MISSING not in weights:  # saved before there were masks
+        width = weights[_MERGE].shape[-1]
+        weights[_MISSING] = np.zeros((width, VALUE_MASK_WIDTH), np.float32)
     for name in weights:
         array = weights[name] = weights[name].astype(np.float32, copy=False)
         if not np.isfinite(array).all():

@@ -42,6 +42,8 @@ class Geometry(nn.Module):
         self.ring_size = self.window + config.window_size - 1
         # At least eight windows long: no two visible frames share a position.
         self.cycle = config.period * 2 ** math.ceil(math.log2(8 * self.window / config.period + 1))
+        if torch.empty(0).is_meta:  # only the shapes of the weights are asked for
+            return
         frequencies = config.feature_dim // config.num_heads // 2
         fastest, slowest = self.cycle / (2 * math.pi), 1.0
         ladder = torch.logspace(

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-# Width of each branch of a face: 68 landmarks (x, then y), 18 action units, head pose, gaze.
-BRANCHES: dict[str, int] = {'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2}
-FACE_DIM = sum(BRANCHES.values())
-EMBEDDINGS_PER_FRAME = 2  # Whisper gives 50 embeddings a second, a face has 25 frames.
+from ..layout import BRANCHES as BRANCHES
+from ..layout import FACE_DIM as FACE_DIM
+from ..timing import EMBEDDINGS_PER_FRAME as EMBEDDINGS_PER_FRAME
+
 MAX_TEMPERATURE = 10.0
 # Largest value of each size. A checkpoint is data: its numbers must not exhaust the memory.
 _LARGEST = {

@@ -16,7 +16,7 @@ from ..models.cache import cached
 from ..models.export_process import run_export
 from ..models.onnx_session import needed
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME
-from .inputs import SPEAKER
+from .inputs import MASKS, SPEAKER
 from .onnx_runner import LISTENER, NEXT, step_entry
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def export_step(
     frames = 2  # of the example
     inputs = {name: torch.zeros(speakers, frames, width) for name, width in BRANCHES.items()}
     inputs['audio'] = torch.zeros(speakers, frames, EMBEDDINGS_PER_FRAME, model.config.audio_dim)
-    for name in ('face_valid', 'audio_valid'):
-        inputs[name] = torch.ones(speakers, frames, dtype=torch.bool)
+    for name, rest in MASKS.items():
+        inputs[name] = torch.ones(speakers, frames, *rest, dtype=torch.bool)
     inputs['clock'] = torch.zeros(sessions, dtype=torch.int64)
     inputs['temperature'] = torch.tensor(model.config.temperature)
     inputs['fresh'] = torch.zeros(sessions, model.config.latent_dim)

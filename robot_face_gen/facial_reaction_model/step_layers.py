@@ -110,9 +110,16 @@ class FusedBranches(nn.Module):
 
     The branches' weights are blocks on the diagonal of one matrix: some zeros to multiply, but a
     quarter of the operators, each of which has a fixed cost of some microseconds.
+
+    Args:
+        branches: the networks.
+        shared_input: all have the same input; otherwise their inputs are side by side.
+        more: weights (outputs, n) of the first layer for n more inputs.
     """
 
-    def __init__(self, branches: nn.ModuleDict, *, shared_input: bool) -> None:
+    def __init__(
+        self, branches: nn.ModuleDict, *, shared_input: bool, more: Tensor | None = None
+    ) -> None:
         super().__init__()
         nets = [cast(nn.Sequential, branches[name]) for name in BRANCHES]
         layers = [
@@ -121,7 +128,7 @@ class FusedBranches(nn.Module):
             if isinstance(layer, nn.Linear)
         ]
         self.layers = nn.ModuleList(
-            _fused(parts, shared_input=shared_input and not index)
+            _fused(parts, shared_input and not index, more if index == 0 else None)
             for index, parts in enumerate(layers)
         )
         self.ends_with_gelu = isinstance(nets[0][-1], nn.GELU)
@@ -135,10 +142,12 @@ class FusedBranches(nn.Module):
         return x
 
 
-def _fused(parts: list[nn.Linear], *, shared_input: bool) -> nn.Linear:
+def _fused(parts: list[nn.Linear], shared_input: bool, more: Tensor | None) -> nn.Linear:
     """Several projections as one, of a shared input or each of its own part of the input."""
     weights = [part.weight for part in parts]
     weight = torch.cat(weights) if shared_input else torch.block_diag(*weights)
+    if more is not None:
+        weight = torch.cat((weight, more), dim=1)
     linear = nn.Linear(weight.shape[1], weight.shape[0]).to(weight)
     linear.weight.copy_(weight)
     linear.bias.copy_(torch.cat([part.bias for part in parts]))

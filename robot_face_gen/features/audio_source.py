@@ -16,9 +16,6 @@ import numpy as np
 from robot_face_gen.timing import SECOND_NS
 
 from .resample import LEAST_RATE, MOST_RATE, to_mono
-from .sound_file import SoundFile, read_audio
-
-__all__ = ['SECOND_NS', 'AudioBlock', 'AudioFileSource', 'AudioSource', 'read_audio']
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,8 @@ class AudioFileSource:
             raise ValueError(f'speed = {speed}: expected above 0')
         if not 0 < chunk_s < math.inf:
             raise ValueError(f'chunk_s = {chunk_s}: expected above 0')
+        from .sound_file import SoundFile  # FFmpeg: a microphone does not need it
+
         self.file = SoundFile(path)
         rate = self.file.sample_rate
         self.sample_rate = round(rate * speed)

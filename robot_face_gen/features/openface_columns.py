@@ -31,6 +31,7 @@ _SPACE_COLUMNS = tuple(f'{axis}_{i}' for axis in 'XYZ' for i in range(LANDMARK_P
 _GAZE_VECTORS = tuple(f'gaze_{eye}_{axis}' for axis in 'xyz' for eye in (0, 1))
 _PLACE_COLUMNS = ('pose_Tx', 'pose_Ty')  # where the face is, for files without landmarks
 _HEAD_COLUMNS = ('frame', 'face_id', 'timestamp', 'confidence', 'success')
+_HINTS = {'frame', 'face_id', *_PLACE_COLUMNS}  # a frame is complete without them
 # OpenFace's own assumption for 640 x 480, for files without 2-D landmarks. The face crop removes
 # scale and position, so another camera gives the same result.
 _FOCAL_PX, _CENTRE_PX = 500.0, (320.0, 240.0)
@@ -239,7 +240,7 @@ class Columns:
             if value is None:
                 value = math.nan
                 branch = _branch(name)
-                if branch not in told:
+                if branch not in told and branch not in _HINTS:
                     told.add(branch)
                     kind = _kind(text)
                     self._report.add(

@@ -21,7 +21,7 @@ _JUMP_S = 5.0  # a longer step must be confirmed by the next frame
 _CLOCK_FRAMES = 25  # frames in order behind the newest: the tracker's clock began anew
 _LATE_S = 1.0
 
-_NO_TIME = 'no usable timestamp'
+_NO_TIME = 'an impossible timestamp'
 _NOT_GROWING = 'the timestamp does not increase'
 _RESTART = 'the timestamps start again'
 
@@ -47,8 +47,11 @@ class TimeBase:
     def add(self, table: FaceTable, row: int) -> list[tuple[FaceTable, int, float]]:
         """A row; returns the rows whose time (s) is known now, in order."""
         value = table.frame[row] if self._counted else table.time[row]
-        if not math.isfinite(value) or value < 0:
-            self._report.add(_NO_TIME, f'line {table.line[row]}', lost_rows=True)
+        if math.isnan(value):  # the cell was reported
+            self._report.bad_rows += 1
+            return []
+        if value < 0:
+            self._report.add(_NO_TIME, f'line {table.line[row]}: {value:g}', lost_rows=True)
             return []
         if self._unit is None:
             self._held.append((table, row))

@@ -19,7 +19,7 @@ from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read
 from robot_face_gen.models.export_process import export_in_child, run_export
 from robot_face_gen.models.onnx_session import needed, open_session
 
-from .whisper_cache import UNTRAINED, find_cached
+from .whisper_cache import UNTRAINED, locate
 from .whisper_contexts import ContextEncoder
 
 
@@ -92,21 +92,22 @@ def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int
 
 
 def exported(weights: str, frames: int, *, int8: bool = False) -> CacheEntry | None:
-    """The valid export of these weights in the cache; None if there is none."""
-    name = _entry_name(weights, frames, int8)
-    return None if name is None else read_entry(name)
+    """The valid export of these weights in the cache; None if there is none.
+
+    Raises:
+        ValueError: the file of the weights is missing; the message says how to get it.
+    """
+    return read_entry(_entry_name(weights, frames, int8))
 
 
-def _entry_name(weights: str, frames: int, int8: bool) -> str | None:
-    """Name of the cache entry; None if the weights' file is not there.
+def _entry_name(weights: str, frames: int, int8: bool) -> str:
+    """Name of the cache entry.
 
     Weights are identified by path, size and time of change: reading them takes too long.
     """
     what = UNTRAINED
     if weights != UNTRAINED:
-        file = find_cached(weights)
-        if file is None:
-            return None
+        file = locate(weights)
         found = file.stat()
         what = f'{file.resolve()}:{found.st_size}:{found.st_mtime_ns}'
     digest = hashlib.sha256(f'export {EXPORT_VERSION}\n{what}'.encode()).hexdigest()[:16]
@@ -117,10 +118,8 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
     """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
-    from .whisper_weights import find, load_encoder
+    from .whisper_weights import load_encoder
 
-    if weights != UNTRAINED:
-        find(weights)  # downloads what is not there
     encoder, dims, name = load_encoder(weights)
     made = WhisperEncoder(encoder, dims, name)
     if not 2 <= frames <= made.most_frames:
@@ -133,9 +132,7 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
             'most_frames': made.most_frames, 'filters': made.filters.tolist(),
         }  # fmt: skip
 
-    entry_name = _entry_name(weights, frames, int8)
-    assert entry_name is not None
-    cached(entry_name, make)
+    cached(_entry_name(weights, frames, int8), make)
 
 
 def main() -> int:

@@ -98,6 +98,16 @@ class WhisperStream:
         return {'hop_s': self._hop / RATE_HZ, 'context_s': self._frames / 100,
                 'settle_s': self._settle / RATE_HZ}  # fmt: skip
 
+    @property
+    def delay_s(self) -> float:
+        """How old sound must be that a frame uses so that the frame never waits for the encoder.
+
+        An embedding is complete at most `settle_s` and a hop less 20 ms after its sound ended. The
+        last 20 ms are for the encoder to compute in. Within this time from frame to sound, sound
+        can settle, and hops can be long, without a later reaction.
+        """
+        return (self._settle + self._hop) / RATE_HZ
+
     def reset(self) -> None:
         """Reset to the initial state."""
         self._rate = 0

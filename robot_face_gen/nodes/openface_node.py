@@ -117,7 +117,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
                 f'{rows.path}: is written a second time: no frame is published again'
             )
         elif new['restarts']:
-            self.get_logger().info(f'{rows.path}: begins anew')
+            self.get_logger().info(f'{rows.path}: the file was restarted')
         for name, amount in new.items():
             self.health.count(name, amount, trouble.get(name, ''), logged=logged)
 

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import ExportedModel, FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
-# Hook: the model does not know the input `face_mask` yet and refuses unknown names. Set this to
-# True once it does; until then missing values are zeros for it.
-MODEL_TAKES_FACE_MASK = False
-
 _UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
 
 Report = Callable[[str], Any]
@@ -142,16 +138,12 @@ def load_encoder(
 
 
 def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as the input of the model, one window of one speaker: (1, n, ...) each.
-
-    `face_mask` (1, n, VALUE_MASK_WIDTH) says which values are valid, where the model takes it.
-    """
+    """Frames as the input of the model, one window of one speaker: (1, n, ...) each."""
     window = {
         name: np.stack([getattr(frame, name) for frame in frames])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
-    if MODEL_TAKES_FACE_MASK:
-        window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
+    window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
     return window
 
 

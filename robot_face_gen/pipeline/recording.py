@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_face_gen.features.audio_source import read_audio
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.features.openface import FaceFrame, ReadReport, read_openface_csv
+from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .crop import FaceCropParameters

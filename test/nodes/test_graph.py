@@ -100,13 +100,13 @@ def test_bad_messages_are_counted_and_the_graph_goes_on(peer, graph):
     voice = peer.publisher(AudioEmbedding, '/whisper/embedding', 'reaction_node')
     invalid, seen = int(values(peer).get('invalid', 0)), peer.count(TOPIC)
     bad = from_face_frame(make_frame(time.time_ns()), 'camera')
-    bad.landmarks[:] = np.nan
+    bad.confidence = 2.0
     face.publish(bad)
     wide = np.zeros((2, 512), np.float32)
     voice.publish(from_embeddings(time.time_ns(), wide, 50.0, 'base', 'microphone'))
     peer.wait_for(lambda: int(values(peer).get('invalid', 0)) >= invalid + 2, 'both counted')
     peer.wait_for(lambda: peer.count(TOPIC) > seen + 25, 'reactions after them')
-    assert 'message dropped: landmarks[0] = nan' in graph['reaction_node'].text
+    assert 'message dropped: confidence = 2' in graph['reaction_node'].text
     assert 'message dropped: dim = 512' in graph['reaction_node'].text
     for publisher in (face, voice):
         peer.node.destroy_publisher(publisher)

@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_followed_file_is_told_and_the_node_goes_on(
     values = peer.values('openface_node')
     assert (values['bad_rows'], values['restarts'], values['rewrites']) == ('2', '1', '0')
     assert node.interrupt() == 0
-    for words in ('no OpenFace CSV', 'begins anew', 'line 7: 1 cells'):
+    for words in ('no OpenFace CSV', 'was restarted', 'line 7: 1 cells'):
         assert node.text.count(words) == 1, node.text
     assert 'Traceback' not in node.text
 
@@ -130,7 +130,7 @@ def test_a_followed_row_without_time_does_not_end_the_node(peer, heard, start, t
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0] + lines[1].replace(',0.000000,', ',nan,', 1))
     node = start('openface_node', source=f'follow:{path}')
-    peer.wait_for(lambda: 'no usable timestamp' in node.text, 'the warning')
+    peer.wait_for(lambda: 'timestamp: a value is missing' in node.text, 'the warning')
     with path.open('a') as file:
         file.write(''.join(lines[2:]))
     peer.wait_for(lambda: heard, 'frames')
@@ -182,7 +182,7 @@ def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, st
     peer.wait_for(
         lambda: tick() and peer.values('openface_node').get('clock_jumps') == '1', 'a count'
     )
-    assert 'the recording begins anew' in node.text
+    assert 'the recording starts again' in node.text
     assert node.interrupt() == 0
     peer.node.destroy_publisher(clock)
 
