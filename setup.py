@@ -95,7 +95,6 @@ setup(
         'pyyaml>=6',
         'safetensors>=0.4.3',
         'sounddevice>=0.4.6',
-        'soundfile>=0.12',
         'torch>=2.4',
         'tqdm>=4.60',
     ],

@@ -20,7 +20,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
-    'export': ('robot_face_gen.facial_reaction_model.export', 'write a model as an ONNX file'),
+    'export': (
+        'robot_face_gen.facial_reaction_model.onnx_runner',
+        'write a model as an ONNX file',
+    ),
     'models': ('robot_face_gen.models.store', 'list and download pretrained models'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),

@@ -225,6 +225,25 @@ def _start_time(values: Values) -> float | None:
     return time.time() + (delay_s or 0.0)
 
 
+def _loop_period_s(values: Values) -> float | None:
+    """One period for face and voice that are repeated, s: the length of the longer of the two.
+
+    None without `loop:=true`, and where a file cannot be read: its node reports why.
+    """
+    sources = [values.text(name) for name in ('openface', 'audio')]
+    live = sources[0].startswith(FOLLOW) or sources[1].partition(':')[0] == MICROPHONE
+    if not values.truth('loop') or live or any(source in _NOT_STARTED for source in sources):
+        return None
+    from robot_face_gen.features.openface import OpenFaceFile
+    from robot_face_gen.features.sound_file import sound_length_s
+
+    try:
+        face_s = OpenFaceFile(values.file('openface')).duration_s
+        return round(max(face_s, sound_length_s(values.file('audio'))), 3)
+    except (OSError, ValueError):
+        return None
+
+
 def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
     use_respawn, namespace = bool(values.truth('use_respawn')), values.namespace('namespace')
     common = {**_common(values), 'namespace': namespace}
@@ -232,6 +251,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
     played = (
         ('speed', values.number('speed')),
         ('loop', values.truth('loop')),
+        ('loop_period_s', _loop_period_s(values)),
         ('exit_at_end', values.truth('exit_at_end')),
         ('start_time', _start_time(values)),
     )
@@ -318,7 +338,7 @@ def bringup_graph() -> Graph:
                 'audio',
                 MICROPHONE,
                 "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
-                'WAV or FLAC file, or none (another node publishes it)',
+                'sound file, a film with sound, or none (another node publishes it)',
             ),
             _CHECKPOINT,
             Argument(

@@ -43,3 +43,16 @@ def _slices() -> dict[str, slice]:
 
 # Columns of each branch where all branches are concatenated: (..., FACE_DIM).
 BRANCH_SLICES = _slices()
+
+# Which values of a face are valid, as one array: a flag for all landmarks, which are valid
+# together or not at all, then one for each action unit, pose and gaze value.
+VALUE_MASK_WIDTH = 1 + FACE_DIM - BRANCHES['landmarks']
+VALUE_MASK_SLICES = {
+    name: slice(0, 1)
+    if name == 'landmarks'
+    else slice(columns.start - BRANCHES['landmarks'] + 1, columns.stop - BRANCHES['landmarks'] + 1)
+    for name, columns in BRANCH_SLICES.items()
+}
+
+# A number beyond these is no landmark (pixels), intensity, angle (radians) or distance (metres).
+VALUE_LIMITS = {'landmarks': 1e5, 'au': 20.0, 'pose': 100.0, 'gaze': 20.0}

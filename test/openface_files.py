@@ -3,7 +3,7 @@
 
 import io
 
-from robot_face_gen.features.openface_columns import AU_COLUMNS, LANDMARK_COLUMNS
+from robot_face_gen.layout import AU_COLUMNS, LANDMARK_COLUMNS
 
 EYES = [f'eye_lmk_{a}_{i}' for a in 'xyXYZ' for i in range(56)]
 GAZE = [f'gaze_{e}_{a}' for e in (0, 1) for a in 'xyz']

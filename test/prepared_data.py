@@ -9,10 +9,13 @@ from robot_face_gen.data.store import (
     Catalogue,
     PreparedSession,
     measure_spread,
+    read_catalogue,
+    read_track,
     write_catalogue,
     write_track,
 )
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
+from robot_face_gen.facial_reaction_model.config import TYPICAL
+from robot_face_gen.layout import AU
 
 AUDIO_DIM = 8
 ENCODER = 'whisper-test:000000000000'
@@ -82,6 +85,25 @@ def make_prepared(root, speakers=(8, 2, 2), listeners=2, frames=64, seed=0):
     }
     spread = measure_spread(root, [s for s in sessions if s.split == 'train'])
     write_catalogue(root, Catalogue(description, sessions, spread))
+    return root
+
+
+def make_partial(root, **options):
+    """As `make_prepared`, but no listener has gaze and no speaker landmarks, and single values,
+    a stretch of AU12 and frames of the listeners were not seen."""
+    make_prepared(root, **options)
+    for path in sorted((root / 'tracks').iterdir()):
+        track = read_track(root, path.stem)
+        speaks = track['audio'].shape[-1] > 0
+        track['landmarks' if speaks else 'gaze'][:] = np.nan
+        track['au'][10:20, AU['AU12']] = np.nan
+        track['pose'][5, 1] = np.nan
+        track['face_valid'][40:44] = speaks
+        write_track(root, path.stem, track)
+    catalogue = read_catalogue(root)
+    train = [session for session in catalogue.sessions if session.split == 'train']
+    catalogue.spread = measure_spread(root, train)
+    write_catalogue(root, catalogue)
     return root
 
 

@@ -4,7 +4,7 @@
 import torch
 
 from robot_face_gen.facial_reaction_model import ModelConfig
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 
 SMALL = ModelConfig(
     feature_dim=32,
@@ -28,6 +28,15 @@ def make_speaker(frames, batch=1, audio_dim=SMALL.audio_dim, seed=0):
         out[name] = torch.tensor(mean) + torch.tensor(std) * noise
     out['audio'] = torch.randn(batch, frames, 2, audio_dim, generator=generator)
     return out
+
+
+def make_mask(frames, batch=1, seed=0):
+    """Values at random, and for some frames whole branches, are missing."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(batch, frames, 25, generator=generator) > 0.2
+    for columns in ((0, 1), (1, 19), (19, 23), (23, 25)):
+        mask[..., slice(*columns)] &= torch.rand(batch, frames, 1, generator=generator) > 0.15
+    return mask
 
 
 def cut(speaker, begin, end):

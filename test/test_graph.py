@@ -7,9 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from faces import make_frames
+from sound_files import write_wav
 
+from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.graph import GRAPHS, NODES, NodeSpec, format_arguments, misspelt_nodes
 from robot_face_gen.nodes.tables import TABLES
 
@@ -139,6 +143,19 @@ def test_face_and_voice_start_together_after_the_delay(files):
     # Simulated time is not known before the nodes run.
     simulated = nodes(**arguments, use_sim_time='true')
     assert 'start_time' not in simulated['openface_node'].parameters
+
+
+def test_repeated_recordings_have_the_period_of_the_longer_one(tmp_path):
+    write_openface_csv(tmp_path / 'face.csv', make_frames(100))
+    recordings = {'openface': str(tmp_path / 'face.csv'), 'audio': str(tmp_path / 'voice.wav')}
+    for length_s, expected in ((3.0, 4.0), (7.5, 7.5)):
+        write_wav(tmp_path / 'voice.wav', np.zeros(round(8000 * length_s), np.int16), 8000)
+        found = nodes(**recordings, loop='true')
+        for name in ('openface_node', 'microphone_node'):
+            assert found[name].parameters['loop_period_s'] == expected
+    assert 'loop_period_s' not in nodes(**recordings)['openface_node'].parameters
+    live = nodes(**{**recordings, 'audio': 'microphone'}, loop='true')
+    assert 'loop_period_s' not in live['openface_node'].parameters
 
 
 def test_paths_are_absolute(files, monkeypatch):

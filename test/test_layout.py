@@ -4,8 +4,6 @@
 from robot_face_gen import layout, timing
 from robot_face_gen.facial_reaction_model import BRANCHES
 from robot_face_gen.facial_reaction_model.config import EMBEDDINGS_PER_FRAME
-from robot_face_gen.features import openface_columns
-from robot_face_gen.pipeline.timeline import EMBEDDING_NS, PERIOD_NS
 from robot_face_gen.resources import demo_recording
 
 
@@ -13,7 +11,6 @@ def test_rates_and_periods():
     assert (timing.FRAME_RATE_HZ, timing.PERIOD_NS, timing.PERIOD_S) == (25, 40_000_000, 0.04)
     assert (timing.EMBEDDING_RATE_HZ, timing.EMBEDDING_NS) == (50, 20_000_000)
     assert timing.EMBEDDINGS_PER_FRAME == EMBEDDINGS_PER_FRAME == 2
-    assert (timing.PERIOD_NS, timing.EMBEDDING_NS) == (PERIOD_NS, EMBEDDING_NS)
     assert timing.CLIP_FRAMES == 750
 
 
@@ -31,9 +28,18 @@ def test_branches_and_columns():
     assert layout.AU_COLUMNS[-2:] == ('AU45_r', 'AU28_c')
     assert (layout.AU['AU12'], layout.AU['AU28']) == (8, 17)
     assert layout.POSE_COLUMNS[layout.RY] == 'pose_Ry'
-    for name in ('LANDMARK', 'AU', 'POSE', 'GAZE'):
-        columns = f'{name}_COLUMNS'
-        assert getattr(layout, columns) == getattr(openface_columns, columns)
+
+
+def test_the_mask_has_one_flag_for_all_landmarks_and_one_for_each_other_value():
+    assert layout.VALUE_MASK_WIDTH == 1 + 18 + 4 + 2
+    expected = {
+        'landmarks': slice(0, 1),
+        'au': slice(1, 19),
+        'pose': slice(19, 23),
+        'gaze': slice(23, 25),
+    }
+    assert expected == layout.VALUE_MASK_SLICES
+    assert layout.VALUE_LIMITS.keys() == layout.BRANCHES.keys()
 
 
 def test_openface_writes_all_of_these_columns():

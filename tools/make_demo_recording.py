@@ -10,16 +10,16 @@ blinks, a tracker's noise and one short dropout.
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.features.resample import RATE, Resampler
+from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import AU, RX, RY, RZ, TZ
 from robot_face_gen.synthetic.config import CONTROL_HZ, CameraConfig
 from robot_face_gen.synthetic.face_shape import FaceShape
@@ -65,7 +65,10 @@ def speak(text: str, pitch: int, amplitude: int) -> np.ndarray:
         check=True,
         capture_output=True,
     ).stdout
-    samples, rate = soundfile.read(io.BytesIO(wav), dtype='float32')
+    with tempfile.NamedTemporaryFile(suffix='.wav') as file:
+        file.write(wav)
+        file.flush()
+        samples, rate = read_audio(file.name)
     return Resampler(rate).push(np.concatenate((samples, np.zeros(rate // 50, np.float32))))
 
 
@@ -163,7 +166,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     sound, said = make_voice()
-    soundfile.write(folder / 'speaker.flac', sound, RATE, 'PCM_16')
+    write_flac(folder / 'speaker.flac', sound, RATE)
     frames = make_face(sound, said)
     write_openface_csv(folder / 'speaker.csv', frames, decimals=1)
     lost = sum(not frame.success for frame in frames)

@@ -128,7 +128,13 @@ def check_lengths(face_s: float, sound_s: float, found: Findings) -> None:
 
 
 def _mouth_opening(frames: Sequence[FaceFrame], t: np.ndarray) -> np.ndarray:
-    """Distance of the inner lips relative to the width of the face, at times t (s)."""
+    """Distance of the inner lips relative to the width of the face, at times t (s).
+
+    Frames without landmarks are left out; NaN if all are.
+    """
+    frames = [frame for frame in frames if np.isfinite(frame.landmarks).all()]
+    if not frames:
+        return np.full(len(t), np.nan)
     stamps = np.array([frame.stamp_ns for frame in frames]) / 1e9
     x = np.stack([frame.landmarks[:LANDMARK_POINTS] for frame in frames]).astype(np.float64)
     y = np.stack([frame.landmarks[LANDMARK_POINTS:] for frame in frames]).astype(np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import AU, BRANCHES, VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from robot_face_gen.timing import CLIP_FRAMES
 
 from .sessions import SPLITS
@@ -23,9 +23,33 @@ from .store import (
     hold_last_valid,
     read_catalogue,
     read_track,
+    value_mask,
 )
 
-# Faces and voices are lost for several frames at a time: mean length of a dropout, in frames.
+
+def _flags(*names: str) -> list[int]:
+    """Columns of branches and action units in a mask."""
+    columns = np.arange(VALUE_MASK_WIDTH)
+    found = (
+        columns[VALUE_MASK_SLICES['au']][AU[name]] if name in AU
+        else columns[VALUE_MASK_SLICES[name]]
+        for name in names
+    )  # fmt: skip
+    return np.hstack(list(found)).tolist()
+
+
+# What real trackers leave out of a whole recording, as columns of a mask. OpenFace writes
+# landmarks only with -2Dfp, and neither pose nor gaze with -aus alone. Trackers of webcams
+# estimate fewer action units.
+PARTIAL_FACES = (
+    _flags('landmarks'),
+    _flags('landmarks', 'pose', 'gaze'),
+    _flags('gaze'),
+    _flags('pose'),
+    _flags('AU28'),
+    _flags('AU06', 'AU09', 'AU14', 'AU20'),
+)
+# Faces, voices and values are lost for several frames at a time: mean length of a dropout.
 MEAN_DROPOUT = 6.0
 
 
@@ -34,12 +58,18 @@ class Augmentation(Protocol):
 
     Attributes:
         temporal_dropout: share of frames without a face, and share without a voice.
+        partial_faces: share of clips that lack one of `PARTIAL_FACES`.
+        value_dropout: share of frames without a value, for each value.
         feature_noise: noise on the face, in standard deviations of each value.
         cropping: clips begin at random frames, not only at fixed ones.
     """
 
     @property
     def temporal_dropout(self) -> float: ...  # noqa: D102
+    @property
+    def partial_faces(self) -> float: ...  # noqa: D102
+    @property
+    def value_dropout(self) -> float: ...  # noqa: D102
     @property
     def feature_noise(self) -> float: ...  # noqa: D102
     @property
@@ -81,7 +111,7 @@ def augment(
     Returns:
         dict: new arrays of the same shapes.
     """
-    out = dict(speaker)
+    out: Track = dict(speaker)
     frames = len(speaker['face_valid'])
     for branch in BRANCHES:
         scale = augmentation.feature_noise * np.asarray(spread[branch], dtype=np.float32)
@@ -92,8 +122,21 @@ def augment(
     for branch in BRANCHES:
         out[branch] = hold_last_valid(out[branch], face)
     out['audio'] = np.where(voice[:, None, None], speaker['audio'], 0).astype(np.float32)
-    out['face_valid'], out['audio_valid'] = face, voice
+    mask = speaker['face_mask'] & _draw_mask(rng, frames, augmentation)
+    out['face_valid'], out['audio_valid'] = face & mask.any(axis=1), voice
+    out['face_mask'] = mask
     return out
+
+
+def _draw_mask(rng: np.random.Generator, frames: int, augmentation: Augmentation) -> np.ndarray:
+    """Draw the values that are kept: (frames, 25) bool."""
+    mask = np.ones((frames, VALUE_MASK_WIDTH), bool)
+    if augmentation.partial_faces > 0 and rng.random() < augmentation.partial_faces:
+        mask[:, PARTIAL_FACES[rng.integers(len(PARTIAL_FACES))]] = False
+    if augmentation.value_dropout > 0:
+        for column in range(VALUE_MASK_WIDTH):
+            mask[:, column] &= ~draw_dropouts(rng, frames, augmentation.value_dropout)
+    return mask
 
 
 @dataclass(frozen=True)
@@ -123,11 +166,13 @@ class ClipDataset(Dataset):
     An item is a dict of tensors:
 
         speaker   landmarks (T, 136), au (T, 18), pose (T, 4), gaze (T, 2), audio (T, 2, D),
-                  face_valid (T,), audio_valid (T,)
-        listener  landmarks, au, pose, gaze, face_valid
+                  face_valid (T,), face_mask (T, 25), audio_valid (T,)
+        listener  landmarks, au, pose, gaze, face_valid, face_mask
         group     number of what the speaker says: all listeners of a group are appropriate for its
                   speakers
         key       number of the clip in this data set
+
+    A value that was not seen is 0 and False in `face_mask`.
 
     Raises:
         FileNotFoundError: the folder contains no prepared data.
@@ -207,6 +252,9 @@ class ClipDataset(Dataset):
             for key, x in track.items():
                 rest = np.repeat(x[-1:], missing, axis=0)
                 track[key] = np.concatenate((x, rest & False if x.dtype == bool else rest))
+        track['face_mask'] = value_mask(track)
+        if not track['face_mask'].all():
+            track |= {key: np.nan_to_num(track[key], nan=0.0) for key in BRANCHES}
         return track
 
     def __getitem__(self, index: int) -> dict[str, Any]:

@@ -59,12 +59,12 @@ class PersonResult:
 
 
 def _read_files(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndarray, int]:
-    from robot_face_gen.features.audio_source import read_audio
+    from robot_face_gen.features.sound_file import read_audio
 
     files = job.files
     track = read_openface_csv(files.face)
     for problem in track.problems:
-        found.add(WARNING, 'OpenFace CSV', problem, 'complete rows of numbers')
+        found.add(WARNING, 'OpenFace CSV', problem, 'all columns, complete rows of numbers')
     samples, rate = np.zeros(0, np.float32), 0
     if files.sound is not None:
         samples, rate = read_audio(files.sound)

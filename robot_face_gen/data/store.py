@@ -6,8 +6,9 @@
       tracks/ID.safetensors    one person in one session, at 25 Hz
 
 A track contains `landmarks` (T, 136), `au` (T, 18), `pose` (T, 4), `gaze` (T, 2) as float32,
-`audio` (T, 2, D) as float16, `face_valid` and `audio_valid` (T,) as bool. Frame k is the same time
-in both tracks of a session. The `audio` of a person who is never the speaker has D = 0.
+`audio` (T, 2, D) as float16, `face_valid` and `audio_valid` (T,) as bool. NaN is a value of the
+face that was not seen; landmarks are all NaN or none. Frame k is the same time in both tracks of a
+session. The `audio` of a person who is never the speaker has D = 0.
 """
 
 from __future__ import annotations
@@ -64,6 +65,13 @@ class Catalogue:
     description: dict[str, Any]
     sessions: list[PreparedSession] = field(default_factory=list)
     spread: dict[str, list[float]] = field(default_factory=dict)
+
+
+def value_mask(face: Track) -> np.ndarray:
+    """Which values of a face (T, ...) were seen: (T, 25) bool, in the order of `layout`."""
+    finite: Track = {name: np.isfinite(face[name]) for name in BRANCHES}
+    finite['landmarks'] = np.asarray(finite['landmarks'].all(axis=-1, keepdims=True))
+    return np.concatenate(list(finite.values()), axis=-1)
 
 
 def hold_last_valid(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -235,18 +243,17 @@ def remove_unused_tracks(root: Path, before: Catalogue, after: Catalogue) -> Non
 
 
 def measure_spread(root: Path, sessions: list[PreparedSession]) -> dict[str, list[float]]:
-    """Standard deviation of each value over all valid frames of the sessions' tracks."""
-    count = 0
-    sums = {key: np.zeros((2, width)) for key, width in BRANCHES.items()}
+    """Standard deviation of each value where it was seen in the sessions' tracks; 0 if nowhere."""
+    sums = {key: np.zeros((3, width)) for key, width in BRANCHES.items()}
     for name in sorted({track for session in sessions for track in session.tracks}):
         track = read_track(root, name, FACE)
-        valid = track['face_valid']
-        count += int(valid.sum())
         for key, total in sums.items():
-            x = track[key][valid].astype(np.float64)
-            total += x.sum(axis=0), np.square(x).sum(axis=0)
+            x = track[key][track['face_valid']].astype(np.float64)
+            seen = np.isfinite(x)
+            x = np.where(seen, x, 0)
+            total += seen.sum(axis=0), x.sum(axis=0), np.square(x).sum(axis=0)
     spread = {}
-    for key, (total, squares) in sums.items():
-        mean = total / max(count, 1)
-        spread[key] = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0)).tolist()
+    for key, (count, total, squares) in sums.items():
+        count = np.maximum(count, 1)
+        spread[key] = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0)).tolist()
     return spread

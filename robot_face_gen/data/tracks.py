@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.pipeline.crop import FaceCropParameters
 from robot_face_gen.pipeline.recording import Embeddings, align_recording
 from robot_face_gen.timing import (
@@ -53,7 +53,7 @@ def align_person(
 
     Returns:
         dict: the arrays of a track (see `store`), each with `count` frames. Where there is no
-        data, the last valid value is repeated and marked as not valid.
+        face, the last one is repeated and marked as not valid.
     """
     # Without embeddings the live timeline would return empty ones of its default width.
     found = align_recording(frames, blocks, audio_dim=max(audio_dim, 1), crop=crop)
@@ -65,10 +65,12 @@ def align_person(
     place, first = place[inside], first[inside]
     present = np.zeros(count, bool)
     present[place] = True
+    # The timeline gives 0 for a value that the tracker did not deliver.
+    seen = found['mask'] | ~found['face_valid'][:, None]
     track: Track = {}
     for name, width in BRANCHES.items():
         values = np.zeros((count, width), np.float32)
-        values[place] = found[name][first]
+        values[place] = np.where(seen[:, VALUE_MASK_SLICES[name]], found[name], np.nan)[first]
         track[name] = hold_last_valid(values, present)
     track['audio'] = np.zeros((count, EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
     for name in ('face_valid', 'audio_valid'):

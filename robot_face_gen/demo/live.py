@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--openface', metavar='FILE', help='OpenFace CSV of the speaker (default: a shipped one)'
     )
     parser.add_argument(
-        '--audio', metavar='FILE', help='WAV or FLAC of the voice (default: a shipped one)'
+        '--audio',
+        metavar='FILE',
+        help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
 
@@ -76,6 +78,8 @@ def _run(
 
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
+    for problem in recording.problems:
+        print(f'note: {problem}')
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
@@ -104,14 +108,14 @@ def _run(
         if not recorder.record.reactions:
             return INTERRUPTED
     try:
-        write_results(
+        code = write_results(
             out, [recorder.record], recording, start_ns, listened_s, usage,
             more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
         )  # fmt: skip
     except KeyboardInterrupt:
         print(f'interrupted: {out} holds what was finished by then')
         return INTERRUPTED
-    return INTERRUPTED if interrupted else 0
+    return INTERRUPTED if interrupted else code
 
 
 def _start(

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 
-from .report import Record, RecordedReaction, summarise, table, warnings
+from .report import (
+    Record,
+    RecordedReaction,
+    slot_times_ns,
+    summarise,
+    table,
+    warnings,
+)
 
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.recording import Recording
@@ -21,12 +29,15 @@ if TYPE_CHECKING:
 
 SEED = 0  # of `react` and `demo`: a second run gives the same reaction
 MAX_SAMPLES = 100
+NO_VALID_FRAME = 3  # exit code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     parser.add_argument('--openface', metavar='FILE', help='OpenFace CSV of the speaker')
-    parser.add_argument('--audio', metavar='FILE', help='WAV or FLAC of the voice')
+    parser.add_argument(
+        '--audio', metavar='FILE', help='sound file, or film with the sound, of the voice'
+    )
     parser.add_argument(
         '--samples',
         type=int,
@@ -128,6 +139,9 @@ def answer(
         samples: number of listeners.
         backend: of the model.
         film: name of the film.
+
+    Returns:
+        int: exit code, see `write_results`.
     """
     from tqdm import tqdm
 
@@ -158,7 +172,9 @@ def answer(
             for record, face in zip(records, frame.faces, strict=True):
                 stamp_ns = frame.source_stamp_ns
                 record.reactions.append(
-                    RecordedReaction(frame.number, stamp_ns, stamp_ns, stamp_ns, face)
+                    RecordedReaction(
+                        frame.number, stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns
+                    )
                 )
             bar.update()
     computed_s = time.monotonic() - loaded_s
@@ -173,11 +189,10 @@ def answer(
         'times_real_time': round(duration_s / max(computed_s, 1e-9), 1),
     }
     notes = [f'{duration_s:.1f} s answered in {computed_s:.1f} s']
-    write_results(
+    return write_results(
         out, records, recording, 0, duration_s, usage, more=more, notes=pipeline.notes + notes,
         film='' if args.no_video else film,
     )  # fmt: skip
-    return 0
 
 
 def write_results(
@@ -191,7 +206,7 @@ def write_results(
     more: dict[str, Any],
     film: str,
     notes: Sequence[str] = (),
-) -> None:
+) -> int:
     """Write the CSV of each record, and figures, sheet and film of the first; print the figures.
 
     Args:
@@ -205,6 +220,9 @@ def write_results(
         film: its name; '': none is written.
         notes: to be printed.
 
+    Returns:
+        int: exit code: 0, or NO_VALID_FRAME where a face was recorded and no frame of it is valid.
+
     Raises:
         OSError: a file cannot be written.
         RuntimeError: there is no reaction.
@@ -214,12 +232,13 @@ def write_results(
     record, written = records[0], []
     for number, each in enumerate(records, 1):
         written.append(f'reaction_{number}.csv' if len(records) > 1 else 'reaction.csv')
-        with OpenFaceWriter(out / written[-1]) as writer:
-            for reaction in each.reactions:
-                writer.write(reaction_frame(reaction.face, reaction.source_ns))
-    frames_recorded = sum(frame.stamp_ns < duration_s * 1e9 for frame in recording.faces)
+        with OpenFaceWriter(out / written[-1], begin_ns=start_ns) as writer:
+            for reaction, slot_ns in zip(
+                each.reactions, slot_times_ns(each.reactions), strict=True
+            ):
+                writer.write(reaction_frame(reaction.face, slot_ns))
     summary = summarise(
-        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, frames_recorded
+        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, recording
     )
     summary |= more
     (out / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n', encoding='utf-8')
@@ -239,3 +258,10 @@ def write_results(
         drawn.write_video(out / film)
         written.append(film)
     print(f'results in {out}: {", ".join(written)}')
+    if recording.faces and not summary['valid']:
+        print(
+            f'no valid frame: in none of the {summary["frames_recorded"]} recorded frames did the '
+            f'tracker find the face with a confidence of at least {MIN_CONFIDENCE:g}'
+        )
+        return NO_VALID_FRAME
+    return 0

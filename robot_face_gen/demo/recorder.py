@@ -115,7 +115,7 @@ class Recorder:
         from robot_face_gen.nodes.messages import BadMessage, to_face_frame
 
         try:
-            self.record.frames.append(to_face_frame(message))
+            self.record.frames.append(to_face_frame(message)[0])
         except BadMessage:  # no frame of ours: the nodes drop and count it as well
             self.record.refused += 1
 

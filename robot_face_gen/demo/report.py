@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.pipeline.timeline import PERIOD_NS
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.timing import PERIOD_NS
+
+if TYPE_CHECKING:
+    from robot_face_gen.pipeline.recording import Recording
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
@@ -34,6 +37,7 @@ class RecordedReaction:
     source_ns: int
     arrived_ns: int
     face: dict[str, np.ndarray]
+    slot_ns: int | None = None  # of the even 25 Hz, where it is known
 
 
 @dataclass
@@ -103,13 +107,30 @@ def thinned(stamps_ns: Collection[int], answered_ns: Collection[int]) -> int:
     return sum(slot(stamp) in served for stamp in set(stamps_ns) - set(answered_ns))
 
 
+def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
+    """Times on an even grid of 25 Hz, one for each reaction.
+
+    The frames of a camera of another rate are up to 20 ms beside their slots.
+    """
+    times: list[int] = []
+    for reaction in reactions:
+        if reaction.slot_ns is not None:
+            times.append(reaction.slot_ns)
+        elif not times:
+            times.append(reaction.source_ns)
+        else:
+            steps = (reaction.source_ns - times[-1]) / PERIOD_NS
+            times.append(times[-1] + PERIOD_NS * (1 if steps < 1.99 else round(steps)))
+    return times
+
+
 def summarise(
     record: Record,
     duration_s: float,
     cpu: dict[str, float],
     rss_mb: dict[str, float],
     pss_mb: dict[str, float],
-    recorded: int | None = None,
+    recording: Recording | None = None,
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
 
@@ -119,14 +140,19 @@ def summarise(
         cpu: of each process, percent of a core.
         rss_mb: memory of each process.
         pss_mb: the same, with what is shared counted once.
-        recorded: how many frames the recording holds for that time: those that never came
-            count as dropped. None: what came is all there was.
+        recording: what was played; its frames that never came count as dropped. None: what came
+            is all there was.
     """
+    played = record.frames
+    if recording is not None:
+        played = [frame for frame in recording.faces if frame.stamp_ns < duration_s * 1e9]
+    valid = [frame for frame in played if frame.is_valid()]
+    came_valid = {frame.stamp_ns for frame in record.frames if frame.is_valid()}
     stamps = {frame.stamp_ns for frame in record.frames}
     answers = [r for r in record.reactions if r.source_ns in stamps]
     sources = {r.source_ns for r in answers}
     answered, thin = len(sources), thinned(stamps, sources)
-    recorded = max(len(stamps), recorded or 0)
+    recorded = max(len(stamps), len(played))
     timed = answers if record.is_live else []
     published = sorted(r.published_ns for r in record.reactions)
     steps_ms = (np.diff(published) / 1e6).tolist()
@@ -149,7 +175,11 @@ def summarise(
         'frames_in': len(record.frames),
         'reactions_out': len(record.reactions),
         'frames_recorded': recorded,
+        'valid': len(valid),
+        'partly_valid': sum(not frame.mask.all() for frame in valid),
         'answered': answered,
+        'answered_valid': len(sources & came_valid),
+        'problems': list(recording.problems) if recording is not None else [],
         'thinned': thin,
         'dropped': recorded - thin - answered,
         'dropped_in_nodes': counted,
@@ -179,13 +209,21 @@ def table(summary: dict[str, Any]) -> str:
     def span(values: dict[str, float]) -> str:
         return f'{values["p50"]:8.1f} {values["p99"]:8.1f}' if values else '       -        -'
 
+    def percent(part: str, whole: str) -> str:
+        return f'   ({100 * summary[part] / summary[whole]:.1f} %)' if summary[whole] else ''
+
     wanted = summary['frames_recorded'] - summary['thinned']
     share = f'   ({100 * summary["answered"] / wanted:.1f} %)' if wanted else ''
     faster = f'   ({summary["thinned"]} beyond 25 a second)' if summary['thinned'] else ''
     lines = [
+        f'frames recorded      {summary["frames_recorded"]:6d}',
+        f'  valid              {summary["valid"]:6d}{percent("valid", "frames_recorded")}',
+        f'  partly valid       {summary["partly_valid"]:6d}   (valid, with missing values)',
         f'speaker frames in    {summary["frames_in"]:6d}{faster}',
         f'reactions out        {summary["reactions_out"]:6d}',
         f'frames answered      {summary["answered"]:6d}{share}',
+        f'  valid              {summary["answered_valid"]:6d}'
+        f'{percent("answered_valid", "answered")}',
         f'not answered         {summary["dropped"]:6d}',
     ]
     if summary['latency_ms']:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ..layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from .components import CausalStack, Geometry
-from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig
-from .typical_face import TYPICAL
+from .config import BRANCHES, EMBEDDINGS_PER_FRAME, TYPICAL, ModelConfig
 
 Face = dict[str, Tensor]
 
@@ -43,12 +44,42 @@ class FeatureStatistics(nn.Module):
         return x * getattr(self, f'{branch}_std') + getattr(self, f'{branch}_mean')
 
     def standardise_face(self, face: Mapping[str, Tensor]) -> Face:
-        """`standardise` each branch."""
-        return {name: self.standardise(name, face[name]) for name in BRANCHES}
+        """`standardise` each branch; 0, the mean, where `face_mask` is false."""
+        scaled = {name: self.standardise(name, face[name]) for name in BRANCHES}
+        if 'face_mask' not in face:
+            return scaled
+        # `where`, not a product: a missing value may be NaN.
+        return {
+            name: torch.where(valid, scaled[name], scaled[name].new_zeros(()))
+            for name, valid in split_mask(face['face_mask']).items()
+        }
+
+
+def split_mask(mask: Tensor) -> Face:
+    """A mask (..., 25) branch by branch: landmarks (..., 1), the others as wide as the branch."""
+    return {name: mask[..., place] for name, place in VALUE_MASK_SLICES.items()}
+
+
+def seen_values(face: Mapping[str, Tensor]) -> Face:
+    """Which values of a face were seen: those of `face_mask`, in frames with `face_valid`.
+
+    Returns:
+        dict: landmarks (..., T, 1), the other branches (..., T, width), bool.
+    """
+    valid = face['face_valid'][..., None]
+    mask = face.get('face_mask')
+    return split_mask(
+        valid.expand(*valid.shape[:-1], VALUE_MASK_WIDTH) if mask is None else mask & valid
+    )
 
 
 class FacialFeatureEncoder(nn.Module):
-    """A standardised face (landmarks, AU, pose, gaze) to (B, T, feature_dim), frame by frame."""
+    """A standardised face (landmarks, AU, pose, gaze) to (B, T, feature_dim), frame by frame.
+
+    Attributes:
+        missing: (width of all branches' layers, 25), weights of the flags of missing values. They
+            are zeros at first, and in a checkpoint from the time before masks.
+    """
 
     # Share of the width that each branch gets.
     SHARES: ClassVar[dict[str, int]] = {'landmarks': 4, 'au': 2, 'pose': 1, 'gaze': 1}
@@ -62,13 +93,15 @@ class FacialFeatureEncoder(nn.Module):
                 for branch, width in BRANCHES.items()
             }
         )
-        self.merge = nn.Linear(unit * sum(self.SHARES.values()), feature_dim)
+        width = unit * sum(self.SHARES.values())
+        self.merge = nn.Linear(width, feature_dim)
+        self.missing = nn.Parameter(torch.zeros(width, VALUE_MASK_WIDTH))
 
-    def forward(self, face: Face) -> Tensor:
-        """Dict of (B, T, 136 | 18 | 4 | 2), standardised, to (B, T, feature_dim)."""
-        return self.merge(
-            torch.cat([net(face[name]) for name, net in self.branches.items()], dim=-1)
-        )
+    def forward(self, face: Face, mask: Tensor) -> Tensor:
+        """Dict of (B, T, 136 | 18 | 4 | 2), standardised, and its mask to (B, T, feature_dim)."""
+        parts = [cast(nn.Sequential, net)[0](face[name]) for name, net in self.branches.items()]
+        flags = F.linear((~mask).to(self.missing.dtype), self.missing)
+        return self.merge(F.gelu(torch.cat(parts, dim=-1) + flags))
 
 
 class AudioFeatureEncoder(nn.Module):
@@ -124,7 +157,7 @@ class SpeakerEncoder(nn.Module):
     def forward(self, speaker: Face, geometry: Geometry) -> Tensor:
         """Encode a whole sequence, in its own units, as `check_speaker` returns it."""
         embedded = self.fusion(
-            self.face(self.statistics.standardise_face(speaker)),
+            self.face(self.statistics.standardise_face(speaker), speaker['face_mask']),
             self.audio(speaker['audio']),
             speaker['face_valid'],
             speaker['audio_valid'],

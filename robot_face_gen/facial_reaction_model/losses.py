@@ -2,8 +2,9 @@
 """The five losses, on standardised faces, so that every branch has the same weight.
 
 Predictions are dicts of (B, M, T, F): M samples for each of B speakers; targets are dicts of
-(B, T, F) with a mask (B, T) of the frames that the tracker trusted. A loss is a mean over clips of
-a value per clip, so that processes with a part of the batch each get the gradient of the whole.
+(B, T, F), and `seen` says which of their values the tracker delivered (see `seen_values`): a dict
+of (B, T, 1 or F) bool. Other values do not count. A loss is a mean over clips of a value per clip,
+so that processes with a part of the batch each get the gradient of the whole.
 Each is of order one at the beginning of training, times a `scale` chosen for the weights 1, 15
 and 100 of the configuration.
 """
@@ -21,22 +22,26 @@ from .encoder import Face
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of values (B, ..., T, F) over the valid frames of mask (B, T), clip by clip: (B,).
+    """Mean of values (B, ..., T, F) where mask (B, T) or (B, T, 1 or F) is true, by clip: (B,).
 
-    0 for a clip without valid frames.
+    0 for a clip without such values.
     """
-    shape = (mask.shape[0], *(1,) * (values.ndim - 3), mask.shape[1], 1)
-    weight = mask.to(values.dtype).view(shape).expand_as(values)
-    return (values * weight).flatten(1).sum(dim=1) / weight.flatten(1).sum(dim=1).clamp(min=1.0)
+    if mask.ndim == 2:
+        mask = mask[..., None]
+    mask = mask.view(len(mask), *(1,) * (values.ndim - 3), *mask.shape[1:])
+    # `where`, not a product: a value that does not count may be NaN.
+    total = torch.where(mask, values, values.new_zeros(())).flatten(1).sum(dim=1)
+    repeated = values[0].numel() // mask[0].numel()
+    return total / (mask.flatten(1).sum(dim=1) * repeated).clamp(min=1)
 
 
 def pairwise_distances(samples: Face) -> Tensor:
     """Mean squared distance (B, pairs, branches) between the samples of each speaker.
 
     Args:
-        samples: standardised, dict of (B, M, T, F), M at least 2.
+        samples: standardised, dict of (B, M, T, F), M at least 2; any of the branches.
     """
-    pairs = list(itertools.combinations(range(samples['au'].shape[1]), 2))
+    pairs = list(itertools.combinations(range(next(iter(samples.values())).shape[1]), 2))
     return torch.stack(
         [
             torch.stack([(x[:, i] - x[:, j]).square().mean(dim=(1, 2)) for i, j in pairs], dim=1)
@@ -67,7 +72,7 @@ class FacialVAELoss(nn.Module):
         rebuilt: Face,
         expected: Face,
         target: Face,
-        valid: Tensor,
+        seen: Face,
         posterior: Normal,
         prior: Normal,
         window_size: int,
@@ -78,7 +83,7 @@ class FacialVAELoss(nn.Module):
             rebuilt: from the posterior.
             expected: from the prior's mean.
             target: the real listener.
-            valid: (B, T) bool.
+            seen: the target's values that count.
             posterior: q.
             prior: p.
             window_size: frames of a window.
@@ -88,7 +93,7 @@ class FacialVAELoss(nn.Module):
         """
         reconstruction, expectation = (
             torch.stack(
-                [clip_means((face[n] - target[n]).square(), valid).mean() for n in BRANCHES]
+                [clip_means((face[n] - target[n]).square(), seen[n]).mean() for n in BRANCHES]
             ).mean()
             for face in (rebuilt, expected)
         )
@@ -105,19 +110,21 @@ class FacialVAELoss(nn.Module):
 class FacialSmoothLoss(nn.Module):
     """Mean squared second difference over time, borders of windows included.
 
-    Relative to the real listener's: 1 is as much jitter as the real one has, 0 is frozen.
+    Relative to the real listener's: 1 is as much jitter as the real one has, 0 is frozen. Values
+    that were never seen in a clip do not count, nor does a clip without any.
     """
 
     scale = 0.01
 
-    def forward(self, samples: Face, target: Face, valid: Tensor) -> Tensor:
+    def forward(self, samples: Face, target: Face, seen: Face) -> Tensor:
         """Standardised samples (B, M, T, F) against the target (B, T, F)."""
-        triple = valid[:, 2:] & valid[:, 1:-1] & valid[:, :-2]
         ratios = []
         for name in BRANCHES:
+            triple = seen[name][:, 2:] & seen[name][:, 1:-1] & seen[name][:, :-2]
             real = clip_means(target[name].diff(n=2, dim=1).square(), triple)
-            ours = samples[name].diff(n=2, dim=2).square().mean(dim=(1, 2, 3))
-            ratios.append((ours / (real + 1e-3)).mean())
+            known = triple.any(dim=1, keepdim=True).expand_as(triple)
+            ours = clip_means(samples[name].diff(n=2, dim=2).square(), known)
+            ratios.append((ours / (real + 1e-3)).mean())  # 0 where nothing was seen
         return self.scale * torch.stack(ratios).mean()
 
 
@@ -154,14 +161,15 @@ class FacialContrastiveLoss(nn.Module):
         super().__init__()
         self.reach = reach
 
-    def forward(self, samples: Face, target: Face, valid: Tensor) -> Tensor:
+    def forward(self, samples: Face, target: Face, seen: Face) -> Tensor:
         """Standardised samples (B, M, T, F) against the target (B, T, F)."""
-        marked = valid[:, None].expand(-1, samples['au'].shape[1], -1).flatten(0, 1)
-        each = [
-            clip_means((samples[name] - target[name][:, None]).square().flatten(0, 1), marked)
-            for name in BRANCHES
-        ]
-        distance = torch.stack(each).mean(dim=0).view(samples['au'].shape[:2])  # (B, M)
+        distances, known = [], []
+        for name in BRANCHES:
+            errors = (samples[name] - target[name][:, None]).square().transpose(0, 1)
+            distances.append(torch.stack([clip_means(x, seen[name]) for x in errors], dim=1))
+            known.append(seen[name].flatten(1).any(dim=1))
+        branches = torch.stack(known).sum(dim=0).clamp(min=1)[:, None]  # that were seen, by clip
+        distance = torch.stack(distances).sum(dim=0) / branches  # (B, M)
         near = (distance * torch.softmax(-distance.detach(), dim=1)).sum(dim=1)
         apart = pairwise_distances(samples).mean(dim=(1, 2))
         pull = near / (near + self.reach)
@@ -172,7 +180,8 @@ class FacialContrastiveLoss(nn.Module):
 class FacialConsistencyLoss(nn.Module):
     """Distance of the landmarks from those that action units, pose and gaze predict.
 
-    The relation is a linear map, fitted to real faces by ridge regression (`fit`).
+    The relation is a linear map, fitted to real faces by ridge regression (`fit`). The loss is 0
+    where no real face has all values.
     """
 
     scale = 1.0
@@ -180,6 +189,7 @@ class FacialConsistencyLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fitted = True
         causes = sum(width for name, width in BRANCHES.items() if name != 'landmarks')
         self.register_buffer('weights', torch.zeros(causes + 1, BRANCHES['landmarks']))
 
@@ -189,11 +199,14 @@ class FacialConsistencyLoss(nn.Module):
         return torch.cat((*parts, torch.ones_like(parts[0][..., :1])), dim=-1)
 
     def fit(self, face: Face, ridge: float = 1e-2) -> float:
-        """Fit the map to standardised real faces (N, F).
+        """Fit the map to standardised real faces (N, F) that have all values.
 
         Returns:
             float: share of the landmarks' variance that the map explains, up to 1.
         """
+        if not len(face['landmarks']):
+            self.fitted = False
+            return 0.0
         causes, marks = self._causes(face).double(), face['landmarks'].double()
         gram = causes.T @ causes
         gram += ridge * len(causes) * torch.eye(len(gram), dtype=gram.dtype)
@@ -203,7 +216,7 @@ class FacialConsistencyLoss(nn.Module):
 
     def forward(self, samples: Face) -> Tensor:
         """Standardised samples (..., F)."""
-        return (
-            self.scale
-            * (samples['landmarks'] - self._causes(samples) @ self.weights).square().mean()
-        )
+        if not self.fitted:
+            return samples['landmarks'].new_zeros(())
+        error = samples['landmarks'] - self._causes(samples) @ self.weights
+        return self.scale * error.square().mean()

@@ -19,9 +19,8 @@ from torch.distributions import Normal
 from .components import Geometry
 from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
 from .decoder import FaceHeads, ListenerReactionDecoder
-from .encoder import Face, SpeakerEncoder
-from .inputs import check_face, check_speaker
-from .noise import Seeds, resolve_seeds
+from .encoder import Face, SpeakerEncoder, seen_values
+from .inputs import Seeds, check_face, check_speaker, resolve_seeds
 from .vae import FacialVAE
 
 
@@ -33,13 +32,16 @@ class LatentDistributions:
         prior: p.
         posterior: q; None without a listener.
         latents: (S, W, latent_dim), in the order of the predictions.
-        listener: the real listener's face, standardised; None without a listener.
+        listener: the real listener's face, standardised, 0 where a value is missing; None
+            without a listener.
+        seen: which of its values are valid: landmarks (B, T, 1), the others (B, T, width) bool.
     """
 
     prior: Normal
     posterior: Normal | None
     latents: Tensor
     listener: Face | None = None
+    seen: Face | None = None
 
 
 def torch_seed() -> int:
@@ -86,7 +88,8 @@ class FacialReactionModel(nn.Module):
 
         Args:
             speaker_data: see `check_speaker`.
-            listener: for training: the real listener's four branches and `face_valid` (B, T) bool.
+            listener: for training: the real listener's four branches, `face_valid` (B, T) bool
+                and, where values are missing, `face_mask` (B, T, 25) bool.
             seed: see `resolve_seeds`; several for one speaker give several reactions. With a
                 listener: 1 + M seeds for each speaker, side by side (an int or None: 2 each).
             temperature: scale of the noise; 0 is deterministic, None the configuration's.
@@ -114,11 +117,11 @@ class FacialReactionModel(nn.Module):
         else:
             seeds = _training_seeds(seed, batch)
             noise = self._noise(seeds, prior).unflatten(0, (batch, -1))
-            face, posterior = self._posterior(encoded, listener)
+            face, seen, posterior = self._posterior(encoded, listener)
             rebuilt = posterior.mean + posterior.stddev * noise[:, 0]
             samples = prior.mean[:, None] + prior.stddev[:, None] * (temperature * noise[:, 1:])
             latents = torch.cat((rebuilt[:, None], prior.mean[:, None], samples), dim=1)
-            distributions = LatentDistributions(prior, posterior, latents, face)
+            distributions = LatentDistributions(prior, posterior, latents, face, seen)
             latents = latents.flatten(0, 1)
         each = encoded[:, None].expand(-1, len(latents) // batch, -1, -1).flatten(0, 1)
         predictions = self.decoder(each, self.vae.spread(latents, frames), self.geometry)
@@ -131,8 +134,10 @@ class FacialReactionModel(nn.Module):
             speaker_face = extra.restore(speaker_face)
         return heads.restore(predictions), distributions, speaker_face
 
-    def _posterior(self, encoded: Tensor, listener: Mapping[str, Any]) -> tuple[Face, Normal]:
-        """The listener's standardised face, and the posterior that has seen it."""
+    def _posterior(
+        self, encoded: Tensor, listener: Mapping[str, Any]
+    ) -> tuple[Face, Face, Normal]:
+        """The listener's standardised face, its valid values, and the posterior that saw it."""
         data = self._tensors(check_face(listener, 'listener'))
         valid = torch.as_tensor(listener['face_valid'], device=self.device)
         if data['au'].shape[:2] != encoded.shape[:2] or valid.shape != encoded.shape[:2]:
@@ -142,7 +147,8 @@ class FacialReactionModel(nn.Module):
             )
         face = self.decoder.heads.statistics.standardise_face(data)
         joined = torch.cat([face[name] for name in BRANCHES], dim=-1)
-        return face, self.vae.posterior(encoded, joined, valid)
+        seen = seen_values({**data, 'face_valid': valid})
+        return face, seen, self.vae.posterior(encoded, joined, valid)
 
     def _noise(self, seeds: list[int], prior: Normal) -> Tensor:
         return self.vae.noise(seeds, prior.mean.shape[1]).to(prior.mean)

@@ -13,8 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
-from .inputs import SPEAKER, check_speaker
-from .noise import Seeds, beginning_window, fresh_noise, random_seed, resolve_seeds
+from .inputs import (
+    SPEAKER,
+    Seeds,
+    beginning_window,
+    check_speaker,
+    fresh_noise,
+    random_seed,
+    resolve_seeds,
+)
 
 Arrays = dict[str, np.ndarray]
 CONTROLS = ('clock', 'temperature', 'fresh')  # see `step`

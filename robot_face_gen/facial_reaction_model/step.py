@@ -6,7 +6,8 @@ values (which windows begin, where a ring wraps), so it can be run by torch, rec
 graph and exported to ONNX. Its inputs, for B speakers, S sessions and n frames (n <= window_size):
 
 - `landmarks` (B, n, 136), `au` (B, n, 18), `pose` (B, n, 4), `gaze` (B, n, 2), `audio` (B, n, 2,
-  audio_dim), `face_valid` and `audio_valid` (B, n) bool: the speaker;
+  audio_dim), `face_valid` (B, n), `face_mask` (B, n, 25) and `audio_valid` (B, n) bool: the
+  speaker, as `check_speaker` describes it;
 - `clock` (S,) int64: the frames that each session has seen; `temperature` (): scale of the noise;
 - `fresh` (S, latent_dim): standard normal noise for a window that begins in these frames;
 - the state: `context` (S, feature_dim), the encoded frame before these; `noise`, `last`, `own`
@@ -27,12 +28,21 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .components import CausalLayer, CausalStack
+from ..layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
+from .components import (
+    Attend,
+    CausalLayer,
+    CausalStack,
+    FusedBranches,
+    Rotary,
+    Write,
+    regrouped_out,
+    regrouped_qkv,
+)
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, FACE_DIM
 from .inputs import SPEAKER
 from .model import FacialReactionModel
 from .sessions import CONTROLS, LATENTS
-from .step_layers import Attend, FusedBranches, Rotary, Write, regrouped_out, regrouped_qkv
 from .vae import blend_weight, phase_code
 
 
@@ -54,6 +64,8 @@ class StepFunction(nn.Module):
     cos: Tensor
     sin: Tensor
     copies: Tensor
+    absent: Tensor
+    flags: Tensor
     speaker_mean: Tensor
     speaker_std: Tensor
 
@@ -84,10 +96,16 @@ class StepFunction(nn.Module):
         constant('slot', torch.tensor([0, 0, 1]))
         constant('copies', torch.zeros(geometry.group, 1))
         encoder, heads = model.encoder, model.decoder.heads
+        # The mask follows the face as 25 more columns: 1 - mask is (mask - 1) / -1.
         mean, std = _joined_statistics(encoder.statistics)
-        constant('speaker_mean', mean)
-        constant('speaker_std', std)
-        self.face = FusedBranches(encoder.face.branches, shared_input=False)
+        one, nothing = torch.ones(VALUE_MASK_WIDTH), torch.zeros(FACE_DIM)
+        constant('speaker_mean', torch.cat((mean, one.to(mean))))
+        constant('speaker_std', torch.cat((std, -one.to(std))))
+        constant('absent', torch.cat((nothing, one)))
+        constant('flags', _flag_of_each_column())
+        self.face = FusedBranches(
+            encoder.face.branches, shared_input=False, more=encoder.face.missing
+        )
         self.heads = FusedBranches(heads.branches, shared_input=True)
         mean, std = _joined_statistics(heads.statistics)
         last = cast(nn.Linear, self.heads.layers[-1])  # its output is in the branches' own units
@@ -122,8 +140,12 @@ class StepFunction(nn.Module):
     def _embed(self, speaker: dict[str, Tensor]) -> Tensor:
         """Each frame by itself, (B n, feature_dim); as in `SpeakerEncoder`."""
         encoder = self.model.encoder
-        face = torch.cat([speaker[name].view(-1, width) for name, width in BRANCHES.items()], 1)
+        mask = speaker['face_mask'].view(-1, VALUE_MASK_WIDTH)
+        parts = [speaker[name].view(-1, width) for name, width in BRANCHES.items()]
+        face = torch.cat((*parts, mask.to(parts[0].dtype)), dim=1)
         face = (face - self.speaker_mean) / self.speaker_std
+        # A missing value, which may be NaN, becomes 0, the mean.
+        face = torch.where(mask.index_select(1, self.flags), face, self.absent)
         dim = self.model.config.audio_dim
         audio = encoder.audio.norm(speaker['audio'].view(-1, EMBEDDINGS_PER_FRAME, dim))
         return encoder.fusion(
@@ -220,6 +242,13 @@ class StepFunction(nn.Module):
         face = dict(zip(BRANCHES, parts, strict=True))
         face['au'] = self.model.decoder.heads.clamp(face['au'])
         return list(face.values())
+
+
+def _flag_of_each_column() -> Tensor:
+    """For each of the 160 values of a face, then for each flag itself, the index of its flag."""
+    flags = torch.arange(VALUE_MASK_WIDTH)
+    values = [flags[VALUE_MASK_SLICES[name]].expand(width) for name, width in BRANCHES.items()]
+    return torch.cat((*values, flags))
 
 
 def _joined_statistics(statistics: nn.Module) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,7 @@ class _TorchCall:
         }
         floats['audio'] = (speakers, frames, EMBEDDINGS_PER_FRAME, config.audio_dim)
         floats['temperature'], floats['fresh'] = (), (sessions, config.latent_dim)
-        flags: dict[str, tuple[int, ...]] = dict.fromkeys(MASKS, (speakers, frames))
+        flags = {name: (speakers, frames, *rest) for name, rest in MASKS.items()}
         flags['moves'] = (sessions,)
         self._packs = [
             _Pack(floats, torch.float32, weight.device, weight.dtype),

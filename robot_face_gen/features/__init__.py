@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of the speaker: OpenFace frames, Whisper embeddings, the shared 25 Hz timeline."""
+"""Reads the speaker: OpenFace files, sound and Whisper embeddings. No ROS."""

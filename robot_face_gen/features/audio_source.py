@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where sound comes from: what sources have in common, and recordings played in real time."""
+"""Sources of sound: what they have in common, and recordings played in real time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 
-from .mono import LOUDEST
-from .resample import LEAST_RATE, MOST_RATE
+from robot_face_gen.timing import SECOND_NS
 
-SECOND_NS = 1_000_000_000
+from .resample import LEAST_RATE, MOST_RATE, to_mono
 
 
 @dataclass(frozen=True)
 class AudioBlock:
-    """A piece of sound: samples (n,) float32 mono, the first one's time and number."""
+    """Mono samples (n,) float32, with the time and the number of the first one."""
 
     stamp_ns: int
     first_sample: int
@@ -37,77 +35,55 @@ class AudioSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether no block will come any more."""
+        """Whether the stream has ended."""
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None where none came in time."""
+        """The next block; None after the timeout."""
 
     def close(self) -> None:
-        """Let go of the device or file."""
-
-
-def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
-    """A sound file (WAV, FLAC, OGG, MP3, ...) as mono samples (n,) float32 and its rate in Hz.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is no sound file, or holds no sound.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such sound file')
-    with open(path, 'rb'):  # what the system has against it is an OSError of its own
-        pass
-    try:
-        samples, rate = soundfile.read(path, dtype='float32', always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
-        text = ' '.join(str(error).split())
-        raise ValueError(f'{path}: no sound file that can be read ({text})') from None
-    if not len(samples):
-        raise ValueError(f'{path}: holds no sound')
-    mono = samples.mean(axis=1, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(mono))
-    if len(bad):
-        raise ValueError(
-            f'{path}: holds {len(bad)} samples that are no finite numbers, the first at '
-            f'{bad[0] / rate:.3f} s'
-        )
-    if (loudest := float(np.abs(mono).max())) > LOUDEST:
-        raise ValueError(
-            f'{path}: holds samples of up to {loudest:.4g}: expected -1 to 1 (integers that were '
-            'written as floats, not scaled?)'
-        )
-    if not LEAST_RATE <= rate <= MOST_RATE:
-        raise ValueError(f'{path}: {rate} Hz: expected {LEAST_RATE} to {MOST_RATE}')
-    return mono, int(rate)
+        """Release the device or file."""
 
 
 class AudioFileSource:
-    """A recording at its own pace, as a microphone would give it.
+    """A recording in real time, block by block, as a microphone would deliver it.
 
     A block comes when its last sample would have been captured; deadlines are absolute, so that
-    nothing drifts. At another speed the rate of the samples is said to be so much higher: stamps,
-    counts and rate agree with each other, as with a tape that runs faster.
+    nothing drifts. At another speed the sample rate is multiplied by it, so that stamps, counts
+    and rate agree. The file is decoded while it is played, in constant memory.
 
     Args:
-        path: of the file.
+        path: of a sound file or film.
         chunk_s: sound in a block.
-        speed: multiple of the recording's own pace.
+        speed: playback speed (1.0 = real time).
         start_time_ns: when the first sample is played, by `clock`; None is at once.
         loop: begin again at the end.
+        period_s: of a loop, in the time of the recording; silence is added where the recording is
+            shorter.
         clock: gives the time in ns.
         sleep: waits for seconds.
+
+    Attributes:
+        file: the sound file.
+        counters: `bad_samples` that were not finite or far too loud.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: an impossible argument, or no sound file.
     """
 
     def __init__(
         self, path: str | Path, *, chunk_s: float = 0.02, speed: float = 1.0,
-        start_time_ns: int | None = None, loop: bool = False,
+        start_time_ns: int | None = None, loop: bool = False, period_s: float = 0.0,
         clock: Callable[[], int] = time.time_ns, sleep: Callable[[float], object] = time.sleep,
     ) -> None:  # fmt: skip
         if not 0 < speed < math.inf:
             raise ValueError(f'speed = {speed}: expected above 0')
         if not 0 < chunk_s < math.inf:
             raise ValueError(f'chunk_s = {chunk_s}: expected above 0')
-        self.samples, rate = read_audio(path)
+        from .sound_file import SoundFile  # FFmpeg: a microphone does not need it
+
+        self.file = SoundFile(path)
+        rate = self.file.sample_rate
         self.sample_rate = round(rate * speed)
         if not LEAST_RATE <= self.sample_rate <= MOST_RATE:
             raise ValueError(
@@ -115,11 +91,36 @@ class AudioFileSource:
                 f'{LEAST_RATE / rate:.3g} to {MOST_RATE / rate:.3g}'
             )
         self._chunk = max(1, round(chunk_s * self.sample_rate))
+        self._period = round(period_s * rate)  # in samples
         self._start_ns = clock() if start_time_ns is None else start_time_ns
         self._loop, self._clock, self._sleep = loop, clock, sleep
+        self._blocks = self.file.blocks()
+        self._decoded = np.empty(0, np.float32)
+        self._round = 0  # samples of this round that were decoded
         self._next = 0
         self._closed = False
         self.counters: Counter[str] = Counter()
+        self._block = self._read_block()
+
+    def _read_block(self) -> np.ndarray:
+        """The next samples, at most a chunk; empty at the end."""
+        while len(self._decoded) < self._chunk:
+            samples = next(self._blocks, None)
+            if samples is None:
+                break
+            samples, bad = to_mono(samples)
+            self.counters['bad_samples'] += bad
+            self._round += len(samples)
+            self._decoded = np.concatenate((self._decoded, samples))
+        if not len(self._decoded) and self._loop:
+            if self._round < self._period:
+                count = min(self._period - self._round, self._chunk)
+                self._round += count
+                return np.zeros(count, np.float32)
+            self._round, self._blocks = 0, self.file.blocks()
+            return self._read_block()
+        block, self._decoded = self._decoded[: self._chunk], self._decoded[self._chunk :]
+        return block
 
     def _time_ns(self, sample: int) -> int:
         return self._start_ns + sample * SECOND_NS // self.sample_rate
@@ -127,18 +128,15 @@ class AudioFileSource:
     @property
     def ended(self) -> bool:
         """Whether the recording is over, or was closed."""
-        return self._closed or (not self._loop and self._next >= len(self.samples))
+        return self._closed or not len(self._block)
 
     @property
     def next_due_ns(self) -> int | None:
         """When the next block will be complete; None at the end."""
-        if self.ended:
-            return None
-        left = len(self.samples) - self._next % len(self.samples)
-        return self._time_ns(self._next + min(self._chunk, left))
+        return None if self.ended else self._time_ns(self._next + len(self._block))
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block once it is due; None at the end, or where the time ran out."""
+        """The next block once it is due; None at the end or after the timeout."""
         due_ns = self.next_due_ns
         if due_ns is None:
             return None
@@ -153,12 +151,12 @@ class AudioFileSource:
         """The next block at once, due or not."""
         if self.ended:
             return None
-        place = self._next % len(self.samples)
-        samples = self.samples[place : place + self._chunk]
-        block = AudioBlock(self._time_ns(self._next), self._next, samples, self.sample_rate)
-        self._next += len(samples)
+        block = AudioBlock(self._time_ns(self._next), self._next, self._block, self.sample_rate)
+        self._next += len(self._block)
+        self._block = self._read_block()
         return block
 
     def close(self) -> None:
-        """Let go of the recording."""
+        """Close the recording."""
         self._closed = True
+        self._blocks = iter(())

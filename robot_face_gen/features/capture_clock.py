@@ -1,30 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers and times of captured blocks, from when they came."""
+"""Sample numbers and times of captured blocks, from their arrival times."""
 
 from __future__ import annotations
 
 from collections import deque
 
-SECOND_NS = 1_000_000_000
-_WINDOW_S = 0.5  # of the newest blocks: late ones come early in a burst afterwards
-_GAP_NS = SECOND_NS // 10  # all of them so much too late: sound was lost
-_FOLLOW = 0.05  # share of a deviation that a block takes up
-_STEEPEST = 0.25  # of a block's length: the most that a block's time is moved
+from robot_face_gen.timing import SECOND_NS
+
+_WINDOW_S = 0.5  # of blocks that are compared: after a delay, several arrive in a burst
+_GAP_NS = SECOND_NS // 10  # all blocks of the window later than this: sound was lost
+_FOLLOW = 0.05  # share of a deviation that is corrected per block
+_STEEPEST = 0.25  # largest correction per block, as a share of its length
 
 
 class CaptureClock:
-    """A clock that counts samples and is held to the times at which blocks arrive.
+    """A clock that counts samples and follows the arrival times of blocks.
 
-    A block can arrive late (a busy machine, a full buffer) but not before it was captured, so the
-    earliest arrivals of the last half second say what time it is; a sound card that runs a little
-    fast or slow is followed so without jitter. The capture times that PortAudio tells are not
-    used: with PulseAudio they are off by up to half a second while a stream begins.
+    A block can arrive late (a busy machine, a full buffer) but not before it was captured. The
+    earliest arrivals of the last half second therefore give the time, and the drift of a sound
+    card is followed without jitter. PortAudio's own capture times are not used: with PulseAudio
+    they are wrong by up to half a second at the start of a stream.
 
     Args:
         sample_rate: Hz.
 
     Attributes:
-        gap_samples: samples that never came, all together.
+        gap_samples: number of samples that never arrived.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -35,7 +36,7 @@ class CaptureClock:
         self.gap_samples = 0
 
     def restart(self) -> None:
-        """The device was opened again: what has passed until its first block is a gap."""
+        """The device was opened again: the time until its first block is a gap."""
         self._anew = True
 
     def place(self, position: int, count: int, arrived_ns: int) -> tuple[int, int]:
@@ -44,7 +45,7 @@ class CaptureClock:
         Args:
             position: of the first sample, counted by the device.
             count: of samples in the block.
-            arrived_ns: when the block came, by a clock that never jumps.
+            arrived_ns: arrival time of the block on a monotonic clock.
 
         Returns:
             tuple: the number of its first sample, and its time in ns by the same clock.
@@ -74,7 +75,7 @@ class CaptureClock:
         return samples * SECOND_NS // self._rate
 
     def _skip(self, gap_ns: int) -> int:
-        """Count a gap, and say how long it is in whole samples."""
+        """Count a gap; returns its length rounded down to whole samples."""
         samples = max(0, gap_ns) * self._rate // SECOND_NS
         self.gap_samples += samples
         return self._length_ns(samples)

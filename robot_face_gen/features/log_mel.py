@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper's log-mel spectrogram, frame by frame as the sound comes.
+"""Whisper's log-mel spectrogram, computed incrementally.
 
 The frames are Whisper's (25 ms Hann window, every 10 ms, power spectrum, mel bands, log10), but
-each ends where its 10 ms end: frame k covers the sound up to (k + 1) x 10 ms and nothing later.
-Whisper centres them, which would look 12.5 ms ahead. Before the first sample there is silence.
+causal: frame k ends at (k + 1) x 10 ms. Whisper centres its frames, which would look 12.5 ms
+ahead. Silence is assumed before the first sample.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 FRAME = 160  # samples between frames: 10 ms
 WINDOW = 400  # 25 ms
-FLOOR = -10.0  # log10 of the least power
+FLOOR = -10.0  # log10 of the smallest power
 
 
 class LogMel:
@@ -23,18 +23,18 @@ class LogMel:
     """
 
     def __init__(self, filters: np.ndarray) -> None:
-        # In double precision: the last bit of a float32 product depends on its number of rows, and
-        # so on how the sound was cut.
+        # Double precision: the last bit of a float32 product depends on its number of rows, and
+        # thus on how the sound is cut into chunks.
         self._filters = filters.T.astype(np.float64)
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, after silence."""
+        """Reset to the initial state."""
         self._kept = np.zeros(WINDOW - FRAME, np.float32)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take samples (n,) at 16 kHz; give the frames (m, n_mels) that have become complete."""
+        """Add samples (n,) at 16 kHz; returns the frames (m, n_mels) that are complete now."""
         self._kept = np.concatenate((self._kept, samples))
         count = (len(self._kept) - WINDOW) // FRAME + 1
         if count <= 0:
@@ -44,3 +44,18 @@ class LogMel:
         self._kept = self._kept[count * FRAME :]
         bands = (power @ self._filters).astype(np.float32)
         return np.log10(np.maximum(bands, np.float32(10.0**FLOOR)))
+
+
+def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
+    """Check the shape of contexts and the range of wanted embeddings; return `end` as a number.
+
+    Raises:
+        ValueError: it names the value and what was expected.
+    """
+    if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
+        raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
+    there = mel.shape[2] // 2
+    end = there if end is None else end
+    if not 0 <= begin <= end <= there:
+        raise ValueError(f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}')
+    return end

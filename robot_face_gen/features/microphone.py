@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A microphone: bounded, counted, watched, and opened again when lost."""
+"""A microphone: bounded queue, counters, and reconnection when the device is lost."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .audio_source import SECOND_NS, AudioBlock
 from .capture_clock import CaptureClock
 from .sound_card import abandon, look_again, open_input
 
-_QUEUE_S = 10.0  # of sound that waits at most
-_SILENT_S = 0.5  # without a block: the microphone has gone
+_QUEUE_S = 10.0  # longest queue of sound
+_SILENT_S = 0.5  # without a block: the device is lost
 _WATCH_S = 0.1
-_FIRST_S = 5.0  # the first block may take as long: PulseAudio's comes after 1.8 s
-_CLOSE_S = 2.0  # a sound server that hangs is waited for no longer
-_SMOOTH = 0.02  # share of a new reading of the two clocks
+_FIRST_S = 5.0  # timeout of the first block; with PulseAudio it takes 1.8 s
+_CLOSE_S = 2.0  # timeout of closing, for sound servers that hang
+_SMOOTH = 0.02  # smoothing of the offset between the two clocks, per block
 
 
 class _Opening:
-    """One time that the device was opened."""
+    """One opening of the device."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -46,22 +46,22 @@ class _Captured(NamedTuple):
 class MicrophoneSource:
     """Blocks of a microphone, stamped with the time of their first sample.
 
-    A thread of its own opens the device, watches it and opens it again until it is back when it
-    has vanished; `trouble` says why it is not there. So `read` and `close` are in time even where
-    a sound server hangs. The count of samples goes on over a pause by the time that has passed, so
-    that a listener sees how much was lost.
+    A thread opens the device, monitors it and opens it again after it was lost; `trouble` says why
+    it is missing. `read` and `close` therefore return in time even if a sound server hangs. The
+    sample count continues over a pause by the elapsed time, so that subscribers see how much was
+    lost.
 
     Args:
         device: number, name or part of the name; None is the default one.
-        sample_rate: Hz; None, or one that the device does not have, is the device's own.
+        sample_rate: Hz; None, or a rate that the device does not support: the device's own.
         block_s: sound in a block.
-        retry_s: pause before a lost microphone is tried again.
+        retry_s: time between attempts to open a lost device.
         clock: gives the time in ns.
 
     Attributes:
-        trouble: why no sound comes; '' while it does, and before the first try has ended.
+        trouble: why there is no sound; '' while there is, and until the first attempt has ended.
         counters: `opens`, `failed_opens`, `losses`, `failed_closes`, `overflows` (PortAudio lost
-            sound), `dropped_blocks` (nobody read them), `gap_samples` (that never came).
+            sound), `dropped_blocks` (not read in time), `gap_samples` (never arrived).
     """
 
     def __init__(self, device: str | None = None, *, sample_rate: int | None = 16000,
@@ -83,18 +83,18 @@ class MicrophoneSource:
         self._keeper = threading.Thread(target=self._keep, name='microphone', daemon=True)
         self.sample_rate = sample_rate or 0
         self.trouble = ''
-        # All keys at once: other threads may go through them while some are counted.
+        # All keys now: other threads may iterate over them while some are counted.
         self.counters: Counter[str] = Counter(
             opens=0, failed_opens=0, losses=0, failed_closes=0, overflows=0, dropped_blocks=0,
             gap_samples=0)  # fmt: skip
 
     @property
     def ended(self) -> bool:
-        """Whether it was closed: a microphone has no end."""
+        """Whether it was closed."""
         return self._closing.is_set()
 
     def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None where none came in time. The first call opens the microphone."""
+        """The next block; None after the timeout. The first call opens the microphone."""
         if self.ended:
             return None
         if self._keeper.ident is None:
@@ -105,7 +105,7 @@ class MicrophoneSource:
             return None
 
     def close(self) -> None:
-        """Let go of the microphone."""
+        """Release the microphone."""
         self._closing.set()
         if self._keeper.ident is not None:
             self._keeper.join(_CLOSE_S)
@@ -123,12 +123,12 @@ class MicrophoneSource:
         self.counters['gap_samples'] = self._times.gap_samples
         offset_ns = self._clock() - time.monotonic_ns()
         if self._offset_ns is None or abs(offset_ns - self._offset_ns) > SECOND_NS // 4:
-            self._offset_ns = offset_ns  # at first, and when somebody sets the clock
+            self._offset_ns = offset_ns  # at first, and after the clock was set
         self._offset_ns += round(_SMOOTH * (offset_ns - self._offset_ns))
         return AudioBlock(at_ns + self._offset_ns, first, samples, rate)
 
     def _keep(self) -> None:
-        """Open, watch, close, again and again: the thread of its own."""
+        """Open, monitor and close the device until `close` is called; runs in a thread."""
         while not self._closing.is_set():
             opening = self._opening = _Opening()
             try:
@@ -137,7 +137,7 @@ class MicrophoneSource:
                 stream = open_input(
                     self._device, self._wanted_rate, self._block_s,
                     partial(self._captured, opening), opening.over.set)  # fmt: skip
-            except Exception as error:  # whatever the host's sound system says: told, tried again
+            except Exception as error:  # any error of the sound system: reported and retried
                 self.trouble = ' '.join(str(error).split()) or type(error).__name__
                 self.counters['failed_opens'] += 1
             else:
@@ -147,7 +147,7 @@ class MicrophoneSource:
             self._closing.wait(self._retry_s)
 
     def _watch(self, opening: _Opening) -> None:
-        """Return when no more sound comes, or nobody wants it."""
+        """Return when no more sound arrives, or after `close`."""
         opening.heard_s = time.monotonic()
         while not self._closing.wait(_WATCH_S):
             if opening.blocks:
@@ -158,7 +158,7 @@ class MicrophoneSource:
                 break
         else:
             return
-        # What a device that hangs may still deliver later belongs to no opening.
+        # Ignore blocks that a device that hangs delivers later.
         self._opening = None
         self.counters['losses'] += 1
         self.trouble = (
@@ -169,13 +169,13 @@ class MicrophoneSource:
         try:
             stream.abort()
             stream.close()
-        except Exception:  # a device that has gone cannot be closed well
+        except Exception:  # closing a lost device fails
             self.counters['failed_closes'] += 1
 
     def _captured(
         self, opening: _Opening, samples: np.ndarray, sample_rate: int, overflow: bool
     ) -> None:
-        """Runs on PortAudio's thread: count, hand over, and never wait."""
+        """Called on PortAudio's thread: queue the block without waiting."""
         if opening is not self._opening:
             return
         opening.heard_s = time.monotonic()
@@ -186,7 +186,7 @@ class MicrophoneSource:
         while True:
             try:
                 return self._queue.put_nowait(block)
-            except queue.Full:  # the oldest goes; the positions show that it is missing
+            except queue.Full:  # drop the oldest; the positions show that it is missing
                 with suppress(queue.Empty):
                     self._queue.get_nowait()
                     self.counters['dropped_blocks'] += 1

@@ -1,251 +1,338 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded OpenFace CSV files: every variant, by column name."""
+"""OpenFace CSV files: one reader for recorded files and for those that are still being written.
+
+`OpenFaceReader` takes the bytes of a file in pieces of any size and gives frames. It never looks
+ahead by more than a few rows, so that a recorded file is read in constant memory and gives the
+same frames as the file did while it was written. `OpenFaceFile` reads recorded files with it,
+`openface_follow.OpenFaceFollower` growing ones.
+"""
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Sequence
+import codecs
+import io
+import itertools
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from .openface_columns import ASSUMED_HZ, ColumnPlan, FaceTable, OpenFaceError
+from robot_face_gen.timing import SECOND_NS
 
-__all__ = ['FaceFrame', 'OpenFaceError', 'OpenFaceTrack', 'read_openface_csv']
+from .face_frame import MIN_CONFIDENCE, FaceFrame
+from .file_kind import HEAD_BYTES, foreign_kind
+from .openface_columns import Columns, FaceTable
+from .openface_person import FaceChooser, Sighting
+from .openface_report import OpenFaceError, ReadReport
+from .openface_time import TimeBase, TimeOrder
 
-_MOST_NAMED = 5  # bad cells that are told one by one
-_LEAST_HZ = 2.0  # fewer frames a second are told of: times in milliseconds, for one
-_LARGEST = 1e15  # a number beyond it is none: it would not fit a float32, or a time in ns
+__all__ = [
+    'FaceFrame', 'OpenFaceError', 'OpenFaceFile', 'OpenFaceReader', 'OpenFaceTrack', 'ReadReport',
+    'read_openface_csv',
+]  # fmt: skip
+
+_LONGEST_LINE = 1 << 20
+_CHUNK_BYTES = 1 << 18
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class FaceFrame:
-    """One camera frame as a tracker reports it.
+class _Text:
+    """Decodes the bytes of a text file piece by piece: UTF-8 or UTF-16, any line end."""
 
-    Attributes:
-        stamp_ns: time of capture.
-        confidence: 0..1.
-        success: whether the tracker says that it found the face.
-        image_width: pixels; 0 where unknown.
-        image_height: pixels; 0 where unknown.
-        landmarks: (136,) float32 pixels, x0..x67 then y0..y67.
-        au: (18,) float32, 17 intensities 0..5 and the presence of AU28.
-        pose: (4,) float32, Rx Ry Rz in radians and Tz in metres.
-        gaze: (2,) float32 radians.
+    def __init__(self) -> None:
+        self._head = b''
+        self._decoder: io.IncrementalNewlineDecoder | None = None
+        self._rest = ''
+
+    def push(self, data: bytes, final: bool) -> list[str]:
+        """The lines that are complete now; at the end also the last one."""
+        if self._decoder is None:
+            self._head += data
+            if len(self._head) < 4 and not final:
+                return []
+            data, self._head = self._head, b''
+            decoder = codecs.getincrementaldecoder(_encoding(data))(errors='replace')
+            self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+        text = self._rest + self._decoder.decode(data, final)
+        *lines, self._rest = text.split('\n')
+        if final and self._rest:
+            lines.append(self._rest)
+            self._rest = ''
+        return lines
+
+    @property
+    def waiting(self) -> str:
+        """Text of the line that is not complete yet."""
+        return self._rest
+
+
+def _encoding(head: bytes) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return 'utf-16'
+    if head[1:2] == head[3:4] == b'\0':
+        return 'utf-16-le'
+    if head[0:1] == head[2:3] == b'\0':
+        return 'utf-16-be'
+    return 'utf-8-sig'
+
+
+class OpenFaceReader:
+    """Frames from the bytes of an OpenFace CSV, in pieces of any size.
+
+    Args:
+        path: of the file, for messages.
+        report: counts and problems are added to it.
+        stop_at_restart: use no more rows once the timestamps start again (a recorded file);
+            otherwise go on with the new time (a file that is being written).
     """
 
-    stamp_ns: int
-    confidence: float
-    success: bool
-    image_width: int
-    image_height: int
-    landmarks: np.ndarray
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
+    def __init__(
+        self, path: str | Path, report: ReadReport | None = None, *, stop_at_restart: bool = True
+    ) -> None:
+        self.path = str(path)
+        self.report = report or ReadReport()
+        self._text = _Text()
+        self._head = b''
+        self._line = 0
+        self._delimiter = ''
+        self._columns: Columns | None = None
+        self._clock: TimeBase | None = None
+        self._order = TimeOrder(self.report, stop_at_restart)
+        self._chooser = FaceChooser()
+        self._others = 0
+        self._ended = False
 
-    def is_finite(self) -> bool:
-        """Whether no number is NaN or infinite."""
-        return all(np.isfinite(x).all() for x in (self.landmarks, self.au, self.pose, self.gaze))
+    @property
+    def ended(self) -> bool:
+        """Whether no more bytes are wanted."""
+        return self._ended or self._order.ended
+
+    def push(self, data: bytes) -> list[FaceFrame]:
+        """The next bytes of the file; returns the frames that are complete.
+
+        `stamp_ns` counts from the beginning of the recording.
+
+        Raises:
+            OpenFaceError: it is no OpenFace CSV. Nothing more is read.
+        """
+        return self._read(data, final=False)
+
+    def finish(self) -> list[FaceFrame]:
+        """The end of the file; returns the frames that were still waiting.
+
+        Raises:
+            OpenFaceError: the file has no header.
+        """
+        return self._read(b'', final=True)
+
+    def _read(self, data: bytes, *, final: bool) -> list[FaceFrame]:
+        if self.ended:
+            return self._frames(self._chooser.flush()) if final else []
+        try:
+            return self._parse(data, final)
+        except OpenFaceError:
+            self._ended = True
+            raise
+
+    def _parse(self, data: bytes, final: bool) -> list[FaceFrame]:
+        if len(self._head) < HEAD_BYTES:
+            self._head += data[:HEAD_BYTES]
+        lines = []
+        open_end = final and bool(self._text.waiting)
+        for text in self._text.push(data, final):
+            self._line += 1
+            if not (text := text.strip(' \r\0')):
+                continue
+            if self._columns is not None:
+                lines.append((self._line, text))
+            elif match := _SEPARATOR_LINE.fullmatch(text):
+                self._delimiter = match[1]
+            else:
+                self._columns = self._header(text)
+                self._clock = TimeBase(self._columns, self.report)
+        if len(self._text.waiting) > _LONGEST_LINE:
+            self._refuse_binary(self._text.waiting)
+            raise OpenFaceError(
+                f'{self.path}: no OpenFace CSV: a line is longer than {_LONGEST_LINE} bytes'
+            )
+        if self._columns is None or self._clock is None:
+            if final:
+                raise OpenFaceError(
+                    f'{self.path}: is empty: expected the header of an OpenFace CSV'
+                )
+            return []
+        table = self._columns.table(lines, open_end=open_end)
+        faces: list[Sighting] = []
+        timed = [entry for row in range(len(table.line)) for entry in self._clock.add(table, row)]
+        if final:
+            timed += self._clock.flush()
+        for entry in timed:
+            faces += self._ordered(*entry)
+            if self._order.ended:
+                break
+        if final:
+            faces += self._choose(self._order.flush())
+            faces += self._chooser.flush()
+        self.report.other_rows += self._chooser.others - self._others
+        self._others = self._chooser.others
+        return self._frames(faces)
+
+    def _header(self, text: str) -> Columns:
+        self._refuse_binary(text)
+        return Columns(text, self.path, self.report, self._delimiter)
+
+    def _refuse_binary(self, text: str) -> None:
+        if kind := foreign_kind(self._head):
+            raise OpenFaceError(f'{self.path}: no OpenFace CSV: it is {kind}')
+        if any(char == '\ufffd' or (char < ' ' and char != '\t') for char in text):
+            raise OpenFaceError(f'{self.path}: no OpenFace CSV: it holds binary data')
+
+    def _ordered(self, table: FaceTable, row: int, time_s: float) -> list[Sighting]:
+        frame = FaceFrame(
+            stamp_ns=round(time_s * SECOND_NS),
+            confidence=float(table.confidence[row]),
+            success=bool(table.success[row]),
+            image_width=0,
+            image_height=0,
+            landmarks=table.landmarks[row],
+            au=table.au[row],
+            pose=table.pose[row],
+            gaze=table.gaze[row],
+        )
+        x, y, size = table.place[row].tolist()
+        face = Sighting(
+            time_s, float(np.nan_to_num(table.face_id[row])), frame.success, (x, y, size), frame
+        )
+        number = float(table.frame[row])
+        key = (number if number == number else None, time_s)
+        return self._choose(self._order.add(key, int(table.line[row]), face))
+
+    def _choose(self, faces: list[tuple[object, Sighting]]) -> list[Sighting]:
+        return [chosen for key, face in faces for chosen in self._chooser.add(key, face)]
+
+    def _frames(self, faces: list[Sighting]) -> list[FaceFrame]:
+        frames = [face.frame for face in faces]
+        self.report.frames += len(frames)
+        for frame in frames:
+            if frame.is_valid(MIN_CONFIDENCE):
+                self.report.valid += 1
+                self.report.partly_valid += not frame.mask.all()
+        return frames
+
+
+class OpenFaceFile:
+    """A recorded OpenFace CSV, read in constant memory as often as wanted.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        report: what was found so far by the newest reading.
+        rate_hz: frames a second at the beginning of the file; 0 if it holds one frame.
+        duration_s: from time 0 to one frame after the last; read from the end of the file.
+
+    Raises:
+        OpenFaceError: no OpenFace CSV, or no usable row.
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self.report = ReadReport()
+        first_ns, last_ns = self._probe()
+        if not first_ns:  # the first usable row is far from the beginning, or there is none
+            first_ns = [frame.stamp_ns for frame in itertools.islice(self.frames(), 2)]
+            last_ns = last_ns or first_ns
+        self.rate_hz = _rate_hz(first_ns)
+        self.duration_s = last_ns[-1] / SECOND_NS + (1 / self.rate_hz if self.rate_hz else 0.0)
+
+    def _probe(self) -> tuple[list[int], list[int]]:
+        """Stamps of frames at the beginning and at the end of the file."""
+        reader = OpenFaceReader(self.path, stop_at_restart=False)
+        with open(self.path, 'rb') as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            head = file.read(_CHUNK_BYTES)
+            if size <= 2 * _CHUNK_BYTES or b'\0' in head:  # UTF-16 cannot be cut at any place
+                frames = list(_stream(self.path, ReadReport()))
+                first = last = frames
+            else:
+                first = reader.push(head[: head.rfind(b'\n') + 1])
+                file.seek(size - _CHUNK_BYTES)
+                tail = file.read()
+                last = reader.push(tail[tail.find(b'\n') + 1 :]) + reader.finish()
+        first_ns, last_ns = ([frame.stamp_ns for frame in part] for part in (first, last or first))
+        return first_ns, last_ns
+
+    def frames(self) -> Iterator[FaceFrame]:
+        """All frames in order of time, from the beginning of the file.
+
+        Raises:
+            OpenFaceError: no OpenFace CSV, or no usable row.
+            OSError: the file cannot be read.
+        """
+        self.report = ReadReport()
+        return _stream(self.path, self.report)
 
 
 @dataclass(frozen=True)
 class OpenFaceTrack:
-    """A recorded file.
+    """A recorded file in memory.
 
     Attributes:
         path: of the file.
-        frames: in order of time.
-        rate_hz: frames a second, from the usual distance of their timestamps; 0 for one frame.
-        problems: what was found wrong, a line each.
+        frames: in order of time; `stamp_ns` counts from the beginning of the recording.
+        rate_hz: frames a second, from the usual step of their timestamps; 0 for one frame.
+        report: what the reader found.
     """
 
     path: str
     frames: list[FaceFrame] = field(repr=False)
     rate_hz: float
-    problems: list[str]
+    report: ReadReport
 
-
-def frames_of(table: FaceTable) -> list[FaceFrame]:
-    """The rows of a table as frames; the stamp is the file's own timestamp."""
-    return [
-        FaceFrame(
-            stamp_ns=round(float(table.timestamp_s[i]) * 1e9),
-            confidence=float(table.confidence[i]),
-            success=bool(table.success[i]),
-            image_width=0,
-            image_height=0,
-            landmarks=table.landmarks[i],
-            au=table.au[i],
-            pose=table.pose[i],
-            gaze=table.gaze[i],
-        )
-        for i in range(len(table.success))
-    ]
-
-
-def parse_rows(
-    lines: Sequence[tuple[int, str]], plan: ColumnPlan, problems: list[str]
-) -> np.ndarray:
-    """Cells (n, len(plan.columns)) of lines that have all their columns; NaN where a cell is bad.
-
-    Args:
-        lines: number in the file, and text.
-        plan: of the columns.
-        problems: bad cells are told here.
-    """
-    if not lines:
-        return np.empty((0, len(plan.columns)))
-    try:
-        cells = np.loadtxt(
-            [text for _, text in lines],
-            delimiter=',',
-            usecols=plan.columns,
-            ndmin=2,
-            comments=None,
-        )
-    except ValueError:  # a cell that is no number
-        parts = (text.split(',') for _, text in lines)
-        cells = np.array([[_number(row[column]) for column in plan.columns] for row in parts])
-    cells[np.abs(cells) > _LARGEST] = np.nan
-    bad = np.argwhere(~np.isfinite(cells))
-    for row, index in bad[:_MOST_NAMED]:
-        number, text = lines[row]
-        cell = text.split(',')[plan.columns[index]].strip()
-        problems.append(
-            f'line {number}, column {plan.names[index]}: {cell!r}: expected a finite number; the '
-            'frame is not believed'
-        )
-    if len(bad) > _MOST_NAMED:
-        problems.append(f'{len(bad) - _MOST_NAMED} more cells are no finite numbers')
-    return cells
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
-
-
-def split_row(text: str, width: int) -> str | None:
-    """The text of a whole row without a comma at its end; None where columns are missing."""
-    commas = text.count(',')
-    if commas == width and text.rstrip().endswith(','):
-        return text.rstrip()[:-1]
-    return text if commas == width - 1 else None
+    @property
+    def problems(self) -> list[str]:
+        """What is missing and the most frequent problems, one line each."""
+        return self.report.lines()
 
 
 def read_openface_csv(path: str | Path) -> OpenFaceTrack:
-    """Read a recorded file.
+    """Read a recorded file as a whole.
 
-    Rows without all their columns (the last one can be cut off) are left out, cells that are no
-    finite numbers make their frame one that is not believed; both are told in `problems`. Where
-    there are several faces, the one that is believed in most frames is taken. Where the times do
-    not grow from row to row, as few rows as possible are left out so that they do. Where there
-    are no times, because OpenFace saw a folder of pictures, 30 frames a second are taken.
+    Rows without all their cells are left out, as are those whose time does not increase. A cell
+    that is not a number makes that value missing (NaN). Where there are several faces, one person
+    is followed, see `FaceChooser`. All of it is counted in the report.
 
     Raises:
-        OpenFaceError: no OpenFace CSV, columns missing, no rows.
+        OpenFaceError: no OpenFace CSV, or no usable row.
         OSError: the file cannot be read.
     """
-    path = str(path)
-    raw = Path(path).read_bytes()
-    try:
-        text = raw.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise OpenFaceError(f'{path}: no OpenFace CSV: no text at byte {error.start}') from None
-    if '\0' in text[:4096]:
-        raise OpenFaceError(f'{path}: no OpenFace CSV: it holds binary data')
-    numbered = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1)]
-    numbered = [(i, line) for i, line in numbered if line]
-    if not numbered:
-        raise OpenFaceError(f'{path}: is empty: expected the header of an OpenFace CSV')
-    plan = ColumnPlan(numbered[0][1].split(','), path)
-    problems: list[str] = []
-    rows = []
-    for number, line in numbered[1:]:
-        row = split_row(line, plan.width)
-        if row is not None:
-            rows.append((number, row))
-        elif number == numbered[-1][0]:
-            problems.append(f'line {number}: the last row is cut off; it is left out')
-        else:
-            problems.append(
-                f'line {number}: {line.count(",") + 1} columns, expected {plan.width}; left out'
-            )
-    if not rows:
-        raise OpenFaceError(f'{path}: holds a header and no whole row')
-    cells = parse_rows(rows, plan, problems)
-    not_finite = int((~np.isfinite(cells)).any(axis=1).sum())
-    if not_finite:
-        problems.append(f'{not_finite} frames hold cells that are no finite numbers')
-    table = _in_order(_one_face(plan.table(cells), problems), problems)
-    if not len(table.timestamp_s):
-        raise OpenFaceError(f'{path}: no row has a usable timestamp')
-    if table.counted.any():
-        problems.append(
-            f'{int(table.counted.sum())} rows have no time (OpenFace saw a folder of pictures): '
-            f'{ASSUMED_HZ:g} frames a second are taken'
-        )
-    rate_hz = _rate_hz(table.timestamp_s)
-    if 0.0 < rate_hz < _LEAST_HZ:
-        problems.append(
-            f'{1.0 / rate_hz:.3g} s from frame to frame: `timestamp` is expected in seconds'
-        )
-    return OpenFaceTrack(path, frames_of(table), rate_hz, problems)
+    report = ReadReport()
+    frames = list(_stream(str(path), report))
+    return OpenFaceTrack(str(path), frames, _rate_hz([f.stamp_ns for f in frames]), report)
 
 
-def _rate_hz(times: np.ndarray) -> float:
-    """Of times that grow; gaps do not count."""
-    steps = np.diff(times)
+def _stream(path: str, report: ReadReport) -> Iterator[FaceFrame]:
+    reader = OpenFaceReader(path, report)
+    with open(path, 'rb') as file:
+        while not reader.ended and (data := file.read(_CHUNK_BYTES)):
+            yield from reader.push(data)
+    yield from reader.finish()
+    if not report.frames:
+        found = '; '.join(report.lines(1)) or 'nothing follows its header'
+        raise OpenFaceError(f'{path}: holds no usable row: {found}')
+
+
+def _rate_hz(stamps_ns: list[int]) -> float:
+    """Frames a second of times that grow; gaps do not count."""
+    steps = np.diff(np.array(stamps_ns, np.int64)) / SECOND_NS
+    steps = steps[steps > 0]
     if not len(steps):
         return 0.0
     # OpenFace writes whole milliseconds: the median of 33, 33, 34 would be 30.3 a second.
     middle = np.sort(steps)[(len(steps) - 1) // 2]
     usual = steps[np.abs(steps / middle - 1.0) < 0.5]
     return round(float(1.0 / usual.mean()), 3)
-
-
-def _one_face(table: FaceTable, problems: list[str]) -> FaceTable:
-    ids = np.unique(table.face_id)
-    if len(ids) == 1:
-        return table
-    believed = [int((table.success & (table.face_id == face)).sum()) for face in ids]
-    chosen = ids[int(np.argmax(believed))]
-    kept = table.face_id == chosen
-    problems.append(
-        f'{len(ids)} faces: face_id {chosen} is taken, it is seen in {max(believed)} frames; '
-        f'{int((~kept).sum())} rows of others are left out'
-    )
-    return table.take(kept)
-
-
-def _in_order(table: FaceTable, problems: list[str]) -> FaceTable:
-    """The most rows whose times grow: one that is far ahead must not cost all that follow."""
-    usable = np.flatnonzero(np.isfinite(table.timestamp_s))
-    times = table.timestamp_s[usable]
-    if not (np.diff(times) > 0).all():
-        usable = usable[_longest_growing(times.tolist())]
-    if left_out := len(table.timestamp_s) - len(usable):
-        problems.append(f'{left_out} rows whose timestamp does not grow are left out')
-    return table.take(usable)
-
-
-def _longest_growing(values: list[float]) -> list[int]:
-    """Places of a longest strictly growing subsequence."""
-    ends: list[float] = []  # the least value with which a subsequence of each length ends
-    places: list[int] = []
-    before: list[int] = []
-    for place, value in enumerate(values):
-        length = bisect.bisect_left(ends, value)
-        before.append(places[length - 1] if length else -1)
-        ends[length : length + 1] = [value]
-        places[length : length + 1] = [place]
-    chain = []
-    place = places[-1] if places else -1
-    while place >= 0:
-        chain.append(place)
-        place = before[place]
-    return chain[::-1]

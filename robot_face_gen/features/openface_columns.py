@@ -1,54 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which columns of an OpenFace CSV become which values of a frame, by name.
+"""The text of an OpenFace CSV as arrays: dialect, columns by name, cells, NaN where missing.
 
 OpenFace's versions and options write different sets of columns: 714 with everything (2.x), 713
-without `face_id`, fewer without 2-D landmarks, 431 in 1.x without angles of gaze. The order and
-the blanks after the commas differ too; the names do not.
+without `face_id`, 48 with `-aus -pose` alone, 431 in 1.x without gaze angles. Spreadsheets and
+scripts change the delimiter, the decimal sign and the quotes. The names stay.
 """
 
 from __future__ import annotations
 
+import csv
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-INTENSITIES = tuple(
-    f'AU{number:02d}_r' for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+from robot_face_gen.layout import (
+    AU_COLUMNS,
+    BRANCH_COLUMNS,
+    GAZE_COLUMNS,
+    LANDMARK_COLUMNS,
+    LANDMARK_POINTS,
+    POSE_COLUMNS,
+    VALUE_LIMITS,
 )
-AU_COLUMNS = (*INTENSITIES, 'AU28_c')
-LANDMARK_COLUMNS = (*(f'x_{i}' for i in range(68)), *(f'y_{i}' for i in range(68)))
-_SPACE_COLUMNS = tuple(f'{axis}_{i}' for axis in 'XYZ' for i in range(68))
-POSE_COLUMNS = ('pose_Rx', 'pose_Ry', 'pose_Rz', 'pose_Tz')
-GAZE_COLUMNS = ('gaze_angle_x', 'gaze_angle_y')
+
+from .openface_report import OpenFaceError, ReadReport
+
+_SPACE_COLUMNS = tuple(f'{axis}_{i}' for axis in 'XYZ' for i in range(LANDMARK_POINTS))
 _GAZE_VECTORS = tuple(f'gaze_{eye}_{axis}' for axis in 'xyz' for eye in (0, 1))
-# A pinhole camera for files without 2-D landmarks: OpenFace's own guess for 640 x 480. The face
-# crop takes away scale and place, so that another camera would give the same.
+_PLACE_COLUMNS = ('pose_Tx', 'pose_Ty')  # where the face is, for files without landmarks
+_HEAD_COLUMNS = ('frame', 'face_id', 'timestamp', 'confidence', 'success')
+_HINTS = {'frame', 'face_id', *_PLACE_COLUMNS}  # a frame is complete without them
+# OpenFace's own assumption for 640 x 480, for files without 2-D landmarks. The face crop removes
+# scale and position, so another camera gives the same result.
 _FOCAL_PX, _CENTRE_PX = 500.0, (320.0, 240.0)
-# Of a folder of pictures OpenFace 2 writes no times, all are 0: it takes 30 frames a second then.
-ASSUMED_HZ = 30.0
+_MILLIMETRES = 1000.0
 
-
-class OpenFaceError(ValueError):
-    """A file that cannot be read as OpenFace's output; the text names it and says why."""
+_DELIMITERS = (',', ';', '\t', ' ')
+_MISSING = {'', 'nan', 'na', 'n/a', 'null', 'none', 'inf', '-inf', '#n/a', '#num!', '-'}
+# Name of a branch in messages to people, and FeatureExtraction's option that writes it.
+_SHOWN = {
+    'landmarks': ('landmarks', '-2Dfp'),
+    'au': ('action units', '-aus'),
+    'pose': ('head pose', '-pose'),
+    'gaze': ('gaze', '-gaze'),
+}
+# Columns that only other programs write, and what to say about their files.
+_OTHER_FORMATS = {
+    'action_units': 'output of OpenFace 3, which has 98 landmarks, no head pose, no time of the '
+    'video and action units without names: expected the CSV of OpenFace 2 (FeatureExtraction)',
+    'FaceRectX': 'output of Py-Feat: expected the CSV of OpenFace 2 (FeatureExtraction)',
+}
 
 
 @dataclass(frozen=True)
 class FaceTable:
-    """Rows of a file as arrays: n frames.
+    """Rows of a file as arrays: n rows, NaN where a value is missing.
 
     Attributes:
-        timestamp_s: (n,) float64.
-        face_id: (n,) int, 0 where the file has none.
+        line: (n,) number of the line in the file.
+        time: (n,) float64, timestamp as written.
+        frame: (n,) float64, number of the camera frame.
+        face_id: (n,) float64.
         confidence: (n,) 0..1.
-        success: (n,) bool; False too where a number was not finite.
-        landmarks: (n, 136) pixels.
-        au: (n, 18).
-        pose: (n, 4) radians and metres.
-        gaze: (n, 2) radians.
-        counted: (n,) bool, True where the file has no time and the frame's number gives it.
+        success: (n,) bool.
+        landmarks: (n, 136) float32 pixels; all or none of a row are NaN.
+        au: (n, 18) float32.
+        pose: (n, 4) float32 radians and metres.
+        gaze: (n, 2) float32 radians.
+        place: (n, 3) float64: centre x, y and size of the face in pixels.
     """
 
-    timestamp_s: np.ndarray
+    line: np.ndarray
+    time: np.ndarray
+    frame: np.ndarray
     face_id: np.ndarray
     confidence: np.ndarray
     success: np.ndarray
@@ -56,108 +82,297 @@ class FaceTable:
     au: np.ndarray
     pose: np.ndarray
     gaze: np.ndarray
-    counted: np.ndarray
-
-    def take(self, rows: np.ndarray) -> FaceTable:
-        """Some of the rows."""
-        return FaceTable(**{name: value[rows] for name, value in vars(self).items()})
+    place: np.ndarray
 
 
-class ColumnPlan:
-    """Where in a row the values of a frame are.
+class Columns:
+    """Dialect and columns of a file, from its header.
 
     Args:
-        names: of the columns, as in the header.
+        header: the line with the names.
         path: of the file, for errors.
+        report: problems are counted there.
+        delimiter: where a line `sep=;` gives it.
 
     Raises:
-        OpenFaceError: columns are missing; all of them are named.
+        OpenFaceError: the header has no usable columns; the text says what was found.
     """
 
-    def __init__(self, names: list[str], path: str) -> None:
-        names = [name.strip().strip('"') for name in names]
-        while names and not names[-1]:  # a comma at the end of the line
+    def __init__(self, header: str, path: str, report: ReadReport, delimiter: str = '') -> None:
+        self._path, self._report = path, report
+        known = {*_HEAD_COLUMNS, *_SPACE_COLUMNS, *_GAZE_VECTORS, *_PLACE_COLUMNS}
+        known.update(*BRANCH_COLUMNS.values())
+        found: list[tuple[int, str, list[str]]] = []
+        for candidate in [delimiter] if delimiter else _DELIMITERS:
+            names = [_name(cell) for cell in split_cells(header, candidate)]
+            found.append((sum(name in known for name in names), candidate, names))
+        _, self.delimiter, names = max(found, key=lambda entry: entry[0])
+        while names and not names[-1]:  # a delimiter at the end of the line
             names.pop()
         self.width = len(names)
         self._place = {name: index for index, name in reversed(list(enumerate(names)))}
+        self.has_frame = 'frame' in self._place
+        self.has_time = 'timestamp' in self._place
+        self._check(names)
         self._flat = self._has(LANDMARK_COLUMNS)
-        self._angles = self._has(GAZE_COLUMNS)
-        wanted = ['timestamp', 'confidence', 'success', *POSE_COLUMNS, *AU_COLUMNS]
-        wanted += (
-            LANDMARK_COLUMNS if self._flat or not self._has(_SPACE_COLUMNS) else _SPACE_COLUMNS
-        )
-        wanted += GAZE_COLUMNS if self._angles or not self._has(_GAZE_VECTORS) else _GAZE_VECTORS
-        missing = [name for name in wanted if name not in self._place]
-        if missing:
-            shown = ', '.join(missing[:12]) + (
-                f' and {len(missing) - 12} more' if missing[12:] else ''
-            )
-            if len(missing) > len(wanted) // 2:
-                other = next((c for c in ';\t' if any(c in name for name in names)), '')
-                hint = f' (is it separated by {other!r}? expected commas)' if other else ''
-                raise OpenFaceError(f'{path}: no OpenFace CSV: its header lacks {shown}{hint}')
-            raise OpenFaceError(f'{path}: columns are missing: {shown}')
-        wanted += [name for name in ('face_id', 'frame') if name in self._place]
-        self.names = wanted
-        self.columns = [self._place[name] for name in wanted]
-        self._index = {name: index for index, name in enumerate(wanted)}
+        self._angles = any(name in self._place for name in GAZE_COLUMNS)
+        wanted = [*_HEAD_COLUMNS, *_PLACE_COLUMNS, *POSE_COLUMNS, *AU_COLUMNS]
+        wanted += LANDMARK_COLUMNS if self._flat else _SPACE_COLUMNS
+        wanted += GAZE_COLUMNS if self._angles else _GAZE_VECTORS
+        if not self._flat and not self._has(_SPACE_COLUMNS):
+            wanted = [name for name in wanted if name not in _SPACE_COLUMNS]
+        self._names = [name for name in wanted if name in self._place]
+        self._columns = [self._place[name] for name in self._names]
+        self._index = {name: index for index, name in enumerate(self._names)}
+        report.missing = self._missing()
 
-    def _has(self, names: tuple[str, ...]) -> bool:
+    def _has(self, names: Iterable[str]) -> bool:
         return all(name in self._place for name in names)
 
-    def _part(self, cells: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        return cells[:, [self._index[name] for name in names]]
+    def _check(self, names: list[str]) -> None:
+        for name, what in _OTHER_FORMATS.items():
+            if name in self._place:
+                raise OpenFaceError(f'{self._path}: {what}')
+        values = {*POSE_COLUMNS, *AU_COLUMNS, *GAZE_COLUMNS}
+        if not (
+            values & set(names) or any(map(self._has, (LANDMARK_COLUMNS, _GAZE_VECTORS)))
+            or self._has(_SPACE_COLUMNS)
+        ):  # fmt: skip
+            shown = ', '.join(names[:6]) + (', ...' if len(names) > 6 else '')
+            raise OpenFaceError(
+                f'{self._path}: no OpenFace CSV: no column of landmarks, action units, head pose '
+                f'or gaze in its header ({shown[:200]}): expected timestamp, confidence, success, '
+                'x_0, AU01_r, pose_Rx, ...'
+            )
+        if not self.has_time and not self.has_frame:
+            what = 'of single images (FaceLandmarkImg)' if 'face' in self._place else ''
+            raise OpenFaceError(
+                f'{self._path}: an OpenFace CSV {what or "without time"}: it has no column '
+                'timestamp (seconds) and no column frame: expected the CSV of a video'
+            )
 
-    def table(self, cells: np.ndarray) -> FaceTable:
-        """Frames from the cells (n, len(columns)) of rows; NaN where a cell was no number."""
-        finite = np.isfinite(cells)
-        needed = [index for name, index in self._index.items() if name != 'frame']
-        whole = finite[:, needed].all(axis=1)
-        cells = np.where(finite, cells, 0.0)
-        timestamp, counted = self._times(cells)
-        has_time = finite[:, self._index['timestamp']]
-        pose = self._part(cells, POSE_COLUMNS)
-        pose[:, 3] /= 1000.0  # millimetres
-        if 'face_id' in self._index:
-            face_id = cells[:, self._index['face_id']].astype(int)
-        else:
-            face_id = np.zeros(len(cells), int)
-        return FaceTable(
-            timestamp_s=np.where(has_time, timestamp, np.nan),
-            face_id=face_id,
-            confidence=np.where(whole, cells[:, self._index['confidence']].clip(0.0, 1.0), 0.0),
-            success=whole & (cells[:, self._index['success']] > 0.5),
-            landmarks=self._landmarks(cells).astype(np.float32),
-            au=self._part(cells, AU_COLUMNS).astype(np.float32),
-            pose=pose.astype(np.float32),
-            gaze=self._gaze(cells).astype(np.float32),
-            counted=counted & has_time,
+    def _missing(self) -> str:
+        """One line about the values that the file has no columns for."""
+        parts = []
+        there = {
+            'landmarks': self._flat or self._has(_SPACE_COLUMNS),
+            'gaze': self._has(GAZE_COLUMNS) or (not self._angles and self._has(_GAZE_VECTORS)),
+        }
+        for branch, (shown, option) in _SHOWN.items():
+            lacking = [name for name in BRANCH_COLUMNS[branch] if name not in self._place]
+            if not lacking or there.get(branch):
+                continue
+            if len(lacking) < len(BRANCH_COLUMNS[branch]):
+                more = f' and {len(lacking) - 4} more' if len(lacking) > 4 else ''
+                shown = f'{shown} {", ".join(lacking[:4])}{more}'
+            parts.append(f'{shown} (FeatureExtraction {option})')
+        return f'not in the file: {"; ".join(parts)}' if parts else ''
+
+    def table(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> FaceTable:
+        """Lines as arrays. Lines without all cells are left out and counted.
+
+        Args:
+            lines: number in the file, and text.
+            open_end: whether the last line has no line end.
+
+        Raises:
+            OpenFaceError: decimal commas in a file that is delimited by commas.
+        """
+        numbers, texts, rows = [], [], []
+        quick = self.delimiter != ' '  # several blanks may be one delimiter
+        for number, text in lines:
+            cells = text.count(self.delimiter) + 1
+            plain = self.delimiter != ' ' and '"' not in text
+            quick = quick and plain
+            if not plain or cells != self.width:
+                split = split_cells(text, self.delimiter)
+                while len(split) > self.width and not split[-1].strip():
+                    split.pop()
+                if len(split) != self.width:
+                    self._wrong_width(number, len(split), open_end and number == lines[-1][0])
+                    continue
+                quick = False
+                rows.append(split)
+            else:
+                rows.append([])
+            numbers.append(number)
+            texts.append(text)
+        self._report.rows += len(numbers)
+        values = self._quick(texts) if quick and texts else None
+        if values is None:
+            values = np.array(
+                [
+                    self._slow(number, row or split_cells(text, self.delimiter))
+                    for number, text, row in zip(numbers, texts, rows, strict=True)
+                ]
+            ).reshape(len(numbers), len(self._columns))
+        return self._as_table(np.array(numbers, int), values)
+
+    def _wrong_width(self, number: int, count: int, cut_off: bool) -> None:
+        if cut_off and count < self.width:
+            self._report.add('the last row is cut off', f'line {number}', lost_rows=True)
+            return
+        if self.delimiter == ',' and count > 1.3 * self.width and not self._report.rows:
+            raise OpenFaceError(
+                f'{self._path}: line {number} has {count} cells, its header {self.width}: decimal '
+                "commas in a file that is separated by commas? Write it with '.' as the decimal "
+                "sign, or with ';' between the cells"
+            )
+        self._report.add(
+            f'a row without {self.width} cells', f'line {number}: {count} cells', lost_rows=True
         )
 
-    def _times(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Seconds (n,), and where they come from the frame's number, which begins with 1."""
-        timestamp = cells[:, self._index['timestamp']]
-        if 'frame' not in self._index:
-            return timestamp, np.zeros(len(cells), bool)
-        frame = cells[:, self._index['frame']]
-        later = frame > 1.0
-        # All of them: a single 0 is a time that fell back, or is the first one once more.
-        counted = later if not timestamp[later].any() else np.zeros(len(cells), bool)
-        return np.where(counted, (frame - 1.0) / ASSUMED_HZ, timestamp), counted
+    def _quick(self, texts: list[str]) -> np.ndarray | None:
+        try:
+            cells = np.loadtxt(
+                texts, delimiter=self.delimiter, usecols=self._columns, ndmin=2, comments=None
+            )
+        except ValueError:  # a cell that is not a number
+            return None
+        # To name a missing cell, its text is needed.
+        return cells if np.isfinite(cells).all() and len(cells) == len(texts) else None
+
+    def _slow(self, number: int, row: list[str]) -> list[float]:
+        values, told = [], set()
+        for name, column in zip(self._names, self._columns, strict=True):
+            text = row[column].strip()
+            value = _number(text)
+            if value is None:
+                value = math.nan
+                branch = _branch(name)
+                if branch not in told and branch not in _HINTS:
+                    told.add(branch)
+                    kind = _kind(text)
+                    self._report.add(
+                        f'{_label(branch)}: a value is {kind}',
+                        f'line {number}, column {name}: {text[:40]!r}',
+                    )
+            values.append(value)
+        return values
+
+    def _part(self, cells: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        """Cells (n, len(names)); NaN for columns that the file lacks."""
+        part = np.full((len(cells), len(names)), np.nan)
+        for column, name in enumerate(names):
+            if name in self._index:
+                part[:, column] = cells[:, self._index[name]]
+        return part
+
+    def _as_table(self, line: np.ndarray, cells: np.ndarray) -> FaceTable:
+        frame, face_id, time, confidence, success = self._part(cells, _HEAD_COLUMNS).T
+        # Where one of the two is missing, the other one decides.
+        found = np.where(
+            np.isnan(success), np.nan_to_num(confidence, nan=1.0) > 0.5, success > 0.5
+        )
+        confidence = np.where(np.isnan(confidence), found, confidence.clip(0.0, 1.0))
+        pose = self._part(cells, POSE_COLUMNS)
+        pose[:, 3] /= _MILLIMETRES
+        branches = {
+            'landmarks': self._landmarks(cells),
+            'au': self._part(cells, AU_COLUMNS),
+            'pose': pose,
+            'gaze': self._gaze(cells),
+        }
+        for branch, values in branches.items():
+            impossible = np.abs(values) > VALUE_LIMITS[branch]
+            if impossible.any():
+                for row in np.flatnonzero(impossible.any(axis=1)):
+                    column = BRANCH_COLUMNS[branch][int(impossible[row].argmax())]
+                    value = values[row, impossible[row].argmax()]
+                    self._report.add(
+                        f'{_label(branch)}: a value is beyond {VALUE_LIMITS[branch]:g}',
+                        f'line {line[row]}, column {column}: {value:g}',
+                    )
+                values[impossible] = np.nan
+        landmarks = branches['landmarks']
+        landmarks[np.isnan(landmarks).any(axis=1)] = np.nan
+        arrays = {name: values.astype(np.float32) for name, values in branches.items()}
+        return FaceTable(
+            line=line, time=time, frame=frame, face_id=face_id, confidence=confidence,
+            success=found, place=self._places(landmarks, cells), **arrays,
+        )  # fmt: skip
 
     def _landmarks(self, cells: np.ndarray) -> np.ndarray:
         if self._flat:
-            return self._part(cells, LANDMARK_COLUMNS)
-        x, y, z = self._part(cells, _SPACE_COLUMNS).reshape(-1, 3, 68).transpose(1, 0, 2)
-        depth = np.where(np.abs(z) > 1e-6, z, 1.0)  # a row without a face holds zeros
-        return np.concatenate(
-            (_FOCAL_PX * x / depth + _CENTRE_PX[0], _FOCAL_PX * y / depth + _CENTRE_PX[1]), axis=1
-        )
+            points = self._part(cells, LANDMARK_COLUMNS)
+        else:
+            space = self._part(cells, _SPACE_COLUMNS).reshape(-1, 3, LANDMARK_POINTS)
+            x, y, z = space.transpose(1, 0, 2)
+            depth = np.where(np.abs(z) > 1e-6, z, np.nan)  # a row without a face holds zeros
+            points = np.concatenate(
+                (_FOCAL_PX * x / depth + _CENTRE_PX[0], _FOCAL_PX * y / depth + _CENTRE_PX[1]),
+                axis=1,
+            )
+        if points.size:  # all points in one place: OpenFace's row for a lost face
+            points[np.ptp(points, axis=1) == 0.0] = np.nan
+        return points
 
     def _gaze(self, cells: np.ndarray) -> np.ndarray:
         if self._angles:
             return self._part(cells, GAZE_COLUMNS)
         # As OpenFace 2 does: the angles of the mean of both eyes' directions.
         x, y, z = self._part(cells, _GAZE_VECTORS).reshape(-1, 3, 2).mean(axis=2).T
-        z = np.where(z == 0.0, -1.0, z)  # no eyes were seen, all is 0: straight ahead
+        z = np.where(z == 0.0, np.nan, z)  # OpenFace found no eyes
         return np.stack((np.arctan2(x, -z), np.arctan2(y, -z)), axis=1)
+
+    def _places(self, landmarks: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Centre and size of the faces; NaN where unknown."""
+        points = landmarks.reshape(-1, 2, LANDMARK_POINTS)
+        centre = points.mean(axis=2)
+        size = np.sqrt(np.square(points - centre[:, :, None]).sum(axis=1).mean(axis=1))
+        place = np.column_stack((centre, size))
+        x, y, z = self._part(cells, (*_PLACE_COLUMNS, 'pose_Tz')).T
+        depth = np.where(z > 1.0, z, np.nan)
+        # About 60 mm from the centre of the face to its landmarks (root mean square).
+        guess = np.column_stack((x, y, np.full(len(x), 60.0))) * (_FOCAL_PX / depth)[:, None]
+        guess[:, :2] += _CENTRE_PX
+        return np.where(np.isnan(place).any(axis=1)[:, None], guess, place)
+
+
+def split_cells(text: str, delimiter: str) -> list[str]:
+    """Cells of a line, quoted or not."""
+    if '"' not in text and delimiter != ' ':
+        return text.split(delimiter)
+    try:
+        return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:  # a cell beyond the module's limit
+        return text.split(delimiter)
+
+
+def _name(cell: str) -> str:
+    """Name of a column; R writes ' face_id' as 'X.face_id'."""
+    return cell.strip().strip('"\'').strip().removeprefix('X.')
+
+
+def _number(text: str) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        lower = text.lower()
+        if lower in ('true', 'false'):
+            return float(lower == 'true')
+        if text.count(',') != 1 or '.' in text:
+            return None
+        try:
+            value = float(text.replace(',', '.'))
+        except ValueError:
+            return None
+    return value if math.isfinite(value) else None
+
+
+def _kind(text: str) -> str:
+    lower = text.lower()
+    return 'missing' if lower in _MISSING or 'nan' in lower or '#ind' in lower else 'not a number'
+
+
+def _branch(name: str) -> str:
+    if name in _HEAD_COLUMNS or name in _PLACE_COLUMNS:
+        return name
+    if name in AU_COLUMNS:
+        return 'au'
+    return name.partition('_')[0] if name.startswith(('pose_', 'gaze_')) else 'landmarks'
+
+
+def _label(branch: str) -> str:
+    return _SHOWN[branch][0] if branch in _SHOWN else branch

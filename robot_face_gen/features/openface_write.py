@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faces as an OpenFace CSV, so that other tools read what comes out of here."""
+"""Writes faces as an OpenFace CSV, which other tools can read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from types import TracebackType
 
 import numpy as np
 
-from .openface import FaceFrame
-from .openface_columns import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
+from robot_face_gen.layout import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
+
+from .face_frame import FaceFrame
 
 CROP_PX = 224  # side of the face crop in which a reaction's landmarks are written
 # In OpenFace's own order.
@@ -24,31 +25,39 @@ _HEADER = (
 class OpenFaceWriter:
     """Writes frames one by one; use it in a `with` block.
 
-    Timestamps count from the first frame. `pose_Tx` and `pose_Ty` are 0: they are not known here.
+    Missing values are written as nan. `pose_Tx` and `pose_Ty` are 0: they are not known here.
 
     Args:
-        path: of the CSV; what it held is lost.
+        path: of the CSV; an existing file is replaced.
         flush: after each row, for a reader that follows the file.
         decimals: of landmarks in pixels.
+        begin_ns: stamp that is written as time 0; None: that of the first frame.
     """
 
-    def __init__(self, path: str | Path, *, flush: bool = False, decimals: int = 3) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        flush: bool = False,
+        decimals: int = 3,
+        begin_ns: int | None = None,
+    ) -> None:
         self._file = open(path, 'w', encoding='utf-8', newline='')  # noqa: SIM115 (closed by close)
         self._flush = flush
         self._landmarks = f'%.{decimals}f'
         self._count = 0
-        self._first_ns = 0
+        self._begin_ns = begin_ns
         self._file.write(','.join(_HEADER) + '\n')
 
     def write(self, frame: FaceFrame) -> None:
         """Append a frame."""
-        if not self._count:
-            self._first_ns = frame.stamp_ns
+        if self._begin_ns is None:
+            self._begin_ns = frame.stamp_ns
         self._count += 1
         rx, ry, rz, tz = (float(x) for x in frame.pose)
         cells = [
-            str(self._count), '0', f'{(frame.stamp_ns - self._first_ns) / 1e9:.6f}',
-            f'{frame.confidence:.4g}', str(int(frame.success)),
+            str(self._count), '0', f'{(frame.stamp_ns - self._begin_ns) / 1e9:.6f}',
+            f'{float(np.float32(frame.confidence)):.4g}', str(int(frame.success)),
             *(f'{x:.5f}' for x in frame.gaze),
             '0.0', '0.0', f'{tz * 1000:.3f}', f'{rx:.5f}', f'{ry:.5f}', f'{rz:.5f}',
             *(self._landmarks % x for x in frame.landmarks),
@@ -59,7 +68,7 @@ class OpenFaceWriter:
             self._file.flush()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Flush and close the file."""
         self._file.close()
 
     def __enter__(self) -> OpenFaceWriter:
@@ -75,10 +84,14 @@ class OpenFaceWriter:
 
 
 def write_openface_csv(
-    path: str | Path, frames: Iterable[FaceFrame], *, decimals: int = 3
+    path: str | Path,
+    frames: Iterable[FaceFrame],
+    *,
+    decimals: int = 3,
+    begin_ns: int | None = None,
 ) -> None:
-    """Write all frames to a file."""
-    with OpenFaceWriter(path, decimals=decimals) as writer:
+    """Write all frames to a file, see `OpenFaceWriter`."""
+    with OpenFaceWriter(path, decimals=decimals, begin_ns=begin_ns) as writer:
         for frame in frames:
             writer.write(frame)
 

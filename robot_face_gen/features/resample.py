@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sound of any rate to 16 kHz, piece by piece, with exact counting."""
+"""Sound of any type, number of channels and rate as mono float32 samples at 16 kHz."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 
 RATE = 16000
 LEAST_RATE, MOST_RATE = 1000, 1_000_000
+LOUDEST = np.float32(4.0)  # full scale is 1
 _ZEROS = 12  # zero crossings of the sinc on either side
 _ATTENUATION = 9.0  # of the Kaiser window: about 90 dB
-_PIECE = 4096  # output samples at a time: each needs a row of the filter
+_PIECE = 4096  # output samples computed at once; bounds the memory
 
 
 class Resampler:
-    """A causal polyphase resampler (windowed sinc): any cut of the input gives the same output.
+    """Polyphase resampler (windowed sinc). The output does not depend on the size of the chunks.
 
-    Output sample n is at the time of input sample n * rate / 16000; it is given out once the input
-    reaches half a filter beyond, 12 samples of the lower of the two rates (0.75 ms at 16 kHz or
-    more). Flat to 5.5 kHz and 90 dB down from 9.7 kHz on, for inputs of 16 kHz or more.
+    Output sample n is at the time of input sample n * rate / 16000. Its latency is half a filter,
+    12 samples of the lower of the two rates (0.75 ms at 16 kHz or more). Flat to 5.5 kHz, 90 dB
+    down from 9.7 kHz on, for inputs of 16 kHz or more.
 
     Args:
         rate: of the input, Hz.
@@ -43,13 +44,13 @@ class Resampler:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, after silence."""
+        """Reset to the initial state."""
         self._kept = np.zeros(self._half - 1, np.float32)
         self._first = -(self._half - 1)  # number of the first sample kept
         self._out = 0  # number of the next output sample
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take samples (n,) float32; give the output samples that have become complete."""
+        """Add samples (n,) float32; returns the output samples that are complete now."""
         if self.rate == RATE:
             self._out += len(samples)
             return np.asarray(samples, np.float32)
@@ -72,3 +73,37 @@ class Resampler:
         self._kept = self._kept[drop:]
         self._first += drop
         return out
+
+
+def to_mono(samples: np.ndarray) -> tuple[np.ndarray, int]:
+    """The mean of all channels, finite and within 4 times full scale.
+
+    Louder samples are not sound of -1..1; one of them would dominate a running maximum for long.
+
+    Args:
+        samples: (n,) or (n, channels), floats of -1..1 or integers of their full range (zero of
+            unsigned ones is the middle).
+
+    Returns:
+        tuple: samples (n,) float32, and how many had to be silenced (not finite) or clipped.
+
+    Raises:
+        ValueError: another shape or type.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not samples.shape[1]):
+        raise ValueError(f'samples of shape {samples.shape}: expected (n,) or (n, channels)')
+    if samples.dtype.kind not in 'iuf':
+        raise ValueError(f'samples of type {samples.dtype}: expected floats or integers')
+    if samples.dtype.kind != 'f':
+        full = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        samples = samples / np.float32(full) - np.float32(samples.dtype.kind == 'u')
+    with np.errstate(over='ignore', invalid='ignore'):
+        samples = samples.astype(np.float32)
+        if samples.ndim == 2:
+            samples = samples.mean(axis=1, dtype=np.float32)
+    bad = ~(np.abs(samples) <= LOUDEST)
+    if bad.any():
+        finite = np.where(np.isfinite(samples), samples, np.float32(0))
+        samples = np.clip(finite, -LOUDEST, LOUDEST)
+    return samples, int(bad.sum())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PortAudio's input devices through sounddevice: which there are, and how one is opened."""
+"""Input devices of PortAudio: list them and open one (sounddevice)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load() -> Any:
     """The sounddevice module.
 
     Raises:
-        OSError: it or the PortAudio library is missing; the text says how to get it.
+        OSError: it or the PortAudio library is missing; the text says how to install it.
     """
     try:
         import sounddevice
@@ -30,7 +30,7 @@ def load() -> Any:
 
 
 def look_again() -> None:
-    """Have PortAudio see which devices have come or gone: it lists them once, at its beginning."""
+    """Update the list of devices, which PortAudio reads only once, when it is initialised."""
     sounddevice = load()
     while sounddevice._initialized:
         sounddevice._terminate()
@@ -38,7 +38,7 @@ def look_again() -> None:
 
 
 def abandon() -> None:
-    """Let the process end without PortAudio, which waits for a sound server that hangs."""
+    """Let the process exit without PortAudio, which would wait for a sound server that hangs."""
     atexit.unregister(load()._exit_handler)
 
 
@@ -46,10 +46,10 @@ def find_device(name: str | None) -> int:
     """The number of an input device.
 
     Args:
-        name: its number, its name or a part of it, upper or lower case; None is the default one.
+        name: its number, its name or a part of it, in any case; None is the default one.
 
     Raises:
-        OSError: no such device (those that are there are named), or none at all.
+        OSError: no such device (the existing ones are named), or no input device.
     """
     sounddevice = load()
     inputs = {
@@ -70,7 +70,7 @@ def find_device(name: str | None) -> int:
         found = exact or [number for number in inputs if wanted in inputs[number].lower()]
     if not found:
         there = ', '.join(f'{number}: {inputs[number]}' for number in inputs)
-        raise OSError(f'no microphone {name!r}; there are {there}')
+        raise OSError(f'no microphone {name!r}; expected one of {there}')
     return found[0]
 
 
@@ -82,11 +82,11 @@ def open_input(
 
     Args:
         device: as for `find_device`.
-        sample_rate: Hz; None, or one that the device does not have, is the device's own.
+        sample_rate: Hz; None, or a rate that the device does not support: the device's own.
         block_s: sound in a block.
         callback: called on PortAudio's thread with each block (n,), its rate in Hz, and whether
             sound was lost before it.
-        finished: called when no block will come any more.
+        finished: called when the stream has ended.
 
     Returns:
         Any: sounddevice's stream, running.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contexts through an exported encoder; what its convolutions gave for the one before is kept."""
+"""Encodes contexts with an exported encoder and reuses the convolutions of the one before."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-_EDGE = 4  # frames that a position of the second convolution reaches over, and one to be even
+_EDGE = 4  # receptive field of the second convolution in frames, rounded up to an even number
 
 
 class ContextEncoder:
-    """Encodes contexts of one length, one after the other; not for several threads at once.
+    """Encodes contexts of one length, one after the other; not thread-safe.
 
-    A position's convolutions see five frames. Where a context is the one before, moved on, those
-    of all frames that are still there are the same numbers, but for the edges. That is a tenth of
-    the work; nothing after the convolutions can be kept, as each position of a context moves.
+    The two convolutions have a receptive field of five frames. If a context is the previous one
+    shifted, their outputs stay the same except at the edges and are reused, a tenth of the work.
+    Nothing after the convolutions can be reused, because the positions change.
 
     Args:
         session: of a file that `whisper_onnx.export_encoder` wrote.
@@ -25,7 +25,7 @@ class ContextEncoder:
         self._session = session
         self._mel: np.ndarray | None = None
         self._stem = np.empty((0, 0), np.float32)
-        self.reused = 0  # contexts for which there was something
+        self.reused = 0  # contexts for which outputs were reused
 
     def encode(self, mel: np.ndarray, begin: int, end: int) -> np.ndarray:
         """Embeddings begin..end of a context (n_mels, frames): (end - begin, dim) float32."""
@@ -36,7 +36,7 @@ class ContextEncoder:
         else:
             size = moved + _EDGE
             pieces = np.stack((mel[:, :size], mel[:, frames - size :]))
-            # The first position is made anew, and the last that saw the end of the context.
+            # The first position and those that saw the end of the context are computed again.
             kept = self._stem[moved // 2 + 1 : frames // 2 - 1]
             self.reused += 1
         span = np.array([begin, end], np.int64)
@@ -50,7 +50,7 @@ class ContextEncoder:
         return int(kept.shape[1])
 
     def _moved(self, mel: np.ndarray) -> int | None:
-        """By how many frames a context is the last one moved on; None if it is another."""
+        """Shift of a context against the previous one in frames; None if they do not overlap."""
         before, frames = self._mel, mel.shape[1]
         if before is None or before.shape != mel.shape:
             return None

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper embeddings of an endless sound: the same live and for training.
+"""Whisper embeddings of a stream of sound: the same live and for training.
 
-Whisper's encoder looks both ways within 30 s. Here, each time `hop_s` of new sound has come, the
-trailing `context_s` are encoded and the embeddings of the newest sound are taken; `settle_s` holds
-them back until as much sound has followed them. The hops lie on a grid counted in samples from the
-stream's beginning, so that however the sound is cut into chunks the embeddings are the same.
-Whisper raises everything to the loudest bin of the clip less 8; here the loudest bin so far
-counts, and is forgotten slowly. It counts in steps: sound that is still in the context then stays
-the same numbers for many hops, and what the encoder has made of them can be kept.
+Whisper's encoder attends to 30 s in both directions. Here, after each `hop_s` of new sound, the
+last `context_s` are encoded and the embeddings of the newest sound are used; `settle_s` delays
+them until that much sound has followed. Hops are counted in samples from the beginning of the
+stream, so the embeddings do not depend on how the sound is cut into chunks.
+Whisper limits the spectrogram to 8 (log10) below the loudest bin of the clip. Here it is the
+loudest bin so far, which decays slowly. It is rounded to steps, so that sound in the context keeps
+the same values for many hops and intermediate results of the encoder can be reused.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .log_mel import FLOOR, FRAME, LogMel
-from .mono import to_mono
-from .resample import RATE, Resampler
+from .resample import RATE, Resampler, to_mono
 
 if TYPE_CHECKING:
     from .whisper_encoder import WhisperEncoder
@@ -30,18 +29,18 @@ if TYPE_CHECKING:
 
 RATE_HZ = 50.0  # embeddings a second
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
-_FORGET = 0.001  # of the loudest bin (log10) a frame: a factor of 10 in 10 s
-_QUIETEST_MAXIMUM = -4.0  # silence is not the loudest
-_STEPS = 8  # of the loudest bin (log10) in one
+_FORGET = 0.001  # decay of the loudest bin (log10) per frame: a factor of 10 in 10 s
+_QUIETEST_MAXIMUM = -4.0  # lower limit of the loudest bin (log10)
+_STEPS = 8  # rounding steps of the loudest bin per unit of log10
 _RANGE = 8.0  # below the loudest bin (log10)
-_SAME_S = 0.1  # between the times of a sample that is sent twice
-_AGAIN_S = 0.1  # so much sound of long ago, in order: it is played again
-_BATCH = 32  # contexts that are encoded at once
+_SAME_S = 0.1  # largest difference of the times of a sample that is sent twice
+_AGAIN_S = 0.1  # this much old sound in order: the sender plays it again
+_BATCH = 32  # contexts encoded at once
 
 
 @dataclass(frozen=True)
 class EmbeddingBlock:
-    """Embeddings from one time on: data (n, dim) float32, the first begins at stamp_ns."""
+    """Consecutive embeddings: data (n, dim) float32; the first begins at stamp_ns."""
 
     stamp_ns: int
     data: np.ndarray
@@ -58,14 +57,15 @@ def _embeddings(name: str, seconds: float, least: int) -> int:
 
 
 class WhisperStream:
-    """Sound in chunks of any size, rate and number of channels; embeddings out.
+    """Computes embeddings from chunks of sound of any size, rate and number of channels.
 
     Args:
         encoder: of the embeddings.
-        hop_s: new embeddings come each time so much sound has come.
+        hop_s: sound between two runs of the encoder.
         context_s: sound that the encoder sees; silence before the stream's beginning.
-        settle_s: sound after an embedding that it is held back for.
-        most_lost_s: a shorter loss of sound is filled with silence, a longer one begins anew.
+        settle_s: sound that must follow an embedding before it is returned.
+        most_lost_s: a shorter loss of sound is filled with silence; a longer one resets the
+            stream.
 
     Attributes:
         counters: `lost_samples` (filled with silence), `bad_samples` (not finite: silence; far
@@ -94,7 +94,7 @@ class WhisperStream:
         self._begin()
 
     def description(self) -> dict[str, float]:
-        """What a checkpoint must know to have its embeddings made alike."""
+        """How embeddings are computed; stored in checkpoints."""
         return {'hop_s': self._hop / RATE_HZ, 'context_s': self._frames / 100,
                 'settle_s': self._settle / RATE_HZ}  # fmt: skip
 
@@ -109,7 +109,7 @@ class WhisperStream:
         return (self._settle + self._hop) / RATE_HZ
 
     def reset(self) -> None:
-        """Begin anew, as if nothing had come."""
+        """Reset to the initial state."""
         self._rate = 0
         self._begin()
 
@@ -127,19 +127,19 @@ class WhisperStream:
     def push(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
              first_sample: int | None = None, *,
              catch_up: bool = False) -> list[EmbeddingBlock]:  # fmt: skip
-        """Take a chunk.
+        """Process a chunk.
 
         Args:
             samples: (n,) or (n, channels), -1..1, or integers of their full range.
             sample_rate: Hz.
             stamp_ns: time of its first sample.
-            first_sample: number of it in the stream; None: it follows the chunk before.
-            catch_up: for whoever is behind: the embeddings of all hops that this chunk completes
-                are taken from the newest context. It costs as much as one hop, and gives other
-                numbers than `embed_recording` (`hops_at_once` counts them).
+            first_sample: its number in the stream; None: it follows the previous chunk.
+            catch_up: under overload: take the embeddings of all hops that this chunk completes
+                from the newest context. It costs as much as one hop, and the values differ from
+                those of `embed_recording` (`hops_at_once` counts them).
 
         Returns:
-            list: the embeddings that have become complete; hops that follow each other are joined.
+            list: the embeddings that are complete now; consecutive hops are joined.
         """
         contexts = self._contexts(samples, sample_rate, stamp_ns, first_sample)
         return self._encode_newest(contexts) if catch_up else self._encode(contexts)
@@ -185,7 +185,7 @@ class WhisperStream:
         mono, bad = to_mono(samples)
         if bad:
             self.counters['bad_samples'] += bad
-        # As Python's own integers: NumPy's unsigned ones would wrap around below zero.
+        # Python integers: NumPy's unsigned ones would wrap around below zero.
         stamp_ns = int(stamp_ns)
         first_sample = None if first_sample is None else int(first_sample)
         if sample_rate != self._rate:
@@ -204,12 +204,12 @@ class WhisperStream:
                         yield self._time_ns(first * EMBEDDING), self._context()
 
     def _continue(self, mono: np.ndarray, stamp_ns: int, first_sample: int | None) -> np.ndarray:
-        """Hold a chunk against what has come: fill a loss, drop what came twice, begin anew."""
+        """Continue the stream: fill lost sound, drop duplicates, reset after a jump."""
         first = (self._next or 0) if first_sample is None else first_sample
         if self._next is not None:
             lost = first - self._next
             here = self._clock[1] + (first - self._origin - self._clock[0]) * 1e9 / self._rate
-            # A number that was there before, at another time: the sender has begun anew.
+            # A known sample number with another time: the sender has restarted.
             most_s = self._most_lost_s if lost >= 0 else min(_SAME_S, self._most_lost_s)
             jumped = abs(stamp_ns - here) > most_s * 1e9
             if (
@@ -238,9 +238,9 @@ class WhisperStream:
         return mono
 
     def _is_played_again(self, first: int, lost: int, count: int) -> bool:
-        """Whether the sender has gone back: a looping bag has the same numbers and times again.
+        """Whether the sender repeats old sound with equal numbers and times (a looping bag).
 
-        What comes late is a chunk or two, not a piece of sound in order from long ago.
+        Late sound is a chunk or two, not a longer piece of old sound in order.
         """
         if lost >= 0:
             self._again = (0, 0)
@@ -255,7 +255,7 @@ class WhisperStream:
         self._begin()
 
     def _time_ns(self, sample: int) -> int:
-        """Time of a sample at 16 kHz, from the newest chunk's stamp."""
+        """Time of a sample at 16 kHz, from the stamp of the newest chunk."""
         at, stamp_ns = self._clock
         return stamp_ns + round(sample * 1e9 / RATE - at * 1e9 / self._rate)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all nodes share: parameters, health, worker threads, an orderly end."""
+"""The base class of all nodes: parameters, health, worker threads, orderly shutdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-try:  # its name since iron
+try:  # Iron and later
     from rclpy.event_handler import (
         PublisherEventCallbacks,
         SubscriptionEventCallbacks,
@@ -30,26 +30,26 @@ from .graph_watch import GraphWatch
 from .parameter_table import Parameters, ParameterTable, Values
 
 WARN_EVERY_S = 5.0
-SIM_POLL_S = 0.005  # simulated time says nothing when it moves: look this often
-SLEEP_S = 1.0  # the system's clock can be set: look at least so often
+SIM_POLL_S = 0.005  # simulated time gives no notice when it advances: polling interval
+SLEEP_S = 1.0  # the system clock can be set: longest sleep
 JOIN_S = 5.0
 FALL_NS = 1_000_000_000
 
 
 def fell_back(before_ns: int, now_ns: int) -> bool:
-    """Whether a clock that showed `before_ns` has been set back: a simulation began anew."""
+    """Whether a clock jumped back from `before_ns`, as when a simulation restarts."""
     return now_ns < before_ns - FALL_NS
 
 
 def sensor_qos(depth: int) -> QoSProfile:
-    """Best effort: a late frame is worth nothing. Overridable through parameters."""
+    """Best effort, because late frames are useless; can be overridden by parameters."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT
     )
 
 
 def new_health() -> Health:
-    """A health with the counters that are there from the beginning, whoever reads them."""
+    """A health whose common counters exist from the start."""
     health = Health()
     for name in ('dropped', 'invalid'):
         health.count(name, 0)
@@ -67,8 +67,8 @@ class BaseNode(Node, Generic[Values]):
     """
 
     def __init__(self, table: ParameterTable[Values]) -> None:
-        self.exit_code: int | None = None  # set, by any thread, when the node is to end
-        # Before rclpy's part: a Ctrl-C in the middle of that calls destroy_node.
+        self.exit_code: int | None = None  # set by any thread to end the node
+        # Before Node.__init__: a Ctrl-C during that calls destroy_node.
         self.stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         super().__init__(table.node)
@@ -90,7 +90,7 @@ class BaseNode(Node, Generic[Values]):
         return self._parameters_declared.values
 
     def on_change(self, changes: dict[str, Any]) -> None:
-        """Parameters have been changed and accepted; a ValueError refuses them after all."""
+        """Apply changed parameters; a ValueError refuses the change."""
 
     def now_ns(self) -> int:
         """The node's time (simulated where use_sim_time says so), ns."""
@@ -99,7 +99,7 @@ class BaseNode(Node, Generic[Values]):
     def sleep_until(self, stamp_ns: int) -> bool:
         """Sleep until the node's clock shows `stamp_ns`; False if the node is stopping.
 
-        A clock that falls back (`fell_back`) ends the sleep too: who sleeps on looks at it again.
+        A clock that jumps back (`fell_back`) ends the sleep too; the caller checks the time.
         """
         begin_ns = now_ns = self.now_ns()
         while now_ns < stamp_ns and not self.stopping.is_set():
@@ -122,7 +122,7 @@ class BaseNode(Node, Generic[Values]):
         depth: int = 10,
         health: Health | None = None,
     ) -> None:
-        """Listen to a sensor topic; a message that `callback` refuses is counted and dropped.
+        """Subscribe to a sensor topic; a message that `callback` refuses is counted and dropped.
 
         Args:
             kind: of the messages.
@@ -141,7 +141,7 @@ class BaseNode(Node, Generic[Values]):
             try:
                 callback(message)
             except ValueError as error:
-                field = str(error).split('[')[0].split(' ')[0]  # each has its own turn in the log
+                field = str(error).split('[')[0].split(' ')[0]  # rate limit per field
                 logged = self.warn(f'{resolved} {field}', f'{resolved}: message dropped: {error}')
                 health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
 
@@ -172,7 +172,7 @@ class BaseNode(Node, Generic[Values]):
         return publisher
 
     def warn(self, key: str, text: str) -> bool:
-        """Log a warning, at most one of a `key` every few seconds; whether it was."""
+        """Log a warning, at most one per `key` every WARN_EVERY_S; True if logged."""
         now = time.monotonic()
         if now - self._warned.get(key, -WARN_EVERY_S) < WARN_EVERY_S:
             return False
@@ -181,19 +181,19 @@ class BaseNode(Node, Generic[Values]):
         return True
 
     def warn_once(self, key: str, text: str) -> None:
-        """Log a `key`'s first warning; the diagnostics show that it lasts."""
+        """Log only the first warning of a `key`; the diagnostics show later ones."""
         if key not in self._said:
             self._said.add(key)
             self.get_logger().warning(text)
 
     def start_worker(self, work: Callable[[], None], name: str) -> None:
-        """Run `work` in a thread until it returns; it has to watch `stopping`."""
+        """Run `work` in a thread until it returns; it must check `stopping`."""
 
         def run() -> None:
             try:
                 work()
             except Exception as error:
-                # Ctrl-C takes the publishers from under a worker's feet: that is no error.
+                # After Ctrl-C, publishers are destroyed while workers still run.
                 if not self.stopping.is_set() and self.context.ok():
                     self.get_logger().fatal(f'{name}: {type(error).__name__}: {error}')
                     self.exit_code = 1
@@ -207,7 +207,7 @@ class BaseNode(Node, Generic[Values]):
         self.exit_code = 0
 
     def destroy_node(self) -> None:
-        """Let the workers end, then go."""
+        """Stop the workers, then destroy the node."""
         self.stopping.set()
         for worker in self._workers:
             worker.join(JOIN_S)

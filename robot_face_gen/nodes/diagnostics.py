@@ -20,7 +20,7 @@ _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: Diagnost
 
 
 def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticStatus:
-    """A report as ROS 2 knows it."""
+    """A report as a diagnostic_msgs status."""
     return DiagnosticStatus(
         level=_LEVELS[report.level],
         name=name,
@@ -31,7 +31,7 @@ def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticSta
 
 
 class Diagnostics:
-    """A status for each health, with a log line when its level changes or it goes on waiting.
+    """Publishes a status for each health; logs level changes and what a node waits for.
 
     `look` is called before each report.
     """
@@ -44,16 +44,16 @@ class Diagnostics:
         self._statuses = [_Status(node, '', health)]
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # By a clock of its own: without /clock simulated time stands still: that must be told.
+        # A steady clock: simulated time stands still without /clock, which must be reported.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD_S, self.publish, clock=steady)
 
     def add(self, part: str, health: Health) -> None:
-        """Tell of a part of the node as well, under `part` (a namespace) and the node's name."""
+        """Also publish the health of a part of the node; `part` is its namespace."""
         self._statuses.append(_Status(self._node, part, health))
 
     def publish(self) -> None:
-        """Sum up, log what has changed, publish."""
+        """Publish all statuses and log changes."""
         self._look()
         now = self._node.get_clock().now()
         message = DiagnosticArray(
@@ -64,7 +64,7 @@ class Diagnostics:
 
 
 class _Status:
-    """One health and what was logged of it."""
+    """One health, and what was logged about it."""
 
     def __init__(self, node: Node, part: str, health: Health) -> None:
         self._logger, self._health = node.get_logger(), health
@@ -76,7 +76,7 @@ class _Status:
         self._reminded = 0
 
     def look(self, *, stands_still: bool) -> DiagnosticStatus:
-        """Sum up and log what has changed; `stands_still`: there is no time yet."""
+        """Make the status and log changes; `stands_still`: simulated time has not started."""
         report = self._health.report()
         waiting = self._health.waiting_for()
         if stands_still:

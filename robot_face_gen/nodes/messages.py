@@ -10,7 +10,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.layout import VALUE_LIMITS
+from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import (
     AudioChunk,
     AudioEmbedding,
@@ -18,11 +20,8 @@ from robot_face_gen_msgs.msg import (
     FaceReaction,
 )
 
-SECOND_NS = 1_000_000_000
-# Beyond these a number is finite, but no landmark (pixels), intensity, radian, metre, embedding.
-FACE_LIMITS = {'landmarks': 1e5, 'action_units': 20.0, 'pose': 100.0, 'gaze': 20.0}
 EMBEDDING_LIMIT = 1e4
-LOUDEST = 4.0  # samples beyond it are no sound of -1..1 but integers that nobody scaled
+LOUDEST = 4.0  # samples beyond it are integers that were not scaled to -1..1
 # Field of a face message: name of the array below.
 _FACE_FIELDS = {'landmarks': 'landmarks', 'action_units': 'au', 'pose': 'pose', 'gaze': 'gaze'}
 
@@ -77,35 +76,32 @@ def from_face_frame(frame: FaceFrame, frame_id: str) -> FaceFeatures:
     return message
 
 
-def to_face_frame(message: FaceFeatures) -> FaceFrame:
+def to_face_frame(message: FaceFeatures) -> tuple[FaceFrame, int]:
     """A tracker's frame from a message.
 
-    Where the tracker itself says that it found no face, the numbers are not looked at: they come
-    out as zeros where they are not finite.
+    NaN says that the tracker does not have a value. Infinite and impossibly large values are
+    treated as missing.
+
+    Returns:
+        tuple: the frame, and how many values were impossible.
 
     Raises:
-        BadMessage: no stamp, or a number that is not finite or beyond its limit.
+        BadMessage: no stamp, or an impossible confidence.
     """
     stamp_ns = _capture_time(message.header)
     if not 0.0 <= message.confidence <= 1.0:
         raise BadMessage(f'confidence = {message.confidence}: expected 0 to 1')
-    arrays = {}
-    for field, name in _FACE_FIELDS.items():
-        values = np.array(getattr(message, field), np.float32)
-        if message.success:
-            _within(field, values, FACE_LIMITS[field])
-        else:
-            usable = np.abs(values) <= FACE_LIMITS[field]
-            values = np.where(usable, values, np.float32(0.0))
-        arrays[name] = values
     return FaceFrame(
         stamp_ns=stamp_ns,
         confidence=float(message.confidence),
         success=bool(message.success),
         image_width=int(message.image_width),
         image_height=int(message.image_height),
-        **arrays,
-    )
+        **{
+            name: np.array(getattr(message, field), np.float32)
+            for field, name in _FACE_FIELDS.items()
+        },
+    ).without_impossible_values()
 
 
 def from_samples(
@@ -200,7 +196,7 @@ def to_reaction(message: FaceReaction) -> dict[str, np.ndarray]:
         BadMessage: a number that is not finite.
     """
     return {
-        name: _within(field, np.array(getattr(message, field), np.float32), FACE_LIMITS[field])
+        name: _within(field, np.array(getattr(message, field), np.float32), VALUE_LIMITS[name])
         for field, name in _FACE_FIELDS.items()
     }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
@@ -40,9 +41,10 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
             self.start_worker(lambda: self._listen(microphone), 'microphone')
         else:
             recording = self._recording(0)  # a file that cannot be read ends the node here
-            self.get_logger().info(
-                f'{source}: {len(recording.samples) / recording.sample_rate:.1f} s of sound'
-            )
+            length = f'{recording.file.duration_s:.1f} s' if recording.file.duration_s else 'sound'
+            self.get_logger().info(f'{source}: {length}, {recording.file.sample_rate} Hz')
+            self._report(recording)
+            recording.close()
             self.start_worker(lambda: self.play(self._play), 'player')
 
     def _recording(self, begin_ns: int) -> AudioFileSource:
@@ -51,9 +53,21 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
             chunk_s=self.parameters.chunk_s,
             speed=self.parameters.speed,
             loop=self.parameters.loop,
+            period_s=self.parameters.loop_period_s,
             start_time_ns=begin_ns,
             clock=self.now_ns,
         )
+
+    def _report(self, recording: AudioFileSource) -> None:
+        """Log what is wrong with the file, each problem once."""
+        for problem in recording.file.problems:
+            self.warn_once(problem, f'{recording.file.path}: {problem}')
+        if bad := recording.counters['bad_samples']:
+            text = 'samples that are not finite or far too loud are silenced or clipped'
+            self.warn_once('bad_samples', f'{recording.file.path}: {text}')
+            self.health.set_counters(
+                Counter(bad_samples=bad), {'bad_samples': f'{{total}} {text}'}
+            )
 
     def _publish(self, block: AudioBlock) -> None:
         self._publisher.publish(
@@ -80,6 +94,7 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
                 self.health.count('skipped')
             else:
                 self._publish(block)
+            self._report(recording)
         self.recording_ended(self.now_ns(), 'chunks_out')
 
     def _listen(self, microphone: MicrophoneSource) -> None:

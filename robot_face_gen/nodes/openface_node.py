@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`openface_node`: brings the frames of OpenFace in, in real time."""
+"""`openface_node`: publishes the frames of an OpenFace CSV in real time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from robot_face_gen.features.openface import (
-    FaceFrame,
-    OpenFaceError,
-    OpenFaceTrack,
-    read_openface_csv,
-)
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.features.openface import OpenFaceError, OpenFaceFile
 from robot_face_gen.features.openface_follow import OpenFaceFollower
 from robot_face_gen.pipeline.playback import FaceFollower, FacePlayer
+from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .messages import from_face_frame
@@ -30,7 +27,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
 
     def __init__(self) -> None:
         super().__init__(OPENFACE)
-        self._rows: dict[str, int] = {}  # counts of a followed file, as told last
+        self._rows: dict[str, int] = {}  # counts of a followed file, as reported last
         self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
         source: str = self.parameters.source
         if source.startswith(FOLLOW):
@@ -43,32 +40,42 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         else:
             if not Path(source).is_file():
                 raise FileNotFoundError(f'source = {source!r}: there is no such file')
-            track = read_openface_csv(source)
-            for problem in track.problems:
-                self.get_logger().warning(f'{source}: {problem}')
+            recording = OpenFaceFile(source)  # a file that cannot be read ends the node here
             self.get_logger().info(
-                f'{source}: {len(track.frames)} frames, {track.rate_hz:g} a second'
+                f'{source}: {recording.duration_s:.1f} s, {recording.rate_hz:g} frames a second'
             )
-            self.start_worker(lambda: self.play(partial(self._play, track)), 'player')
+            self.start_worker(lambda: self.play(partial(self._play, recording)), 'player')
 
-    def _play(self, track: OpenFaceTrack, begin_ns: int) -> None:
+    def _play(self, recording: OpenFaceFile, begin_ns: int) -> None:
         player = FacePlayer(
-            track.frames,
+            recording.frames,
             speed=self.parameters.speed,
             loop=self.parameters.loop,
             start_ns=begin_ns,
+            period_ns=round(self.parameters.loop_period_s * SECOND_NS),
         )
+        problems = 0
         before_ns = min(begin_ns, self.now_ns())
         while (due_ns := player.next_due_ns) is not None:
             if not self.wait_for(due_ns, before_ns):
                 return
             before_ns = due_ns
             self._publish(player)
+            if (found := sum(recording.report.problems.values())) > problems:
+                problems = found
+                self.warn('recording', f'{recording.path}: {recording.report.latest[-1]}')
+        report = recording.report
+        for line in report.lines():
+            self.get_logger().warning(f'{recording.path}: {line}')
+        self.get_logger().info(
+            f'{recording.path}: {report.frames} frames, {report.valid} valid, '
+            f'{report.partly_valid} of them with missing values'
+        )
         if player.end_ns is not None and not self.stopping.is_set():
             self.recording_ended(player.end_ns, 'frames_out')
 
     def _look(self, rows: OpenFaceFollower) -> list[FaceFrame]:
-        """New rows of a followed file; what is wrong with it is told, and the node goes on."""
+        """New rows of a followed file; a problem of the file is reported, and the node goes on."""
         frames: list[FaceFrame] = []
         try:
             frames = rows.poll()
@@ -81,10 +88,15 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         return frames
 
     def _count_rows(self, rows: OpenFaceFollower) -> None:
-        before = dict(self._rows)
+        before, report = dict(self._rows), rows.report
         self._rows = {
-            name: getattr(rows, name)
-            for name in ('bad_rows', 'other_rows', 'restarts', 'rewrites', 'problems_found')
+            'bad_rows': report.bad_rows,
+            'other_rows': report.other_rows,
+            'restarts': rows.restarts,
+            'rewrites': rows.rewrites,
+            'problems_found': sum(report.problems.values()),
+            'valid': report.valid,
+            'partly_valid': report.partly_valid,
         }
         if self._rows == before:
             return
@@ -92,23 +104,26 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
         logged = False
         if new['problems_found']:
-            text = f'{rows.path}: {rows.problems[-1]}'
+            first = max(-new['problems_found'], -len(report.latest))
+            text = f'{rows.path}: {report.latest[first]}'
+            trouble['problems_found'] = text
             if new['problems_found'] > 1:
-                text += f' (and {new["problems_found"] - 1} more such things)'
+                text += f' (and {new["problems_found"] - 1} more problems)'
             logged = self.warn('rows', text)
-            trouble['problems_found'] = f'{rows.path}: {rows.problems[-1]}'
-        elif new['bad_rows']:
-            logged = self.warn('rows', f'{rows.path}: a row whose time does not grow is left out')
+        if report.missing and not before.get('valid') and new['valid']:
+            self.get_logger().warning(f'{rows.path}: {report.missing}')
         if new['rewrites']:
-            self.get_logger().info(f'{rows.path}: is written a second time: nothing is repeated')
+            self.get_logger().info(
+                f'{rows.path}: is written a second time: no frame is published again'
+            )
         elif new['restarts']:
-            self.get_logger().info(f'{rows.path}: begins anew')
+            self.get_logger().info(f'{rows.path}: the file was restarted')
         for name, amount in new.items():
             self.health.count(name, amount, trouble.get(name, ''), logged=logged)
 
     def _follow(self, follower: FaceFollower, poll_s: float) -> None:
-        # Never longer: the clock can fall back.
-        while self.sleep_until(self.now_ns() + round(poll_s * 1e9)):
+        # Poll by the clock's present time: the clock can fall back.
+        while self.sleep_until(self.now_ns() + round(poll_s * SECOND_NS)):
             self._publish(follower, 'rows')
 
     def _publish(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:

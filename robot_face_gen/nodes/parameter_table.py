@@ -217,7 +217,7 @@ class ParameterTable(Generic[Values]):
 
 
 def yaml_value(value: Value) -> str:
-    """A value as it stands in a YAML file."""
+    """A value as text of a YAML file."""
     return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
 
 

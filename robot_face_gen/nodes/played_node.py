@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes share whose source may be a recording: its beginning and its end."""
+"""Base class of the nodes whose source may be a recording: its start and its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_AGO_NS = 60_000_000_000
 
 
 class ClockFellBack(Exception):
-    """The clock shows an earlier time than when the last piece of a recording was due."""
+    """The clock jumped back behind the last piece of the recording that was due."""
 
 
 class PlayedNode(BaseNode[Played]):
@@ -22,7 +22,7 @@ class PlayedNode(BaseNode[Played]):
 
     def begin_ns(self) -> int | None:
         """When the recording begins by the node's clock; None if the node is stopping."""
-        while self.now_ns() == 0:  # simulated time that nobody has published yet
+        while self.now_ns() == 0:  # simulated time has not started
             if self.stopping.wait(SIM_POLL_S):
                 return None
         now_ns, wanted_ns = self.now_ns(), round(self.parameters.start_time * 1e9)
@@ -31,7 +31,7 @@ class PlayedNode(BaseNode[Played]):
         if now_ns - wanted_ns > LONG_AGO_NS:
             self.get_logger().warning(
                 f'start_time = {wanted_ns / 1e9:.3f}: that was {(now_ns - wanted_ns) / 1e9:.0f} s '
-                'ago; the recording begins now'
+                'ago; starting now'
             )
             return now_ns
         if wanted_ns > now_ns:
@@ -47,7 +47,7 @@ class PlayedNode(BaseNode[Played]):
 
         Raises:
             ClockFellBack: the clock shows an earlier time than then: nothing would be due for
-                as long as it fell back, which can be for ever.
+                as long as the jump, which can be forever.
         """
         while not self.stopping.is_set():
             if (now_ns := self.now_ns()) >= due_ns:
@@ -59,7 +59,7 @@ class PlayedNode(BaseNode[Played]):
         return False
 
     def play(self, play_from: Callable[[int], None]) -> None:
-        """Play a recording from its beginning, and anew whenever the clock falls back.
+        """Play a recording from its start, and again whenever the clock jumps back.
 
         Args:
             play_from: plays from a time (ns) on; returns at the end, or if the node is stopping.
@@ -70,7 +70,7 @@ class PlayedNode(BaseNode[Played]):
                 return play_from(begin_ns)
             except ClockFellBack:
                 begin_ns = self.now_ns()
-                self.get_logger().warning('the clock fell back: the recording begins anew')
+                self.get_logger().warning('the clock jumped back: the recording starts again')
 
     def recording_ended(self, end_ns: int, flow: str) -> None:
         """Let the last piece have its time, then say so, and end the node if that is asked for."""

@@ -1,91 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the engine of `reaction_node` from its parameters: where it can, without torch."""
+"""Makes the engine of `reaction_node` and `reaction_server` from their parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robot_face_gen.facial_reaction_model import Sessions, make_runner
 from robot_face_gen.facial_reaction_model.sessions import Model
 from robot_face_gen.pipeline.crop import FaceCropParameters
 from robot_face_gen.pipeline.embedding_contract import expectation
 from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
-from robot_face_gen.pipeline.loading import load_sessions, resolve_place
+from robot_face_gen.pipeline.loading import load_model, resolve_place
 from robot_face_gen.pipeline.playout import Playout
-from robot_face_gen.pipeline.speaker_session import FRAME_NS, FaceLane
+from robot_face_gen.pipeline.speaker_session import SpeakerSession
 from robot_face_gen.pipeline.timeline import Timeline
 from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import PERIOD_S
 
-from .tables import ModelParameters, ReactionParameters
+from .tables import ModelParameters
 
 
-def make_engine(parameters: ReactionParameters, health: Health, logger: Any) -> ReactionEngine:
-    """Load the model, say what it is, and put the engine of one speaker together.
+def make_engine(
+    parameters: ModelParameters,
+    health: Health,
+    speakers: Sequence[Health],
+    logger: Any,
+    *,
+    max_gather_s: float = 0.0,
+) -> ReactionEngine:
+    """Load the model, log what it is, and make a session for each speaker.
+
+    Args:
+        parameters: of the node.
+        health: of the node.
+        speakers: one for each speaker; `health` itself if there is only one.
+        logger: of the node.
+        max_gather_s: longest time that a frame waits for other speakers.
 
     Raises:
-        ValueError: a checkpoint that is none, a device that is not there or not for this backend.
+        ValueError: an invalid checkpoint, or a device that is missing or unfit for the backend.
         ImportError: the backend's package is missing.
-        OSError: a checkpoint that cannot be read, a cache folder that cannot be written.
+        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
     """
     device, backend = resolve_place(parameters.device, parameters.backend)
-    (session,) = load_sessions(
-        checkpoint_of(parameters), [seed_of(parameters)], device=device, backend=backend,
-        temperature=parameters.temperature, threads=parameters.threads, report=logger.info,
+    checkpoint = Path(parameters.checkpoint) if parameters.checkpoint else default_checkpoint()
+    faces, threads = len(speakers), parameters.threads
+    model = load_model(
+        checkpoint, device=device, backend=backend, faces=faces, threads=threads,
+        report=logger.info,
     )  # fmt: skip
-    announce(session.model, parameters, backend, health, logger)
-    lane = make_lane(parameters, session.model, health)
-    engine = ReactionEngine(session, lane, hop=parameters.hop)
+    sessions = Sessions(
+        make_runner(model, faces, backend=backend, threads=threads),
+        None if parameters.seed < 0 else parameters.seed,
+        parameters.temperature,
+    )
+    _announce(model, checkpoint, backend, health, logger)
+    engine = ReactionEngine(
+        sessions,
+        [_speaker_session(parameters, model, each) for each in speakers],
+        health if faces > 1 or speakers[0] is not health else None,
+        hop=parameters.hop,
+        max_gather_s=max_gather_s,
+    )
     engine.warm_up()
     return engine
 
 
-def checkpoint_of(parameters: ModelParameters) -> Path | None:
-    """The checkpoint that is asked for, or the shipped one; None where none ships."""
-    return Path(parameters.checkpoint) if parameters.checkpoint else default_checkpoint()
-
-
-def seed_of(parameters: ModelParameters) -> int | None:
-    """The seed; None is drawn."""
-    return None if parameters.seed < 0 else parameters.seed
-
-
-def make_lane(parameters: ModelParameters, model: Model, health: Health) -> FaceLane:
-    """The lane of one speaker, as the model wants it."""
+def _speaker_session(parameters: ModelParameters, model: Model, health: Health) -> SpeakerSession:
     crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
-    timeline = Timeline(
-        audio_dim=model.config.audio_dim,
-        max_wait_s=parameters.max_wait_s,
-        min_confidence=parameters.min_confidence,
-        crop=crop,
-    )
-    return FaceLane(
-        timeline,
+    return SpeakerSession(
+        Timeline(
+            audio_dim=model.config.audio_dim,
+            max_wait_s=parameters.max_wait_s,
+            min_confidence=parameters.min_confidence,
+            crop=crop,
+        ),
         Playout(max_delay_s=parameters.max_playout_delay_s),
         health,
-        max_backlog=round(parameters.max_backlog_s * 1e9 / FRAME_NS),
+        max_backlog=round(parameters.max_backlog_s / PERIOD_S),
     )
 
 
-def announce(
-    model: Model,
-    parameters: ModelParameters,
-    backend: str,
-    health: Health,
-    logger: Any,
+def _announce(
+    model: Model, checkpoint: Path | None, backend: str, health: Health, logger: Any
 ) -> None:
-    """Say in the log and in the diagnostics what the model is."""
-    path, info = checkpoint_of(parameters), model.info
+    """State in the log and in the diagnostics which model runs."""
+    info = model.info
     if info.trained:
-        logger.info(f'{path}: trained on {info.trained_on}, on {model.device}')
+        logger.info(f'{checkpoint}: trained on {info.trained_on}, running on {model.device}')
     else:
         logger.warning(
-            f'{path or "no checkpoint"}: the model is untrained: the face moves, but it does not '
-            f'mean anything; on {model.device}'
+            f'{checkpoint or "no checkpoint"}: the model is untrained: the face moves, but '
+            f'without meaning; running on {model.device}'
         )
     if expected := expectation(info.audio_encoder, info.audio, health):
         logger.info(expected)
-    health.fact('checkpoint', path or 'untrained')
+    health.fact('checkpoint', checkpoint or 'untrained')
     health.fact('trained', info.trained)
     health.fact('device', model.device)
     health.fact('backend', backend)

@@ -16,7 +16,7 @@ from .parameter_table import ParameterTable
 from .program import end_quietly
 from .usage import read_command_line
 
-LOOK_S = 0.2  # how soon an end that a worker thread asks for is seen
+LOOK_S = 0.2  # longest delay until an exit requested by a worker is noticed
 
 
 def run(
@@ -28,9 +28,9 @@ def run(
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
     Args:
-        make_node: makes it; what it raises is told in one line.
+        make_node: makes the node; its exceptions are printed in one line.
         args: command line with `--ros-args`; None is this process's.
-        table: the node's, for `--help`; without it other arguments than ROS' are not looked at.
+        table: of the node, for `--help`; None: arguments outside of `--ros-args` are ignored.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
@@ -44,7 +44,7 @@ def run(
             read_command_line(table, sys.argv[1:] if args is None else list(args))
         return _run(make_node, args)
     except KeyboardInterrupt:
-        # A second one, before the first could have it ignored: the node is ending anyway.
+        # A second Ctrl-C before the first one was handled: the node is ending anyway.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
         return 0
@@ -66,18 +66,18 @@ def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
         try:
             node = make_node()
         except (ValueError, OSError, ImportError, RuntimeError) as error:
-            # Without a context it was Ctrl-C, and whatever failed failed for that.
+            # Without a context it was Ctrl-C that made something fail.
             return _refuse(error) if rclpy.ok() else 0
         return _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     finally:
-        # A terminal and a launcher may both say it: a second Ctrl-C must not break the tidying up.
+        # Terminal and launcher may both send SIGINT: the second must not interrupt the cleanup.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-        if args is not None:  # a program ends here: until it has, Ctrl-C has been heard
+        if args is not None:  # the process goes on after this call
             signal.signal(signal.SIGINT, previous)
 
 
@@ -106,8 +106,8 @@ def _spin(node: BaseNode) -> int:
         while rclpy.ok() and node.exit_code is None:
             executor.spin_once(timeout_sec=LOOK_S)
     except RuntimeError:
-        # Mostly Ctrl-C, which took the context from under the executor, or broke rclpy's making of
-        # a message: its own thread ends the context, a moment later.
+        # Usually Ctrl-C: rclpy's signal thread shuts the context down a moment after an
+        # executor or a message conversion has failed because of it.
         end = time.monotonic() + LOOK_S
         while rclpy.ok() and time.monotonic() < end:
             time.sleep(0.01)

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+from robot_face_gen.timing import MAX_WAIT_S
 
 from .parameter_table import ParameterTable, parameter
 
@@ -76,6 +77,13 @@ class PlayedParameters:
         check=_not_negative,
     )
     loop: bool = parameter(False, 'Repeat a recording')
+    loop_period_s: float = parameter(
+        0.0,
+        'Length of one round of a repeated recording, at least its own length (0.0); the same '
+        'value keeps face and voice in sync, bringup sets it to the longer of the two',
+        unit='s of the recording',
+        check=_not_negative,
+    )
     exit_at_end: bool = parameter(False, 'Exit at the end of a recording')
 
 
@@ -100,7 +108,8 @@ class MicrophoneParameters(PlayedParameters):
 
     source: str = parameter(
         MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, or a sound file",
+        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
+        'or a film with sound',
         check=_not_empty,
     )
     frame_id: str = parameter('microphone', 'Frame of the messages')
@@ -208,7 +217,7 @@ class ModelParameters:
         settable=True,
     )
     max_wait_s: float = parameter(
-        0.08,
+        MAX_WAIT_S,
         'How much longer than usual a frame waits for its face or sound before it is answered '
         'without',
         unit='s',
@@ -230,13 +239,6 @@ class ModelParameters:
         low=0.1,
         high=30.0,
     )
-    frame_id: str = parameter('robot_face', 'Frame of the messages')
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReactionParameters(ModelParameters):
-    """Parameters of `reaction_node`."""
-
     hop: int = parameter(
         1,
         'Frames that the model answers at a time: more frames cost less CPU and add latency',
@@ -245,6 +247,12 @@ class ReactionParameters(ModelParameters):
         high=16,
         settable=True,
     )
+    frame_id: str = parameter('robot_face', 'Frame of the messages')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReactionParameters(ModelParameters):
+    """Parameters of `reaction_node`."""
 
 
 @dataclass(frozen=True, kw_only=True)

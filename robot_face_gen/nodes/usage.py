@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node says to `--help`, made from its table."""
+"""The `--help` text of a node, made from its table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROS_ARGS, _END_OF_ROS_ARGS = '--ros-args', '--'
 
 
 def read_command_line(table: ParameterTable, arguments: Sequence[str]) -> None:
-    """Look at what stands outside of `--ros-args`: `--help`, or something that is refused.
+    """Check the arguments outside of `--ros-args`: `--help`, or an error.
 
     Raises:
         SystemExit: 0 after the help has been printed, 2 after an error.
@@ -35,7 +35,7 @@ def read_command_line(table: ParameterTable, arguments: Sequence[str]) -> None:
 
 
 def without_ros_args(arguments: Sequence[str]) -> list[str]:
-    """The arguments that are not ROS': rclpy's own function refuses bad ones among those."""
+    """The arguments outside of `--ros-args`; rclpy's own function refuses invalid ROS ones."""
     found, inside = [], False
     for argument in arguments:
         if inside or argument == _ROS_ARGS:
@@ -57,8 +57,8 @@ def _epilog(table: ParameterTable) -> str:
             break_on_hyphens=False,
         )
     for title, topics in (
-        ('topics that it listens to:', table.listens),
-        ('topics that it publishes:', (*table.publishes, _DIAGNOSTICS)),
+        ('subscribed topics:', table.listens),
+        ('published topics:', (*table.publishes, _DIAGNOSTICS)),
     ):
         if topics:
             width = max(len(name) for name, _ in topics)

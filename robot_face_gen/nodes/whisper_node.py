@@ -17,17 +17,17 @@ from .tables import WHISPER, WhisperParameters
 
 STALL_S = 1.0
 IDLE_S = 0.2
-EXACT_SHARE = 0.125  # of max_queue_s: a shorter delay is made up for exactly
+EXACT_SHARE = 0.125  # of max_queue_s: shorter delays are caught up hop by hop
 
 Chunk = tuple[int, int, np.ndarray, int]
 
 
 class WhisperNode(BaseNode[WhisperParameters]):
-    """The callback checks and hands over; a worker encodes and publishes."""
+    """The callback checks and queues chunks; a worker encodes and publishes."""
 
     def __init__(self) -> None:
         super().__init__(WHISPER)
-        # Not before rclpy is up, so that Ctrl-C ends also a long import well.
+        # After rclpy.init, so that Ctrl-C ends a long import cleanly.
         from .whisper_setup import make_stream
 
         self._stream = make_stream(self.parameters, self.health, self.get_logger())
@@ -36,7 +36,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
         self._publisher = self.advertise(
             AudioEmbedding, 'whisper/embedding', flow='embeddings_out'
         )
-        # 50 chunks a second come while Python may be busy elsewhere: a deeper queue loses none.
+        # 50 chunks a second arrive while Python may be busy: a deep queue loses none.
         self.subscribe(
             AudioChunk, 'audio', self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
         )
@@ -49,7 +49,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
             self.health.count(
                 'dropped',
                 dropped,
-                trouble='the encoder is too slow: {total} chunks dropped in all',
+                trouble='overload: the encoder is too slow; {total} chunks dropped in total',
             )
 
     def _encode(self) -> None:
@@ -61,8 +61,8 @@ class WhisperNode(BaseNode[WhisperParameters]):
         self, stamp_ns: int, first_sample: int, samples: np.ndarray, sample_rate: int
     ) -> None:
         begin_ns = self.now_ns()
-        # A short delay is made up for exactly, hop by hop. Where more has come while the encoder
-        # was busy, all hops are encoded at once: on a slow machine, sound in time, less exact.
+        # A short delay is caught up exactly, hop by hop. After a longer one all hops are encoded
+        # at once: on a slow machine embeddings stay in time, but are less accurate.
         behind = len(samples) > EXACT_SHARE * self.parameters.max_queue_s * sample_rate
         blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=behind)
         self.health.set_counters(self._stream.counters)
@@ -84,7 +84,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
 
 
 def join(chunks: list[Chunk]) -> list[Chunk]:
-    """Chunks that follow each other without a loss as one."""
+    """Join chunks that follow each other without a loss."""
     joined: list[Chunk] = []
     for chunk in chunks:
         if joined:

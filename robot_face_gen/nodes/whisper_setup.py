@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the stream of `whisper_node` from its parameters: where it can, without torch."""
+"""Makes the stream of `whisper_node` from its parameters, without torch if possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tables import WhisperParameters
 
 
 def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> WhisperStream:
-    """Load the encoder, say what it is, and let it run once.
+    """Load the encoder, log what it is, and warm it up.
 
     Raises:
         ValueError: weights that are none, a device that is not there or not for this backend.
@@ -33,11 +33,11 @@ def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> W
     )  # fmt: skip
     made_by = {name: getattr(parameters, name) for name in MADE_BY}
     stream = WhisperStream(encoder, **made_by)
-    # The first time takes many times as long.
+    # Warm up: the first call is slow.
     encoder.encode(np.zeros((1, encoder.n_mels, round(parameters.context_s * 100)), np.float32))
     if weights == UNTRAINED:
         logger.warning(
-            f'{encoder.id}: an untrained encoder: it knows nothing of speech; on {device}'
+            f'{encoder.id}: untrained encoder, its embeddings do not represent speech; on {device}'
         )
     else:
         logger.info(f'{weights}: {encoder.id}, on {device}')

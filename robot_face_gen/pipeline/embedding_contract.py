@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether embeddings are made as a checkpoint's training had them made."""
+"""Checks that embeddings are computed as they were for the training of a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
+from robot_face_gen.timing import EMBEDDING_RATE_HZ
+
 from .health import Health
 
-MADE_BY = ('hop_s', 'context_s', 'settle_s')  # of `whisper_node`, and in a checkpoint's `audio`
-EXPECTED = 'expected_'  # before the names of what a checkpoint asks for, in the diagnostics
-EMBEDDINGS_HZ = 50.0
-SEEN = 50  # newest messages that are looked at
+# Parameters of `whisper_node`, also in the `audio` of a checkpoint.
+MADE_BY = ('hop_s', 'context_s', 'settle_s')
+EXPECTED = 'expected_'  # prefix of the values of the checkpoint in the diagnostics
+SEEN = 50  # newest messages that are compared
 
 
 def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
-    """What a checkpoint asks of its embeddings, for the log; single values go to `health`.
+    """Embeddings that a checkpoint expects, as text for the log; each value is set in `health`.
 
     Args:
-        encoder: id of the weights; '' is any.
-        audio: how embeddings were made for training; names that are missing are not known.
+        encoder: id of the weights; '': any.
+        audio: parameters of the embeddings of the training; missing names are unknown.
         health: of the node.
     """
     known = {name: audio[name] for name in MADE_BY if _is_number(audio.get(name))}
@@ -33,21 +35,21 @@ def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
 
 
 class HopWatch:
-    """Tells from how many embeddings come at a time whether the hop is that of the training.
+    """Compares the number of embeddings in a message with the hop of the training.
 
-    An encoder that is behind gives more at once: only if all of the newest messages hold more,
-    or most of them less, is it another hop.
+    An encoder that is behind sends more embeddings per message for a while. So a difference is
+    reported only if all of the newest messages have more embeddings, or most of them have fewer.
 
     Args:
-        hop_s: of the training; None where it is not known.
+        hop_s: of the training; not a number: unknown, nothing is compared.
     """
 
     def __init__(self, hop_s: Any) -> None:
-        self._expected = round(hop_s * EMBEDDINGS_HZ) if _is_number(hop_s) else None
+        self._expected = round(hop_s * EMBEDDING_RATE_HZ) if _is_number(hop_s) else None
         self._counts: deque[int] = deque(maxlen=SEEN)
 
     def see(self, count: int) -> str:
-        """A message held `count` embeddings; what is wrong, '' if nothing is."""
+        """Add a message with `count` embeddings; returns a warning or ''."""
         if self._expected is None:
             return ''
         self._counts.append(count)
@@ -58,11 +60,13 @@ class HopWatch:
         if least <= self._expected and usual >= self._expected:
             return ''
         return (
-            f'embeddings come {usual} at a time (a hop of {usual / EMBEDDINGS_HZ:g} s), the '
-            f'checkpoint was trained with hop_s {self._expected / EMBEDDINGS_HZ:g}'
+            f'{usual} embeddings in a message ({usual / EMBEDDING_RATE_HZ:g} s), but the '
+            f'checkpoint was trained with hop_s {self._expected / EMBEDDING_RATE_HZ:g}: '
+            'whisper_node has a different hop_s, or it is overloaded (hops_at_once in its '
+            'diagnostics)'
         )
 
 
 def _is_number(value: Any) -> bool:
-    """A checkpoint is somebody else's: anything can stand there."""
+    """Whether a value from a checkpoint, which may be anything, is a usable number."""
     return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e6

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads the two networks for live use and for recordings: without torch where ONNX Runtime runs.
+"""Loads the two networks for live use and for recordings; without torch for ONNX Runtime.
 
-The nodes and the offline pipeline both load here, so that equal arguments give equal numbers.
+The nodes and the offline pipeline use the same functions, so that the results are equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model.config import BRANCHES
-from robot_face_gen.facial_reaction_model.sessions import Model
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.models.backends import (
     AUTO,
     BACKENDS,
@@ -28,43 +27,24 @@ from robot_face_gen.models.backends import (
 from .timeline_frame import TimelineFrame
 
 if TYPE_CHECKING:
-    from robot_face_gen.facial_reaction_model import FacialReactionModel
+    from robot_face_gen.facial_reaction_model import ExportedModel, FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
-_UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
+_UNTRAINED_SEED = 0  # of the random weights if no checkpoint is given
 
 Report = Callable[[str], Any]
 
 
-class Session(Protocol):
-    """One listener: an `OnlineInferenceManager`."""
-
-    @property
-    def model(self) -> Model:
-        """Whose session it is."""
-        ...
-
-    temperature: float
-
-    def process_window(self, window: Any) -> Any:
-        """Answer frames (1, n, ...) of each branch with as many."""
-        ...
-
-    def reset(self) -> None:
-        """Begin again, with the same seed."""
-        ...
-
-
 def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) -> tuple[str, str]:
-    """Device and backend without 'auto'; asks torch only where a CUDA device is possible.
+    """Replace 'auto' by a device and a backend; torch is imported only if CUDA is possible.
 
     Args:
         device: auto, cpu, cuda or cuda:N.
         backend: its name, or auto.
-        among: the backends that the network has.
+        among: backends of the network.
 
     Raises:
-        ValueError: a device that is not there, a backend that is unknown or does not run on it.
+        ValueError: the device is missing, or the backend is unknown or does not run on it.
     """
     if device == AUTO and (backend in (ONNX, ONNX_INT8) or not cuda_is_possible()):
         device = 'cpu'
@@ -75,15 +55,37 @@ def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) ->
     return device, resolve_backend(backend, device, among)
 
 
-def load_torch_model(
-    checkpoint: Path | None, device: str, *, threads: int = 0
-) -> FacialReactionModel:
-    """The model of a checkpoint, or one with fixed random weights for None.
+def load_model(
+    checkpoint: Path | None,
+    *,
+    device: str,
+    backend: str,
+    faces: int = 1,
+    threads: int = 1,
+    report: Report = str,
+) -> FacialReactionModel | ExportedModel:
+    """Load the model; without torch for a checkpoint, ONNX Runtime and one face.
+
+    Args:
+        checkpoint: safetensors file; None: fixed random weights.
+        device: as returned by `resolve_place`.
+        backend: as returned by `resolve_place`.
+        faces: number of speakers that one step answers.
+        threads: on a CPU; 0: chosen by the backend.
+        report: called with one line of text if loading takes long.
 
     Raises:
-        ValueError: not a checkpoint, or a device that is not there.
-        OSError: the checkpoint cannot be read.
+        ValueError: not a checkpoint, or the device is missing.
+        ImportError: the backend's package is missing.
+        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
     """
+    if checkpoint and faces == 1 and backend in (ONNX, ONNX_INT8):
+        from robot_face_gen.facial_reaction_model.onnx_runner import ExportedModel, is_exported
+
+        int8 = backend == ONNX_INT8
+        if not is_exported(checkpoint, int8=int8):
+            report(f'{checkpoint}: exporting for ONNX Runtime (first start only)')
+        return ExportedModel.of(checkpoint, int8=int8)
     import torch
 
     from robot_face_gen.facial_reaction_model import create_model
@@ -97,51 +99,6 @@ def load_torch_model(
         return create_model(device=device)
 
 
-def load_sessions(
-    checkpoint: Path | None,
-    seeds: list[int | None],
-    *,
-    device: str,
-    backend: str,
-    temperature: float = 1.0,
-    threads: int = 1,
-    report: Report = str,
-) -> list[Session]:
-    """Sessions of one model, one for each seed.
-
-    Args:
-        checkpoint: safetensors file; None: fixed random weights.
-        seeds: of the sessions; None draws one.
-        device: as `resolve_place` gives it.
-        backend: as `resolve_place` gives it.
-        temperature: scale of the noise.
-        threads: on a CPU; 0 is the backend's choice.
-        report: called with one line where loading takes long.
-
-    Raises:
-        ValueError: not a checkpoint, an impossible temperature, or a device that is not there.
-        ImportError: the backend's package is missing.
-        OSError: the checkpoint cannot be read, or the cache folder cannot be written.
-    """
-    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
-    from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
-
-    if checkpoint and backend in (ONNX, ONNX_INT8):
-        int8 = backend == ONNX_INT8
-        if not is_exported(checkpoint, int8=int8):
-            report(f'{checkpoint}: exporting for ONNX Runtime (first start only)')
-        model = ExportedModel.of(checkpoint, int8=int8)
-        return [
-            OnlineInferenceManager(model, seed=seed, temperature=temperature, threads=threads)
-            for seed in seeds
-        ]
-    network = load_torch_model(checkpoint, device, threads=threads)
-    return [
-        OnlineInferenceManager(network, seed=seed, temperature=temperature, backend=backend)
-        for seed in seeds
-    ]
-
-
 def load_encoder(
     weights: str,
     context_s: float,
@@ -151,15 +108,15 @@ def load_encoder(
     threads: int = 1,
     report: Report = str,
 ) -> WhisperEncoder | ExportedWhisper:
-    """The Whisper encoder.
+    """Load the Whisper encoder.
 
     Args:
         weights: see `WhisperEncoder.from_name_or_path`.
-        context_s: sound in a context, seconds.
-        device: as `resolve_place` gives it.
-        backend: as `resolve_place` gives it.
-        threads: on a CPU; 0 is the backend's choice.
-        report: called with one line where loading takes long.
+        context_s: sound that the encoder sees, in seconds.
+        device: as returned by `resolve_place`.
+        backend: as returned by `resolve_place`.
+        threads: on a CPU; 0: chosen by the backend.
+        report: called with one line of text if loading takes long.
 
     Raises:
         ValueError: weights that cannot be used.
@@ -181,13 +138,15 @@ def load_encoder(
 
 
 def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as one window of one speaker: (1, n, ...) each."""
-    return {
+    """Input of the model for frames of one speaker, arrays of shape (1, n, ...)."""
+    window = {
         name: np.stack([getattr(frame, name) for frame in frames])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
+    window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
+    return window
 
 
 def on_host(values: Any) -> np.ndarray:
-    """An array, or a tensor from any device, as an array."""
+    """Convert a tensor on any device to an array; arrays are returned as they are."""
     return values if isinstance(values, np.ndarray) else values.cpu().numpy()

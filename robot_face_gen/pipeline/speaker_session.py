@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One speaker's frames on their way to the model, and the answers on their way out; no ROS."""
+"""One speaker: input that waits for the model, and reactions that wait to be published."""
 
 from __future__ import annotations
 
@@ -11,46 +11,82 @@ from itertools import takewhile
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .health import Health
 from .playout import Playout
-from .stamp_clock import StampClock
 from .timeline import Timeline, TimelineFrame
 
-FRAME_NS = 40_000_000
-LEFTOVER_FRAMES = 5
-# What the timeline counts and somebody should look at.
+LEFTOVER_FRAMES = 5  # wait so many periods longer before fewer frames than a hop are answered
+MAX_SKEW_NS = SECOND_NS  # stamps that differ less from the node's clock are used as they are
+_SAME_OFFSET_NS = SECOND_NS // 2
+_OFFSET_STAMPS = 3  # consecutive stamps with the same offset that change the offset
+# Counters of the timeline that raise a warning.
 TROUBLES = {
-    'clock_jumps': 'the clock or the recording fell back: the session began anew',
-    'from_the_past': '{total} faces are of another time and left out: two sources, or two clocks?',
-    'from_the_future': '{total} faces or sounds have stamps ahead of the clock and are left out',
-    'audio_jumps': "the sound's stamps fell back {total} times",
+    'clock_jumps': 'the stamps jumped back (clock or recording): a new session was started',
+    'from_the_past': '{total} frames with old stamps dropped: two sources, or two clocks?',
+    'from_the_future': '{total} frames or embeddings with stamps in the future dropped',
+    'audio_jumps': 'the stamps of the sound jumped back {total} times',
 }
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One listener's frame on its way out."""
+    """One frame of the listener."""
 
     face: dict[str, np.ndarray]  # landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,)
-    source_stamp_ns: int  # of the speaker's frame that it answers
-    ready_ns: int  # when the model had it
+    source_stamp_ns: int  # stamp of the speaker's frame that it answers
+    ready_ns: int  # when the model returned it
 
 
-class FaceLane:
-    """A timeline before the model and a playout behind it.
+class StampClock:
+    """Estimates the offset between the clock of the message stamps and the node's clock.
 
-    All times that go in and out are the node's; inside it is the time of those who stamp, which
-    `stamps` knows.
+    Stamps are usually within a second of the node's clock: the offset is 0. They are not if a bag
+    is played without /clock, or if the clock of another machine is wrong. The offset changes
+    after several consecutive stamps with the same larger difference; single ones are ignored.
+    """
 
-    `pop` and `next_due_ns` may be another thread's than the rest.
+    def __init__(self) -> None:
+        self.offset_ns = 0  # the node's clock minus the clock of the stamps
+        self._candidates: list[int] = []
+
+    def time_ns(self, now_ns: int) -> int:
+        """Time of the stamps' clock when the node's clock shows `now_ns`."""
+        return now_ns - self.offset_ns
+
+    def arrived(self, stamp_ns: int, now_ns: int) -> bool:
+        """A message with this stamp has arrived; returns whether the offset has changed."""
+        offset_ns = now_ns - stamp_ns
+        if abs(offset_ns - self.offset_ns) <= MAX_SKEW_NS:
+            self._candidates.clear()
+            return False
+        self._candidates.append(offset_ns)
+        if max(self._candidates) - min(self._candidates) > _SAME_OFFSET_NS:
+            self._candidates = [offset_ns]
+        if len(self._candidates) < _OFFSET_STAMPS:
+            return False
+        smallest = min(self._candidates)
+        self.offset_ns = smallest if abs(smallest) > MAX_SKEW_NS else 0
+        self._candidates.clear()
+        return True
+
+
+class SpeakerSession:
+    """A timeline before the model and a playout after it.
+
+    Arguments and return values are times of the node's clock. Internally, times are of the clock
+    of the message stamps; `stamps` knows the offset.
+
+    `pop` and `next_due_ns` may be called by a different thread than the other methods.
 
     Args:
         timeline: joins face and sound.
-        playout: lets the answers out evenly.
-        health: latencies and counters go there.
-        max_backlog: frames that wait at most while the model is busy; older are dropped.
+        playout: releases the reactions at even intervals.
+        health: receives latencies and counters.
+        max_backlog: largest number of frames that wait while the model is busy; if there are
+            more, the oldest are dropped.
     """
 
     def __init__(
@@ -64,63 +100,63 @@ class FaceLane:
         self.timeline, self.health = timeline, health
         self.stamps = StampClock()
         self._playout = playout
-        self._spread_ns = playout.max_delay_ns  # allowed beside what a hop itself costs
+        self._spread_ns = playout.max_delay_ns  # allowed in addition to the delay of a hop
         self._lock = threading.Lock()  # guards the playout, which two threads use
         self._max_backlog = max_backlog
         self._pending: deque[TimelineFrame] = deque()
-        self._epoch: int | None = None  # of the timeline; another one is another session
+        self._epoch: int | None = None  # of the timeline; each epoch is a session
 
     def expect_hop(self, hop: int) -> None:
-        """Frames will be answered so many at a time: the last of them waits for the first."""
+        """Allow for the delay of a hop: its first frame waits for its last one."""
         with self._lock:
-            self._playout.max_delay_ns = self._spread_ns + (hop - 1) * FRAME_NS
+            self._playout.max_delay_ns = self._spread_ns + (hop - 1) * PERIOD_NS
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
-        """A frame of the speaker's face."""
+        """Add a frame of the speaker's face."""
         self.timeline.push_face(frame, self.stamps.time_ns(now_ns))
 
     def push_audio(self, stamp_ns: int, data: np.ndarray, rate_hz: float, now_ns: int) -> None:
-        """Embeddings (n, dim) of the speaker's voice, the first one's time."""
+        """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one."""
         self.timeline.push_audio(stamp_ns, data, rate_hz, self.stamps.time_ns(now_ns))
 
     @property
     def waiting(self) -> int:
-        """Frames that are to be answered."""
+        """Number of frames that wait for the model."""
         return len(self._pending)
 
     def collect(self, now_ns: int) -> None:
-        """Take what has become complete; what waits for too long a time already is dropped."""
+        """Take the complete frames of the timeline; drop the oldest if there are too many."""
         self._pending.extend(self.timeline.pop(self.stamps.time_ns(now_ns)))
         if dropped := max(0, len(self._pending) - self._max_backlog):
             for _ in range(dropped):
                 self._pending.popleft()
             self.health.count(
-                'dropped', dropped, trouble='the model is too slow: {total} frames dropped in all'
+                'dropped',
+                dropped,
+                trouble='overload: the model is too slow; {total} frames dropped in total',
             )
         self.health.set_counters(self.timeline.counters, TROUBLES)
 
-    def take(self, now_ns: int, least: int = 1, most: int | None = None) -> list[TimelineFrame]:
-        """The frames to be answered next, all of one session.
+    def ready(self, now_ns: int, hop: int = 1) -> int:
+        """Number of frames to answer next, all of one session; 0: wait for more.
 
-        Args:
-            now_ns: the time.
-            least: fewer are not worth a step yet, unless no more will come or they are late: a
-                speaker who stops sending leaves less than a hop.
-            most: at a time; None is all.
+        Fewer frames than `hop` are answered if the next session has started, or if they have
+        waited long: a speaker who stops sending may leave less than a hop.
         """
         if not self._pending:
-            return []
+            return 0
         epoch = self._pending[0].epoch
         run = len(list(takewhile(lambda frame: frame.epoch == epoch, self._pending)))
-        patience_ns = (least + LEFTOVER_FRAMES) * FRAME_NS
-        late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > patience_ns
-        if run < least and run == len(self._pending) and not late:
-            return []
-        count = run if most is None else min(run, most)
+        max_wait_ns = (hop + LEFTOVER_FRAMES) * PERIOD_NS
+        is_late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > max_wait_ns
+        return run if run >= hop or run < len(self._pending) or is_late else 0
+
+    def take(self, count: int) -> list[TimelineFrame]:
+        """Remove and return the oldest frames; at most as many as `ready` returned."""
         return [self._pending.popleft() for _ in range(count)]
 
-    def begins_session(self, frames: Sequence[TimelineFrame]) -> bool:
-        """Whether these frames are of another session than those before."""
+    def starts_session(self, frames: Sequence[TimelineFrame]) -> bool:
+        """Whether these frames belong to a different session than the previous ones."""
         epoch, self._epoch = self._epoch, frames[0].epoch
         if epoch is None or epoch == self._epoch:
             return False
@@ -134,14 +170,14 @@ class FaceLane:
         now_ns: int,
         took_s: float,
     ) -> bool:
-        """Answers (n, width) for frames that were taken at `now_ns`, `took_s` later.
+        """Add the answers (n, width) to frames taken at `now_ns`; the model needed `took_s`.
 
         Returns:
-            bool: False where numbers are not finite: what the session remembers must go.
+            bool: False if values are not finite; the caller must reset the session.
         """
         if not all(np.isfinite(values).all() for values in faces.values()):
             self.health.count(
-                'not_finite', len(frames), trouble='the model gave numbers that are not finite'
+                'not_finite', len(frames), trouble='the model returned values that are not finite'
             )
             return False
         self.health.latency('model', took_s)
@@ -160,20 +196,20 @@ class FaceLane:
 
     @property
     def next_due_ns(self) -> int | None:
-        """When `pop` will have the next reaction; None while there is none."""
+        """When the next reaction is due; None if there is none."""
         with self._lock:
             due_ns = self._playout.next_due_ns
         return None if due_ns is None else due_ns + self.stamps.offset_ns
 
     def pop(self, now_ns: int) -> Reaction | None:
-        """The reaction that is due, if one is."""
+        """Remove and return the reaction that is due; None if there is none."""
         now_ns = self.stamps.time_ns(now_ns)
         with self._lock:
             before = self._playout.dropped
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self.health.count('dropped', dropped, trouble='{total} frames dropped in all')
+            self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
         if reaction is not None:
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self.health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)

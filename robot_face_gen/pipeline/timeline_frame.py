@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the timeline gives out: one frame of face and sound for the model."""
+"""One frame of face and sound, as the timeline passes it to the model."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TimelineFrame:
-    """One frame for the model; always finite, 0 or the last value where it is not valid.
+    """One frame for the model; always finite, missing values are 0.
 
     Attributes:
         index: counts from 0 in each epoch.
-        epoch: counts the beginnings.
-        stamp_ns: end of the slot; nothing in it is later.
-        source_stamp_ns: of the face frame that it holds, else the middle of the slot.
-        face_valid: whether the face is to be believed.
-        audio_valid: whether there is sound.
-        landmarks: (136,) float32 in the face crop, [0, 1].
+        epoch: number of the epoch, counted from 1.
+        stamp_ns: end of the slot; no input is later.
+        source_stamp_ns: stamp of the speaker's frame; the middle of the slot if it has none.
+        face_valid: whether the tracker detected the face and at least one value is valid.
+        audio_valid: whether the slot has sound.
+        landmarks: (136,) float32 in crop units, mostly in [0, 1].
         au: (18,) float32.
         pose: (4,) float32.
         gaze: (2,) float32.
         audio: (2, dim) float32.
+        mask: (VALUE_MASK_WIDTH,) bool: which values of the face are valid, in the order of
+            `layout.VALUE_MASK_SLICES`; all False if `face_valid` is False.
     """
 
     index: int
@@ -37,3 +39,4 @@ class TimelineFrame:
     pose: np.ndarray
     gaze: np.ndarray
     audio: np.ndarray
+    mask: np.ndarray

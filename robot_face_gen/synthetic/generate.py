@@ -35,6 +35,7 @@ from robot_face_gen.data.tracks import (
     frame_count,
 )
 from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.features.sound_file import write_flac
 
 from .config import GeneratorConfig
 from .conversation import Person, generate_conversation
@@ -149,10 +150,8 @@ def make_plan(
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:
-    import soundfile
-
     write_openface_csv(folder / f'{name}.csv', person.frames)
-    soundfile.write(folder / f'{name}.flac', person.sound, person.sample_rate, 'PCM_16')
+    write_flac(folder / f'{name}.flac', person.sound, person.sample_rate)
 
 
 def write_recordings(job: SpeakerJob, root: Path) -> list[str]:

@@ -9,12 +9,14 @@ have the distance of two real listeners of the same speaker.
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import BRANCHES, FacialReactionModel
+from robot_face_gen.facial_reaction_model.encoder import Face, seen_values
 from robot_face_gen.facial_reaction_model.losses import pairwise_distances
 
 _ROUNDS = 4
@@ -32,25 +34,38 @@ def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
 
 def real_distance(
     model: FacialReactionModel, dataset: ClipDataset, groups: dict[int, list[int]]
-) -> float:
-    """Mean squared distance between two listeners of a speaker, standardised, mean of branches."""
+) -> tuple[float, Face]:
+    """Mean squared distance between two listeners of a speaker, standardised, mean of branches.
+
+    Returns:
+        tuple: the distance over the values that were seen of both, NaN if there are none; and
+        which values of each branch these are, (F,) bool.
+    """
     statistics = model.decoder.heads.statistics
     distances = []
+    compared = {name: torch.zeros(width, dtype=torch.bool) for name, width in BRANCHES.items()}
     for clips in groups.values():
         faces = [dataset[i]['listener'] for i in clips]
         for a, b in itertools.combinations(faces, 2):
-            both = a['face_valid'] & b['face_valid']
             x, y = statistics.standardise_face(a), statistics.standardise_face(b)
-            parts = [(x[n] - y[n])[both].square().mean() for n in BRANCHES]
-            distances.append(torch.stack(parts).mean())
-    return float(torch.stack(distances).mean())
+            seen_a, seen_b = seen_values(a), seen_values(b)
+            parts = []
+            for name in BRANCHES:
+                both = (seen_a[name] & seen_b[name]).expand_as(x[name])
+                compared[name] |= both.any(dim=0)
+                if both.any():
+                    parts.append((x[name] - y[name])[both].square().mean())
+            if parts:
+                distances.append(torch.stack(parts).mean())
+    distance = float(torch.stack(distances).mean()) if distances else float('nan')
+    return distance, compared
 
 
 @torch.no_grad()
 def sample_distance(
-    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int
+    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int, compared: Face
 ) -> float:
-    """Mean squared distance between two samples of the model, standardised, mean of branches."""
+    """Mean squared distance between two samples of the model, see `real_distance`."""
     distances = []
     for number, speaker in enumerate(speakers):
         seeds = [number * samples + i for i in range(samples)]
@@ -58,7 +73,8 @@ def sample_distance(
             {name: value[None] for name, value in speaker.items()}, seed=seeds, temperature=1.0
         )
         scaled = model.decoder.heads.statistics.standardise_face(faces)
-        distances.append(pairwise_distances({name: x[None] for name, x in scaled.items()}).mean())
+        known = {n: scaled[n][None, ..., kept] for n, kept in compared.items() if kept.any()}
+        distances.append(pairwise_distances(known).mean())
     return float(torch.stack(distances).mean())
 
 
@@ -77,15 +93,15 @@ def calibrate_spread(
         dict: `spread`, `real_distance`, `sample_distance` after calibration; empty if not changed.
     """
     groups = listeners_by_group(dataset, speakers)
-    if not groups:
+    target, compared = real_distance(model, dataset, groups)
+    if math.isnan(target):
         return {}
-    target = real_distance(model, dataset, groups)
     heard = [dataset[clips[0]]['speaker'] for clips in groups.values()]
     spread = model.vae.prior_spread
-    distance = sample_distance(model, heard, samples)
+    distance = sample_distance(model, heard, samples, compared)
     for _ in range(_ROUNDS):
         if distance <= 0 or abs(distance / target - 1) < 0.03:
             break
         spread.copy_((spread * (target / distance) ** 0.5).clamp(*_LIMITS))
-        distance = sample_distance(model, heard, samples)
+        distance = sample_distance(model, heard, samples, compared)
     return {'spread': float(spread), 'real_distance': target, 'sample_distance': distance}

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.facial_reaction_model.config import TYPICAL
+from robot_face_gen.facial_reaction_model.encoder import seen_values
 from robot_face_gen.layout import BRANCHES
 
 from .config import TrainingConfig
@@ -68,7 +70,9 @@ class ClipsModule(lightning.LightningDataModule):
 
 
 def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
-    """Mean and standard deviation of each value over the valid frames of each role.
+    """Mean and standard deviation of each value where it was seen, for each role.
+
+    A value that was never seen has those of a typical face.
 
     Returns:
         dict: role -> branch -> (mean, std), each (F,).
@@ -77,23 +81,20 @@ def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor
     for index in range(len(dataset)):
         item = dataset[index]
         for role in ('speaker', 'listener'):
-            valid = item[role]['face_valid']
-            for branch in BRANCHES:
-                x = item[role][branch][valid].double()
-                total = sums.setdefault(
-                    (role, branch), [torch.zeros(()), torch.zeros(()), torch.zeros(())]
-                )
-                total[0] = total[0] + len(x)
-                total[1] = total[1] + x.sum(dim=0)
-                total[2] = total[2] + x.square().sum(dim=0)
+            for branch, seen in seen_values(item[role]).items():
+                x = torch.where(seen, item[role][branch], 0.0).double()
+                parts = seen.expand_as(x).sum(dim=0), x.sum(dim=0), x.square().sum(dim=0)
+                old = sums.get((role, branch), [torch.zeros(())] * 3)
+                sums[role, branch] = [a + b for a, b in zip(old, parts, strict=True)]
     out: dict[str, dict[str, tuple[Tensor, Tensor]]] = {'speaker': {}, 'listener': {}}
-    for (role, branch), (count, total_x, squares) in sums.items():
-        count = count.clamp(min=1)
-        mean = total_x / count
-        variance = (squares / count - mean.square()).clamp(min=0)
+    for (role, branch), (count, total, squares) in sums.items():
+        mean = total / count.clamp(min=1)
+        variance = (squares / count.clamp(min=1) - mean.square()).clamp(min=0)
+        std = variance.sqrt().clamp(min=_MIN_STD[branch])
+        typical_mean, typical_std = (torch.tensor(x) for x in TYPICAL[branch])
         out[role][branch] = (
-            mean.float(),
-            variance.sqrt().clamp(min=_MIN_STD[branch]).float(),
+            torch.where(count > 0, mean.float(), typical_mean),
+            torch.where(count > 0, std.float(), typical_std),
         )
     return out
 
@@ -103,12 +104,15 @@ def listener_faces(
     statistics: dict[str, dict[str, tuple[Tensor, Tensor]]],
     most: int = 20_000,
 ) -> dict[str, Tensor]:
-    """Standardised faces of real listeners (N, F), regularly sampled, for the consistency loss."""
+    """Standardised faces of real listeners (N, F), regularly sampled, for the consistency loss.
+
+    Only those of which all values were seen.
+    """
     every = max(1, len(dataset) * dataset.frames // most)
     parts: dict[str, list[Tensor]] = {branch: [] for branch in BRANCHES}
     for index in range(len(dataset)):
         listener: dict[str, Any] = dataset[index]['listener']
-        valid = listener['face_valid']
+        valid = torch.cat(list(seen_values(listener).values()), dim=-1).all(dim=-1)
         for branch in BRANCHES:
             mean, std = statistics['listener'][branch]
             parts[branch].append(((listener[branch][valid] - mean) / std)[::every])

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from robot_face_gen.facial_reaction_model import ModelConfig
-from robot_face_gen.facial_reaction_model.checkpoint_file import read_config
+from robot_face_gen.facial_reaction_model.checkpoint import read_config
 from robot_face_gen.facial_reaction_model.config import check_names, check_types
 from robot_face_gen.timing import CLIP_FRAMES
 
@@ -45,16 +45,23 @@ class AugmentationConfig:
     """What is done to the speaker; the target is never changed."""
 
     temporal_dropout: float = 0.1  # share of frames without a face, and without a voice
+    partial_faces: float = 0.3  # share of clips without a part that real trackers leave out
+    value_dropout: float = 0.01  # share of frames without a value, for each value
     feature_noise: float = 0.02  # noise on the face, in standard deviations of each value
     cropping: bool = True  # clips begin at random frames, not only at fixed ones
 
     def __post_init__(self) -> None:
         """Check every value."""
         check_types(self, 'augmentation')
-        _at_least(0, self, 'augmentation', 'temporal_dropout', 'feature_noise')
-        if self.temporal_dropout >= 1:
+        _at_least(0, self, 'augmentation', *(f.name for f in fields(self)))
+        for name in ('temporal_dropout', 'value_dropout'):
+            if getattr(self, name) >= 1:
+                raise ValueError(
+                    f'augmentation: {name} = {getattr(self, name)}: expected 0 to below 1'
+                )
+        if self.partial_faces > 1:
             raise ValueError(
-                f'augmentation: temporal_dropout = {self.temporal_dropout}: expected 0 to below 1'
+                f'augmentation: partial_faces = {self.partial_faces}: expected 0 to 1'
             )
 
 

@@ -157,6 +157,45 @@ def nearest_distance(
     return best
 
 
+def partial_distance(
+    a: np.ndarray, b: np.ndarray, starts: np.ndarray, stops: np.ndarray, weights: np.ndarray
+) -> float:
+    """A weighted sum of DTW distances of two series of which not everything was seen.
+
+    In each group the channels that both have in at least half of the frames with any value are
+    compared, over the frames that have all of them. A group's squared cost is scaled by the share
+    of frames and channels that were compared, and the sum by that of the groups: a series with
+    gaps is as far away as a complete one.
+
+    Args:
+        a: (T, F) float64, NaN where a value was not seen.
+        b: (F, T) float64, the other series, transposed.
+        starts: of the groups, see `nearest_distance`.
+        stops: see there.
+        weights: see there.
+
+    Returns:
+        float: NaN if no group can be compared.
+    """
+    total, compared = 0.0, 0
+    seen = ~np.isnan(a + b.T)
+    for start, stop, weight in zip(starts, stops, weights, strict=True):
+        known = seen[:, start:stop]
+        if not known.any():
+            continue
+        channels = known.sum(axis=0) * 2 >= known.any(axis=1).sum()
+        frames = known[:, channels].all(axis=1)
+        if not channels.any() or not frames.any():
+            continue
+        x = np.ascontiguousarray(a[frames, start:stop][:, channels])
+        y = np.ascontiguousarray(b[start:stop][channels][:, frames])
+        limit = np.square(x - y.T).sum() * _SLACK
+        cost = accumulated_cost(x, y, limit, np.empty((3, len(x))))
+        total += weight * np.sqrt(cost * known.size / x.size)
+        compared += 1
+    return total * len(starts) / compared if compared else float('nan')
+
+
 def dtw(a: np.ndarray, b: np.ndarray) -> float:
     """The DTW distance between two series; lengths may differ.
 

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
     require('matplotlib', 'training')
+    import numpy as np
     import torch
 
     from robot_face_gen.data.dataset import ClipDataset
@@ -108,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
         )
     clips = min(args.clips or len(dataset), len(dataset))
     test = reactions.gather(dataset, clips)
+    seen = 1 - float(np.isnan(test.listeners).mean())
+    if seen < 1:
+        print(f"the trackers saw {seen:.1%} of the listeners' values: the others are left out")
     known = reactions.gather(ClipDataset(args.data, 'train', frames))
     # One at a time: with 100 clips and 10 samples each takes a gigabyte.
     sources: dict[str, Callable[[], np.ndarray]] = {
@@ -141,6 +145,7 @@ def run(args: argparse.Namespace) -> int:
         'clips': clips,
         'frames': frames,
         'held_share': held,
+        'seen_share': seen,
         'samples': samples,
         'hop': args.hop,
         'seed': seed,

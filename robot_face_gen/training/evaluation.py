@@ -11,11 +11,17 @@ import numpy as np
 from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM
 
 from . import metrics
+from .plain_metrics import seen_mean, seen_std
 from .reactions import Clips
 
 METRICS = ('frcorr', 'frdist', 'frdiv', 'frvar', 'frdvs', 'frsyn')
 _RESAMPLES = 1000
 _PARTS = {'all': slice(0, FACE_DIM), **BRANCH_SLICES}
+
+
+def _number(value: Any) -> float | None:
+    """None instead of NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)
 
 
 def _interval(values: np.ndarray) -> list[float] | None:
@@ -32,20 +38,20 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
     part = P[..., columns]
     groups = list(metrics.BRANCH_GROUPS) if part.shape[-1] == P.shape[-1] else None
     clip_wise = {
-        'frcorr': metrics.frcorr(part, Y, test.appropriate, per_clip=True),
+        'frcorr': metrics.frcorr(part, Y, test.appropriate, per_clip=True, partial=True),
         'frdist': metrics.frdist(
-            part, Y, test.appropriate, groups, threads=threads, per_clip=True
+            part, Y, test.appropriate, groups, threads=threads, per_clip=True, partial=True
         ),
-        'frdiv': metrics.frdiv(part, per_clip=True),
-        'frvar': metrics.frvar(part, per_clip=True),
+        'frdiv': metrics.frdiv(part, per_clip=True, partial=True),
+        'frvar': metrics.frvar(part, per_clip=True, partial=True),
     }
     out: dict[str, Any] = {}
     for name, values in clip_wise.items():
-        out[name] = float(np.mean(values))
+        out[name] = _number(seen_mean(values))
         out[f'{name}_ci95'] = _interval(values)
-    out['frdvs'] = metrics.frdvs(part)
-    lag = metrics.synchrony(part, X)
-    out['frsyn'] = None if np.isnan(lag.mean_abs_lag) else lag.mean_abs_lag
+    out['frdvs'] = _number(metrics.frdvs(part, partial=True))
+    lag = metrics.synchrony(part, X, partial=True)
+    out['frsyn'] = _number(lag.mean_abs_lag)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', RuntimeWarning)  # clips without a lag
         out['frsyn_ci95'] = _interval(np.nanmean(np.abs(lag.lags), axis=1))
@@ -59,26 +65,28 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
 
 def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, float | None]:
     Y, part = test.listeners[..., columns], P[..., columns]
-    r = metrics.pearson(part, Y)
-    return {
-        'mse': metrics.mse(part, Y),
-        'mae': metrics.mae(part, Y),
-        'rmse': metrics.rmse(part, Y),
-        'pearson': None if np.isnan(r) else r,
-        'sample_distance': metrics.sample_distance(part),
-        'frame_difference': metrics.frame_difference(part),
-        'frame_difference_real': metrics.frame_difference(Y),
-        'acceleration': metrics.acceleration(part),
-        'acceleration_real': metrics.acceleration(Y),
+    both = {
+        name: getattr(metrics, name)(part, Y, partial=True)
+        for name in ('mse', 'mae', 'rmse', 'pearson')
     }
+    motion = {
+        f'{name}{suffix}': getattr(metrics, name)(x, partial=True)
+        for name in ('frame_difference', 'acceleration')
+        for suffix, x in (('', part), ('_real', Y))
+    }
+    values = {**both, 'sample_distance': metrics.sample_distance(part, partial=True), **motion}
+    return {name: _number(value) for name, value in values.items()}
 
 
 def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str, Any]]:
     """Compute all metrics of reactions P (N, M, T, 160) to the speakers of `test`.
 
+    Values that were not seen, NaN, are left out as each metric describes.
+
     Returns:
         dict: `all` and each branch -> metric -> value; `..._ci95` is the interval over clips. None
-            if there is no value (lag and correlation of a constant face).
+            if there is no value (lag and correlation of a constant face, a branch that was never
+            seen).
     """
     copies = P.shape[1] if P.strides[1] == 0 else 1  # identical samples are measured once
     one = P[:, :1] if copies > 1 else P
@@ -89,7 +97,7 @@ def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str,
     for measured in out.values():
         for name in ('frcorr', 'frdist'):  # sums over the samples
             interval = measured[f'{name}_ci95']
-            measured[name] *= copies
+            measured[name] = measured[name] and copies * measured[name]
             measured[f'{name}_ci95'] = interval and [copies * x for x in interval]
         for name in ('frsyn_left_out_channels', 'frsyn_channels'):
             measured[name] *= copies
@@ -98,9 +106,9 @@ def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str,
 
 def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.ndarray]]:
     """Standardise by the real listeners' mean and standard deviation."""
-    mean = test.listeners.mean(axis=(0, 1))
-    std = test.listeners.std(axis=(0, 1))
-    std = np.where(std > 1e-3, std, 1.0)  # constant values keep their units
+    mean = np.nan_to_num(seen_mean(test.listeners, (0, 1)))
+    std = seen_std(test.listeners, (0, 1))
+    std = np.where(std > 1e-3, std, 1.0)  # constant values and unseen ones keep their units
 
     def scaled(P: np.ndarray) -> np.ndarray:
         if P.strides[1] == 0:  # keep identical samples as views
@@ -115,8 +123,8 @@ def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.nd
 
 def root_mean_square_distance(P: np.ndarray, other: np.ndarray) -> float:
     """Distance between two sets of reactions (N, M, T, F) to the same speakers."""
-    squares = [float(np.square(p - q).mean()) for p, q in zip(P, other, strict=True)]
-    return float(np.sqrt(np.mean(squares)))
+    squares = [float(seen_mean(np.square(p - q))) for p, q in zip(P, other, strict=True)]
+    return float(np.sqrt(seen_mean(np.array(squares))))
 
 
 HOW_TO_READ = (

@@ -11,6 +11,10 @@ The set metrics compare M sampled reactions with all appropriate listeners of a 
 All arithmetic is float64. As in the challenge's own code, so that results are comparable, FRCorr
 and FRDist are sums over the M samples, not means (they grow with M), and the 25 emotion channels
 have the weights `REACT_GROUPS` in FRDist.
+
+With `partial`, NaN in P, Y or X is a value that was not seen. A metric is then over the values and
+pairs of values that were seen, which each function describes; NaN where there are none. Without
+NaN the result is the same.
 """
 
 from __future__ import annotations
@@ -18,13 +22,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from robot_face_gen.layout import BRANCH_SLICES
 
-from .dtw import dtw, nearest_distance
+from .dtw import dtw, nearest_distance, partial_distance
 from .plain_metrics import (
     Group,
     acceleration,
@@ -38,6 +43,8 @@ from .plain_metrics import (
     resolve_groups,
     rmse,
     sample_distance,
+    seen_mean,
+    seen_std,
 )
 from .synchrony import MAX_LAG, Synchrony, lagged_synchrony
 
@@ -77,7 +84,8 @@ BRANCH_GROUPS: tuple[Group, ...] = tuple(BRANCH_SLICES.values())
 def ccc(y: ArrayLike, x: ArrayLike) -> np.ndarray:
     """Lin's concordance correlation along the first axis, with population variances.
 
-    2 cov / (var_y + var_x + (mean_y - mean_x)^2 + 1e-8); 0 if one of the two is constant.
+    2 cov / (var_y + var_x + (mean_y - mean_x)^2 + 1e-8); 0 if one of the two is constant. Frames
+    in which one of the two is NaN do not count; NaN if fewer than 2 remain.
 
     Args:
         y: (T, ...).
@@ -86,16 +94,23 @@ def ccc(y: ArrayLike, x: ArrayLike) -> np.ndarray:
     Returns:
         np.ndarray: (...), float64, -1..1.
     """
-    y = np.asarray(y, dtype=np.float64)
-    x = np.asarray(x, dtype=np.float64)
-    mean_y, mean_x = y.mean(axis=0), x.mean(axis=0)
-    dy, dx = y - mean_y, x - mean_x
-    covariance = (dy * dx).mean(axis=0)
-    spread = (dy * dy).mean(axis=0) + (dx * dx).mean(axis=0)
-    return 2 * covariance / (spread + (mean_y - mean_x) ** 2 + 1e-8)
+    real, other = np.asarray(y, dtype=np.float64), np.asarray(x, dtype=np.float64)
+    mean: Any = np.mean
+    few: Any = False
+    if np.isnan(real).any() or np.isnan(other).any():
+        real, other = real + 0 * other, other + 0 * real  # NaN in both where it is in one
+        mean, few = seen_mean, (~np.isnan(real)).sum(axis=0) < 2
+    mean_y, mean_x = mean(real, axis=0), mean(other, axis=0)
+    dy, dx = real - mean_y, other - mean_x
+    covariance = mean(dy * dx, axis=0)
+    spread = mean(dy * dy, axis=0) + mean(dx * dx, axis=0)
+    found = 2 * covariance / (spread + (mean_y - mean_x) ** 2 + 1e-8)
+    return np.where(few, np.nan, found)
 
 
-def frcorr(P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False):
+def frcorr(
+    P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False, partial: bool = False
+):
     """Appropriateness by correlation: (1/N) sum_k sum_i max_j mean_f ccc(Y_j, P_ki).
 
     Args:
@@ -103,6 +118,7 @@ def frcorr(P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False):
         Y: (N, T, F).
         A: (N, N) of 0 and 1.
         per_clip: return the sum of each clip instead of the mean.
+        partial: see the module; the mean is over channels with 2 frames in which both were seen.
 
     Returns:
         float: at most M; higher is better. Or (N,) float64.
@@ -110,13 +126,13 @@ def frcorr(P: ArrayLike, Y: ArrayLike, A: ArrayLike, *, per_clip: bool = False):
     Raises:
         ValueError: a wrong shape or value; the message names the array.
     """
-    P, Y = predictions_and_real(P, Y)
+    P, Y = predictions_and_real(P, Y, partial=partial)
     sums = np.empty(len(P))
     for k, listeners in enumerate(appropriate(A, len(P))):
         prediction = P[k].transpose(1, 0, 2)  # (T, M, F)
-        agreement = [ccc(Y[j][:, None], prediction).mean(axis=-1) for j in listeners]
-        sums[k] = np.max(agreement, axis=0).sum()
-    return sums if per_clip else float(sums.mean())
+        agreement = [seen_mean(ccc(Y[j][:, None], prediction), -1) for j in listeners]
+        sums[k] = np.fmax.reduce(agreement, axis=0).sum()
+    return sums if per_clip else float(seen_mean(sums))
 
 
 def frdist(
@@ -127,6 +143,7 @@ def frdist(
     *,
     threads: int = 1,
     per_clip: bool = False,
+    partial: bool = False,
 ):
     """Appropriateness by DTW distance: (1/N) sum_k sum_i min_j sum_g DTW_g(P_ki, Y_j) / size_g.
 
@@ -141,6 +158,7 @@ def frdist(
             group of all channels; for exactly 25 channels the challenge's `REACT_GROUPS`.
         threads: number of threads.
         per_clip: return the sum of each clip instead of the mean.
+        partial: see the module, and `dtw.partial_distance` for what is compared.
 
     Returns:
         float: lower is better; grows with M. Or (N,) float64.
@@ -148,7 +166,7 @@ def frdist(
     Raises:
         ValueError: a wrong array or group; the message names it.
     """
-    P, Y = predictions_and_real(P, Y)
+    P, Y = predictions_and_real(P, Y, partial=partial)
     width = P.shape[-1]
     if groups is None:
         groups = REACT_GROUPS if width == 25 else (slice(0, width),)
@@ -158,88 +176,103 @@ def frdist(
 
     def clip(k: int) -> float:
         others = np.ascontiguousarray(transposed[listeners[k]])
-        return sum(
-            nearest_distance(np.ascontiguousarray(sample), others, starts, stops, weights)
-            for sample in P[k]
-        )
+        return sum(nearest(np.ascontiguousarray(sample), others) for sample in P[k])
+
+    def nearest(sample: np.ndarray, others: np.ndarray) -> float:
+        gaps = np.isnan(others).any(axis=(1, 2)) | np.isnan(sample).any()
+        found = [partial_distance(sample, other, starts, stops, weights) for other in others[gaps]]
+        if not gaps.all():
+            found.append(nearest_distance(sample, others[~gaps], starts, stops, weights))
+        return float(np.fmin.reduce(found))
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         sums = np.array(list(pool.map(clip, range(len(P)))))
-    return sums if per_clip else float(sums.mean())
+    return sums if per_clip else float(seen_mean(sums))
 
 
-def _pairwise_squared(x: np.ndarray) -> float:
-    """Sum of the squared distances over all ordered pairs of rows; x is (n, D)."""
-    centred = x - x.mean(axis=0)
-    # sum_ij ||x_i - x_j||^2 = 2 n sum_i ||x_i - mean||^2
-    return float(2 * len(x) * np.einsum('nd,nd->', centred, centred))
+def _pairwise_squared(x: np.ndarray) -> tuple[float, int]:
+    """Sum of the squared differences of all ordered pairs of rows of x (n, D), and how many."""
+    seen = ~np.isnan(x)
+    count = seen.sum(axis=0)
+    centred = np.where(seen, x - seen_mean(x, 0), 0.0)
+    # sum_ij (x_i - x_j)^2 = 2 n sum_i (x_i - mean)^2
+    return float(2 * count @ np.square(centred).sum(axis=0)), int(count @ (count - 1))
 
 
-def frdiv(P: ArrayLike, *, per_clip: bool = False):
+def frdiv(P: ArrayLike, *, per_clip: bool = False, partial: bool = False):
     """Diversity: mean squared distance between two samples for the same speaker.
 
     Args:
         P: (N, M, T, F).
         per_clip: return the value of each clip instead of the mean.
+        partial: see the module; the mean is over values that were seen of both samples.
 
     Returns:
         float: in squared units of F; 0 if M is 1. Or (N,) float64.
     """
-    P = finite('P', P, 4)
-    clips, samples, frames, width = P.shape
-    if samples == 1:
-        values = np.zeros(clips)
-    else:
-        scale = samples * (samples - 1) * frames * width
-        values = np.array([_pairwise_squared(p.reshape(samples, -1)) for p in P]) / scale
-    return values if per_clip else float(values.mean())
+    P = finite('P', P, 4, partial)
+    values = np.zeros(len(P))
+    if P.shape[1] > 1:
+        pairs = [_pairwise_squared(p.reshape(len(p), -1)) for p in P]
+        values = np.array([total / count if count else np.nan for total, count in pairs])
+    return values if per_clip else float(seen_mean(values))
 
 
-def frvar(P: ArrayLike, *, per_clip: bool = False):
+def frvar(P: ArrayLike, *, per_clip: bool = False, partial: bool = False):
     """Variance of a reaction over time (unbiased), averaged over clips, samples and channels.
 
     Args:
         P: (N, M, T, F), at least 2 frames.
         per_clip: return the value of each clip instead of the mean.
+        partial: see the module; channels with at least 2 frames count.
 
     Returns:
         float: in squared units of F. Or (N,) float64.
     """
-    P = finite('P', P, 4)
+    P = finite('P', P, 4, partial)
     if P.shape[2] < 2:
         raise ValueError(f'P: a variance over time needs 2 frames, got shape {P.shape}')
-    values = P.var(axis=2, ddof=1).mean(axis=(1, 2))
-    return values if per_clip else float(values.mean())
+    values = np.array([seen_mean(_variance(p)) for p in P])
+    return values if per_clip else float(seen_mean(values))
 
 
-def frdvs(P: ArrayLike) -> float:
+def _variance(x: np.ndarray) -> np.ndarray:
+    """Unbiased variance of x (M, T, F) over time; NaN for fewer than 2 frames."""
+    count = (~np.isnan(x)).sum(axis=1)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        return np.where(count > 1, seen_std(x, 1) ** 2 * count / (count - 1), np.nan)
+
+
+def frdvs(P: ArrayLike, *, partial: bool = False) -> float:
     """Diversity between speakers: mean squared distance of the reactions to two speakers.
 
     Args:
         P: (N, M, T, F).
+        partial: see the module; the mean is over values that were seen of both reactions.
 
     Returns:
         float: in squared units of F; 0 if N is 1.
     """
-    P = finite('P', P, 4)
-    clips, samples, frames, width = P.shape
-    if clips == 1:
+    P = finite('P', P, 4, partial)
+    if len(P) == 1:
         return 0.0
-    total = sum(_pairwise_squared(P[:, i].reshape(clips, -1)) for i in range(samples))
-    return total / (samples * clips * (clips - 1) * frames * width)
+    pairs = [_pairwise_squared(P[:, i].reshape(len(P), -1)) for i in range(P.shape[1])]
+    total, count = np.sum(pairs, axis=0)
+    return float(total / count) if count else float('nan')
 
 
-def synchrony(P: ArrayLike, X: ArrayLike) -> Synchrony:
+def synchrony(P: ArrayLike, X: ArrayLike, *, partial: bool = False) -> Synchrony:
     """The lag of each prediction behind its speaker, and the number of constant channels.
 
     Args:
         P: (N, M, T, F).
         X: (N, T, F).
+        partial: see the module, and `lagged_synchrony` for the channels that count.
 
     Returns:
         Synchrony: `.lags` (N, M) in frames, `.mean_abs_lag`, `.left_out` of `.channels`.
     """
-    P, X = predictions_and_real(P, X, real_name='X')
+    P, X = predictions_and_real(P, X, real_name='X', partial=partial)
     if P.shape[2] < MAX_LAG + 2:
         raise ValueError(
             f'P: lags of {MAX_LAG} frames need at least {MAX_LAG + 2} frames, got {P.shape[2]}'

@@ -13,6 +13,7 @@ from torch.distributions import Normal
 
 from robot_face_gen.facial_reaction_model import BRANCHES, CheckpointInfo, FacialReactionModel
 from robot_face_gen.facial_reaction_model import losses as terms
+from robot_face_gen.facial_reaction_model.encoder import seen_values
 from robot_face_gen.facial_reaction_model.inputs import SPEAKER
 
 from .config import TrainingConfig
@@ -84,19 +85,17 @@ class ReactionTraining(lightning.LightningModule):
             batch: `speaker` and `listener`, dicts of (B, T, ...).
             seeds: B x (1 + samples), see `clip_seeds`: for the posterior, and the prior's samples.
         """
-        speaker = {name: batch['speaker'][name] for name in SPEAKER}
+        speaker = {name: x for name, x in batch['speaker'].items() if name in SPEAKER}
         # The noise of training is that of a live session: correlated over windows.
         faces, distributions, speaker_face = self.model(
             speaker, batch['listener'], seed=seeds, temperature=1.0
         )
         target, posterior = distributions.listener, distributions.posterior
-        assert target is not None and posterior is not None
+        seen = distributions.seen
+        assert target is not None and seen is not None and posterior is not None
         rebuilt, expected = ({n: face[:, i] for n, face in faces.items()} for i in (0, 1))
         sampled = {name: face[:, 2:] for name, face in faces.items()}
-        valid = batch['listener']['face_valid']
-        out = self._weigh(
-            rebuilt, expected, sampled, target, valid, posterior, distributions.prior
-        )
+        out = self._weigh(rebuilt, expected, sampled, target, seen, posterior, distributions.prior)
         if speaker_face is not None:
             out['speaker'] = self._speaker_error(speaker_face, batch['speaker'])
             out['loss'] = out['loss'] + self.config.loss_weights.vae * out['speaker']
@@ -104,10 +103,9 @@ class ReactionTraining(lightning.LightningModule):
 
     def _speaker_error(self, rebuilt: terms.Face, speaker: dict[str, Tensor]) -> Tensor:
         """Mean squared error of the speaker's reconstructed face."""
-        real = self.model.encoder.statistics.standardise_face(speaker)
+        real, seen = self.model.encoder.statistics.standardise_face(speaker), seen_values(speaker)
         errors = [
-            terms.clip_means((rebuilt[n] - real[n]).square(), speaker['face_valid']).mean()
-            for n in BRANCHES
+            terms.clip_means((rebuilt[n] - real[n]).square(), seen[n]).mean() for n in BRANCHES
         ]
         return torch.stack(errors).mean()
 
@@ -117,21 +115,21 @@ class ReactionTraining(lightning.LightningModule):
         expected: terms.Face,
         sampled: terms.Face,
         target: terms.Face,
-        valid: Tensor,
+        seen: terms.Face,
         posterior: Normal,
         prior: Normal,
     ) -> dict[str, Tensor]:
         weights = self.config.loss_weights
         vae, parts = self.vae_loss(
-            rebuilt, expected, target, valid, posterior, prior, self.config.model.window_size
+            rebuilt, expected, target, seen, posterior, prior, self.config.model.window_size
         )
         several = sampled['au'].shape[1] > 1
         nothing = vae.new_zeros(())
         out = {
             'vae': vae,
-            'smooth': self.smooth_loss(sampled, target, valid),
+            'smooth': self.smooth_loss(sampled, target, seen),
             'diversity': self.diversity_loss(sampled) if several else nothing,
-            'contrastive': self.contrastive_loss(sampled, target, valid) if several else nothing,
+            'contrastive': self.contrastive_loss(sampled, target, seen) if several else nothing,
             'consistency': self.consistency_loss(sampled),
         }
         loss = torch.stack([getattr(weights, name) * value for name, value in out.items()]).sum()
@@ -141,16 +139,16 @@ class ReactionTraining(lightning.LightningModule):
             'reconstruction': parts['reconstruction'].detach(),
             'expectation': parts['expectation'].detach(),
             'kl': parts['kl'].detach(),
-            'sample_error': self._error(sampled, target, valid),
+            'sample_error': self._error(sampled, target, seen),
         }
 
     @staticmethod
-    def _error(sampled: terms.Face, target: terms.Face, valid: Tensor) -> Tensor:
+    def _error(sampled: terms.Face, target: terms.Face, seen: terms.Face) -> Tensor:
         """Mean squared error of samples from the prior, as the robot shows them."""
         with torch.no_grad():
             return torch.stack(
                 [
-                    terms.clip_means((sampled[n] - target[n][:, None]).square(), valid).mean()
+                    terms.clip_means((sampled[n] - target[n][:, None]).square(), seen[n]).mean()
                     for n in BRANCHES
                 ]
             ).mean()

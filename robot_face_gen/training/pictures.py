@@ -17,7 +17,8 @@ from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.layout import AU, BRANCH_SLICES, RX, RY
 from robot_face_gen.timing import FRAME_RATE_HZ
 
-from .reactions import Clips, joined
+from .plain_metrics import seen_mean, seen_std
+from .reactions import Clips, joined, seen
 from .run_folder import RunFolder, read_curves
 from .synchrony import MAX_LAG, lagged_synchrony
 
@@ -63,7 +64,7 @@ def _trajectories(axes: Any, speaker: np.ndarray, real: np.ndarray, samples: np.
         axis.plot(time, real[:, column], color='black', linewidth=0.9)
         # The limits ignore the speaker, who may move more than the listener.
         shown = np.concatenate((samples[:_SAMPLES, :, column].ravel(), real[:, column]))
-        low, high = float(shown.min()), float(shown.max())
+        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
         margin = 0.08 * (high - low) + 1e-3
         axis.set(ylim=(low - margin, high + margin), ylabel=name, xlim=(0, time[-1]))
     axes[-1].set_xlabel('s')
@@ -112,7 +113,7 @@ def training_page(folder: RunFolder, data: ClipDataset) -> None:
                 {n: v[None] for n, v in item['speaker'].items()}, seed=range(_SAMPLES)
             )
         _trajectories(
-            axes[:, column], joined(item['speaker']), joined(item['listener']), joined(faces)
+            axes[:, column], seen(item['speaker']), seen(item['listener']), joined(faces)
         )
         axes[0, column].set_title(f'clip {index}')
     figure.savefig(folder.folder / 'pictures.png', dpi=100)
@@ -169,11 +170,11 @@ def evaluation_pages(
 def _spread(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
     """Standard deviation over samples of the main channels, relative to the listeners' own."""
     columns = list(CHANNELS.values())
-    scale = test.listeners[..., columns].std(axis=(0, 1))
+    scale = seen_std(test.listeners[..., columns], (0, 1))
     scale = np.where(scale > 1e-3, scale, 1.0)
     places = np.arange(len(columns))
     for shift, (name, x) in zip((-0.2, 0.2), {'model': model, 'real': real}.items(), strict=True):
-        spread = x[..., columns].std(axis=1).mean(axis=(0, 1)) / scale
+        spread = seen_mean(seen_std(x[..., columns], 1), (0, 1)) / scale
         colour = {'model': 'tab:orange', 'real': '0.3'}[name]
         axis.bar(places + shift, spread, width=0.4, label=name, color=colour)
     axis.set_xticks(places, [name.split(',')[0] for name in CHANNELS])

@@ -11,7 +11,10 @@ from tqdm import tqdm
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import FacialReactionModel, OnlineInferenceManager
+from robot_face_gen.facial_reaction_model.encoder import seen_values
 from robot_face_gen.layout import BRANCHES
+
+from .plain_metrics import seen_mean, seen_std
 
 
 @dataclass
@@ -19,8 +22,8 @@ class Clips:
     """A batch of clips; F are all branches, concatenated in the order of `BRANCHES`.
 
     Attributes:
-        speakers: (N, T, F) float64.
-        listeners: (N, T, F) float64.
+        speakers: (N, T, F) float64; NaN is a value that was not seen.
+        listeners: (N, T, F) float64, as the speakers.
         appropriate: (N, N); [k, j] is 1 if listener j is appropriate for speaker k, otherwise 0.
     """
 
@@ -34,13 +37,24 @@ def joined(face: dict) -> np.ndarray:
     return np.concatenate([np.asarray(face[name], dtype=np.float64) for name in BRANCHES], axis=-1)
 
 
+def seen(face: dict) -> np.ndarray:
+    """As `joined`, for a person of a data set: NaN where a value was not seen."""
+    parts = {n: torch.where(mask, face[n], torch.nan) for n, mask in seen_values(face).items()}
+    return joined(parts)
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (F,) of what was seen; 0 for a value that never was."""
+    return np.nan_to_num(seen_mean(x, (0, 1))), np.nan_to_num(seen_std(x, (0, 1)))
+
+
 def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
     """Read the first `clips` clips of a data set (default: all)."""
     items = [dataset[i] for i in range(min(len(dataset), clips or len(dataset)))]
     groups = [item['group'] for item in items]
     return Clips(
-        speakers=np.stack([joined(item['speaker']) for item in items]),
-        listeners=np.stack([joined(item['listener']) for item in items]),
+        speakers=np.stack([seen(item['speaker']) for item in items]),
+        listeners=np.stack([seen(item['listener']) for item in items]),
         appropriate=np.array([[int(a == b) for b in groups] for a in groups]),
     )
 
@@ -48,7 +62,7 @@ def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
 def random_reactions(known: Clips, test: Clips, samples: int, seed: int) -> np.ndarray:
     """White noise with the mean and standard deviation of the known listeners."""
     generator = np.random.default_rng(seed)
-    mean, std = known.listeners.mean(axis=(0, 1)), known.listeners.std(axis=(0, 1))
+    mean, std = _moments(known.listeners)
     clips, frames, width = test.speakers.shape
     return mean + std * generator.standard_normal((clips, samples, frames, width))
 
@@ -56,11 +70,11 @@ def random_reactions(known: Clips, test: Clips, samples: int, seed: int) -> np.n
 def mean_face(known: Clips, test: Clips, samples: int) -> np.ndarray:
     """The mean face of the known listeners, without motion."""
     clips, frames, width = test.speakers.shape
-    return np.broadcast_to(known.listeners.mean(axis=(0, 1)), (clips, samples, frames, width))
+    return np.broadcast_to(_moments(known.listeners)[0], (clips, samples, frames, width))
 
 
 def mime(test: Clips, samples: int) -> np.ndarray:
-    """A copy of the speaker."""
+    """A copy of what was seen of the speaker."""
     clips, frames, width = test.speakers.shape
     return np.broadcast_to(test.speakers[:, None], (clips, samples, frames, width))
 
@@ -68,13 +82,15 @@ def mime(test: Clips, samples: int) -> np.ndarray:
 def nearest_neighbours(known: Clips, test: Clips, samples: int) -> np.ndarray:
     """The listeners of the most similar known speakers.
 
-    Similarity is the squared distance between standardised faces, frame by frame.
+    Similarity is the mean squared distance between standardised faces, frame by frame, over the
+    values that were seen of both.
     """
-    mean, std = known.speakers.mean(axis=(0, 1)), known.speakers.std(axis=(0, 1)) + 1e-6
-    flat = ((known.speakers - mean) / std).reshape(len(known.speakers), -1)
+    mean, std = _moments(known.speakers)
+    flat = ((known.speakers - mean) / (std + 1e-6)).reshape(len(known.speakers), -1)
     answers = []
     for speaker in test.speakers:
-        distance = np.square(flat - ((speaker - mean) / std).ravel()).sum(axis=1)
+        difference = flat - ((speaker - mean) / (std + 1e-6)).ravel()
+        distance = seen_mean(np.square(difference), 1)  # NaN, nothing to compare, comes last
         answers.append(known.listeners[np.resize(np.argsort(distance)[:samples], samples)])
     return np.stack(answers)
 

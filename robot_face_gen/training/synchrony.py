@@ -65,21 +65,47 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')
+def _pearson_seen(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the frames without NaN; NaN if one is constant, or these are less than half of all."""
+    n, sum_a, sum_b, last = 0, 0.0, 0.0, 0
+    a_moves, b_moves = False, False
+    for t in range(len(a)):
+        if np.isnan(a[t]) or np.isnan(b[t]):
+            continue
+        if n:
+            a_moves |= a[t] != a[last]
+            b_moves |= b[t] != b[last]
+        n, sum_a, sum_b, last = n + 1, sum_a + a[t], sum_b + b[t], t
+    if 2 * n < len(a) or not (a_moves and b_moves):
+        return np.nan
+    aa, bb, ab = 0.0, 0.0, 0.0
+    for t in range(len(a)):
+        if np.isnan(a[t]) or np.isnan(b[t]):
+            continue
+        da, db = a[t] - sum_a / n, b[t] - sum_b / n
+        aa += da * da
+        bb += db * db
+        ab += da * db
+    return min(1.0, max(-1.0, ab / np.sqrt(aa) / np.sqrt(bb)))
+
+
+@numba.njit(cache=True, nogil=True, error_model='numpy')
 def _peak(p: np.ndarray, x: np.ndarray, max_lag: int) -> tuple[float, int]:
     """Lag of the highest mean correlation over channels, and the number of channels left out."""
     width, frames = p.shape
-    total = np.zeros(2 * max_lag + 1)
+    total, one = np.zeros(2 * max_lag + 1), np.zeros(2 * max_lag + 1)
     used = 0
     for f in range(width):
-        if not (_moves(p[f], max_lag) and _moves(x[f], max_lag)):
+        gaps = np.isnan(p[f]).any() or np.isnan(x[f]).any()
+        if not gaps and not (_moves(p[f], max_lag) and _moves(x[f], max_lag)):
             continue
-        used += 1
         for lag in range(-max_lag, max_lag + 1):
-            if lag >= 0:
-                r = _pearson(p[f, lag:], x[f, : frames - lag])
-            else:
-                r = _pearson(p[f, : frames + lag], x[f, -lag:])
-            total[lag + max_lag] += r
+            a = p[f, lag:] if lag >= 0 else p[f, : frames + lag]
+            b = x[f, : frames - lag] if lag >= 0 else x[f, -lag:]
+            one[lag + max_lag] = _pearson_seen(a, b) if gaps else _pearson(a, b)
+        if not np.isnan(one).any():
+            used += 1
+            total += one
     lag_at_peak = float(np.argmax(total) - max_lag) if used else np.nan
     return lag_at_peak, width - used
 
@@ -89,11 +115,12 @@ def lagged_synchrony(P: np.ndarray, X: np.ndarray, max_lag: int = MAX_LAG) -> Sy
 
     The correlation at a lag is the mean over channels of Pearson's r between the prediction,
     shifted back by the lag, and the speaker, over their common frames. A channel that is constant
-    in the prediction or the speaker at any lag is left out and counted.
+    in the prediction or the speaker at any lag is left out and counted; so is one that was not
+    seen of both in half of the frames of any lag.
 
     Args:
-        P: (N, M, T, F) float64, predictions.
-        X: (N, T, F) float64, speakers.
+        P: (N, M, T, F) float64, predictions; NaN is a value that was not seen.
+        X: (N, T, F) float64, speakers, as P.
         max_lag: largest lag in frames.
 
     Returns:

@@ -88,8 +88,9 @@ def test_an_item_equals_the_stored_arrays(prepared):
     np.testing.assert_array_equal(
         clip['speaker']['audio'], speaker['audio'][100:200].astype(np.float16)
     )
-    assert set(clip['speaker']) == {*FACE, 'audio', 'audio_valid'}
-    assert set(clip['listener']) == set(FACE)
+    assert set(clip['speaker']) == {*FACE, 'face_mask', 'audio', 'audio_valid'}
+    assert set(clip['listener']) == {*FACE, 'face_mask'}
+    assert clip['speaker']['face_mask'].all() and clip['listener']['face_mask'].all()
     assert clip['key'] == 4
 
 
@@ -118,7 +119,9 @@ def test_the_default_collate_function_makes_batches(prepared):
     assert batch['key'].tolist() == [0, 1, 2, 3]
 
 
-HARD = SimpleNamespace(temporal_dropout=0.3, feature_noise=0.5, cropping=True)
+HARD = SimpleNamespace(
+    temporal_dropout=0.3, feature_noise=0.5, cropping=True, partial_faces=0.0, value_dropout=0.0
+)
 
 
 def test_augmentation_does_not_change_the_target(prepared):
@@ -159,7 +162,10 @@ def test_dropouts_are_masked_held_and_silent(prepared):
 
 
 def test_noise_is_in_units_of_each_values_spread(prepared):
-    noisy = SimpleNamespace(temporal_dropout=0.0, feature_noise=0.02, cropping=False)
+    noisy = SimpleNamespace(
+        temporal_dropout=0.0, feature_noise=0.02, cropping=False, partial_faces=0.0,
+        value_dropout=0.0,
+    )  # fmt: skip
     plain = ClipDataset(prepared, 'train', frames=100)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=noisy)
     spread = read_catalogue(prepared).spread
@@ -234,3 +240,127 @@ def test_only_embeddings_have_half_precision(prepared):
         'face_valid': np.dtype(bool),
         'audio_valid': np.dtype(bool),
     }
+
+
+def with_missing(prepared):
+    """The session `long`, whose speaker has no gaze and whose listener lost some values."""
+    speaker, listener = make_track(250, 4), make_track(250, 5)
+    speaker['gaze'][:] = np.nan
+    listener['landmarks'][100:110] = np.nan
+    listener['au'][105, 17] = np.nan
+    write_track(prepared, 'long-a', speaker)
+    write_track(prepared, 'long-b', listener)
+    return ClipDataset(prepared, 'train', frames=100)
+
+
+def test_nan_in_a_track_is_a_value_that_was_not_seen(prepared):
+    clip = with_missing(prepared)[4]
+    speaker, listener = np.ones((100, 25), bool), np.ones((100, 25), bool)
+    speaker[:, 23:] = False
+    listener[:10, 0] = listener[5, 18] = False
+    np.testing.assert_array_equal(clip['speaker']['face_mask'], speaker)
+    np.testing.assert_array_equal(clip['listener']['face_mask'], listener)
+    assert not clip['speaker']['gaze'].any() and not clip['listener']['landmarks'][:10].any()
+    for who in ('speaker', 'listener'):
+        assert all(x.isfinite().all() for x in clip[who].values())
+    assert clip['listener']['landmarks'][10].any()
+
+
+def test_the_spread_is_that_of_the_values_that_were_seen(prepared):
+    with_missing(prepared)
+    sessions = [s for s in read_catalogue(prepared).sessions if s.name == 'long']
+    spread = measure_spread(prepared, sessions)
+    assert spread['gaze'] == pytest.approx(
+        make_track(250, 5)['gaze'][make_track(250, 5)['face_valid']].std(axis=0), rel=1e-5
+    )
+    seen = np.concatenate(
+        [
+            make_track(250, 4)['landmarks'],
+            np.delete(make_track(250, 5)['landmarks'], range(100, 110), 0),
+        ]
+    )
+    valid = np.concatenate(
+        [
+            make_track(250, 4)['face_valid'],
+            np.delete(make_track(250, 5)['face_valid'], range(100, 110)),
+        ]
+    )
+    assert spread['landmarks'] == pytest.approx(seen[valid].std(axis=0), rel=1e-5)
+    blind = make_track(20, 0)
+    blind['pose'][:] = np.nan
+    write_track(prepared, 'blind', blind)
+    only = [PreparedSession('x', 'train', 'b', ('', ''), ('blind', 'blind'), 20)]
+    assert measure_spread(prepared, only)['pose'] == [0.0] * 4
+
+
+PARTS = SimpleNamespace(
+    temporal_dropout=0.0, feature_noise=0.0, cropping=False, partial_faces=1.0, value_dropout=0.0
+)
+
+
+def test_every_partial_face_of_a_real_tracker_is_drawn(prepared):
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=PARTS, seed=1)
+    found = set()
+    for epoch in range(60):
+        data.set_epoch(epoch)
+        mask = data[3]['speaker']['face_mask'].numpy()
+        assert (mask == mask[0]).all()  # of the whole clip
+        found.add(tuple(np.flatnonzero(~mask[0])))
+        assert data[3]['listener']['face_mask'].all()
+    assert found == {
+        (0,),  # landmarks
+        (0, *range(19, 25)),  # all but the action units
+        (23, 24),  # gaze
+        (19, 20, 21, 22),  # pose
+        (18,),  # AU28
+        (5, 7, 10, 13),  # AU06 AU09 AU14 AU20
+    }
+
+
+def test_the_share_of_partial_faces_and_of_single_values(prepared):
+    some = SimpleNamespace(**{**vars(PARTS), 'partial_faces': 0.3})
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=some)
+    partial = 0
+    for epoch in range(300):
+        data.set_epoch(epoch)
+        partial += not bool(data[3]['speaker']['face_mask'].all())
+    assert partial / 300 == pytest.approx(0.3, abs=0.08)
+    single = SimpleNamespace(**{**vars(PARTS), 'partial_faces': 0.0, 'value_dropout': 0.2})
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=single)
+    masks = []
+    for epoch in range(60):
+        data.set_epoch(epoch)
+        masks.append(data[3]['speaker']['face_mask'].numpy())
+    assert 1 - np.stack(masks).mean(axis=(0, 1)) == pytest.approx(0.2, abs=0.06)
+    assert not np.array_equal(masks[0][:, 3], masks[0][:, 4])
+
+
+def test_missing_values_change_nothing_else_that_is_drawn(prepared):
+    """With both shares at 0 the augmentation is what it was before there were masks."""
+    other = SimpleNamespace(**{**vars(HARD), 'partial_faces': 0.9, 'value_dropout': 0.1})
+    for index in range(3, 6):
+        a, b = (
+            ClipDataset(prepared, 'train', frames=100, augmentation=x, seed=3)[index]
+            for x in (HARD, other)
+        )
+        assert a['speaker']['face_mask'].all() and not b['speaker']['face_mask'].all()
+        for name in (*BRANCHES, 'audio', 'audio_valid'):
+            assert torch.equal(a['speaker'][name], b['speaker'][name])
+
+
+def test_a_face_without_any_value_is_not_valid(prepared):
+    track = make_track(250, 4)
+    for name in ('landmarks', 'pose', 'gaze'):
+        track[name][:] = np.nan
+    track['au'][:] = np.nan
+    track['au'][:, 17] = 1.0  # only AU28
+    write_track(prepared, 'long-a', track)
+    data = ClipDataset(prepared, 'train', frames=100, augmentation=PARTS)
+    lost = 0
+    for epoch in range(30):
+        data.set_epoch(epoch)
+        speaker = data[3]['speaker']
+        missing = not bool(speaker['face_mask'].any())
+        lost += missing
+        assert bool(speaker['face_valid'].any()) is not missing
+    assert lost

@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
@@ -16,6 +15,7 @@ from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
 from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
+from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.synthetic.config import GeneratorConfig
 from robot_face_gen.synthetic.generate import (
@@ -102,7 +102,7 @@ def test_features_equal_those_of_the_recording(recordings, prepared):
     assert checked > 70
 
     # Stream the voice in pieces of 20 ms.
-    samples, rate = soundfile.read(folder / 'a.flac', dtype='float32')
+    samples, rate = read_audio(folder / 'a.flac')
     stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4)
     live = {}
     for begin in range(0, len(samples), 320):
@@ -208,17 +208,20 @@ def test_more_sessions_of_the_same_recordings_are_added(recordings, prepared, tm
 
 
 def silence_sound(folder):
-    soundfile.write(folder / 'a.flac', np.zeros(4 * 16000), 16000)
+    write_flac(folder / 'a.flac', np.zeros(4 * 16000), 16000)
 
 
 def shorten_sound(folder):
-    samples, rate = soundfile.read(folder / 'a.flac')
-    soundfile.write(folder / 'a.flac', samples[: 2 * rate], rate)
+    samples, rate = read_audio(folder / 'a.flac')
+    write_flac(folder / 'a.flac', samples[: 2 * rate], rate)
 
 
-def no_landmarks(folder):
-    text = (folder / 'b.csv').read_text().replace('x_13', 'ex_13')
-    (folder / 'b.csv').write_text(text)
+def no_values(folder):
+    """A CSV with time and confidence, and nothing of the face."""
+    with (folder / 'b.csv').open(newline='') as file:
+        rows = [row[:5] for row in csv.reader(file)]
+    with (folder / 'b.csv').open('w', newline='') as file:
+        csv.writer(file).writerows(rows)
 
 
 def lose_face(folder):
@@ -239,7 +242,7 @@ def lose_face(folder):
         (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound'),
         (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
         (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
-        (no_landmarks, 'b', 'file'),
+        (no_values, 'b', 'file'),
         (lose_face, 'b', 'confident frames'),
     ],
 )
@@ -284,3 +287,19 @@ def test_the_commands(tmp_path, capsys):
     assert 'hop_s = 0.03' in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
+
+
+def test_a_recording_without_landmarks_is_prepared_as_what_there_is(recordings, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ['dyad_00000_0'])
+    with (source / 'dyad_00000_0' / 'a.csv').open(newline='') as file:
+        rows = list(csv.reader(file))
+    kept = [i for i, name in enumerate(rows[0]) if name.strip()[:2] not in ('x_', 'y_')]
+    with (source / 'dyad_00000_0' / 'a.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([[row[i] for i in kept] for row in rows])
+    found = prepare(source, tmp_path / 'out', QUICK)
+    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'OpenFace CSV')]
+    assert 'landmarks' in found[0].value and '-2Dfp' in found[0].value
+    clip = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]
+    seen = clip['speaker']['face_mask'][clip['speaker']['face_valid']]
+    assert not seen[:, 0].any() and seen[:, 1:].all() and len(seen) > 70
+    assert clip['listener']['face_mask'][clip['listener']['face_valid']].all()

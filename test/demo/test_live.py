@@ -14,8 +14,8 @@ import psutil
 import pytest
 from live_graph import Peer
 
-from robot_face_gen.features.audio_source import read_audio
 from robot_face_gen.features.openface import read_openface_csv
+from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.resources import demo_recording
 from robot_face_gen_msgs.msg import FaceReaction
 

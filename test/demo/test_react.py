@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from sound_files import encode
 
 from robot_face_gen.features.openface import read_openface_csv
 from robot_face_gen.resources import demo_recording
@@ -99,6 +101,70 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete):
         [f.landmarks for f in read_openface_csv(tmp_path / 'reaction.csv').frames]
     )
     assert np.isfinite(landmarks).all()
+
+
+def change_rows(path, change):
+    """The shipped recording, each cell (row, name, cell) changed."""
+    lines = Path(FACE).read_text().splitlines()
+    names = [name.strip() for name in lines[0].split(',')]
+    rows = [
+        ','.join(change(i, name, cell) for name, cell in zip(names, line.split(','), strict=True))
+        for i, line in enumerate(lines[1:])
+    ]
+    path.write_text('\n'.join([lines[0], *rows]) + '\n')
+    return path
+
+
+def test_a_recording_without_valid_frames_has_exit_code_3(tmp_path):
+    face = change_rows(tmp_path / 'a.csv', lambda i, name, c: '0' if name == 'success' else c)
+    done = command(
+        'react', '--openface', face, '--duration', 2, '--no-video', '--out', tmp_path / 'out'
+    )
+    assert done.returncode == 3, done.stderr
+    assert 'no valid frame: in none of the 50 recorded frames' in done.stdout
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert (summary['frames_recorded'], summary['valid'], summary['answered_valid']) == (50, 0, 0)
+    assert (tmp_path / 'out' / 'reaction.csv').is_file()
+
+
+def test_a_recording_without_landmarks_is_answered_and_says_so(tmp_path):
+    """With the sound of a film, which begins with the pictures."""
+    lines = Path(FACE).read_text().splitlines()
+    names = lines[0].split(',')
+    kept = [i for i, name in enumerate(names) if not name.strip().startswith(('x_', 'y_'))]
+    rows = (','.join(line.split(',')[i] for i in kept) for line in lines)
+    (tmp_path / 'a.csv').write_text('\n'.join(rows))
+    sound = np.random.default_rng(0).normal(0, 0.1, (3 * 48000, 1)).astype(np.float32)
+    encode(tmp_path / 'a.mp4', 'aac', sound, 48000, film='mpeg4')
+    done = command(
+        'react', '--openface', tmp_path / 'a.csv', '--audio', tmp_path / 'a.mp4',
+        '--duration', 2, '--no-video', '--out', tmp_path / 'out',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'a.csv: not in the file: landmarks (FeatureExtraction -2Dfp)' in done.stdout
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['valid'] == summary['partly_valid'] == summary['answered_valid'] > 40
+    assert summary['incomplete_inputs'] == {'without_audio': 1}
+    assert 'landmarks' in summary['problems'][0]
+    assert '  partly valid ' in done.stdout
+
+
+@pytest.mark.parametrize('scale', [25 / 30, 25 / 60, 25 / 29.97])
+def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, scale):
+    """For a camera of 30, 60 or 29.97 frames a second that sees the face after 1.5 s."""
+
+    def change(i, name, cell):
+        return f'{1.5 + i * 0.04 * scale:.3f}' if name == 'timestamp' else cell
+
+    face = change_rows(tmp_path / 'a.csv', change)
+    done = command('react', '--openface', face, '--audio', VOICE, '--duration', 4, '--no-video',
+                   '--out', tmp_path / 'out')  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    times = np.loadtxt(tmp_path / 'out' / 'reaction.csv', delimiter=',', skiprows=1, usecols=2)
+    assert np.allclose(np.diff(times), 0.04, atol=1e-6)
+    # The grid begins after a second of sound; the face joins it when it comes.
+    assert 0.9 < times[0] < 1.1 and 3.9 < times[-1] <= 4.0
+    assert 'the first row is at 1.50 s' in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from robot_face_gen.demo.report import (
     Record,
     RecordedReaction,
     percentiles,
+    slot_times_ns,
     summarise,
     table,
     thinned,
     warnings,
 )
+from robot_face_gen.pipeline.recording import Recording
 from robot_face_gen.pipeline.timeline import Timeline
 
 MS = 1_000_000
@@ -150,9 +152,49 @@ def test_a_faster_camera_loses_nothing(rate, frames, spare):
 
 
 def test_frames_that_never_came_are_dropped_too():
-    summary = summarise(make_record(90), 4.0, {}, {}, {}, recorded=100)
+    recording = Recording(make_frames(100), np.zeros(0, np.float32), 0)
+    summary = summarise(make_record(90), 4.0, {}, {}, {}, recording)
     assert (summary['frames_in'], summary['answered'], summary['dropped']) == (90, 90, 10)
     assert 'frames answered          90   (90.0 %)' in table(summary)
+
+
+def test_valid_and_partly_valid_frames_are_counted_by_what_the_recording_holds():
+    record = make_record(100)
+    for index in range(100):
+        if index < 30:
+            record.frames[index] = replace(record.frames[index], success=False)
+        elif index < 40:
+            gaze = np.array([np.nan, 0.0], np.float32)
+            record.frames[index] = replace(record.frames[index], gaze=gaze)
+    first_ns = record.frames[0].stamp_ns
+    faces = [replace(frame, stamp_ns=frame.stamp_ns - first_ns) for frame in record.frames]
+    recording = Recording(faces, np.zeros(0, np.float32), 0, problems=['30 rows: of no use'])
+    summary = summarise(record, 4.0, {}, {}, {}, recording)
+    assert (summary['frames_recorded'], summary['valid'], summary['partly_valid']) == (100, 70, 10)
+    assert (summary['answered'], summary['answered_valid']) == (100, 70)
+    assert summary['problems'] == ['30 rows: of no use']
+    text = table(summary)
+    assert '  valid                  70   (70.0 %)' in text
+    assert '  partly valid           10' in text
+
+
+@pytest.mark.parametrize('rate', [25, 29.97, 30, 60, 15])
+def test_reactions_are_written_on_an_even_grid(rate):
+    timeline = Timeline()
+    for frame in make_frames(round(4 * rate), rate_hz=rate, start_ns=10**15):
+        timeline.push_face(frame, frame.stamp_ns)
+    reactions = [
+        RecordedReaction(slot.index, 0, slot.source_stamp_ns, 0, {}) for slot in timeline.flush()
+    ]
+    assert set(np.diff(slot_times_ns(reactions))) == {40 * MS}
+    # A grid that the sound began: frames up to 20 ms beside it on either side.
+    beside = [
+        replace(r, source_ns=10**15 + i * 40 * MS + (-19 if i % 7 == 0 else 19) * MS)
+        for i, r in enumerate(reactions)
+    ]
+    assert set(np.diff(slot_times_ns(beside))) == {40 * MS}
+    lost = reactions[:20] + reactions[25:]
+    assert sorted(set(np.diff(slot_times_ns(lost)))) == [40 * MS, 240 * MS]
 
 
 def test_weights_that_mean_nothing_are_told():

@@ -8,7 +8,7 @@ from robot_face_gen.facial_reaction_model import FacialReactionModel
 
 @pytest.fixture(scope='session')
 def model():
-    """A small model whose weights are all random, biases and norms too."""
+    """A small model whose weights are all random, biases, norms and mask too."""
     torch.manual_seed(1)
     model = FacialReactionModel(SMALL).eval()
     with torch.no_grad():

@@ -40,6 +40,7 @@ def test_a_stranger_can_run_the_file(checkpoint, tmp_path, capsys):
     for frames in (3, 4, 1, 4, 4, 4, 4, 4, 2):
         given = {name: value[:, clock : clock + frames] for name, value in speaker.items()}
         given['face_valid'] = given['audio_valid'] = np.ones((1, frames), bool)
+        given['face_mask'] = np.ones((1, frames, 25), bool)
         given['clock'] = np.array([clock])
         given['temperature'] = np.array(0.0, np.float32)
         given['fresh'] = np.zeros((1, SMALL.latent_dim), np.float32)

@@ -34,6 +34,14 @@ def with_nan(name):
         (spoilt('audio', torch.zeros(1, 7, SMALL.audio_dim)), r"'audio'\] has shape \(1, 7, 24\)"),
         (spoilt('action_units', torch.zeros(1, 6, 18)), "unknown name 'action_units'"),
         (spoilt('face_valid', torch.zeros(1, 6)), r"'face_valid'\] is \(1, 6\) torch.float32"),
+        (
+            spoilt('face_mask', torch.ones(1, 6, 24, dtype=torch.bool)),
+            r"speaker_data\['face_mask'\] is \(1, 6, 24\) torch.bool: expected \(1, 6, 25\) bool",
+        ),
+        (
+            spoilt('face_mask', torch.ones(1, 6, 25)),
+            r"'face_mask'\] is \(1, 6, 25\) torch.float32",
+        ),
         ({'au': torch.zeros(1, 6, 18)}, 'lacks landmarks, pose, gaze'),
         (cut(make_speaker(6), 0, 0), '1 x 0 frames: expected at least one'),
         ([1, 2], 'is a list: expected a dict'),

@@ -19,7 +19,15 @@ from robot_face_gen.facial_reaction_model.losses import (
 )
 
 FRAMES = 100
-VALID = torch.ones(2, FRAMES, dtype=torch.bool)
+
+
+def seen_in(valid):
+    """All values of the frames of a mask (B, T) are seen, no others."""
+    return dict.fromkeys(BRANCHES, valid[..., None])
+
+
+ALWAYS = torch.ones(2, FRAMES, dtype=torch.bool)
+VALID = seen_in(ALWAYS)
 
 
 def wave(*shape, seed=0, roughness=0.02):
@@ -67,12 +75,12 @@ def test_reconstruction_falls_towards_the_target_and_ignores_masked_frames():
             for share in (0.0, 0.3, 0.6, 0.9)
         ]
     )
-    half = VALID.clone()
+    half = ALWAYS.clone()
     half[:, 50:] = False
     wrong = {
         name: torch.cat((target[name][:, :50], other[name][:, 50:]), dim=1) for name in target
     }
-    assert float(loss(wrong, target, target, half, q, p, 16)[1]['reconstruction']) == 0.0
+    assert float(loss(wrong, target, target, seen_in(half), q, p, 16)[1]['reconstruction']) == 0.0
     # What the prior's mean gives counts as well.
     assert float(loss(target, other, target, VALID, q, p, 16)[1]['expectation']) > 0.5
 
@@ -167,7 +175,7 @@ def test_consistency_falls_as_landmarks_agree_even_for_a_batch_of_one():
 
 def test_losses_of_parts_of_a_batch_average_to_that_of_the_whole():
     target, samples = face(2), face(2, 3, seed=20)
-    valid = VALID.clone()
+    valid = ALWAYS.clone()
     valid[0, 10:70] = False
     q, p = (Normal(torch.randn(2, 7, 8), torch.rand(2, 7, 8) + 0.5) for _ in range(2))
 
@@ -179,15 +187,80 @@ def test_losses_of_parts_of_a_batch_average_to_that_of_the_whole():
                 FacialVAELoss()(
                     *({n: x[:, i] for n, x in s.items()} for i in (0, 1)),
                     t,
-                    valid[rows],
+                    seen_in(valid[rows]),
                     *mine,
                     16,
                 )[0],
-                FacialSmoothLoss()(s, t, valid[rows]),
+                FacialSmoothLoss()(s, t, seen_in(valid[rows])),
                 FacialDiversityLoss()(s),
-                FacialContrastiveLoss()(s, t, valid[rows]),
+                FacialContrastiveLoss()(s, t, seen_in(valid[rows])),
             ]
         )
 
     parts = (total(slice(0, 1)) + total(slice(1, 2))) / 2
     assert torch.allclose(total(slice(0, 2)), parts, rtol=1e-5)
+
+
+def with_missing(target):
+    """Values of the first clip that were not seen, whose place holds NaN or a wild number."""
+    seen = {
+        name: torch.ones(2, FRAMES, x.shape[-1], dtype=torch.bool) for name, x in target.items()
+    }
+    seen['landmarks'] = torch.ones(2, FRAMES, 1, dtype=torch.bool)
+    seen['landmarks'][0] = False
+    seen['au'][0, :, 4] = False
+    seen['pose'][0, 20:40, 1] = False
+    wild = {name: torch.where(seen[name], target[name], 1e6) for name in target}
+    return seen, {name: torch.where(seen[name], target[name], torch.nan) for name in target}, wild
+
+
+def test_values_that_were_not_seen_do_not_count():
+    target, samples = face(2), face(2, 3, seed=20)
+    q = p = Normal(torch.zeros(2, 7, 8), torch.ones(2, 7, 8))
+    seen, unknown, wild = with_missing(target)
+
+    def losses(real):
+        one, two = ({n: x[:, i] for n, x in samples.items()} for i in (0, 1))
+        return torch.stack(
+            [
+                FacialVAELoss()(one, two, real, seen, q, p, 16)[0],
+                FacialSmoothLoss()(samples, real, seen),
+                FacialContrastiveLoss()(samples, real, seen),
+            ]
+        )
+
+    assert torch.isfinite(losses(unknown)).all()
+    assert torch.equal(losses(unknown), losses(wild))
+    assert torch.equal(
+        losses(unknown), losses({n: torch.nan_to_num(x) for n, x in unknown.items()})
+    )
+
+
+def test_a_mean_over_the_values_that_were_seen():
+    values = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])  # (B, T, F)
+    mask = torch.tensor([[[True, False], [True, True]], [[False, False], [False, True]]])
+    assert clip_means(values, mask).tolist() == [pytest.approx(8 / 3), 8.0]
+    several = values[:, None].expand(2, 5, 2, 2)
+    assert clip_means(several, mask).tolist() == [pytest.approx(8 / 3), 8.0]
+    flag = torch.tensor([[[True], [False]], [[False], [False]]])  # of all values of a frame
+    assert clip_means(several, flag).tolist() == [1.5, 0.0]
+
+
+def test_a_branch_that_was_never_seen_leaves_the_distance_of_the_others():
+    """Samples at distance 1 from the target in each seen value: near = 1, whatever was seen."""
+    target = {name: torch.zeros(1, FRAMES, width) for name, width in BRANCHES.items()}
+    samples = {name: torch.ones(1, 2, FRAMES, width) for name, width in BRANCHES.items()}
+    loss, expected = FacialContrastiveLoss(), 0.1 * (1 / 1.5 + 0.5)
+    seen = seen_in(ALWAYS[:1])
+    assert float(loss(samples, target, seen)) == pytest.approx(expected)
+    samples['landmarks'] += 50.0
+    seen['landmarks'] = ~seen['landmarks']
+    assert float(loss(samples, target, seen)) == pytest.approx(expected)
+    assert float(FacialSmoothLoss()(face(1, 2), target, seen_in(~ALWAYS[:1]))) == 0.0
+
+
+def test_consistency_without_a_complete_face_is_off():
+    loss = FacialConsistencyLoss()
+    assert float(loss(face(2))) > 0.5
+    assert loss.fit({name: torch.zeros(0, width) for name, width in BRANCHES.items()}) == 0.0
+    assert float(loss(face(2))) == 0.0

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speakers import SMALL, cut, join, largest_difference, make_speaker
+from speakers import SMALL, cut, join, largest_difference, make_mask, make_speaker
 from torch.utils.flop_counter import FlopCounterMode
 
 from robot_face_gen.facial_reaction_model import (
@@ -46,7 +46,7 @@ def test_quick_start_as_written():
 
 
 @pytest.mark.parametrize('frame', [0, 3, 4, 19, 20, 45])
-@pytest.mark.parametrize('changed', ['landmarks', 'audio', 'face_valid'])
+@pytest.mark.parametrize('changed', ['landmarks', 'audio', 'face_valid', 'face_mask'])
 @torch.no_grad()
 def test_the_future_does_not_change_the_past(model, frame, changed):
     speaker = make_speaker(60)
@@ -54,6 +54,8 @@ def test_the_future_does_not_change_the_past(model, frame, changed):
     other = dict(speaker)
     if changed == 'face_valid':
         other['face_valid'] = (torch.arange(60) < frame)[None]
+    elif changed == 'face_mask':
+        other['face_mask'] = (torch.arange(60) < frame)[None, :, None].expand(1, 60, 25)
     else:
         other[changed] = speaker[changed].clone()
         other[changed][:, frame:] += 3.0
@@ -69,6 +71,7 @@ def test_the_future_does_not_change_the_past(model, frame, changed):
 @torch.no_grad()
 def test_joined_windows_equal_the_whole(model, cuts, seed):
     speaker = make_speaker(sum(cuts), seed=seed % 1000)
+    speaker['face_mask'] = make_mask(sum(cuts), seed=seed % 1000)
     whole, _, _ = model(speaker, seed=seed)
     assert largest_difference(whole, stream(model, speaker, cuts, seed=seed)) < 1e-4
 
@@ -77,7 +80,8 @@ def test_joined_windows_equal_the_whole(model, cuts, seed):
 def test_full_size_model_is_cut_invariant_beyond_its_window():
     torch.manual_seed(0)
     model = create_model()
-    speaker = make_speaker(800, audio_dim=384)
+    torch.nn.init.normal_(model.encoder.face.missing, std=0.1)
+    speaker = {**make_speaker(800, audio_dim=384), 'face_mask': make_mask(800)}
     whole, _, _ = model(speaker, seed=1)
     cuts = [1, 16, 7, 100, 1, 1, 350, 64, 16, 16, 128, 99, 1]
     assert sum(cuts) == 800
@@ -253,6 +257,7 @@ def training_batch(frames=22, clips=2, seed=0):
     speaker = make_speaker(frames, clips, seed=seed)
     listener = {name: make_speaker(frames, clips, seed=seed + 1)[name] for name in BRANCHES}
     listener['face_valid'] = torch.arange(clips * frames).view(clips, frames) % 6 != 2
+    speaker['face_mask'] = make_mask(frames, clips, seed=seed)
     return speaker, listener
 
 
@@ -316,6 +321,7 @@ def test_gradients_of_training_reach_every_weight(model):
         ),
         ({'face_valid': torch.ones(2, 21, dtype=torch.bool)}, {}, r'face_valid \(2, 21\)'),
         ({'pose': torch.full((2, 22, 4), torch.nan)}, {}, "listener\\['pose'\\]"),
+        ({'face_mask': torch.ones(2, 22)}, {}, "listener\\['face_mask'\\] is .*float32: expected"),
         (
             {},
             {'seed': [1, 2, 3]},

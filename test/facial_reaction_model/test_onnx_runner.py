@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speakers import SMALL, largest_difference, make_speaker
+from speakers import SMALL, largest_difference, make_mask, make_speaker
 
 from robot_face_gen.facial_reaction_model import (
     BRANCHES,
@@ -26,8 +26,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 import itertools
 
-from robot_face_gen.facial_reaction_model.export import exported_step
-from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
+from robot_face_gen.facial_reaction_model.onnx_runner import exported_step, is_exported
 
 FRAMES = 70  # more than attention sees, and than a ring holds
 
@@ -42,7 +41,9 @@ def checkpoint(folder):
     torch.manual_seed(3)
     path = folder / 'small.safetensors'
     info = CheckpointInfo(trained_on='nothing, for a test', audio={'hop_s': 0.04})
-    save_checkpoint(FacialReactionModel(SMALL, info), path)
+    model = FacialReactionModel(SMALL, info)
+    torch.nn.init.normal_(model.encoder.face.missing, std=0.3)
+    save_checkpoint(model, path)
     return path
 
 
@@ -60,6 +61,7 @@ def speaker():
     window['face_valid'] = np.ones((1, FRAMES), bool)
     window['audio_valid'] = np.ones((1, FRAMES), bool)
     window['face_valid'][:, 20:25] = False
+    window['face_mask'] = make_mask(FRAMES).numpy()
     window['audio_valid'][:, 22:40] = False
     return window
 
@@ -169,6 +171,7 @@ def test_bad_input_is_named_and_changes_nothing(model, speaker):
     untouched.process_window(first)
     damaged = {**second, 'gaze': second['gaze'].copy()}
     damaged['gaze'][0, 3, 1] = np.nan
+    damaged['face_mask'] = np.ones((1, 40, 25), bool)
     with pytest.raises(ValueError, match=r"'gaze'\]\[0, 3, 1\] = nan: expected finite numbers"):
         manager.process_window(damaged)
     with pytest.raises(ValueError, match=r"'pose'\] has shape \(1, 40, 3\): expected"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speakers import SMALL, cut, join, largest_difference, make_speaker
+from speakers import SMALL, cut, join, largest_difference, make_mask, make_speaker
 
 from robot_face_gen.facial_reaction_model import Sessions, create_model, make_runner
 from robot_face_gen.models.backends import resolve_backend
@@ -37,7 +37,10 @@ def cache(tmp_path_factory):
 def test_alone_or_among_others_is_the_same(model, backend, turns, again, seed):
     seeds = [seed + face for face in range(FACES)]
     batch = Sessions(make_runner(model, FACES, backend=backend), seeds)
-    speakers = [make_speaker(60, seed=face) for face in range(FACES)]
+    speakers = [
+        {**make_speaker(60, seed=face), 'face_mask': make_mask(60, seed=face)}
+        for face in range(FACES)
+    ]
     begun, got = [0] * FACES, [[[]] for _ in range(FACES)]
     for turn, faces in enumerate(turns):
         if turn == again:  # one of them begins anew in between

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speakers import SMALL, cut, join, largest_difference, make_speaker
+from speakers import SMALL, cut, join, largest_difference, make_mask, make_speaker
 
 from robot_face_gen.facial_reaction_model import (
     BRANCHES,
@@ -60,6 +60,7 @@ def test_equals_the_whole_however_it_is_cut(model, managers, place, cuts, seed):
     speaker = make_speaker(sum(cuts), seed=seed % 1000)
     speaker['face_valid'] = (torch.arange(sum(cuts)) % 7 != 3)[None]
     speaker['audio_valid'] = (torch.arange(sum(cuts)) % 5 != 1)[None]
+    speaker['face_mask'] = make_mask(sum(cuts), seed=seed % 1000)
     with torch.no_grad():
         whole, _, _ = model(speaker, seed=seed)
     assert largest_difference(whole, stream(managers[place], speaker, cuts, seed)) < 1e-4
@@ -95,7 +96,7 @@ def test_full_size_model_over_a_long_stream(backend):
 @pytest.mark.parametrize('backend', BACKENDS)
 @torch.no_grad()
 def test_several_speakers_that_begin_at_different_times(model, backend):
-    two = make_speaker(30, batch=2)
+    two = {**make_speaker(30, batch=2), 'face_mask': make_mask(30, batch=2)}
     sessions = Sessions(make_runner(model, 2, backend=backend), [7, 8])
     parts = []
     for frame in range(30):
@@ -116,7 +117,7 @@ def test_several_speakers_that_begin_at_different_times(model, backend):
 @pytest.mark.parametrize('backend', BACKENDS)
 @torch.no_grad()
 def test_one_speaker_and_several_seeds(model, backend):
-    one = make_speaker(30)
+    one = {**make_speaker(30), 'face_mask': make_mask(30)}
     whole, _, _ = model(one, seed=[1, 2, 3])
     many = OnlineInferenceManager(model, backend=backend)
     assert largest_difference(whole, stream(many, one, [5] * 6, [1, 2, 3])) < 1e-4

@@ -100,7 +100,9 @@ def test_names_of_devices(room):
     room.start()
     sound_card.look_again()
     assert sound_card.find_device(' PULSE ') == sound_card.find_device('pulse')
-    with pytest.raises(OSError, match=r"^no microphone 'no such card'; there are \d+: \w+") as e:
+    with pytest.raises(
+        OSError, match=r"^no microphone 'no such card'; expected one of \d+: \w+"
+    ) as e:
         sound_card.find_device('no such card')
     assert 'pulse' in str(e.value) and '\n' not in str(e.value)
     source = MicrophoneSource('pulse', sample_rate=None, block_s=0.04)
@@ -185,7 +187,7 @@ def test_a_number_is_a_number_and_not_a_part_of_a_name(monkeypatch):
     assert sound_card.find_device('card') == 1
     assert sound_card.find_device('usb') == 3  # the whole name before a part
     assert sound_card.find_device(None) == sound_card.find_device(' ') == 2
-    with pytest.raises(OSError, match="no microphone '0'; there are 1: card 2, 2: USB mic"):
+    with pytest.raises(OSError, match="no microphone '0'; expected one of 1: card 2, 2: USB mic"):
         sound_card.find_device('0')  # it has no input
     monkeypatch.setattr(sound_card, 'load', lambda: fake_sounddevice('card 2'))
     assert sound_card.find_device(None) == 1  # no default, but one there

@@ -3,12 +3,13 @@
 
 import os
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openface_files import VARIANTS, text_of
 
-from robot_face_gen.features.openface import OpenFaceError
+from robot_face_gen.features.openface import OpenFaceError, read_openface_csv
 from robot_face_gen.features.openface_follow import OpenFaceFollower
 
 NAMES = VARIANTS['no 2-D']
@@ -67,8 +68,8 @@ def test_following_goes_on_after_a_bad_row(tmp_path):
     path.write_text(''.join([*text[:2], 'rubbish\n', *text[2:]]))
     follower = OpenFaceFollower(path)
     assert len(follower.poll()) == 4
-    assert follower.bad_rows == 1
-    assert 'line 3: 1 columns, expected 714' in follower.problems[0]
+    assert follower.report.bad_rows == 1
+    assert follower.report.latest[0] == 'line 3: 1 cells: a row without 714 cells'
 
 
 def written_again(path, follower, text, size=997):
@@ -89,7 +90,7 @@ def test_what_is_written_a_second_time_is_not_given_twice(tmp_path):
     better = text_of(NAMES, 22, change=lambda f: {'AU12_r': 1.11 + 0.01 * f})
     assert numbers(written_again(path, follower, text)) == list(range(20))
     assert numbers(written_again(path, follower, better)) == [20, 21]  # had not been read before
-    assert (follower.rewrites, follower.restarts, follower.bad_rows) == (1, 1, 0)
+    assert (follower.rewrites, follower.restarts, follower.report.bad_rows) == (1, 1, 0)
     # The same video, tracked once more: another recording, though its rows are the same.
     assert numbers(written_again(path, follower, text)) == list(range(20))
     assert numbers(written_again(path, follower, better)) == [20, 21]
@@ -115,7 +116,7 @@ def test_a_larger_file_in_the_place_of_another_is_noticed(tmp_path):
     path.write_text(text_of(NAMES, 30, change=lambda f: {'X_0': 77}))
     assert path.stat().st_ino == inode
     assert numbers(follower.poll()) == list(range(30))
-    assert (follower.restarts, follower.bad_rows) == (1, 0)
+    assert (follower.restarts, follower.report.bad_rows) == (1, 0)
 
 
 def test_a_file_that_shrinks_begins_anew(tmp_path):
@@ -152,17 +153,17 @@ def test_one_face_of_several_is_followed_until_it_is_lost(tmp_path):
     rows = []
     for frame in range(100):
         if frame not in (7, 8) and frame < 30:  # two frames in which only the other is there
-            rows.append(row(frame, face_id=0, X_0=10))
+            rows.append(row(frame, face_id=0, X_0=-200))  # the larger face
         rows.append(row(frame, face_id=1, X_0=20))
     path.write_text(HEADER + ''.join(rows))
     frames = follower.poll()
-    first = [f for f in frames if f.landmarks[0] < 335]
+    first = [f for f in frames if f.landmarks[0] < 200]
     assert numbers(first) == [i for i in range(30) if i not in (7, 8)]
     second = numbers(frames[len(first) :])
     assert second[0] in (54, 55)  # after a second
     assert second == list(range(second[0], 100))
-    assert follower.other_rows == second[0]
-    assert follower.bad_rows == 0
+    assert follower.report.other_rows == second[0]
+    assert follower.report.bad_rows == 0
 
 
 def test_one_time_that_is_far_ahead_does_not_stop_it(tmp_path):
@@ -174,9 +175,50 @@ def test_one_time_that_is_far_ahead_does_not_stop_it(tmp_path):
         with path.open('a') as file:
             file.write(row(frame, timestamp=1e5 if frame == 10 else frame / 25))
         seen += follower.poll()
-    assert numbers(seen)[-40:] == list(range(40, 80))
-    assert follower.bad_rows == 24  # the 25th tells that the one time was wrong
-    assert 'the timestamps began anew' in follower.problems[-1]
+    assert numbers(seen) == [frame for frame in range(80) if frame != 10]
+    assert follower.report.bad_rows == 1
+
+
+def test_a_tracker_that_starts_its_clock_again_is_followed(tmp_path):
+    path = tmp_path / 'live.csv'
+    follower = OpenFaceFollower(path)
+    path.write_text(HEADER + ''.join(row(i, timestamp=(i + 500) / 25) for i in range(40)))
+    assert numbers(follower.poll()) == list(range(500, 540))
+    follow(path, ''.join(row(i) for i in range(40)))
+    assert numbers(follower.poll()) == list(range(24, 40))
+    assert follower.report.bad_rows == 24  # the 25th tells that the clock started again
+    assert 'the timestamps start again' in follower.report.latest[-1]
+
+
+def test_a_first_row_without_time_does_not_stop_it(tmp_path):
+    path = tmp_path / 'live.csv'
+    follower = OpenFaceFollower(path)
+    path.write_text(HEADER + row(0, timestamp='nan'))
+    assert follower.poll() == []
+    follow(path, ''.join(row(i) for i in range(1, 4)))
+    assert numbers(follower.poll()) == [1, 2, 3]
+    assert follower.report.bad_rows == 1
+
+
+def test_a_followed_file_gives_the_frames_of_the_recorded_one(tmp_path):
+    """Two people, changing ids, missing values, a late start: whatever the pieces."""
+
+    def change(frame):
+        return {'face_id': frame // 7, 'timestamp': 3 + frame // 2 / 25, 'frame': frame // 2 + 1,
+                **({'AU12_r': '-nan(ind)', 'gaze_angle_x': ''} if frame % 3 else {}),
+                **{f'x_{i}': 300 * (frame % 2) + (i * 13) % 100 for i in range(68)}}  # fmt: skip
+
+    text = text_of(VARIANTS[714], 60, change=change)
+    (tmp_path / 'recorded.csv').write_text(text)
+    recorded = read_openface_csv(tmp_path / 'recorded.csv').frames
+    follower = OpenFaceFollower(tmp_path / 'live.csv')
+    frames = written_again(tmp_path / 'live.csv', follower, text, size=3001)
+    # The last picture waits for the next one, to know whether it is complete.
+    assert len(recorded) - 1 <= len(frames) and len(recorded) == 30
+    for mine, theirs in zip(frames, recorded, strict=False):
+        assert mine.stamp_ns == theirs.stamp_ns
+        for name in ('landmarks', 'au', 'pose', 'gaze'):
+            assert np.array_equal(getattr(mine, name), getattr(theirs, name), equal_nan=True)
 
 
 def test_a_face_that_is_lost_when_the_clock_falls_back_is_let_go(tmp_path):
@@ -186,7 +228,7 @@ def test_a_face_that_is_lost_when_the_clock_falls_back_is_let_go(tmp_path):
     path.write_text(HEADER + ''.join(rows))
     follower = OpenFaceFollower(path)
     assert numbers(follower.poll())[3:] == list(range(24, 70))
-    assert follower.other_rows == 0
+    assert follower.report.other_rows == 0
 
 
 def test_a_folder_of_pictures_has_no_times(tmp_path):
@@ -199,7 +241,7 @@ def test_what_is_no_openface_file_says_so(tmp_path):
     path = tmp_path / 'live.csv'
     path.write_text('time,x,y\n1,2,3\n')
     follower = OpenFaceFollower(path)
-    with pytest.raises(OpenFaceError, match='no OpenFace CSV: its header lacks timestamp'):
+    with pytest.raises(OpenFaceError, match='no OpenFace CSV: no column of landmarks'):
         follower.poll()
     follow(path, '3,4,5\n')
     assert follower.poll() == []  # told once, not for each row

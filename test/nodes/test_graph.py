@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-import soundfile
 from faces import make_frame, make_frames
 from live_graph import NodeProcess
+from sound_files import write_wav
 
 from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
 from robot_face_gen.features.openface_write import write_openface_csv
@@ -28,7 +28,7 @@ def graph(peer, tmp_path_factory):
     folder = tmp_path_factory.mktemp('graph')
     write_openface_csv(folder / 'face.csv', make_frames(25 * LENGTH_S))
     sound = np.random.default_rng(0).uniform(-0.3, 0.3, 16000 * LENGTH_S)
-    soundfile.write(folder / 'voice.wav', sound, 16000)
+    write_wav(folder / 'voice.wav', sound.astype(np.float32), 16000)
     # Full size, but of no training: what ships may expect embeddings of other weights.
     save_checkpoint(FacialReactionModel(), folder / 'untrained.safetensors')
     peer.listen(FaceReaction, TOPIC)
@@ -100,13 +100,13 @@ def test_bad_messages_are_counted_and_the_graph_goes_on(peer, graph):
     voice = peer.publisher(AudioEmbedding, '/whisper/embedding', 'reaction_node')
     invalid, seen = int(values(peer).get('invalid', 0)), peer.count(TOPIC)
     bad = from_face_frame(make_frame(time.time_ns()), 'camera')
-    bad.landmarks[:] = np.nan
+    bad.confidence = 2.0
     face.publish(bad)
     wide = np.zeros((2, 512), np.float32)
     voice.publish(from_embeddings(time.time_ns(), wide, 50.0, 'base', 'microphone'))
     peer.wait_for(lambda: int(values(peer).get('invalid', 0)) >= invalid + 2, 'both counted')
     peer.wait_for(lambda: peer.count(TOPIC) > seen + 25, 'reactions after them')
-    assert 'message dropped: landmarks[0] = nan' in graph['reaction_node'].text
+    assert 'message dropped: confidence = 2' in graph['reaction_node'].text
     assert 'message dropped: dim = 512' in graph['reaction_node'].text
     for publisher in (face, voice):
         peer.node.destroy_publisher(publisher)

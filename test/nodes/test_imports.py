@@ -35,4 +35,5 @@ def test_a_node_imports_nothing_that_it_does_not_need(name, tmp_path, ros_domain
         if line.startswith('import time:')
     }
     assert {'rclpy', 'numpy'} <= imported
-    assert not imported & UNWANTED
+    needed = {'av'} if name == 'microphone_node' else set()  # its source is a file
+    assert not imported & (UNWANTED - needed)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-import soundfile
+from sound_files import encode
 
 from robot_face_gen.nodes.messages import to_ns
 from robot_face_gen.nodes.microphone_node import MicrophoneNode
@@ -27,9 +27,10 @@ def heard(peer):
 
 
 def test_plays_a_recording_as_a_microphone_would(peer, heard, start, tmp_path):
-    path = tmp_path / 'voice.flac'
+    path = tmp_path / 'voice.mkv'
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
-    soundfile.write(path, np.stack((sound, sound), axis=1), RATE, subtype='PCM_16')
+    encode(path, 'flac', (np.stack((sound, sound), 1) * 32768).astype(np.int16), RATE,
+           film='mpeg4', container='matroska')  # fmt: skip
     begin = time.time() + 6.0
     node = start(
         'microphone_node', source=path, start_time=f'{begin:.3f}', exit_at_end='true', chunk_s=0.04

@@ -60,13 +60,14 @@ def test_follows_a_file_that_is_still_being_written(peer, heard, start, tmp_path
     )
     frames = make_frames(12)
     with OpenFaceWriter(path, flush=True) as writer:
-        for count, frame in enumerate(frames, 1):
+        writer.write(frames[0])  # waits for the second: only then is the unit of time known
+        for count, frame in enumerate(frames[1:], 1):
             writer.write(frame)
-            peer.wait_for(lambda count=count: len(heard) == count, f'row {count}')
+            peer.wait_for(lambda count=count: len(heard) == count, f'row {count + 1}')
     stamps = [to_ns(message.header.stamp) for _, message in heard]
     assert stamps == sorted(set(stamps)) and abs(stamps[-1] / 1e9 - time.time()) < 5.0
     assert np.allclose(heard[-1][1].pose, frames[-1].pose, atol=1e-3)
-    peer.wait_for(lambda: peer.values('openface_node').get('rows') == '12', 'diagnostics')
+    peer.wait_for(lambda: peer.values('openface_node').get('rows') == '11', 'diagnostics')
     assert node.interrupt() == 0
     assert 'Traceback' not in node.text
 
@@ -85,18 +86,55 @@ def test_what_is_wrong_with_a_followed_file_is_told_and_the_node_goes_on(
 
         peer.wait_for(told, f'diagnostics that say {words}')
 
-    status(DiagnosticStatus.ERROR, str(path), 'no OpenFace CSV: its header lacks')
+    status(DiagnosticStatus.ERROR, str(path), 'no OpenFace CSV: no column of')
     write_openface_csv(path, make_frames(5))
     peer.wait_for(lambda: heard, 'a frame of the file in its place')
     with path.open('a') as file:
         file.write('rubbish\n' + path.read_text().splitlines()[1] + '\n')
-    status(DiagnosticStatus.WARN, 'line 7: 1 columns', '2 rows could not be used')
+    status(DiagnosticStatus.WARN, 'line 7: 1 cells', '2 rows could not be used')
     values = peer.values('openface_node')
     assert (values['bad_rows'], values['restarts'], values['rewrites']) == ('2', '1', '0')
     assert node.interrupt() == 0
-    for words in ('no OpenFace CSV', 'begins anew', 'line 7: 1 columns'):
+    for words in ('no OpenFace CSV', 'was restarted', 'line 7: 1 cells'):
         assert node.text.count(words) == 1, node.text
     assert 'Traceback' not in node.text
+
+
+def test_a_partial_recording_is_played_with_nan_and_reported(peer, heard, start, tmp_path):
+    frames = make_frames(30, start_ns=200_000_000)
+    for frame in frames:
+        frame.landmarks[:] = frame.gaze[0] = np.nan
+    write_openface_csv(tmp_path / 'face.csv', frames, begin_ns=0)
+    begin = time.time() + 6.0
+    node = start(
+        'openface_node',
+        source=tmp_path / 'face.csv',
+        start_time=f'{begin:.3f}',
+        exit_at_end='true',
+    )
+    assert node.wait() == 0, node.text
+    peer.wait_for(lambda: len(heard) == 30, 'all frames')
+    messages = [message for _, message in heard]
+    # A first row at 0.2 s is played 0.2 s after the beginning.
+    assert abs(to_ns(messages[0].header.stamp) / 1e9 - begin - 0.2) < 1e-3
+    for message, frame in zip(messages, frames, strict=True):
+        assert np.isnan(message.landmarks).all() and np.isnan(message.gaze[0])
+        assert np.allclose(message.action_units, frame.au, atol=1e-3)
+    assert '30 rows: landmarks: a value is missing' in node.text
+    assert '30 frames, 30 valid, 30 of them with missing values' in node.text
+
+
+def test_a_followed_row_without_time_does_not_end_the_node(peer, heard, start, tmp_path):
+    path = tmp_path / 'growing.csv'
+    write_openface_csv(path, make_frames(4))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[1].replace(',0.000000,', ',nan,', 1))
+    node = start('openface_node', source=f'follow:{path}')
+    peer.wait_for(lambda: 'timestamp: a value is missing' in node.text, 'the warning')
+    with path.open('a') as file:
+        file.write(''.join(lines[2:]))
+    peer.wait_for(lambda: heard, 'frames')
+    assert node.interrupt() == 0 and 'Traceback' not in node.text
 
 
 def test_simulated_time_decides_when_frames_come(peer, heard, start, tmp_path):
@@ -144,7 +182,7 @@ def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, st
     peer.wait_for(
         lambda: tick() and peer.values('openface_node').get('clock_jumps') == '1', 'a count'
     )
-    assert 'the recording begins anew' in node.text
+    assert 'the recording starts again' in node.text
     assert node.interrupt() == 0
     peer.node.destroy_publisher(clock)
 

@@ -120,7 +120,7 @@ def test_a_bag_without_its_clock_is_answered_by_its_own_time(peer, node, face, v
     assert count(peer, 'late') - before < 10
     newest = peer.heard[TOPIC][-1][1]
     assert abs(to_ns(newest.header.stamp) / 1e9 - time.time()) < PATIENCE_S  # the node's own time
-    assert '7200.0 s behind the clock' in node.text
+    assert '7200.0 s behind this clock' in node.text
     stamps = show(face, 20, voice)
     peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions in the time of the clock')
 
@@ -141,7 +141,7 @@ def test_an_encoder_that_the_model_does_not_know_is_an_error_and_the_face_goes_o
 def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, voice):
     before = count(peer, 'invalid')
     bad = from_face_frame(make_frame(time.time_ns()), 'camera')
-    bad.landmarks[7] = np.nan
+    bad.confidence = 2.0
     face.publish(bad)
     face.publish(from_face_frame(make_frame(0), 'camera'))
     wide = np.zeros((2, 16), np.float32)
@@ -149,8 +149,26 @@ def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, v
     stamps = show(face, 5, voice)
     peer.wait_for(lambda: answered(peer, stamps), 'five reactions')
     peer.wait_for(lambda: count(peer, 'invalid') >= before + 3, 'three bad messages')
-    assert 'landmarks[7] = nan' in node.text
+    assert 'confidence = 2' in node.text
     assert 'dim = 16: the model expects 8' in node.text
+
+
+def test_missing_and_impossible_values_do_not_cost_the_frame(peer, node, face, voice):
+    """NaN means that the tracker does not have the value; infinity is counted as impossible."""
+    before = count(peer, 'invalid'), count(peer, 'partly_valid'), count(peer, 'impossible_values')
+    stamps = []
+    for index in range(5):
+        frame = make_frame(time.time_ns(), seed=index)
+        frame.landmarks[:] = frame.gaze[0] = np.nan
+        frame.au[3] = np.inf
+        face.publish(from_face_frame(frame, 'camera'))
+        stamps.append(frame.stamp_ns)
+        time.sleep(0.04)
+    peer.wait_for(lambda: answered(peer, stamps), 'five reactions')
+    peer.wait_for(lambda: count(peer, 'partly_valid') >= before[1] + 5, 'five partial faces')
+    peer.wait_for(lambda: count(peer, 'impossible_values') >= before[2] + 5, 'five values')
+    assert count(peer, 'invalid') == before[0]
+    assert '1 infinite or impossibly large values in a frame are treated as missing' in node.text
 
 
 def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node, face, voice):

@@ -2,12 +2,12 @@
 """The command `generate`: reproducible recordings and prepared data, never replaced silently."""
 
 import pytest
-import soundfile
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue
+from robot_face_gen.features.sound_file import SoundFile
 from robot_face_gen.synthetic.config import GeneratorConfig
 from robot_face_gen.synthetic.generate import generate_recordings, make_plan, split_of
 
@@ -30,7 +30,7 @@ def test_recordings_have_the_documented_format(recordings):
     for session in sessions:
         for person in session.people:
             assert person.face.is_file()
-            assert soundfile.info(str(person.sound)).duration == 4.0
+            assert SoundFile(person.sound).duration_s == 4.0
     a, b = (recordings / name / 'a.csv' for name in ('dyad_00000_0', 'dyad_00000_1'))
     assert a.read_bytes() == b.read_bytes()
     assert a.read_bytes() != (recordings / 'dyad_00001_0' / 'a.csv').read_bytes()

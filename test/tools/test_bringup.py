@@ -89,7 +89,7 @@ def test_a_killed_node_is_respawned(ros_domain, tmp_path):
         psutil.Process(first['openface_node']).kill()
         until(lambda: bringup.processes.get('openface_node') not in (None, first['openface_node']))
         assert bringup.processes['whisper_node'] == first['whisper_node']
-        until(lambda: log.read_text().count('525 frames') == 2, timeout=40.0)
+        until(lambda: log.read_text().count('25 frames a second') == 2, timeout=40.0)
     assert 'exit code -9 (SIGKILL)' in log.read_text()
     assert bringup.returncode == 0
 

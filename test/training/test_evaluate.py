@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip('matplotlib')
 
-from prepared_data import ENCODER, SMALL_MODEL, make_prepared
+from prepared_data import ENCODER, SMALL_MODEL, make_partial, make_prepared
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.dataset import ClipDataset
@@ -78,6 +78,29 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     assert (tmp_path / 'metrics.txt').read_text().count('nearest') == 5
     for name in ('trajectories.png', 'comparison.png'):
         assert cv2.imread(str(tmp_path / name)).std() > 5
+
+
+def test_what_was_not_seen_is_left_out(checkpoint, tmp_path, capsys):
+    data = make_partial(tmp_path / 'data', speakers=(4, 2, 2))
+    words = ['--checkpoint', checkpoint, '--data', data, '--samples', 2, '--out', tmp_path / 'out']
+    assert main(['evaluate', *map(str, words)]) == 0
+    assert 'the trackers saw 92.' in capsys.readouterr().out
+    results = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert 0.92 < results['about']['seen_share'] < 0.93
+    for source in ('model', 'random', 'mean', 'mime', 'nearest', 'real'):
+        gaze = results[source]['gaze']  # no listener has any
+        assert [gaze[name] for name in ('frcorr', 'frdist', 'mse', 'pearson')] == [None] * 4
+        for part in ('all', 'au', 'pose'):
+            assert results[source][part]['frdist'] >= 0 and results[source][part]['mse'] >= 0
+    assert results['mime']['landmarks']['mse'] is None  # no speaker has any
+    assert results['model']['landmarks']['mse'] > 0
+    assert results['real']['all']['frcorr'] == pytest.approx(2.0, abs=0.2)
+    assert results['real']['all']['frdist'] == pytest.approx(0.0, abs=1e-6)
+    assert cv2.imread(str(tmp_path / 'out' / 'trajectories.png')).std() > 5
+    test = reactions.gather(ClipDataset(data, 'test', frames=64))
+    assert np.isnan(test.listeners[..., 158:]).all() and np.isnan(test.speakers[..., :136]).all()
+    assert np.isnan(test.listeners[0, 12, 136 + 8]) and np.isnan(test.listeners[0, 41]).all()
+    assert np.isfinite(test.listeners[0, 9, :158]).all()
 
 
 def test_streamed_reactions_equal_the_forward_pass(data, checkpoint):

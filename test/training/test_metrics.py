@@ -230,3 +230,164 @@ def with_nan(x):
 def test_a_bad_array_is_refused_by_name(arrays, call, message):
     with pytest.raises(ValueError, match=message):
         call(*arrays)
+
+
+def hide(x, share=0.3, seed=0):
+    """Some values of x that were not seen."""
+    lost = np.random.default_rng(seed).random(x.shape) < share
+    return np.where(lost, np.nan, x)
+
+
+def frames_cut(Y, frames):
+    return np.delete(Y, frames, axis=-2)
+
+
+def test_without_nan_partial_changes_nothing(arrays):
+    P, Y, X, A = arrays
+    for plain, other in [
+        (metrics.frcorr(P, Y, A), metrics.frcorr(P, Y, A, partial=True)),
+        (metrics.frdist(P, Y, A), metrics.frdist(P, Y, A, partial=True)),
+        (metrics.frdiv(P), metrics.frdiv(P, partial=True)),
+        (metrics.frvar(P), metrics.frvar(P, partial=True)),
+        (metrics.frdvs(P), metrics.frdvs(P, partial=True)),
+        (metrics.frsyn(P, X), metrics.synchrony(P, X, partial=True).mean_abs_lag),
+        (metrics.mse(P, Y), metrics.mse(P, Y, partial=True)),
+        (metrics.pearson(P, Y), metrics.pearson(P, Y, partial=True)),
+        (metrics.sample_distance(P), metrics.sample_distance(P, partial=True)),
+        (metrics.acceleration(P), metrics.acceleration(P, partial=True)),
+    ]:
+        assert other == pytest.approx(plain, rel=1e-12)
+
+
+def test_frames_that_were_not_seen_are_as_if_they_had_not_been_recorded(arrays):
+    P, Y, _, A = arrays
+    lost = [7, 8, 9, 10, 41]
+    partial = Y.copy()
+    partial[:, lost] = np.nan
+    P_cut, Y_cut = frames_cut(P, lost), frames_cut(Y, lost)
+    for name in ('mse', 'mae', 'rmse', 'pearson'):
+        metric = getattr(metrics, name)
+        assert metric(P, partial, partial=True) == pytest.approx(metric(P_cut, Y_cut), rel=1e-12)
+    expected = metrics.frcorr(P_cut, Y_cut, A)
+    assert metrics.frcorr(P, partial, A, partial=True) == pytest.approx(expected, rel=1e-12)
+    # A distance grows with the root of the number of frames: missing ones are as far as the rest.
+    expected = metrics.frdist(P_cut, Y_cut, A, GROUPS) * (T / (T - len(lost))) ** 0.5
+    found = metrics.frdist(P, partial, A, GROUPS, partial=True)
+    assert found == pytest.approx(expected, rel=1e-12)
+    gaps = P.copy()
+    gaps[:, :, lost] = np.nan
+    for name in ('frdiv', 'frvar', 'frdvs', 'sample_distance'):
+        metric = getattr(metrics, name)
+        assert metric(gaps, partial=True) == pytest.approx(metric(P_cut), rel=1e-12)
+
+
+GROUPS = [slice(0, 2), slice(2, 5)]
+
+
+def test_channels_that_were_not_seen_are_as_if_they_did_not_exist(arrays):
+    P, Y, X, A = arrays
+    kept = [0, 1, 2, 4]
+    partial, speakers = Y.copy(), X.copy()
+    partial[..., 3] = speakers[..., 3] = np.nan
+    for name in ('mse', 'mae', 'pearson'):
+        metric = getattr(metrics, name)
+        expected = metric(P[..., kept], Y[..., kept])
+        assert metric(P, partial, partial=True) == pytest.approx(expected, rel=1e-12)
+    expected = metrics.frcorr(P[..., kept], Y[..., kept], A)
+    assert metrics.frcorr(P, partial, A, partial=True) == pytest.approx(expected, rel=1e-12)
+    # The group of 3 channels has 2 left, each of which counts for one and a half.
+    both = [(slice(0, 2), 0.5), (slice(2, 4), 1 / 3 * 1.5**0.5)]
+    expected = metrics.frdist(P[..., kept], Y[..., kept], A, both)
+    found = metrics.frdist(P, partial, A, GROUPS, partial=True)
+    assert found == pytest.approx(expected, rel=1e-12)
+    result = metrics.synchrony(P, speakers, partial=True)
+    np.testing.assert_array_equal(result.lags, metrics.synchrony(P[..., kept], X[..., kept]).lags)
+    assert (result.left_out, result.channels) == (N * M, N * M * F)
+    hidden = P.copy()
+    hidden[..., 3] = np.nan
+    for name in ('frdiv', 'frvar', 'frdvs', 'acceleration'):
+        metric = getattr(metrics, name)
+        assert metric(hidden, partial=True) == pytest.approx(metric(P[..., kept]), rel=1e-12)
+
+
+def test_a_group_that_was_not_seen_counts_as_the_others(arrays):
+    P, Y, _, A = arrays
+    partial = Y.copy()
+    partial[..., :2] = np.nan
+    expected = 2 * metrics.frdist(P[..., 2:], Y[..., 2:], A)
+    found = metrics.frdist(P, partial, A, GROUPS, partial=True)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_listener_of_whom_nothing_was_seen_is_not_chosen(arrays):
+    P, Y, _, _ = arrays
+    both = np.ones((N, N))
+    blind = Y.copy()
+    blind[1] = np.nan
+    others = both.copy()
+    others[:, 1] = 0
+    for metric in (metrics.frcorr, metrics.frdist):
+        found = metric(P, blind, both, partial=True)
+        assert found == pytest.approx(metric(P, Y, others), rel=1e-12)
+        none = metric(P, np.full_like(Y, np.nan), both, partial=True)
+        assert np.isnan(none)
+    assert np.isnan(metrics.mse(P, np.full_like(Y, np.nan), partial=True))
+    assert np.isnan(metrics.synchrony(P, np.full_like(Y, np.nan), partial=True).lags).all()
+
+
+def test_single_values_that_were_not_seen_from_the_definitions(arrays):
+    P, Y, _, _ = arrays
+    partial, gaps = hide(Y), hide(P, seed=1)
+    errors = P - partial[:, None]
+    assert metrics.mse(P, partial, partial=True) == pytest.approx(np.nanmean(errors**2))
+    frame = np.abs(np.diff(partial, axis=1))
+    assert metrics.frame_difference(partial, partial=True) == pytest.approx(np.nanmean(frame))
+    pairs = [
+        (gaps[k, i] - gaps[k, j]) ** 2
+        for k in range(1)
+        for i in range(M)
+        for j in range(M)
+        if i != j
+    ]
+    assert metrics.frdiv(gaps, per_clip=True, partial=True)[0] == pytest.approx(np.nanmean(pairs))
+    pairs = [
+        (gaps[k, i] - gaps[j, i]) ** 2
+        for i in range(M)
+        for k in range(N)
+        for j in range(N)
+        if j != k
+    ]
+    assert metrics.frdvs(gaps, partial=True) == pytest.approx(np.nanmean(pairs))
+    variance = np.nanmean(np.nanvar(gaps, axis=2, ddof=1))
+    assert metrics.frvar(gaps, partial=True) == pytest.approx(variance)
+    seen = np.isfinite(partial[0, :, 2])
+    expected = metrics.ccc(Y[0, seen, 2], P[0, 0, seen, 2])
+    assert metrics.ccc(partial[0], P[0, 0])[2] == pytest.approx(expected)
+    r = []
+    for k in range(N):
+        for f in range(F):
+            seen = np.isfinite(partial[k, :, f])
+            r += [np.corrcoef(P[k, i, seen, f], Y[k, seen, f])[0, 1] for i in range(M)]
+    assert metrics.pearson(P, partial, partial=True) == pytest.approx(np.mean(r))
+
+
+@pytest.mark.parametrize('lag', [-17, 0, 12, 49])
+def test_a_known_lag_is_found_through_gaps(lag):
+    rng = np.random.default_rng(1)
+    wide = np.cumsum(rng.normal(size=(1, 300, F)), axis=1)
+    X, P = hide(wide[:, 50:250], 0.2), wide[:, None, 50 - lag : 250 - lag].copy()
+    P[:, :, 30:50] = np.nan
+    result = metrics.synchrony(P, X, partial=True)
+    assert (result.lags[0, 0], result.left_out) == (lag, 0)
+    X[0, :, 1] = np.where(np.isnan(X[0, :, 1]), np.nan, 7.0)  # constant where it was seen
+    P[0, 0, 40:190, 2] = np.nan  # seldom seen
+    result = metrics.synchrony(P, X, partial=True)
+    assert (result.lags[0, 0], result.left_out) == (lag, 2)
+
+
+def test_infinity_is_refused_in_partial_arrays_too(arrays):
+    P, Y, _, A = arrays
+    Y = Y.copy()
+    Y[1, 2, 3] = np.inf
+    with pytest.raises(ValueError, match=r'Y: not finite at \(1, 2, 3\): inf'):
+        metrics.frcorr(P, Y, A, partial=True)

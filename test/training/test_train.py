@@ -16,12 +16,19 @@ import yaml
 pytest.importorskip('lightning')
 pytest.importorskip('matplotlib')
 
-from prepared_data import ENCODER, SMALL_MODEL, make_prepared
+from prepared_data import ENCODER, SMALL_MODEL, make_partial, make_prepared
 from safetensors.torch import load_file
 
 from robot_face_gen.data.dataset import ClipDataset
-from robot_face_gen.facial_reaction_model import load_checkpoint
-from robot_face_gen.training.calibration import calibrate_spread
+from robot_face_gen.data.store import read_track, write_track
+from robot_face_gen.facial_reaction_model import create_model, load_checkpoint
+from robot_face_gen.facial_reaction_model.config import TYPICAL
+from robot_face_gen.layout import AU
+from robot_face_gen.training.calibration import (
+    calibrate_spread,
+    listeners_by_group,
+    real_distance,
+)
 from robot_face_gen.training.config import read_training_config
 from robot_face_gen.training.run_folder import read_curves
 from robot_face_gen.training.train import train
@@ -91,6 +98,61 @@ def test_calibrated_samples_have_the_distance_of_real_listeners(trained, data):
     assert float(model.vae.prior_spread) == pytest.approx(found['spread'])
 
 
+def test_training_on_partial_faces(tmp_path):
+    data = make_partial(tmp_path / 'data', speakers=(4, 2, 1))
+    best = train(read_training_config(None, options(data, tmp_path / 'run', 'num_epochs=3')))
+    for name in ('train/loss', 'validation/loss', 'validation/expectation'):
+        assert np.isfinite(curve(tmp_path / 'run', name)).all()
+    assert curve(tmp_path / 'run', 'validation/consistency') == [0.0] * 3  # no complete face
+    model = load_checkpoint(best).eval()
+    ours, theirs = model.encoder.statistics, model.decoder.heads.statistics
+    # What was never seen has the statistics of a typical face, the rest its own.
+    for statistics, branch in ((ours, 'landmarks'), (theirs, 'gaze')):
+        for kind, typical in zip(('mean', 'std'), TYPICAL[branch], strict=True):
+            found = getattr(statistics, f'{branch}_{kind}')
+            assert found.tolist() == pytest.approx(typical, rel=1e-6)
+    listeners = [item['listener'] for item in ClipDataset(data, 'train', 64)]
+    smile = AU['AU12']
+    seen = [x['au'][x['face_valid'] & x['face_mask'][:, 1 + smile], smile] for x in listeners]
+    expected = float(torch.cat(seen).mean())
+    assert float(theirs.au_mean[smile]) == pytest.approx(expected, rel=1e-4)
+    assert bool(model.encoder.face.missing[:, 0].any())  # of the landmarks' flag
+    calibration = model.info.training['calibration']
+    assert all(np.isfinite(calibration[name]) for name in ('real_distance', 'sample_distance'))
+
+
+def test_the_distance_of_real_listeners_is_that_of_what_was_seen_of_both(tmp_path):
+    make_prepared(tmp_path, speakers=(1, 1, 1))
+    model = load_small()
+    validation = ClipDataset(tmp_path, 'val', frames=64)
+    groups = listeners_by_group(validation, 1)
+    a, b = (
+        model.decoder.heads.statistics.standardise_face(validation[i]['listener']) for i in (0, 1)
+    )
+    parts = {name: (a[name] - b[name]).square() for name in ('landmarks', 'au', 'pose', 'gaze')}
+    found, compared = real_distance(model, validation, groups)
+    assert found == pytest.approx(float(np.mean([float(x.mean()) for x in parts.values()])))
+    assert all(bool(kept.all()) for kept in compared.values())
+    name = validation.clips[1].session.tracks[1]
+    track = read_track(tmp_path, name)
+    track['gaze'][:] = track['pose'][:, 2] = np.nan
+    track['au'][:30] = np.nan
+    write_track(tmp_path, name, track)
+    found, compared = real_distance(model, validation, groups)
+    expected = [parts['landmarks'], parts['au'][30:], parts['pose'][:, [0, 1, 3]]]
+    assert found == pytest.approx(float(np.mean([float(x.mean()) for x in expected])), rel=1e-5)
+    assert not compared['gaze'].any() and compared['pose'].tolist() == [True, True, False, True]
+    track['face_valid'][:] = False
+    write_track(tmp_path, name, track)
+    assert np.isnan(real_distance(model, validation, groups)[0])
+    assert calibrate_spread(model, validation) == {}
+
+
+def load_small():
+    torch.manual_seed(0)
+    return create_model(SMALL_MODEL)
+
+
 def weights(folder):
     """Trained weights without the calibration after training."""
     return {
@@ -105,7 +167,10 @@ def largest_difference(a, b):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    more = ('num_epochs=6', 'seed=5')
+    more = (
+        'num_epochs=6', 'seed=5', 'augmentation.partial_faces=0.5',
+        'augmentation.value_dropout=0.05',
+    )  # fmt: skip
     train(read_training_config(None, options(data, whole, *more)))
     process = subprocess.Popen(
         command(*options(data, cut, *more)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

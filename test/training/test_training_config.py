@@ -55,6 +55,8 @@ def test_overrides_of_parts_and_numbers():
         (['num_epochs=many'], "num_epochs = 'many': expected int"),
         (['samples=1'], 'samples = 1: the diversity and contrastive losses need at least 2'),
         (['augmentation.temporal_dropout=1'], 'temporal_dropout = 1.0: expected 0 to below 1'),
+        (['augmentation.value_dropout=-1'], 'value_dropout = -1.0: expected at least 0'),
+        (['augmentation.partial_faces=2'], 'partial_faces = 2.0: expected 0 to 1'),
         (['learning_rate=-1'], 'learning_rate = -1.0: expected above 0'),
         (['accelerator=tpu'], "accelerator = 'tpu'"),
         (['nonsense'], "'nonsense': expected key=value"),
