@@ -104,7 +104,7 @@ class WhisperStream:
 
         The sound of an embedding has settled at most `settle_s` and a hop less 20 ms after its
         end. The other 20 ms are for the phase between camera and sound, 10 ms, and for the encoder
-        to compute in. A frame that uses sound of this age is answered as soon as the face is there.
+        to compute in. A frame that uses sound of this age waits for the face alone.
         """
         return (self._settle + self._hop) / RATE_HZ
 
