@@ -45,14 +45,22 @@ class Decisions:
         return float(self.correct.sum() / self.windows.sum())
 
 
-def _windows(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _windows(faces: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Complete windows (W, 50, C) of faces (N, T, 160), and the clip of each (W,)."""
     count = faces.shape[1] // WINDOW_FRAMES
-    x = faces[:, : count * WINDOW_FRAMES, _COLUMNS]
+    x = faces[:, : count * WINDOW_FRAMES, columns]
     x = x.reshape(-1, WINDOW_FRAMES, x.shape[-1])
     clip = np.repeat(np.arange(len(faces)), count)
     whole = np.isfinite(x).all(axis=(1, 2))
     return x[whole], clip[whole]
+
+
+def _seen_columns(*sets: np.ndarray) -> np.ndarray:
+    """Columns of AUs, pose and gaze that each of the sets of faces (N, T, 160) has."""
+    columns = np.arange(_COLUMNS.start, _COLUMNS.stop)
+    for faces in sets:
+        columns = columns[np.isfinite(faces[..., columns]).any(axis=(0, 1))]
+    return columns
 
 
 def features(windows: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -136,7 +144,8 @@ def tell_apart(faces: np.ndarray, real: np.ndarray, speakers: np.ndarray) -> Dec
     Returns:
         Decisions: None with fewer than 2 speakers, or too few windows.
     """
-    (a, clip_a), (b, clip_b) = _windows(faces), _windows(real)
+    columns = _seen_columns(faces, real)
+    (a, clip_a), (b, clip_b) = _windows(faces, columns), _windows(real, columns)
     if len(np.unique(speakers)) < 2 or min(len(a), len(b)) < LEAST_WINDOWS:
         return None
     clip = np.concatenate((clip_a, clip_b))
@@ -160,7 +169,7 @@ def tell_halves_apart(real: np.ndarray, speakers: np.ndarray) -> Decisions | Non
     Returns:
         Decisions: None with fewer than 4 speakers, or too few windows.
     """
-    windows, clip = _windows(real)
+    windows, clip = _windows(real, _seen_columns(real))
     numbers = np.unique(speakers, return_inverse=True)[1]
     count = numbers.max() + 1
     if count < 4 or len(windows) < 2 * LEAST_WINDOWS:

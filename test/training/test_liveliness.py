@@ -159,6 +159,7 @@ def test_the_second_difference_is_the_curvature_and_offsets_do_not_count():
     real[:, AUS] = real[:, POSE] = (0.5 * t**2)[:, None]
     one[:, AUS] += (0.1 * t**2)[:, None]
     one[:, POSE] += (0.6 * t**2)[:, None]
+    one += 3 * t[:, None]  # a steady movement has no second difference
     found = measure(one, real=real)
     assert found['jerk_ratio_au'] == pytest.approx(0.2)
     assert found['jerk_ratio_pose'] == pytest.approx(1.2)

@@ -77,6 +77,11 @@ def test_it_is_deterministic_and_ignores_windows_with_missing_values(real):
     decisions = tell_apart(faces, missing, SPEAKERS)
     assert decisions.windows.tolist() == [19] * 48
     assert decisions.accuracy == pytest.approx(one.accuracy, abs=0.05)
+    never = real.copy()
+    never[..., 136 + 17] = np.nan  # a tracker without AU28
+    decisions = tell_apart(faces, never, SPEAKERS)
+    assert decisions.windows.tolist() == [20] * 48
+    assert decisions.accuracy == pytest.approx(one.accuracy, abs=0.05)
 
 
 def test_too_little_to_tell(real):
