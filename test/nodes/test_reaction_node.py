@@ -88,6 +88,8 @@ def count(peer, name):
 
 
 def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
+    status = peer.statuses['reaction_node']
+    peer.wait_for(lambda: peer.statuses['reaction_node'] is not status, 'the next status')
     before = {name: count(peer, name) for name in ('frames_in', 'embeddings_in')}
     stamps = show(face, 30, voice)
     peer.wait_for(lambda: answered(peer, stamps), 'all reactions')
