@@ -350,7 +350,7 @@ def bringup_graph() -> Graph:
             Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny, a .pt file, or untrained; '
+                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or untrained; '
                 f'{_OR_FILE}',
             ),
             Argument(
