@@ -14,7 +14,7 @@ from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8, resolve_backend
 
-from .whisper_exported import check_span
+from .log_mel import check_span
 from .whisper_weights import load_encoder
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ class WhisperEncoder:
     def from_name_or_path(
         cls, weights: str | Path, device: str = 'cpu', backend: str = EAGER
     ) -> WhisperEncoder:
-        """Load weights: a name (`tiny`, ...), a path (`.pt` in Whisper's format), or `untrained`.
+        """Load weights: a name (`tiny.en`), a path (`.pt` in Whisper's format), or `untrained`.
 
         `untrained` is the tiny architecture with fixed random weights. It needs no download and is
         the same everywhere; it keeps what the sound is like, and knows nothing of speech.
 
         Raises:
-            ValueError: no such name, a file that is no Whisper checkpoint, weights that cannot be
-                downloaded (it says how to get them).
+            ValueError: no such name, a file that is no Whisper checkpoint, weights that have not
+                been downloaded (the message says how to get them).
             OSError: the file cannot be read.
         """
         encoder, dims, name = load_encoder(str(weights))

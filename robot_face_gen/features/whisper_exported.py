@@ -20,7 +20,8 @@ from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read
 from robot_face_gen.models.export_process import export_in_child, run_export
 from robot_face_gen.models.onnx_session import open_session
 
-from .whisper_cache import UNTRAINED, find_cached
+from .log_mel import check_span
+from .whisper_cache import UNTRAINED, locate
 from .whisper_contexts import ContextEncoder
 
 
@@ -77,37 +78,23 @@ class ExportedWhisper:
         return np.stack([self._contexts[frames].encode(one, begin, end) for one in mel])
 
 
-def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
-    """Check the shape of contexts and the range of wanted embeddings; return `end` as a number.
+def exported(weights: str, frames: int, *, int8: bool = False) -> CacheEntry | None:
+    """The valid export of these weights in the cache; None if there is none.
 
     Raises:
-        ValueError: it names the value and what was expected.
+        ValueError: the file of the weights is missing; the message says how to get it.
     """
-    if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
-        raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
-    there = mel.shape[2] // 2
-    end = there if end is None else end
-    if not 0 <= begin <= end <= there:
-        raise ValueError(f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}')
-    return end
+    return read_entry(_entry_name(weights, frames, int8))
 
 
-def exported(weights: str, frames: int, *, int8: bool = False) -> CacheEntry | None:
-    """The valid export of these weights in the cache; None if there is none."""
-    name = _entry_name(weights, frames, int8)
-    return None if name is None else read_entry(name)
-
-
-def _entry_name(weights: str, frames: int, int8: bool) -> str | None:
-    """Name of the cache entry; None if the weights' file is not there.
+def _entry_name(weights: str, frames: int, int8: bool) -> str:
+    """Name of the cache entry.
 
     Weights are identified by path, size and time of change: reading them takes too long.
     """
     what = UNTRAINED
     if weights != UNTRAINED:
-        file = find_cached(weights)
-        if file is None:
-            return None
+        file = locate(weights)
         found = file.stat()
         what = f'{file.resolve()}:{found.st_size}:{found.st_mtime_ns}'
     digest = hashlib.sha256(f'export {EXPORT_VERSION}\n{what}'.encode()).hexdigest()[:16]
@@ -118,10 +105,8 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
     """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
-    from .whisper_weights import find, load_encoder
+    from .whisper_weights import load_encoder
 
-    if weights != UNTRAINED:
-        find(weights)  # downloads what is not there
     encoder, dims, name = load_encoder(weights)
     made = WhisperEncoder(encoder, dims, name)
     if not 2 <= frames <= made.most_frames:
@@ -134,9 +119,7 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
             'most_frames': made.most_frames, 'filters': made.filters.tolist(),
         }  # fmt: skip
 
-    entry_name = _entry_name(weights, frames, int8)
-    assert entry_name is not None
-    cached(entry_name, make)
+    cached(_entry_name(weights, frames, int8), make)
 
 
 def main() -> int:

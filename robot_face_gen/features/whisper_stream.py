@@ -98,6 +98,16 @@ class WhisperStream:
         return {'hop_s': self._hop / RATE_HZ, 'context_s': self._frames / 100,
                 'settle_s': self._settle / RATE_HZ}  # fmt: skip
 
+    @property
+    def delay_s(self) -> float:
+        """How old sound must be that a frame uses so that the frame never waits for the encoder.
+
+        The sound of an embedding has settled at most `settle_s` and a hop less 20 ms after its
+        end. The other 20 ms are for the phase between camera and sound, 10 ms, and for the encoder
+        to compute in. A frame that uses sound of this age waits for the face alone.
+        """
+        return (self._settle + self._hop) / RATE_HZ
+
     def reset(self) -> None:
         """Reset to the initial state."""
         self._rate = 0

@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-import http.client
 import math
-import os
 import pickle
-import socket
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import whisper
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
-from .whisper_cache import UNTRAINED, cache_folder, find_cached
+from .whisper_cache import UNTRAINED, locate
 
-_DOWNLOAD_TIMEOUT_S = 20.0
 _PREFIX = 'encoder.'
 # Of the encoder in a file, to refuse nonsense: the largest Whisper has 1500, 1280, 20, 32.
 _MOST = {'n_audio_ctx': 6000, 'n_audio_state': 4096, 'n_audio_head': 64, 'n_audio_layer': 96}
@@ -35,16 +29,16 @@ def load_encoder(weights: str) -> tuple[AudioEncoder, ModelDimensions, str]:
     """The encoder of weights, its dimensions, and a word for its id.
 
     Args:
-        weights: a name (`tiny`, ...), the path of a `.pt` in Whisper's format, or `untrained`.
+        weights: a name (`tiny.en`, ...), the path of a `.pt` in Whisper's format, or `untrained`.
 
     Raises:
-        ValueError: no such name, a file that is no Whisper checkpoint, weights that cannot be
-            downloaded (it says how to get them).
+        ValueError: no such name, a file that is no Whisper checkpoint, weights that have not been
+            downloaded (the message says how to get them).
         OSError: the file cannot be read.
     """
     if weights == UNTRAINED:
         return _untrained(), _TINY, 'whisper-untrained'
-    encoder, dims = _load(find(weights))
+    encoder, dims = _load(locate(weights))
     return encoder, dims, f'whisper-{dims.n_audio_layer}x{dims.n_audio_state}'
 
 
@@ -80,39 +74,6 @@ def _untrained() -> AudioEncoder:
     # Whisper's own table, quartered: a random network has not learned to look past it.
     encoder.positional_embedding.mul_(0.25)
     return encoder
-
-
-def find(weights: str) -> Path:
-    """The file of weights, downloaded if it must be and can be."""
-    if (path := find_cached(weights)) is not None:
-        return path
-    if weights not in whisper.available_models():
-        names = ', '.join(whisper.available_models())
-        raise ValueError(
-            f'{weights}: no such file, and no Whisper model: known are {UNTRAINED}, {names}'
-        )
-    url = whisper._MODELS[weights]
-    file = cache_folder() / os.path.basename(url)
-    if file.is_file():
-        return file
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place: a part of it, left by an interruption, would be taken for the whole.
-        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            os.replace(whisper._download(url, folder, False), file)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        raise ValueError(
-            f'Whisper weights {weights!r} are not in {file.parent} and cannot be downloaded '
-            f'({error}). On a '
-            'machine with network, run python -c "import whisper; '
-            f"whisper.load_model('{weights}')\" and "
-            f'copy {file.name} to {file.parent}, or give its path; {UNTRAINED!r} needs no download'
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    return file
 
 
 def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
@@ -158,9 +119,12 @@ def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
             dims.n_audio_head,
             dims.n_audio_layer,
         )
-    # Older files leave the table of positions out: it follows from the dimensions.
-    mine.setdefault('positional_embedding', sinusoids(dims.n_audio_ctx, dims.n_audio_state))
+    # The table of positions follows from the dimensions: older files leave it out, and files of
+    # half precision round it, so that the same weights would give other embeddings.
+    table = sinusoids(dims.n_audio_ctx, dims.n_audio_state)
     try:
+        if torch.allclose(mine.get('positional_embedding', table).float(), table, atol=1e-3):
+            mine['positional_embedding'] = table
         encoder.load_state_dict(mine, assign=True)
         encoder = encoder.float()
     except (RuntimeError, TypeError, AttributeError) as error:

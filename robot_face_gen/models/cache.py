@@ -9,6 +9,7 @@ at the same time do not disturb each other. An entry that does not pass its chec
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -38,6 +39,25 @@ def cache_path(name: str) -> Path:
     return Path(base) / 'robot_face_gen' / name
 
 
+def cache_folder(name: str = '') -> Path:
+    """A folder in the cache that can be written; made if missing, for this user alone.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+    folder = cache_path(name)
+    try:
+        for missing in (cache_path(''), folder):
+            missing.parent.mkdir(parents=True, exist_ok=True)
+            missing.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    except OSError as error:
+        hint = 'set XDG_CACHE_HOME to a folder that can be written'
+        raise OSError(error.errno, f'{error.strerror} ({hint})', error.filename) from None
+    return folder
+
+
 def read_entry(name: str) -> CacheEntry | None:
     """The entry of this name; None if it is missing or damaged."""
     index = cache_path(f'{name}.json')
@@ -64,12 +84,8 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
     entry = read_entry(name)
     if entry is not None:
         return entry
+    cache_folder()
     index = cache_path(f'{name}.json')
-    try:
-        index.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        hint = 'set XDG_CACHE_HOME to a folder that can be written'
-        raise OSError(error.errno, f'{error.strerror} ({hint})', error.filename) from None
     with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
         payload = Path(folder) / 'payload.onnx'
         description = json.loads(json.dumps(make(payload) or {}))

@@ -124,7 +124,8 @@ def test_what_cannot_be_is_told_as_by_the_encoder_itself(tmp_path, file):
     (tmp_path / 'bad.pt').write_bytes(b'hello')
     for weights, words in (
         (tmp_path / 'bad.pt', "bad.pt: no checkpoint in Whisper's format"),
-        ('no_such', 'no_such: no such file, and no Whisper model'),
+        ('no_such', 'no_such: no such file, and not the name of Whisper weights'),
+        ('tiny.en', 'robot-face-gen models get whisper-tiny.en'),
     ):
         with pytest.raises(ValueError, match=words):
             ExportedWhisper(weights, FRAMES)

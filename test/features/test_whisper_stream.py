@@ -80,6 +80,22 @@ def test_the_defaults_of_what_checkpoints_are_trained_with(encoder):
     assert np.abs(one[1] - two[1]).max() < 1e-4 and one[1].shape == (24, 384)
 
 
+@pytest.mark.parametrize(
+    ('hop_s', 'settle_s', 'delay_s'), [(0.04, 0.0, 0.04), (0.04, 0.1, 0.14), (0.16, 0.04, 0.2)]
+)
+def test_an_embedding_is_complete_20_ms_before_its_delay_is_over(
+    encoder, hop_s, settle_s, delay_s
+):
+    live, latest_s = WhisperStream(encoder, hop_s, 0.4, settle_s), 0.0
+    for index, part in enumerate(np.split(noise(1.0), 100)):  # 10 ms each
+        now_s = (index + 1) / 100
+        for block in live.push(part, RATE, BEGIN + index * 10 * MS, index * 160):
+            first_ends_s = (block.stamp_ns - BEGIN) / SECOND + 0.02
+            latest_s = max(latest_s, now_s - first_ends_s)
+    assert live.delay_s == pytest.approx(delay_s)
+    assert latest_s == pytest.approx(delay_s - 0.02)
+
+
 @pytest.mark.parametrize('settle_s', [0.0, 0.04])
 @pytest.mark.parametrize('click_at', [8000, 8260, 8320, 9000])
 def test_a_click_changes_its_embedding_and_none_before(encoder, click_at, settle_s):
