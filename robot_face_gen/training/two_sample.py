@@ -49,9 +49,9 @@ def _windows(faces: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     """Complete windows (W, 50, C) of faces (N, T, 160), and the clip of each (W,)."""
     count = faces.shape[1] // WINDOW_FRAMES
     x = faces[:, : count * WINDOW_FRAMES, columns]
-    x = x.reshape(-1, WINDOW_FRAMES, x.shape[-1])
+    x = x.reshape(len(faces) * count, WINDOW_FRAMES, len(columns))
     clip = np.repeat(np.arange(len(faces)), count)
-    whole = np.isfinite(x).all(axis=(1, 2))
+    whole = np.isfinite(x).all(axis=(1, 2)) & (len(columns) > 0)
     return x[whole], clip[whole]
 
 
