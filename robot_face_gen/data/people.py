@@ -92,7 +92,7 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
                 missing = problem == track.report.missing
                 found.add(
                     WARNING, 'missing values' if missing else 'OpenFace CSV', problem,
-                    'all values of a face' if missing else 'complete rows of numbers',
+                    'all values of a face' if missing else 'complete rows with times from 0 s',
                 )  # fmt: skip
         except (ValueError, OSError) as error:
             found.add(
@@ -112,7 +112,9 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
             problems: list[str] = []
             recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)
             for problem in problems:
-                found.add(WARNING, 'sound', _text(problem, files.sound), 'a complete sound file')
+                found.add(
+                    WARNING, 'sound', _text(problem, files.sound), 'a sound file without problems'
+                )
         except (ValueError, OSError) as error:
             found.add(
                 level, 'sound', _text(error, files.sound), 'a sound file or a film with sound'

@@ -48,7 +48,7 @@ class SessionReport:
         """What the person a (0) or b (1) can be."""
         listeners = self.prepared.listeners if self.prepared else self.session.listeners
         if len(listeners) == 2:
-            return 'speaker and listener'
+            return 'speaker, listener'
         return 'listener' if 'ab'[place] in listeners else 'speaker'
 
 
@@ -82,7 +82,7 @@ def write_reports(root: Path, name: str, reports: Sequence[SessionReport]) -> No
 
 _STYLE = """
 :root{color-scheme:light}
-body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:76rem;
+body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:80rem;
 margin:0 auto;padding:1rem 1.5rem 4rem}
 h1{font-size:1.7rem;margin:.5rem 0}h2{font-size:1.3rem;margin:2rem 0 .5rem}
 h3{font-size:1.1rem;margin:0}
@@ -91,7 +91,7 @@ table{border-collapse:collapse;margin:.5rem 0 1rem;font-size:.9rem}
 caption{text-align:left;font-weight:600;padding:.3rem 0}
 th,td{border:1px solid #8a8a8a;padding:.25rem .5rem;text-align:left;vertical-align:top}
 thead th{background:#e9edf2}tbody th{font-weight:600}
-.n{text-align:right;font-variant-numeric:tabular-nums}
+.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .text{overflow-wrap:anywhere;min-width:12rem}
 .error{color:#8f0000;font-weight:600}.warning{color:#6b4300;font-weight:600}
 section{border-top:2px solid #8a8a8a;margin-top:1.5rem;padding-top:.8rem}
@@ -293,7 +293,8 @@ def _sync_text(person: Overview) -> str:
 def _table(caption: str, head: Sequence[str], rows: Iterable[str]) -> str:
     cells = ''.join(f'<th scope="col">{escape(name)}</th>' for name in head)
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>'
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">'
+        f'<table><caption>{escape(caption)}</caption>'
         f'<thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
