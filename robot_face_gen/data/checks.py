@@ -109,7 +109,13 @@ def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float
         return length
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     if level < SILENCE_RMS:
-        found.add(NO_VOICE, 'sound level', f'{level:.1e}', f'above {SILENCE_RMS:g} of full scale')
+        value = f'{20 * np.log10(level):.0f} dB' if level else 'silence'
+        found.add(
+            NO_VOICE,
+            'sound level',
+            value,
+            f'above {20 * np.log10(SILENCE_RMS):.0f} dB of full scale',
+        )
     clipped = float(np.mean(np.abs(samples) >= CLIPPED_LEVEL)) if len(samples) else 0.0
     if clipped > MAX_CLIPPED_SHARE:
         found.add(WARNING, 'clipped samples', f'{clipped:.1%}', f'at most {MAX_CLIPPED_SHARE:.0%}')
@@ -124,5 +130,5 @@ def check_lengths(face_s: float, sound_s: float, found: Findings, level: str = E
             level,
             'face and sound lengths',
             f'{face_s:.2f} s and {sound_s:.2f} s',
-            f'a difference of at most {slack:.2f} s',
+            f'a difference of at most {slack:.2f} s: cut both to the same time',
         )

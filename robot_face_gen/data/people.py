@@ -77,8 +77,9 @@ class _Recorded:
     sample_rate: int = 0
 
 
-def _text(error: Exception) -> str:
-    return ' '.join(str(error).split())
+def _text(error: object, path: Path) -> str:
+    """A message without the folder: sessions with the same file share one result."""
+    return ' '.join(str(error).replace(str(path), path.name).split())
 
 
 def _read_files(job: PersonJob, found: Findings) -> _Recorded:
@@ -91,10 +92,15 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
                 missing = problem == track.report.missing
                 found.add(
                     WARNING, 'missing values' if missing else 'OpenFace CSV', problem,
-                    'all values of a face' if missing else 'complete rows of numbers',
+                    'all values of a face' if missing else 'complete rows with times from 0 s',
                 )  # fmt: skip
         except (ValueError, OSError) as error:
-            found.add(ERROR, 'face file', _text(error), 'the CSV of OpenFace (FeatureExtraction)')
+            found.add(
+                ERROR,
+                'face file',
+                _text(error, files.face),
+                'the CSV of OpenFace (FeatureExtraction)',
+            )
     else:
         found.add(
             ERROR, 'face file', f'no {files.face.name}; {files.listing}',
@@ -106,9 +112,13 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
             problems: list[str] = []
             recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)
             for problem in problems:
-                found.add(WARNING, 'sound', problem, 'a complete sound file')
+                found.add(
+                    WARNING, 'sound', _text(problem, files.sound), 'a sound file without problems'
+                )
         except (ValueError, OSError) as error:
-            found.add(level, 'sound', _text(error), 'a sound file or a film with sound')
+            found.add(
+                level, 'sound', _text(error, files.sound), 'a sound file or a film with sound'
+            )
     elif job.speaks:
         found.add(
             level, 'sound', f'none of {files.sound_names}; {files.listing}',
@@ -126,7 +136,7 @@ def _read_bag(job: PersonJob, found: Findings) -> _Recorded:
     try:
         person = read_bag(job.files.face, job.namespaces)[job.place]
     except (ValueError, OSError) as error:
-        found.add(ERROR, 'file', _text(error), 'a readable bag')
+        found.add(ERROR, 'file', _text(error, job.files.face), 'a readable bag')
         return _Recorded()
     if not person.sample_rate and job.speaks:
         expected = 'sound of a person who can be the speaker'
@@ -220,7 +230,9 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
                 _from_time_0(frames), blocks, count, audio_dim=dim, crop=embedder.crop
             )
         except ValueError as error:
-            found.add(ERROR, 'file', _text(error), 'a recording that can be aligned')
+            found.add(
+                ERROR, 'file', _text(error, job.files.face), 'a recording that can be aligned'
+            )
             count = 0
         else:
             write_track(root, job.id, track)

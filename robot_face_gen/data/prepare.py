@@ -122,7 +122,12 @@ def run_jobs(
 def _settings(files: PersonFiles, settings: dict[str, Any]) -> list[Any]:
     """What the result of a person depends on beside the contents of the files."""
     missing = [] if files.face.is_file() else [str(files.face)]  # which the message names
-    return [settings, *missing, *(['common sound'] if files.common_sound else [])]
+    return [
+        settings,
+        files.sound is not None,
+        *missing,
+        *(['common sound'] if files.common_sound else []),
+    ]
 
 
 def _jobs(
@@ -169,12 +174,14 @@ def _join(
         for listener, speaker in (('a', results[1]), ('b', results[0]))
         if listener in session.listeners and speaker.has_voice
     ]
-    level = {NO_VOICE: WARNING if listeners else ERROR}
-    findings = [
-        Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
-        for place, result in enumerate(results)
-        for finding in result.findings
-    ]
+    findings = []
+    for place, result in enumerate(results):
+        needed = not listeners and 'ba'[place] in session.listeners
+        level = {NO_VOICE: ERROR if needed else WARNING}
+        findings += [
+            Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
+            for finding in result.findings
+        ]
     if not listeners or not all(result.usable for result in results):
         return None, findings
     if len(listeners) < len(session.listeners):

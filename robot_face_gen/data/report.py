@@ -24,7 +24,7 @@ _MOST_TIMELINES = 100  # keeps the page of a large data set small
 
 # Geometry of a timeline in units of its view box.
 _WIDTH, _LEFT, _RIGHT = 960, 150, 12
-_FACE_H, _SOUND_H, _LAG_H, _GAP = 18, 34, 34, 8
+_FACE_H, _SOUND_H, _SPEECH_H, _LAG_H, _GAP = 18, 34, 5, 34, 8
 _MAX_LAG_S = 1.0
 
 
@@ -48,7 +48,7 @@ class SessionReport:
         """What the person a (0) or b (1) can be."""
         listeners = self.prepared.listeners if self.prepared else self.session.listeners
         if len(listeners) == 2:
-            return 'speaker and listener'
+            return 'speaker, listener'
         return 'listener' if 'ab'[place] in listeners else 'speaker'
 
 
@@ -57,17 +57,12 @@ def _rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print the findings as a table, errors first."""
-    if not findings:
-        return
-    first = sorted(findings, key=lambda finding: finding.level != ERROR)
-    rows = [_COLUMNS, *_rows(first[:_MOST_PRINTED])]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print('  '.join(cells).rstrip())
+    """Print the findings, one a line, errors first."""
+    for f in sorted(findings, key=lambda finding: finding.level != ERROR)[:_MOST_PRINTED]:
+        who = f'session {f.session}' + (f', person {f.person}' if f.person else '')
+        print(f'{f.level}: {who}: {f.what}: {f.value} (expected: {f.expected})')
     if len(findings) > _MOST_PRINTED:
-        print(f'... and {len(findings) - _MOST_PRINTED} more')
+        print(f'... and {len(findings) - _MOST_PRINTED} more: see {TABLE}')
 
 
 def write_reports(root: Path, name: str, reports: Sequence[SessionReport]) -> None:
@@ -87,7 +82,7 @@ def write_reports(root: Path, name: str, reports: Sequence[SessionReport]) -> No
 
 _STYLE = """
 :root{color-scheme:light}
-body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:76rem;
+body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:80rem;
 margin:0 auto;padding:1rem 1.5rem 4rem}
 h1{font-size:1.7rem;margin:.5rem 0}h2{font-size:1.3rem;margin:2rem 0 .5rem}
 h3{font-size:1.1rem;margin:0}
@@ -96,7 +91,7 @@ table{border-collapse:collapse;margin:.5rem 0 1rem;font-size:.9rem}
 caption{text-align:left;font-weight:600;padding:.3rem 0}
 th,td{border:1px solid #8a8a8a;padding:.25rem .5rem;text-align:left;vertical-align:top}
 thead th{background:#e9edf2}tbody th{font-weight:600}
-.n{text-align:right;font-variant-numeric:tabular-nums}
+.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .text{overflow-wrap:anywhere;min-width:12rem}
 .error{color:#8f0000;font-weight:600}.warning{color:#6b4300;font-weight:600}
 section{border-top:2px solid #8a8a8a;margin-top:1.5rem;padding-top:.8rem}
@@ -147,19 +142,15 @@ def _number(value: float) -> str:
     return f'{value:.1f}'.removesuffix('.0')
 
 
-def _stairs(heights: Sequence[float], bottoms: Sequence[float], width: float, left: float) -> str:
-    """Path of bars from bottom to height (y), one a bin; equal neighbours are one bar."""
-    path, begin = [], 0
-    for k in range(1, len(heights) + 1):
-        if k < len(heights) and (heights[k], bottoms[k]) == (heights[begin], bottoms[begin]):
-            continue
-        top, bottom = heights[begin], bottoms[begin]
-        if abs(bottom - top) > 1e-6:
-            x0, x1 = left + begin * width, left + k * width
-            path.append(f'M{_number(x0)} {_number(bottom)}V{_number(top)}H{_number(x1)}'
-                        f'V{_number(bottom)}z')  # fmt: skip
-        begin = k
-    return ''.join(path)
+def _bars(tops: Sequence[float], bottom: float, width: float) -> str:
+    """Outline of bars from `bottom` up to their tops (y), one a bin, as the data of a path."""
+    path = [f'M{_LEFT} {_number(bottom)}']
+    for k, top in enumerate(tops):
+        if k == 0 or top != tops[k - 1]:
+            path.append(f'V{_number(top)}')
+        if k + 1 == len(tops) or tops[k + 1] != top:
+            path.append(f'H{_number(_LEFT + (k + 1) * width)}')
+    return f'{"".join(path)}V{_number(bottom)}z'
 
 
 def _tick_s(length_s: float) -> float:
@@ -195,35 +186,30 @@ class _Timeline:
             f'height="{height}" {_FRAME}/>'
         )
 
+    def _draw(self, tops: Sequence[float], bottom: float, bin_s: float, fill: str) -> None:
+        if any(top < bottom for top in tops):
+            path = _bars(tops, bottom, bin_s * self._scale)
+            self._parts.append(f'<path d="{path}" {fill}/>')
+
     def _face(self, person: Overview, place: int) -> None:
         self._label(f'{"ab"[place]}: face', _FACE_H)
-        bottom = self._y + _FACE_H
-        middle = [bottom - _FACE_H * x / 100 for x in person.complete]
-        top = [m - _FACE_H * x / 100 for m, x in zip(middle, person.partial, strict=True)]
-        for heights, bottoms, fill in (
-            (middle, [bottom] * len(middle), _COMPLETE),
-            (top, middle, _PARTIAL),
-        ):
-            if path := _stairs(heights, bottoms, person.bin_s * self._scale, _LEFT):
-                self._parts.append(f'<path d="{path}" {fill}/>')
+        bottom, one = self._y + _FACE_H, _FACE_H / 100
+        both = [x + y for x, y in zip(person.complete, person.partial, strict=True)]
+        if any(person.partial):
+            self._draw([bottom - one * x for x in both], bottom, person.bin_s, _PARTIAL)
+        self._draw([bottom - one * x for x in person.complete], bottom, person.bin_s, _COMPLETE)
         self._frame(_FACE_H)
         self._y += _FACE_H + 3
 
     def _sound(self, person: Overview, place: int) -> None:
         self._label(f'{"ab"[place]}: sound', _SOUND_H)
-        bottom, speech_h = self._y + _SOUND_H, 5
-        reach = _SOUND_H - speech_h
-        floor = [float(bottom - speech_h)] * len(person.level_db)
-        top = [f - reach * (1 - max(x, QUIETEST_DB) / QUIETEST_DB)
-               for f, x in zip(floor, person.level_db, strict=True)]  # fmt: skip
-        width = person.bin_s * self._scale
-        talk = [bottom - speech_h * (x >= 50) for x in person.speech]
-        for heights, bottoms, fill in (
-            (top, floor, _LEVEL),
-            (talk, [bottom] * len(talk), _SPEECH),
-        ):
-            if path := _stairs(heights, bottoms, width, _LEFT):
-                self._parts.append(f'<path d="{path}" {fill}/>')
+        bottom = self._y + _SOUND_H
+        floor = bottom - _SPEECH_H
+        one = (_SOUND_H - _SPEECH_H) / -QUIETEST_DB
+        levels = [floor - one * (max(x, QUIETEST_DB) - QUIETEST_DB) for x in person.level_db]
+        self._draw(levels, floor, person.bin_s, _LEVEL)
+        speech = [bottom - _SPEECH_H * (x >= 50) for x in person.speech]
+        self._draw(speech, bottom, person.bin_s, _SPEECH)
         self._frame(_SOUND_H)
         self._y += _SOUND_H + 3
 
@@ -307,7 +293,8 @@ def _sync_text(person: Overview) -> str:
 def _table(caption: str, head: Sequence[str], rows: Iterable[str]) -> str:
     cells = ''.join(f'<th scope="col">{escape(name)}</th>' for name in head)
     return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>'
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">'
+        f'<table><caption>{escape(caption)}</caption>'
         f'<thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 

@@ -235,7 +235,7 @@ def lose_face(folder):
 @pytest.mark.parametrize(
     'damage, person, what, value',
     [
-        (silence_sound, 'a', 'sound level', '0.0e+00'),
+        (silence_sound, 'a', 'sound level', 'silence'),
         (shorten_sound, 'a', 'face and sound lengths', '4.00 s and 2.00 s'),
         (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound',
          'none of a.flac, a.wav, a.ogg, a.mp3, a.opus, a.m4a, a.aac, a.aiff, a.aif, a.mp4, a.mov, '
