@@ -20,12 +20,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
-    'export': ('robot_face_gen.facial_reaction_model.export', 'write a model as an ONNX file'),
+    'export': (
+        'robot_face_gen.facial_reaction_model.onnx_runner',
+        'write a model as an ONNX file',
+    ),
     'models': ('robot_face_gen.models.store', 'list and download pretrained models'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
     'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),
+    'measure': ('robot_face_gen.training.measure', 'measure how alive a recorded face looks'),
 }
 
 

@@ -19,5 +19,6 @@ EMBEDDINGS_PER_FRAME = EMBEDDING_RATE_HZ // FRAME_RATE_HZ
 
 AUDIO_RATE_HZ = 16_000
 HOP_S = PERIOD_S  # sound between two runs of the Whisper encoder
+MAX_WAIT_S = 0.08  # how much longer than usual a frame waits for its face or sound
 CONTEXT_S = 2.0  # sound that the Whisper encoder sees
 CLIP_FRAMES = 30 * FRAME_RATE_HZ  # of a training clip, and of the history that the model sees

@@ -14,7 +14,7 @@ from robot_face_gen.data.store import (
     write_catalogue,
     write_track,
 )
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU
 
 AUDIO_DIM = 8

@@ -4,7 +4,7 @@
 import torch
 
 from robot_face_gen.facial_reaction_model import ModelConfig
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 
 SMALL = ModelConfig(
     feature_dim=32,

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`robot-face-gen bench`: speed and memory of every part, in one run so that ratios hold."""
+"""`robot-face-gen bench`: speed and memory of every part, comparable within one run."""
 
 from __future__ import annotations
 
 import argparse
 
-# heading -> module of this package; in the order in which they run.
+# In the order in which they run.
 PARTS = ('reaction_step', 'whisper_hop', 'train_step', 'faces', 'server', 'start', 'graph')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the subcommand."""
-    parser.add_argument('--json', metavar='FILE', help='write all figures to this file as well')
+    """Add the arguments of the subcommand."""
+    parser.add_argument('--json', metavar='FILE', help='also write all figures to this file')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions and cases')
     parser.add_argument(
         '--only',
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=PARTS,
         default=list(PARTS),
-        help=f'some parts alone: {", ".join(PARTS)}',
+        help=f'measure only these parts: {", ".join(PARTS)}',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure as the arguments say."""
+    """Run the measurements."""
     from .report import measure_all
 
     measure_all(args.only, quick=args.quick, json_path=args.json)

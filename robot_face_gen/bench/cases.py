@@ -1,50 +1,134 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measurements that run inside one process with torch; see `run_case`."""
+"""Measurements within one process: `python -m robot_face_gen.bench.cases NAME JSON`.
+
+Each runs in a process of its own, so that thread counts and memory are its own. torch is imported
+only where the measured code uses it: `reaction_step` measures a robot, which runs without torch.
+"""
 
 from __future__ import annotations
 
+import json
 import resource
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
+import numpy as np
 
 from robot_face_gen.bench.timing import rss_mb, timed
-from robot_face_gen.facial_reaction_model import (
-    BRANCHES,
-    FacialReactionModel,
-    OnlineInferenceManager,
-    Sessions,
-    create_model,
-    make_runner,
-)
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.models.backends import EAGER, ONNX, ONNX_INT8
 from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import AUDIO_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_S
 
 if TYPE_CHECKING:
+    import torch
+
+    from robot_face_gen.facial_reaction_model import FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
+_CALL_PERIOD_S = 0.02  # between calls; without a pause they would find warm caches
 
-def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, torch.Tensor]:
-    out = {name: torch.randn(batch, frames, width) for name, width in BRANCHES.items()}
-    out['audio'] = torch.randn(batch, frames, 2, audio_dim)
-    return out
+
+def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(frames)
+    shapes: dict[str, tuple[int, ...]] = {name: (width,) for name, width in BRANCHES.items()}
+    shapes['audio'] = (EMBEDDINGS_PER_FRAME, audio_dim)
+    out: dict[str, np.ndarray] = {
+        name: generator.standard_normal((batch, frames, *shape), np.float32)
+        for name, shape in shapes.items()
+    }
+    valid = np.ones((batch, frames), bool)
+    return {**out, 'face_valid': valid, 'audio_valid': valid}
+
+
+def make_manager(backend: str, threads: int) -> Any:
+    """The session of one robot, as `nodes.reaction_setup` makes it."""
+    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
+
+    path = default_checkpoint()
+    if path and backend in (ONNX, ONNX_INT8):
+        model = ExportedModel.of(path, int8=backend == ONNX_INT8)
+        return OnlineInferenceManager(model, seed=0, threads=threads)
+    import torch
+
+    torch.set_num_threads(threads)
+    return OnlineInferenceManager(full_model(), seed=0, backend=backend)
+
+
+def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """Periodic calls of `process_window` after several lengths of history of one session.
+
+    A history shorter than the attention window is restored after every eight calls.
+    """
+    manager = make_manager(case['backend'], case['threads'])
+    config = manager.model.config
+    filling = _speaker(1, 16, config.audio_dim)
+    full = 2 * config.max_seq_len  # then the ring buffers are full, and only the clock changes
+    rows, seen = [], 0
+    for history in case['histories']:
+        simulated = case['quick'] and history > full
+        while seen < (min(history, full) if simulated else history):
+            manager.process_window(filling)
+            seen += 16
+        saved = manager.state_dict()
+        if simulated:
+            # Only distances of positions matter: the cost is that of a long session.
+            saved['clock'] += history - seen
+            manager.load_state_dict(saved)
+            seen = history
+        short = history < config.max_seq_len  # else the buffers are full already
+        for frames in case['frames']:
+            window = _speaker(1, frames, config.audio_dim)
+            figures = timed(
+                lambda window=window: manager.process_window(window),  # type: ignore[misc]
+                case['seconds'],
+                period_s=_CALL_PERIOD_S,
+                before=_every_eighth_call(manager.load_state_dict, saved) if short else None,
+            )
+            state_mb = sum(getattr(part, 'nbytes', 0) for part in saved.values()) / 1e6
+            rows.append(
+                {'frames': frames, 'history': history, 'history_simulated': simulated, **figures,
+                 'rss_mb': rss_mb(), 'state_mb': state_mb}
+            )  # fmt: skip
+    return rows
+
+
+def _every_eighth_call(restore: Callable[[Any], None], saved: Any) -> Callable[[], None]:
+    """Restore before one call of eight, because it evicts the caches."""
+    count = 0
+
+    def before() -> None:
+        nonlocal count
+        if count % 8 == 0:
+            restore(saved)
+        count += 1
+
+    return before
 
 
 def full_model() -> FacialReactionModel:
-    """The shipped weights, or random ones of the full size."""
+    """The model with the shipped weights; without them, a random one of the same size."""
+    import torch
+
+    from robot_face_gen.facial_reaction_model import create_model
+
     path = default_checkpoint()
     if path:
         return create_model(checkpoint=path)
     torch.manual_seed(0)
     model = create_model()
-    with torch.no_grad():  # equal initial weights of layers are merged by some backends
+    with torch.no_grad():  # some backends merge layers with equal weights
         for parameter in model.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     return model
 
 
 def backend_error(case: dict[str, Any]) -> dict[str, Any]:
-    """How far a backend's answers are from eager ones, on the shipped recording of a speaker."""
+    """Differences between the results of a backend and of eager on the demo recording."""
+    import torch
+
+    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
     from robot_face_gen.features.openface import read_openface_csv
     from robot_face_gen.features.sound_file import read_audio
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
@@ -57,7 +141,7 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     samples, rate = read_audio(voice)
     eager, other = (
         embed_recording(samples, rate, WhisperEncoder.from_name_or_path('untrained', 'cpu', name))
-        for name in ('eager', case['backend'])
+        for name in (EAGER, case['backend'])
     )
     found = align_recording(read_openface_csv(face).frames, cast(Any, eager))
     speaker = {
@@ -65,21 +149,21 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
     }
     model = full_model()
-    whole, near = (
+    expected, reaction = (
         OnlineInferenceManager(model, seed=0, backend=name).process_window(speaker)
-        for name in ('eager', case['backend'])
+        for name in (EAGER, case['backend'])
     )
     a, b = (torch.cat([torch.from_numpy(x.data) for x in blocks]) for blocks in (eager, other))
     return {
         'trained': model.info.trained,
         'frames': len(found['stamp_ns']),
-        'reaction': {name: _difference(whole[name], near[name]) for name in BRANCHES},
+        'reaction': {name: _difference(expected[name], reaction[name]) for name in BRANCHES},
         'whisper': _difference(a, b),
     }
 
 
 def _difference(expected: torch.Tensor, found: torch.Tensor) -> dict[str, float]:
-    """Root mean square and largest difference, and the spread that it is to be held against."""
+    """Root mean square and maximum of the difference, and the spread of the values over time."""
     error = found - expected
     return {
         'rms': float(error.square().mean().sqrt()),
@@ -89,7 +173,11 @@ def _difference(expected: torch.Tensor, found: torch.Tensor) -> dict[str, float]
 
 
 def faces(case: dict[str, Any]) -> dict[str, Any]:
-    """Independent faces, a step for all: a frame of each must take less than 40 ms."""
+    """Number of independent faces that one step answers in less than 40 ms."""
+    import torch
+
+    from robot_face_gen.facial_reaction_model import Sessions, make_runner
+
     torch.set_num_threads(case['threads'])
     device = torch.device(case['device'])
     model = full_model().to(device)
@@ -97,41 +185,41 @@ def faces(case: dict[str, Any]) -> dict[str, Any]:
     count = case['first']
     while True:
         batch = Sessions(make_runner(model, count, backend=case['backend']), seed=0)
-        windows = {face: _speaker(1, 1, model.config.audio_dim) for face in range(count)}
+        windows = dict.fromkeys(range(count), _speaker(1, 1, model.config.audio_dim))
         for _ in range(3):
             batch.step(windows)
 
         def step(batch: Sessions = batch, windows: Any = windows) -> None:
             batch.step(windows)
 
-        figures = timed(step, case['seconds'], least=16)  # a window begins in one of 16
+        figures = timed(step, case['seconds'], least=16)  # one of 16 starts a window
         tried.append({'faces': count, **figures})
-        if figures['p95_ms'] > 40.0:
+        if figures['p95_ms'] > PERIOD_S * 1e3:
             break
         best, count = count, count * 2
     return {'faces': best, 'tried': tried, 'rss_mb': rss_mb()}
 
 
 def train_step(case: dict[str, Any]) -> dict[str, Any]:
-    """Forward, backward and optimiser step of a batch of 4 clips of 750 frames, 3 samples."""
-    torch.set_num_threads(case['threads'])
+    """Forward pass, backward pass and optimiser step of a batch."""
+    import torch
+
     from robot_face_gen.training.config import TrainingConfig
     from robot_face_gen.training.module import ReactionTraining, clip_seeds
 
+    torch.set_num_threads(case['threads'])
     config = TrainingConfig()
     module = ReactionTraining(config).train()
     optimizer = torch.optim.AdamW(module.parameters(), config.learning_rate)
     clips, frames = case['clips'], case['frames']
-    valid = torch.ones(clips, frames, dtype=torch.bool)
-    speaker = {
-        **_speaker(clips, frames, config.model.audio_dim),
-        'face_valid': valid,
-        'audio_valid': valid,
-    }
-    listener = {
-        **{n: torch.randn(clips, frames, w) for n, w in BRANCHES.items()},
-        'face_valid': valid,
-    }
+    speaker, other = (
+        {
+            name: torch.from_numpy(values)
+            for name, values in _speaker(clips, frames, config.model.audio_dim).items()
+        }
+        for _ in range(2)
+    )
+    listener = {name: other[name] for name in (*BRANCHES, 'face_valid')}
     batch = {'speaker': speaker, 'listener': listener, 'key': torch.arange(clips)}
     count = 0
 
@@ -154,27 +242,32 @@ def train_step(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
-    """Encoding one hop: log-mel of the newest sound, and the encoder over its context."""
-    torch.set_num_threads(case['threads'])
+    """One hop of the Whisper stream: log-mel of the new sound, and the encoder."""
+    import torch
+
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
+    torch.set_num_threads(case['threads'])
     rows = []
     encoder = WhisperEncoder.from_name_or_path('untrained', backend=case['backend'])
     for context_s in case['contexts']:
         for hop_s in case['hops']:
             hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
-            figures = timed(hop, case['seconds'], least=case['least'], warmup=2, period_s=0.02)
+            figures = timed(
+                hop, case['seconds'], least=case['least'], warmup=2, period_s=_CALL_PERIOD_S
+            )
             rows.append({'context_s': context_s, 'hop_s': hop_s, **figures, 'rss_mb': rss_mb()})
     return rows
 
 
 def _openai_hop() -> Callable[[], None]:
-    """openai-whisper itself, which pads each context to 30 s."""
+    """openai-whisper, which pads each context to 30 s."""
+    import torch
     import whisper
     from whisper.model import AudioEncoder
 
     encoder = AudioEncoder(80, 1500, 384, 6, 4).eval()
-    sound = torch.randn(16000)
+    sound = torch.randn(AUDIO_RATE_HZ)
 
     def hop() -> None:
         with torch.inference_mode():
@@ -184,20 +277,33 @@ def _openai_hop() -> Callable[[], None]:
 
 
 def _stream_hop(encoder: WhisperEncoder, hop_s: float, context_s: float) -> Callable[[], None]:
-    import numpy as np
-
     from robot_face_gen.features.whisper_stream import WhisperStream
 
     stream = WhisperStream(encoder, hop_s=hop_s, context_s=context_s)
     generator = np.random.default_rng(0)
-    size, place = round(hop_s * 16000), 0
+    size, place = round(hop_s * AUDIO_RATE_HZ), 0
 
     def hop() -> None:
         nonlocal place
         samples = (0.1 * generator.standard_normal(size)).astype(np.float32)
-        stream.push(samples, 16000, round(place / 16000 * 1e9), place)
+        stream.push(samples, AUDIO_RATE_HZ, round(place / AUDIO_RATE_HZ * 1e9), place)
         place += size
 
     for _ in range(3):
         hop()
     return hop
+
+
+def main() -> int:
+    """Run one measurement and print its figures as one line of JSON."""
+    name, case = sys.argv[1], json.loads(sys.argv[2])
+    if name != 'reaction_step':
+        import torch
+
+        torch.set_grad_enabled(name == 'train_step')
+    print(json.dumps({'figures': globals()[name](case)}))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

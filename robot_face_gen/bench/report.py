@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the measurements one by one, each in a process of its own, and tells the figures."""
+"""Runs the measurements one after the other, each in its own process, and prints tables."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from pathlib import Path
 from typing import Any
 
 from robot_face_gen.models.backends import CPU_BACKENDS, CUDA_GRAPH, EAGER, resolve_backend
-
-from .tables import print_part
+from robot_face_gen.timing import CLIP_FRAMES, CONTEXT_S, FRAME_RATE_HZ, HOP_S
 
 Rows = list[dict[str, Any]]
 NOT_MEASURED = 'not measured'
 THREADS = (1, 2)
+_OPENAI_S = 30.0  # context to which openai-whisper pads
+_COLUMNS = {
+    'reaction_step': ('backend', 'threads', 'frames', 'history'),
+    'whisper_hop': ('backend', 'threads', 'context_s', 'hop_s'),
+    'faces': ('backend', 'device', 'threads', 'faces'),
+    'server': ('backend', 'faces', 'frames', 'answered', 'p50_ms', 'p99_ms', 'cpu_percent',
+               'rss_mb'),
+}  # fmt: skip
+_TIMES = ('median_ms', 'cpu_ms', 'p95_ms', 'p99_ms', 'n', 'rss_mb')
 
 
 def measure_all(only: Sequence[str], *, quick: bool, json_path: str | None) -> dict[str, Any]:
-    """Measure parts and print each as soon as it is there.
+    """Measure parts and print each part when it is done.
 
     Args:
         only: names of parts (see `PARTS` of the package).
-        quick: fewer repetitions and cases, and a history that is not lived through.
-        json_path: all figures go there as well, after each part; None is nowhere.
+        quick: fewer repetitions and cases, and a simulated long history.
+        json_path: all figures are also written to this file after each part; None: no file.
 
     Returns:
-        dict: `machine`, `quick`, and each part under its name.
+        dict: `machine`, `quick`, and each part by its name.
 
     Raises:
-        RuntimeError: a measurement failed; its last words are told.
+        RuntimeError: a measurement failed; with the last line of its output.
         OSError: the file cannot be written.
     """
     from . import PARTS
@@ -54,8 +62,61 @@ def measure_all(only: Sequence[str], *, quick: bool, json_path: str | None) -> d
     return out
 
 
+def print_part(name: str, figures: Any) -> None:
+    """Print the figures of one part as a table."""
+    print(f'== {name}')
+    if isinstance(figures, list):
+        columns: tuple[str, ...] = _COLUMNS[name]
+        columns += () if name in ('faces', 'server') else _TIMES
+        print(' '.join(f'{column:>12}' for column in columns))
+        for row in figures:
+            row = {**row, **{f'{p}_ms': v for p, v in row.get('latency_ms', {}).items()}}
+            print(' '.join(f'{_text(row.get(column, "")):>12}' for column in columns))
+        errors = {row['backend']: row['error'] for row in figures if 'error' in row}
+        for backend, error in errors.items():
+            _print_error(backend, error)
+    elif name == 'graph':
+        _print_graph(figures)
+    else:
+        for key, value in figures.items():
+            print(f'{key:>14} {_text(value)}')
+    print(flush=True)
+
+
+def _text(value: Any) -> str:
+    return f'{value:.2f}' if isinstance(value, float) else str(value)
+
+
+def _print_error(backend: str, error: dict[str, Any]) -> None:
+    kind = 'trained' if error['trained'] else 'random'
+    print(f'{backend} minus eager ({kind} weights, {error["frames"]} frames), rms / spread:')
+    for name, part in {**error['reaction'], 'whisper': error['whisper']}.items():
+        print(f'{name:>14} {part["rms"]:.2g} / {part["spread"]:.2g}')
+
+
+def _print_graph(figures: dict[str, Any]) -> None:
+    from robot_face_gen.demo.report import table
+
+    for part in filter(None, (figures, figures.get('busy'))):
+        print('beside one busy process' if part['busy_process'] else 'alone')
+        print(table(part))
+        print(f'{"all processes, proportional (PSS)":38} {part["pss_mb"]:13.1f} MB')
+        jitter = part['period_jitter_ms']
+        print(
+            f'{"deviation of the period from 40 ms":38} {jitter["p50"]:8.2f} {jitter["p99"]:8.2f}'
+        )
+        print()
+    for row in figures['tried']:
+        lost = row['frames'] - row['answered']
+        print(
+            f'{row["hz"]:6.1f} frames per second: {lost} of {row["frames"]} not answered, '
+            f'{row["without_audio"]} without sound, {row["dropped"]} messages dropped'
+        )
+    print(f'fastest: {figures["fastest_hz"]:.1f} frames per second')
+
+
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Properties of this machine."""
     import psutil
     import torch
 
@@ -88,28 +149,28 @@ def _version(package: str) -> str:
 
 
 def backends() -> list[str]:
-    """Those that this installation can run."""
+    """Backends that this installation can run on the CPU."""
     return list(CPU_BACKENDS) if resolve_backend('auto', 'cpu') != EAGER else [EAGER]
 
 
 def run_case(name: str, case: dict[str, Any], cache: str | None = None) -> Any:
-    """One measurement in a process of its own, with as many threads as its `threads` says.
+    """Run one measurement in its own process, with `case['threads']` threads.
 
     Args:
-        name: function of `cases` or `step_case`.
+        name: function of `cases`.
         case: its argument.
-        cache: a folder for files that are to be forgotten.
+        cache: folder for exported files that are not needed later.
     """
     threads = str(case['threads'])
     environment = {**os.environ, 'OMP_NUM_THREADS': threads, 'OMP_WAIT_POLICY': 'PASSIVE'}
     if cache:
         environment['XDG_CACHE_HOME'] = cache
     done = subprocess.run(
-        [sys.executable, '-m', 'robot_face_gen.bench.run_case', name, json.dumps(case)],
+        [sys.executable, '-m', 'robot_face_gen.bench.cases', name, json.dumps(case)],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ['nothing was said'])[-1]
+        last = (done.stderr.strip().splitlines() or ['no output'])[-1]
         raise RuntimeError(f'{name} {case}: {last}')
     return json.loads(done.stdout.splitlines()[-1])['figures']
 
@@ -139,36 +200,36 @@ def _whisper_hop(quick: bool) -> Rows:
             case = {
                 'backend': backend, 'threads': threads, 'least': 10,
                 'seconds': 1.0 if quick else 5.0,
-                'contexts': [2.0] if quick else [1.0, 2.0, 4.0],
-                'hops': [0.04] if quick else [0.04, 0.08, 0.16],
+                'contexts': [CONTEXT_S] if quick else [1.0, CONTEXT_S, 4.0],
+                'hops': [HOP_S] if quick else [HOP_S, 2 * HOP_S, 4 * HOP_S],
             }  # fmt: skip
             found = run_case('whisper_hop', case)
             if backend == EAGER:
-                found += run_case('whisper_hop', {**case, 'contexts': [30.0], 'hops': [0.04]})
+                found += run_case(
+                    'whisper_hop', {**case, 'contexts': [_OPENAI_S], 'hops': [HOP_S]}
+                )
             rows += [
-                {**row, 'frames': round(row['hop_s'] * 25), 'history': row['context_s'],
+                {**row, 'frames': round(row['hop_s'] * FRAME_RATE_HZ), 'history': row['context_s'],
                  'threads': threads, 'device': 'cpu',
-                 'backend': 'openai-whisper' if row['context_s'] == 30.0 else backend}
+                 'backend': 'openai-whisper' if row['context_s'] == _OPENAI_S else backend}
                 for row in found
             ]  # fmt: skip
     return rows
 
 
 def _train_step(quick: bool) -> dict[str, Any]:
-    case = {'clips': 4, 'frames': 750, 'threads': 2, 'repeats': 1 if quick else 3}
-    return {
-        **run_case('train_step', case), 'clips': 4, 'frames': 750, 'samples': 3, 'threads': 2,
-        'backend': EAGER, 'device': 'cpu',
-    }  # fmt: skip
+    case = {'clips': 4, 'frames': CLIP_FRAMES, 'threads': 2}
+    figures = run_case('train_step', {**case, 'repeats': 1 if quick else 3})
+    return {**figures, **case, 'samples': 3, 'backend': EAGER, 'device': 'cpu'}
 
 
 def _faces(quick: bool) -> Rows:
     import torch
 
     rows: Rows = []
-    with tempfile.TemporaryDirectory() as cache:  # a graph for each number of faces
+    with tempfile.TemporaryDirectory() as cache:  # an exported graph for each number of faces
         for backend in backends():
-            for threads in (1,) if quick else (1, 2):
+            for threads in THREADS[:1] if quick else THREADS:
                 case = {'backend': backend, 'threads': threads, 'device': 'cpu', 'first': 2,
                         'seconds': 0.5 if quick else 3.0}  # fmt: skip
                 rows.append({**run_case('faces', case, cache), **case})
@@ -194,8 +255,7 @@ def _server(quick: bool) -> Rows:
 
 
 def _graph(quick: bool) -> dict[str, Any]:
-    from .fastest import measure_fastest
-    from .graph import measure_graph
+    from .graph import measure_fastest, measure_graph
 
     found = measure_graph(12.0 if quick else 60.0)
     if not quick:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reaction_server` over DDS: faces and voices of many robots, sent here at their pace."""
+"""Measures `reaction_server` over DDS: this process sends the faces and voices of many robots."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from robot_face_gen.demo.recorder import own_domain
 from robot_face_gen.demo.report import percentiles
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
+from robot_face_gen.timing import EMBEDDING_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_NS
 from robot_face_gen.tools.bringup import BringupError, start_bringup
 from robot_face_gen.tools.ros import child_environment, require_ros
 
-FRAME_NS = 40_000_000
 SETTLE_S = 3.0
 AFTER_S = 1.0
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 
 
 class Robots:
-    """Speakers in several namespaces, all of the shipped recording, each at a place of its own.
+    """Speakers in several namespaces; each plays the demo recording from a different position.
 
     Args:
         names: namespaces.
-        backend: that makes the embeddings, beforehand.
+        backend: computes the embeddings, before the measurement.
     """
 
     def __init__(self, names: list[str], backend: str) -> None:
@@ -52,11 +52,11 @@ class Robots:
         encoder = WhisperEncoder.from_name_or_path('untrained', backend=backend)
         self._rclpy = rclpy
         self._encoder = encoder.id
-        # Hop by hop, as a whisper_node sends them.
+        step = EMBEDDINGS_PER_FRAME  # per message, as from a whisper_node
         self._sound = [
-            block.data[place : place + 2]
+            block.data[place : place + step]
             for block in embed_recording(samples, rate, encoder)
-            for place in range(0, len(block.data) - 1, 2)
+            for place in range(0, len(block.data) - step + 1, step)
         ]
         self._faces = read_openface_csv(face).frames
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -70,12 +70,12 @@ class Robots:
             for name in names
         ]
         self.sent: list[set[int]] = [set() for _ in names]
-        self.heard: list[dict[int, float]] = [{} for _ in names]  # source: latency, ms
-        for name, heard in zip(names, self.heard, strict=True):
+        self.latencies_ms: list[dict[int, float]] = [{} for _ in names]  # by source stamp
+        for name, latencies in zip(names, self.latencies_ms, strict=True):
 
-            def receive(message: Any, heard: dict[int, float] = heard) -> None:
+            def receive(message: Any, latencies: dict[int, float] = latencies) -> None:
                 source_ns = to_ns(message.source_stamp)
-                heard[source_ns] = (to_ns(message.header.stamp) - source_ns) / 1e6
+                latencies[source_ns] = (to_ns(message.header.stamp) - source_ns) / 1e6
 
             self._node.create_subscription(
                 FaceReaction, f'/{name}/robot_face/reaction', receive, qos
@@ -94,13 +94,13 @@ class Robots:
             self._executor.spin_once(timeout_sec=0.2)
 
     def _send(self) -> None:
-        """One robot after the other, spread evenly over the 40 ms of a frame."""
+        """Send for one robot after the other, evenly distributed over the period of a frame."""
         from robot_face_gen.nodes.messages import from_embeddings, from_face_frame
 
         count = len(self._publishers)
         begin_ns, turn = time.time_ns(), 0
         while not self._stop.is_set():
-            due_ns = begin_ns + turn * FRAME_NS // count
+            due_ns = begin_ns + turn * PERIOD_NS // count
             if self._stop.wait(max(0.0, (due_ns - time.time_ns()) / 1e9)):
                 return
             index, robot = divmod(turn, count)
@@ -111,12 +111,14 @@ class Robots:
             face.publish(from_face_frame(frame, 'camera'))
             sound = self._sound[place % len(self._sound)]
             voice.publish(
-                from_embeddings(due_ns - FRAME_NS, sound, 50.0, self._encoder, 'microphone')
+                from_embeddings(
+                    due_ns - PERIOD_NS, sound, EMBEDDING_RATE_HZ, self._encoder, 'microphone'
+                )
             )
             turn += 1
 
     def close(self) -> None:
-        """Stop sending and listening."""
+        """Stop sending and receiving."""
         self._stop.set()
         for thread in self._threads:
             thread.join(5.0)
@@ -126,14 +128,14 @@ class Robots:
 
 
 def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
-    """Serve so many namespaces over DDS.
+    """Measure a server for `faces` namespaces.
 
     Returns:
-        dict: `faces`, `frames` and `answered` (of all faces), `least_answered` (the worst face's
-        share), `latency_ms` (camera frame to publication), `cpu_percent`, `rss_mb`.
+        dict: `faces`, `frames` and `answered` (of all faces), `least_answered` (smallest answered
+        share of a face), `latency_ms` (camera frame to publication), `cpu_percent`, `rss_mb`.
 
     Raises:
-        BringupError: the server ended.
+        BringupError: the server has exited, or it does not answer every face.
     """
     os.environ.update(child_environment())
     names = [f'robot{number}' for number in range(faces)]
@@ -146,11 +148,11 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
             tidy.callback(server.stop)
             robots = Robots(names, backend)
             tidy.callback(robots.close)
-            end = time.monotonic() + PATIENCE_S
-            while not all(robots.heard):
+            end = time.monotonic() + TIMEOUT_S
+            while not all(robots.latencies_ms):
                 if server.exits or time.monotonic() > end:
-                    words = log.read_text(errors='replace').strip().splitlines()[-2:]
-                    raise BringupError(f'no reaction for every face: {" | ".join(words)}')
+                    lines = log.read_text(errors='replace').strip().splitlines()[-2:]
+                    raise BringupError(f'some faces have no reaction: {" | ".join(lines)}')
                 time.sleep(0.05)
             time.sleep(SETTLE_S)
             usage = Usage(server.processes)
@@ -160,17 +162,17 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
             end_ns = time.time_ns()
             time.sleep(AFTER_S)
             found = [
-                ({stamp for stamp in sent if begin_ns <= stamp < end_ns}, dict(heard))
-                for sent, heard in zip(robots.sent, robots.heard, strict=True)
+                ({stamp for stamp in sent if begin_ns <= stamp < end_ns}, dict(latencies))
+                for sent, latencies in zip(robots.sent, robots.latencies_ms, strict=True)
             ]
             cpu = usage.cpu_percent()
-    latencies = [heard[stamp] for sent, heard in found for stamp in sent & heard.keys()]
+    latencies = [answers[stamp] for sent, answers in found for stamp in sent & answers.keys()]
     return {
         'faces': faces,
         'backend': backend,
         'frames': sum(len(sent) for sent, _ in found),
         'answered': len(latencies),
-        'least_answered': min(len(sent & heard.keys()) / len(sent) for sent, heard in found),
+        'least_answered': min(len(sent & answers.keys()) / len(sent) for sent, answers in found),
         'latency_ms': percentiles(latencies),
         'cpu_percent': round(sum(cpu.values()), 1),
         'rss_mb': round(sum(usage.rss_mb.values()), 1),

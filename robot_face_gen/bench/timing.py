@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times one call again and again; what runs here runs in a process of its own."""
+"""Measures the time of repeated calls, and the memory of this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The value below which a share of an ordered list lies (nearest rank)."""
+    """Percentile of a sorted list (nearest rank); `share` is between 0 and 1."""
     return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
 
 
@@ -24,20 +24,20 @@ def timed(
     period_s: float = 0.0,
     before: Callable[[], Any] | None = None,
 ) -> dict[str, float]:
-    """Time a call for so many seconds, at least `least` times.
+    """Measure repeated calls for `seconds`, at least `least` calls.
 
     Args:
-        call: what is timed.
-        seconds: how long to go on.
-        least: calls at least.
-        warmup: calls before, that do not count.
-        period_s: between the beginnings of calls; 0 is back to back. A robot's calls are paced,
-            and slower than back to back: caches have cooled down.
-        before: done before each call, and not counted.
+        call: the function to measure.
+        seconds: duration of the measurement.
+        least: minimum number of calls.
+        warmup: calls before the measurement.
+        period_s: time between the starts of calls; 0: no pause. Calls on a robot are periodic,
+            and slower than calls without a pause because of cold caches.
+        before: called before each call; not measured.
 
     Returns:
-        dict: median_ms, p95_ms, p99_ms, n, and cpu_ms, the median of the CPU time of all threads:
-        on a busy machine it says what a call costs, where the others say what it waited as well.
+        dict: median_ms, p95_ms, p99_ms, n, and cpu_ms, the median of the CPU time of all threads.
+        On a busy machine, only cpu_ms does not include waiting.
     """
     before = before or (lambda: None)
     for _ in range(warmup):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a reaction visible: drawing faces and pages about them."""
+"""Draws faces, and pictures that show the speaker and the robot."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smooth shapes with OpenCV: anti-aliased, with parts of a pixel, and never out of range."""
+"""Anti-aliased shapes with OpenCV, with subpixel coordinates that are always in range."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 Colour = tuple[int, int, int]  # blue, green, red
 
-_SHIFT = 4  # bits of a pixel that OpenCV draws with
-_FARTHEST = 10_000.0
+_SHIFT = 4  # fractional bits of the coordinates in OpenCV
+_MAX_PX = 10_000.0
 
 
 def points_px(points: np.ndarray) -> np.ndarray:
-    """Points (n, 2) as OpenCV's integers with parts of a pixel; what is not finite becomes 0."""
+    """Points (n, 2) as integers with `_SHIFT` fractional bits; 0 if a value is not finite."""
     p = np.asarray(points, np.float64)
     if not np.isfinite(p).all():
         p = np.nan_to_num(p, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.rint(np.clip(p, -_FARTHEST, _FARTHEST) * (1 << _SHIFT)).astype(np.int32)
+    return np.rint(np.clip(p, -_MAX_PX, _MAX_PX) * (1 << _SHIFT)).astype(np.int32)
 
 
 def curve(points: np.ndarray, closed: bool, steps: int = 6) -> np.ndarray:
-    """A Catmull-Rom spline through points (n, 2): (n x steps, 2), or less the last arc if open."""
+    """A Catmull-Rom spline through points (n, 2): (n x steps, 2) if closed."""
     p = np.asarray(points, np.float64)
     count = len(p)
     index = np.arange(count if closed else count - 1)
@@ -53,7 +53,7 @@ def line(
 def disc(image: np.ndarray, centre: np.ndarray, radius: float, colour: Colour) -> None:
     """Fill a circle."""
     x, y = points_px(np.asarray(centre)[None])[0]
-    radius_px = round(min(max(radius, 0.0), _FARTHEST) * (1 << _SHIFT))
+    radius_px = round(min(max(radius, 0.0), _MAX_PX) * (1 << _SHIFT))
     cv2.circle(image, (int(x), int(y)), radius_px, colour, -1, cv2.LINE_AA, _SHIFT)
 
 
@@ -65,7 +65,7 @@ def text(
     size: float = 0.5,
     align: str = 'left',
 ) -> None:
-    """Write words; place is the left, middle or right end of their base line."""
+    """Draw text; `place` is the left end, the middle or the right end of its baseline."""
     font, thick = cv2.FONT_HERSHEY_SIMPLEX, 1
     (width, _), _ = cv2.getTextSize(words, font, size, thick)
     x = place[0] - {'left': 0, 'middle': width // 2, 'right': width}[align]
@@ -73,7 +73,7 @@ def text(
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """A colour between two."""
+    """Mix two colours; `share` 0: `a`, 1: `b`."""
     share = float(np.clip(share, 0.0, 1.0))
     blue, green, red = (round((1 - share) * x + share * y) for x, y in zip(a, b, strict=True))
     return blue, green, red

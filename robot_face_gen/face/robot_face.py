@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's face, drawn from landmarks, action units and gaze; and a speaker's, as contours."""
+"""Draws a robot's face from landmarks, action units and gaze, and a speaker's contours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+
+from robot_face_gen.layout import AU, LANDMARK_POINTS
 
 from .drawing import Colour, curve, disc, fill, line, mix
 
@@ -29,7 +31,7 @@ _CHEEK: Colour = (190, 180, 246)
 _LAMP: Colour = (110, 170, 255)
 _CONTOUR: Colour = (208, 198, 130)
 
-# Parts of the 68 points, and whether each is closed.
+# Parts of the landmarks, and whether each is a closed curve.
 PARTS: dict[str, tuple[slice, bool]] = {
     'jaw': (slice(0, 17), False),
     'left brow': (slice(17, 22), False),
@@ -41,15 +43,16 @@ PARTS: dict[str, tuple[slice, bool]] = {
     'lips': (slice(48, 60), True),
     'mouth': (slice(60, 68), True),
 }
-_AU01, _AU02, _AU04, _AU06, _AU12, _AU45 = 0, 1, 2, 4, 8, 16
-_EYE_SIZE = 1.6  # of a person's
-_GAZE_REACH = 0.6  # of an eye's half width for half a radian
+_BROW_UNITS = [AU['AU01'], AU['AU02'], AU['AU04']]
+_UNIT_PX = 224  # side of the crop for which line widths are given
+_EYE_SIZE = 1.6  # relative to a person's eye
+_GAZE_REACH = 0.6  # movement of the iris for 0.5 rad, in half widths of the eye
 
 
 def place_points(landmarks: np.ndarray, side_px: float, offset: tuple[float, float]) -> np.ndarray:
-    """Landmarks (136,) in crop units as points (68, 2) in a picture; what is absurd is bounded."""
+    """Landmarks (136,) in crop units as points (68, 2) in pixels; clipped to a valid range."""
     flat = np.nan_to_num(np.asarray(landmarks, np.float64), nan=0.5, posinf=1.2, neginf=-0.2)
-    points = np.clip(flat, -0.2, 1.2).reshape(2, 68).T
+    points = np.clip(flat, -0.2, 1.2).reshape(2, LANDMARK_POINTS).T
     return points * side_px + np.asarray(offset)
 
 
@@ -61,7 +64,7 @@ def draw_contours(
     colour: Colour = _CONTOUR,
     width: float = 2,
 ) -> None:
-    """Draw a tracked face as lines: landmarks (136,) in crop units."""
+    """Draw the contours of a tracked face: landmarks (136,) in crop units."""
     points = place_points(landmarks, side_px, offset)
     for part, closed in PARTS.values():
         line(image, curve(points[part], closed), colour, width, closed)
@@ -72,31 +75,31 @@ def draw_contours(
 def draw_robot(
     image: np.ndarray, face: Mapping[str, np.ndarray], side_px: float, offset: tuple[float, float]
 ) -> None:
-    """Draw a robot that makes this face: landmarks in crop units, au, pose, gaze."""
+    """Draw a robot with this face: landmarks in crop units, au, pose, gaze."""
     points = place_points(face['landmarks'], side_px, offset)
     au = np.nan_to_num(np.asarray(face['au'], np.float64))
     gaze = np.clip(np.nan_to_num(np.asarray(face['gaze'], np.float64)), -1.0, 1.0)
-    unit = side_px / 224
+    unit = side_px / _UNIT_PX
     _head(image, points, unit)
-    smile = float(np.clip(au[_AU12] / 3.0, 0, 1))
-    blush = max(smile, float(np.clip(au[_AU06] / 3.0, 0, 1)))
+    smile = float(np.clip(au[AU['AU12']] / 3.0, 0, 1))
+    blush = max(smile, float(np.clip(au[AU['AU06']] / 3.0, 0, 1)))
     for near, far in ((48, 2), (54, 14)):
         cheek = 0.45 * points[near] + 0.35 * points[far] + 0.2 * points[30]
         disc(image, cheek, 12 * unit, mix(_SHELL_LIT, _CHEEK, 0.25 + 0.55 * blush))
     line(image, curve(points[31:36], False), _SHADE, 4 * unit)
     for eye in ('left eye', 'right eye'):
-        _eye(image, points[PARTS[eye][0]], gaze, float(au[_AU45]), unit)
+        _eye(image, points[PARTS[eye][0]], gaze, float(au[AU['AU45']]), unit)
     for brow, inner in (('left brow', 4), ('right brow', 0)):
         _brow(image, points[PARTS[brow][0]], inner, au, unit)
     _mouth(image, points, unit)
 
 
 def _head(image: np.ndarray, points: np.ndarray, unit: float) -> None:
-    """The shell: the jaw, and a dome above it as wide as the jaw's ends; ears and a lamp."""
+    """The shell of the head: jaw and dome; ears and lamp."""
     jaw = points[:17]
     left, right = jaw[0], jaw[16]
     middle, across = (left + right) / 2, (right - left) / 2
-    up = np.array([across[1], -across[0]])  # at right angles, towards the crown
+    up = np.array([across[1], -across[0]])  # perpendicular, towards the top
     angle = np.linspace(0, np.pi, 14)[1:-1, None]
     dome = middle + np.cos(angle) * across * 1.04 + np.sin(angle) * up * 1.02
     centre = points.mean(axis=0)
@@ -112,15 +115,15 @@ def _head(image: np.ndarray, points: np.ndarray, unit: float) -> None:
         for radius, colour in ((18, _SHELL_EDGE), (14.5, _EAR), (7, _EAR_LIT)):
             disc(image, away, radius * unit, colour)
     fill(image, outline, _SHELL)
-    # Light from above: the lower rim stays in the shade.
+    # Light from above: the lower rim is darker.
     fill(image, curve(centre + 1.06 * around + 0.035 * up, True, 4), _SHELL_LIT)
     line(image, outline, _SHELL_EDGE, 3 * unit, True)
 
 
 def _brow(image: np.ndarray, points: np.ndarray, inner: int, au: np.ndarray, unit: float) -> None:
-    """A brow; what its muscles do is shown larger than on a person, to be read from afar."""
+    """A brow; its movement is larger than a person's, to be visible from a distance."""
     near = 1 - np.abs(np.arange(5) - inner) / 4  # 1 at the inner end, 0 at the outer one
-    raised, lifted, knit = np.clip(au[[_AU01, _AU02, _AU04]], 0, 5)
+    raised, lifted, knit = np.clip(au[_BROW_UNITS], 0, 5)
     drop = near * (1.6 * knit - 1.2 * raised) - (1 - near) * (1.0 * lifted + 0.5 * knit)
     middle = points + np.stack((np.zeros(5), drop * unit), axis=1)
     line(image, curve(middle, False), _BROW, 6 * unit)
@@ -129,7 +132,7 @@ def _brow(image: np.ndarray, points: np.ndarray, inner: int, au: np.ndarray, uni
 def _eye(
     image: np.ndarray, points: np.ndarray, gaze: np.ndarray, blink: float, unit: float
 ) -> None:
-    """An eye, larger than a person's: opened by landmarks and AU45, its iris moved by gaze."""
+    """An eye, larger than a person's; landmarks and AU45 open it, gaze moves the iris."""
     centre = points.mean(axis=0)
     half = np.linalg.norm(points[3] - points[0]) / 2 * _EYE_SIZE + 1e-6
     along = (points[3] - points[0]) / (2 * half / _EYE_SIZE)
@@ -147,7 +150,7 @@ def _eye(
         lid += np.sin(np.linspace(0, np.pi, 9))[:, None] * down * half * 0.18
         line(image, curve(lid, False), _EYE_EDGE, 4 * unit)
         return
-    # Draw the eye on a picture of its own, so that lids cut the iris off.
+    # Draw the eye in a separate picture, so that the lids cover the iris.
     low = np.floor(shape.min(axis=0) - 4 * unit).astype(int)
     high = np.ceil(shape.max(axis=0) + 4 * unit).astype(int)
     x0, y0 = np.maximum(low, 0)
@@ -181,7 +184,7 @@ def _mouth(image: np.ndarray, points: np.ndarray, unit: float) -> None:
         teeth = np.concatenate((upper, (0.72 * upper + 0.28 * points[[60, 67, 66, 65, 64]])[::-1]))
         fill(image, teeth, _TEETH)
     else:
-        # Where the lips meet, tracked points jitter and cross: one arc through their middle.
+        # Points of closed lips jitter and cross: draw one arc through their middle.
         meet = (points[61:64].sum(axis=0) + points[65:68].sum(axis=0)) / 6
         line(image, curve(np.stack((points[60], meet, points[64])), False), _MOUTH, 2.5 * unit)
     line(image, outer, mix(_LIP, _MOUTH, 0.35), 1.5 * unit, True)

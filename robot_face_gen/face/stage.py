@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One picture of the demo: the speaker, the robot that listens, action units, and the sound."""
+"""One picture of the demo: speaker, listening robot, action units and sound."""
 
 from __future__ import annotations
 
@@ -8,30 +8,17 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from robot_face_gen.layout import AU_NAMES, INTENSITIES
+
 from .drawing import Colour, disc, line, mix, text
 from .robot_face import draw_contours, draw_robot
 
 SIZE = (1280, 720)  # pixels, width and height
-AU_NAMES = (
-    'AU01 inner brow',
-    'AU02 outer brow',
-    'AU04 frown',
-    'AU05 upper lid',
-    'AU06 cheek',
-    'AU07 lid tight',
-    'AU09 nose',
-    'AU10 upper lip',
-    'AU12 smile',
-    'AU14 dimple',
-    'AU15 corner down',
-    'AU17 chin',
-    'AU20 stretch',
-    'AU23 lip tight',
-    'AU25 lips part',
-    'AU26 jaw drop',
-    'AU45 blink',
-    'AU28 lip suck',
-)
+AU_LABELS = (
+    'inner brow', 'outer brow', 'frown', 'upper lid', 'cheek', 'lid tight', 'nose', 'upper lip',
+    'smile', 'dimple', 'corner down', 'chin', 'stretch', 'lip tight', 'lips part', 'jaw drop',
+    'blink', 'lip suck',
+)  # fmt: skip
 _GROUND: Colour = (46, 36, 30)
 _PANEL: Colour = (62, 50, 42)
 _INK: Colour = (232, 226, 220)
@@ -45,7 +32,7 @@ _WAVE = (36, 568, SIZE[0] - 36, 676)  # x0, y0, x1, y1
 
 
 def sound_columns(samples: np.ndarray, sample_rate: int, duration_s: float) -> np.ndarray:
-    """Loudest sample (0..1) behind each pixel column of the wave."""
+    """Largest amplitude (0..1) of the sound in each pixel column of the waveform."""
     columns = _WAVE[2] - _WAVE[0]
     edges = np.linspace(0, duration_s * sample_rate, columns + 1).astype(int)
     out = np.zeros(columns)
@@ -57,12 +44,12 @@ def sound_columns(samples: np.ndarray, sample_rate: int, duration_s: float) -> n
 
 
 class Stage:
-    """Draws pictures that share a ground and a wave.
+    """Draws pictures with the same background and waveform.
 
     Args:
-        columns: see `sound_columns`.
-        duration_s: of what is shown.
-        title: of the page.
+        columns: amplitudes, from `sound_columns`.
+        duration_s: duration of the recording.
+        title: title of the picture.
     """
 
     def __init__(self, columns: np.ndarray, duration_s: float, title: str) -> None:
@@ -89,9 +76,9 @@ class Stage:
         for second in range(0, int(duration_s) + 1, max(1, int(duration_s) // 20)):
             x = self._x(second)
             text(ground, f'{second} s', (x, _WAVE[3] + 18), _FAINT, 0.38, 'middle')
-        for row, name in enumerate(AU_NAMES):
+        for row, (name, label) in enumerate(zip(AU_NAMES, AU_LABELS, strict=True)):
             y = _bar_y(row)
-            text(ground, name, (SIZE[0] // 2, y + 4), _INK, 0.4, 'middle')
+            text(ground, f'{name} {label}', (SIZE[0] // 2, y + 4), _INK, 0.4, 'middle')
             for side in (-1, 1):
                 _bar(ground, y, side, 1.0, _PANEL)
         self._ground = ground
@@ -104,21 +91,25 @@ class Stage:
         self,
         time_s: float,
         speaker: Mapping[str, np.ndarray] | None,
-        believed: bool,
+        speaker_valid: bool,
         listener: Mapping[str, np.ndarray] | None,
         latency_ms: float | None,
     ) -> np.ndarray:
         """The picture (720, 1280, 3) at a time; faces are dicts of landmarks, au, pose, gaze.
 
-        Landmarks of both are in crop units. None: there is none (yet).
+        Landmarks are in crop units. None: no face, or no latency.
         """
         image = self._ground.copy()
         if speaker is not None:
             panel = image[_TOP : _TOP + _SIDE, _LEFT : _LEFT + _SIDE]
             draw_contours(
-                panel, speaker['landmarks'], _SIDE, (0.0, 0.0), _SPEAKER if believed else _FAINT
+                panel,
+                speaker['landmarks'],
+                _SIDE,
+                (0.0, 0.0),
+                _SPEAKER if speaker_valid else _FAINT,
             )
-            if not believed:
+            if not speaker_valid:
                 text(
                     image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), _FAINT, 0.6, 'middle'
                 )
@@ -126,7 +117,7 @@ class Stage:
             text(image, 'no face', (_LEFT + _SIDE // 2, _TOP + _SIDE // 2), _FAINT, 0.8, 'middle')
         panel = image[_TOP : _TOP + _SIDE, _RIGHT : _RIGHT + _SIDE]
         if listener is not None:
-            # The dome above the brows needs room that the tracker's crop does not have.
+            # The dome above the brows needs more space than the crop has.
             draw_robot(panel, listener, 0.84 * _SIDE, (0.08 * _SIDE, 0.14 * _SIDE))
         else:
             text(image, 'waiting', (_RIGHT + _SIDE // 2, _TOP + _SIDE // 2), _FAINT, 0.8, 'middle')
@@ -153,7 +144,7 @@ class Stage:
         listener: Mapping[str, np.ndarray] | None,
     ) -> None:
         for row in range(len(AU_NAMES)):
-            highest = 1.0 if row == 17 else 5.0
+            highest = 5.0 if row < INTENSITIES else 1.0  # the last one is 0 or 1
             for face, side, colour in ((speaker, -1, _SPEAKER), (listener, 1, _LISTENER)):
                 if face is not None:
                     share = float(np.clip(np.nan_to_num(float(face['au'][row])) / highest, 0, 1))
@@ -165,7 +156,7 @@ def _bar_y(row: int) -> int:
 
 
 def _bar(image: np.ndarray, y: int, side: int, share: float, colour: Colour) -> None:
-    """A bar that grows away from the names, to the left (-1) or the right (1)."""
+    """A bar beside the names, on the left (-1) or on the right (1)."""
     begin = SIZE[0] // 2 + side * 64
     end = begin + side * round(68 * share)
     if begin != end:
@@ -173,7 +164,7 @@ def _bar(image: np.ndarray, y: int, side: int, share: float, colour: Colour) -> 
 
 
 def sheet(pictures: list[np.ndarray], columns: int = 3, width: int = 640) -> np.ndarray:
-    """Pictures side by side on one page, each `width` pixels wide."""
+    """Pictures in a grid, each `width` pixels wide."""
     height = round(width * SIZE[1] / SIZE[0])
     small = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in pictures]
     small += [np.full_like(small[0], 30)] * (-len(small) % columns)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make models, and save and load them with their configuration in one safetensors file."""
+"""Make models, and save and load them with their configuration in one safetensors file.
+
+Nothing in a file is executed. `read_checkpoint` and `read_config` need no torch.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,79 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import save_file
+import numpy as np
+import yaml
+from safetensors import SafetensorError, safe_open
 
+from ..layout import VALUE_MASK_WIDTH
 from ..models.cache import atomic_file
-from .checkpoint_file import FORMAT, read_checkpoint, read_config
-from .config import ModelConfig
-from .model import FacialReactionModel
+from .config import CheckpointInfo, ModelConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from .model import FacialReactionModel
+
+FORMAT = 'robot_face_gen/1'
+_MISSING, _MERGE = 'encoder.face.missing', 'encoder.face.merge.weight'
+
+
+def read_checkpoint(
+    path: str | Path,
+) -> tuple[ModelConfig, CheckpointInfo, dict[str, np.ndarray]]:
+    """Configuration, description and weights (as float32) of a checkpoint.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a checkpoint of this format, or damaged; the message says where.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such checkpoint')
+    try:
+        with safe_open(path, framework='np') as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, TypeError) as error:  # TypeError: a type that numpy does not have
+        raise ValueError(f'{path}: not a safetensors file, or damaged ({error})') from None
+    if metadata.get('format') != FORMAT:
+        raise ValueError(f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r}')
+    try:
+        config = ModelConfig.from_mapping(json.loads(metadata['config']))
+        info = CheckpointInfo.from_dict(json.loads(metadata['info']))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path}: its description is damaged: {error}') from None
+    if _MERGE in weights and _MISSING not in weights:  # saved before there were masks
+        width = weights[_MERGE].shape[-1]
+        weights[_MISSING] = np.zeros((width, VALUE_MASK_WIDTH), np.float32)
+    for name in weights:
+        array = weights[name] = weights[name].astype(np.float32, copy=False)
+        if not np.isfinite(array).all():
+            raise ValueError(f'{path}: {name} holds values that are not finite')
+        if name.endswith('_std') and not (array > 0).all():
+            raise ValueError(f'{path}: {name} holds {array.min()}: expected above 0')
+    return config, info, weights
+
+
+def read_config(config: ModelConfig | Mapping[str, Any] | str | Path) -> ModelConfig:
+    """A configuration from itself, from names and values, or from a YAML file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: an unknown name, an impossible value or invalid YAML; the file is named.
+    """
+    if isinstance(config, ModelConfig):
+        return config
+    if isinstance(config, Mapping):
+        return ModelConfig.from_mapping(config)
+    try:
+        return ModelConfig.from_mapping(
+            yaml.safe_load(Path(config).read_text(encoding='utf-8')) or {}
+        )
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f'{config}: {" ".join(str(error).split())}') from None
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
@@ -24,6 +91,8 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     Raises:
         ValueError: the name is unknown or the device is not available.
     """
+    import torch
+
     if device is None:
         return torch.device('cpu')
     if device == 'auto':
@@ -57,6 +126,8 @@ def create_model(
             available.
         OSError: a file cannot be read.
     """
+    from .model import FacialReactionModel
+
     wanted = None if config is None else read_config(config)
     if checkpoint:
         model = load_checkpoint(checkpoint)
@@ -83,6 +154,8 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
         path: of the safetensors file.
         half: store the weights in half precision (loading widens them again).
     """
+    from safetensors.torch import save_file
+
     tensors = {
         name: (
             t.half()
@@ -112,6 +185,10 @@ def load_checkpoint(path: str | Path) -> FacialReactionModel:
         ValueError: it is not a valid checkpoint; see `read_checkpoint`; or a tensor is missing,
             unknown or of the wrong shape.
     """
+    import torch
+
+    from .model import FacialReactionModel
+
     config, info, weights = read_checkpoint(path)
     with torch.device('meta'):  # shapes only: a wrong configuration costs no memory
         expected = FacialReactionModel(config, info).state_dict()

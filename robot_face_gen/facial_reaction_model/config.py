@@ -165,3 +165,25 @@ class CheckpointInfo:
                 if not isinstance(value, kind):
                     raise ValueError(f'{name} = {value!r}: expected {kind.__name__}')
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+# 68 points of a neutral face in thousandths of the face crop: jaw, brows, nose, eyes, lips.
+_X = (
+    194, 199, 214, 238, 273, 318, 372, 434, 500, 566, 628, 682, 727, 762, 786, 801, 806, 239,
+    286, 333, 383, 433, 567, 617, 667, 714, 761, 500, 500, 500, 500, 430, 464, 500, 536, 570,
+    284, 321, 372, 405, 372, 321, 595, 628, 679, 716, 679, 628, 379, 420, 468, 500, 532, 580,
+    621, 580, 532, 500, 468, 420, 395, 464, 500, 536, 605, 536, 500, 464,
+)  # fmt: skip
+_Y = (
+    356, 455, 539, 616, 684, 742, 788, 819, 831, 819, 788, 742, 684, 616, 539, 455, 356, 222,
+    201, 188, 188, 199, 199, 188, 188, 201, 222, 304, 361, 419, 479, 506, 522, 528, 522, 506,
+    317, 294, 294, 321, 338, 339, 321, 294, 294, 317, 339, 338, 653, 635, 625, 630, 625, 635,
+    653, 688, 706, 710, 706, 688, 655, 658, 659, 658, 655, 661, 661, 661,
+)  # fmt: skip
+# Mean and spread of each branch; landmarks x0..x67 then y0..y67, angles in radians, metres.
+TYPICAL: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    'landmarks': (tuple(value / 1000 for value in (*_X, *_Y)), (0.02,) * 136),
+    'au': ((0.3,) * 17 + (0.0,), (0.5,) * 17 + (0.1,)),
+    'pose': ((0.0, 0.0, 0.0, 0.65), (0.05, 0.05, 0.05, 0.02)),
+    'gaze': ((0.0, 0.0), (0.08, 0.08)),
+}

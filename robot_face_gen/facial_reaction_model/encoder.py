@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from ..layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from .components import CausalStack, Geometry
-from .config import BRANCHES, EMBEDDINGS_PER_FRAME, ModelConfig
-from .typical_face import TYPICAL
+from .config import BRANCHES, EMBEDDINGS_PER_FRAME, TYPICAL, ModelConfig
 
 Face = dict[str, Tensor]
 

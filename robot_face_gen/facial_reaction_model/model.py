@@ -20,8 +20,7 @@ from .components import Geometry
 from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
 from .decoder import FaceHeads, ListenerReactionDecoder
 from .encoder import Face, SpeakerEncoder, seen_values
-from .inputs import check_face, check_speaker
-from .noise import Seeds, resolve_seeds
+from .inputs import Seeds, check_face, check_speaker, resolve_seeds
 from .vae import FacialVAE
 
 

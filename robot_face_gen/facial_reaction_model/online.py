@@ -10,8 +10,7 @@ import numpy as np
 
 from ..models.backends import CUDA_GRAPH, EAGER, ONNX, ONNX_INT8, resolve_backend
 from .config import check_temperature
-from .inputs import check_speaker
-from .noise import Seeds, random_seed, resolve_seeds
+from .inputs import Seeds, check_speaker, random_seed, resolve_seeds
 from .onnx_runner import ExportedModel, OnnxRunner
 from .sessions import Runner, Sessions
 
@@ -53,7 +52,7 @@ def make_runner(
     if backend in (ONNX, ONNX_INT8):
         import torch
 
-        from .export import exported_step
+        from .onnx_runner import exported_step
 
         path = exported_step(model, speakers, sessions, int8=backend == ONNX_INT8)
         return OnnxRunner(path, model, torch.get_num_threads() if threads is None else threads)
@@ -102,8 +101,8 @@ class OnlineInferenceManager:
             self._draw: Any = random_seed
         else:
             from .checkpoint import resolve_device
-            from .export import check_exportable
             from .model import torch_seed
+            from .onnx_runner import check_exportable
 
             self.model = (model if device is None else model.to(resolve_device(device))).eval()
             self._draw = torch_seed

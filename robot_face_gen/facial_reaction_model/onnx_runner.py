@@ -1,26 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the exported step with ONNX Runtime on the CPU; no torch in the process.
+"""Export a model's step to ONNX, and run it with ONNX Runtime on the CPU without torch.
 
 Torch would be most of a live process' memory and start-up time. `ExportedModel.of` therefore lets
-a child process export a checkpoint, once; the file stays in the cache folder.
+a child process export a checkpoint, once; the file stays in the cache folder. `robot-face-gen
+export` writes a file for use anywhere. `step.py` describes its inputs and outputs; the numbers of
+speakers and sessions are fixed in the file, the number of frames is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models.cache import cache_path, read_entry, weights_digest
+from ..extras import require
+from ..models.cache import cache_path, cached, read_entry, weights_digest
 from ..models.denormals import flushed_denormals
-from ..models.export_process import export_in_child
-from ..models.onnx_session import needed, open_session
-from .checkpoint_file import read_checkpoint
+from ..models.export_process import export_in_child, run_export
+from ..models.onnx_session import open_session
+from .checkpoint import load_checkpoint, read_checkpoint
 from .config import BRANCHES, CheckpointInfo, ModelConfig
-from .sessions import LATENTS, Arrays, Call, Model
+from .inputs import SPEAKER
+from .sessions import CONTROLS, LATENTS, Arrays, Call, Model, Runner, input_shapes
+
+if TYPE_CHECKING:
+    from .model import FacialReactionModel
 
 LISTENER = 'listener.'  # prefix of a branch among the outputs
 NEXT = 'next.'  # prefix of a part of the new state among the outputs
@@ -49,12 +58,12 @@ class ExportedModel:
             ValueError: it is not a valid checkpoint.
             ImportError: a package is missing; it is named.
         """
-        needed('onnxruntime')
+        require('onnxruntime', 'onnx')
         config, info, weights = read_checkpoint(checkpoint)
         name = step_entry(config, weights, 1, 1, int8=int8)
         entry = read_entry(name)
         if entry is None:
-            module = f'{__package__}.export'
+            module = f'{__package__}.onnx_runner'
             export_in_child(module, str(checkpoint), *(['--int8'] if int8 else []))
             entry = read_entry(name)
         if entry is None:
@@ -77,7 +86,7 @@ def step_entry(
     return f'step-{digest}-{speakers}x{sessions}{"-int8" if int8 else ""}'
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """A `Runner` on an exported step.
 
     Args:
@@ -87,37 +96,26 @@ class OnnxRunner:
     """
 
     def __init__(self, path: Path, model: Model, threads: int = 1) -> None:
-        self.model = model
         self._session = open_session(path, threads)
         kept = {put.name.removeprefix(NEXT) for put in self._session.get_outputs()}
-        self._state: Arrays = {
+        state = {
             put.name: np.zeros(put.shape, _TYPES[put.type])
             for put in self._session.get_inputs()
             if put.name in kept
         }
-        self.sessions = len(self._state['context'])
-        self.speakers = len(self._state['encoder.0.keys'])
-        self._calls: dict[int, Call] = {}
+        super().__init__(model, state)
 
-    def call(self, frames: int) -> Call:
-        """See `Runner`."""
-        if frames not in self._calls:
-            self._calls[frames] = _OnnxCall(self._session, self._state, frames)
-        return self._calls[frames]
+    def _make_call(self, frames: int) -> Call:
+        return _OnnxCall(self._session, self.state, frames)
 
     def read_state(self) -> Arrays:
         """See `Runner`."""
-        return {name: part.copy() for name, part in self._state.items()}
+        return {name: part.copy() for name, part in self.state.items()}
 
     def write_state(self, state: Mapping[str, np.ndarray]) -> None:
         """See `Runner`."""
-        for name, part in self._state.items():
+        for name, part in self.state.items():
             part[...] = state[name]
-
-    def clear(self, rows: Sequence[int]) -> None:
-        """See `Runner`."""
-        for part in self._state.values():
-            part[[row for row in rows if row < len(part)]] = 0
 
 
 class _OnnxCall:
@@ -168,3 +166,124 @@ class _OnnxCall:
 def _shape(put: Any, frames: int) -> list[int]:
     """The shape of an input or output; the one dimension that varies is the number of frames."""
     return [size if isinstance(size, int) else frames for size in put.shape]
+
+
+def check_exportable(model: FacialReactionModel) -> None:
+    """Raise what would prevent an export.
+
+    Raises:
+        ValueError: the model is not on the CPU, or not in float32.
+        ImportError: a package is missing; it is named.
+    """
+    weight = model.vae.beginning
+    if weight.device.type != 'cpu' or str(weight.dtype) != 'torch.float32':
+        raise ValueError(
+            f'the model is on {weight.device}, {weight.dtype}: the backend onnx needs the CPU and '
+            'float32'
+        )
+    for module in ('onnx', 'onnxruntime'):
+        require(module, 'onnx')
+
+
+def exported_step(
+    model: FacialReactionModel, speakers: int = 1, sessions: int = 1, *, int8: bool = False
+) -> Path:
+    """The ONNX file of a model's step in the cache folder; exported if it is not there.
+
+    Raises:
+        ValueError, ImportError: see `check_exportable`.
+        OSError: the cache folder cannot be written.
+    """
+    check_exportable(model)
+    weights = {name: t.detach().numpy() for name, t in model.state_dict().items()}
+
+    def make(path: Path) -> None:
+        export_step(model, path, speakers=speakers, sessions=sessions, int8=int8)
+
+    name = step_entry(model.config, weights, speakers, sessions, int8=int8)
+    return cached(name, make).path
+
+
+def export_step(
+    model: FacialReactionModel,
+    path: Path,
+    *,
+    speakers: int = 1,
+    sessions: int = 1,
+    int8: bool = False,
+) -> None:
+    """Write one step of a model as an ONNX file with its weights.
+
+    Raises:
+        ValueError, ImportError: see `check_exportable`.
+        OSError: the file cannot be written.
+    """
+    check_exportable(model)
+    import torch
+
+    from ..models.onnx_export import export
+    from .step import StepFunction
+    from .torch_runner import empty_state
+
+    frames = 2  # of the example
+    shapes = input_shapes(model.config, speakers, sessions, frames)
+    inputs = {
+        name: torch.zeros(shapes[kind][name], dtype=getattr(torch, kind))
+        for name in (*SPEAKER, *CONTROLS)
+        for kind in shapes
+        if name in shapes[kind]
+    }
+    state = empty_state(model, speakers, sessions)
+    rings = [name for name in state if name not in LATENTS]
+    listener = [LISTENER + name for name in BRANCHES]
+    outputs = [*listener, *(NEXT + name for name in (*LATENTS, *rings))]
+    axes = {name: {1: 'frames'} for name in (*SPEAKER, *listener)}
+    step = StepFunction(model, speakers, sessions)
+    export(step, {**inputs, **state}, outputs, axes, path, int8=int8)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `robot-face-gen export`."""
+    parser.add_argument(
+        '--checkpoint', default='', metavar='FILE', help='weights (default: the shipped ones)'
+    )
+    parser.add_argument('--out', required=True, metavar='FILE.onnx', help='file to write')
+    parser.add_argument(
+        '--int8', action='store_true', help='8-bit weights: faster, not quite equal'
+    )
+    parser.add_argument(
+        '--faces', type=int, default=1, metavar='N', help='speakers in a batch (default: 1)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """`robot-face-gen export`: write one step of a model as an ONNX file."""
+    from ..resources import default_checkpoint
+
+    if args.faces < 1:
+        raise ValueError(f'--faces {args.faces}: expected at least 1')
+    out = Path(args.out)
+    if out.is_dir():
+        raise IsADirectoryError(f'--out {out}: is a folder, expected a file')
+    checkpoint = args.checkpoint or default_checkpoint()
+    if not checkpoint:
+        raise ValueError('no weights come with this package: give --checkpoint')
+    model = load_checkpoint(checkpoint).eval()
+    export_step(model, out, speakers=args.faces, sessions=args.faces, int8=args.int8)
+    print(f'{out}: {out.stat().st_size / 1e6:.1f} MB, {checkpoint}')
+    return 0
+
+
+def main() -> int:
+    """Export the step of a checkpoint's model to the cache; see `models.export_process`."""
+    parser = argparse.ArgumentParser(description='Export a reaction model for the live node')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--int8', action='store_true')
+    args = parser.parse_args()
+    return run_export(
+        lambda: exported_step(load_checkpoint(args.checkpoint).eval(), int8=args.int8)
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from .config import FACE_DIM, ModelConfig
-from .noise import fresh_noise
+from .inputs import fresh_noise
 
 _LOG_STD_RANGE = (-5.0, 2.0)
 

@@ -44,3 +44,18 @@ class LogMel:
         self._kept = self._kept[count * FRAME :]
         bands = (power @ self._filters).astype(np.float32)
         return np.log10(np.maximum(bands, np.float32(10.0**FLOOR)))
+
+
+def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
+    """Check the shape of contexts and the range of wanted embeddings; return `end` as a number.
+
+    Raises:
+        ValueError: it names the value and what was expected.
+    """
+    if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
+        raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
+    there = mel.shape[2] // 2
+    end = there if end is None else end
+    if not 0 <= begin <= end <= there:
+        raise ValueError(f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}')
+    return end

@@ -14,7 +14,7 @@ from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8, resolve_backend
 
-from .whisper_exported import check_span
+from .log_mel import check_span
 from .whisper_weights import load_encoder
 
 if TYPE_CHECKING:

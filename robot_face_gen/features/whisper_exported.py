@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.extras import require
 from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read_entry
 from robot_face_gen.models.export_process import export_in_child, run_export
-from robot_face_gen.models.onnx_session import needed, open_session
+from robot_face_gen.models.onnx_session import open_session
 
+from .log_mel import check_span
 from .whisper_cache import UNTRAINED, locate
 from .whisper_contexts import ContextEncoder
 
@@ -56,7 +58,7 @@ class ExportedWhisper:
         self.filters = np.array(described['filters'], np.float32)
 
     def _open(self, frames: int) -> CacheEntry:
-        needed('onnxruntime')
+        require('onnxruntime', 'onnx')
         entry = exported(self._weights, frames, int8=self._int8)
         if entry is None:
             options = ['--int8'] if self._int8 else []
@@ -74,21 +76,6 @@ class ExportedWhisper:
         if frames not in self._contexts:
             self._open(frames)
         return np.stack([self._contexts[frames].encode(one, begin, end) for one in mel])
-
-
-def check_span(mel: np.ndarray, n_mels: int, begin: int, end: int | None) -> int:
-    """Check the shape of contexts and the range of wanted embeddings; return `end` as a number.
-
-    Raises:
-        ValueError: it names the value and what was expected.
-    """
-    if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % 2:
-        raise ValueError(f'mel of shape {mel.shape}: expected (B, {n_mels}, even frames)')
-    there = mel.shape[2] // 2
-    end = there if end is None else end
-    if not 0 <= begin <= end <= there:
-        raise ValueError(f'embeddings {begin} to {end}: expected 0 <= begin <= end <= {there}')
-    return end
 
 
 def exported(weights: str, frames: int, *, int8: bool = False) -> CacheEntry | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..extras import require
 from .cache import atomic_file
-from .onnx_session import needed
 
 OPSET = 17
 
@@ -53,7 +53,7 @@ def export(
         int8: 8-bit weights of matrix products (one scale per output); their inputs are rounded
             to 8 bits at run time.
     """
-    needed('onnx')
+    require('onnx', 'onnx')
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=path.parent, prefix='.export-') as folder,
@@ -72,9 +72,9 @@ def export(
 
 
 def _quantise(path: Path) -> Path:
-    quantization = needed('onnxruntime.quantization')
-    tools = needed('onnxruntime.quantization.onnx_model')
-    onnx = needed('onnx')
+    quantization = require('onnxruntime.quantization', 'onnx')
+    tools = require('onnxruntime.quantization.onnx_model', 'onnx')
+    onnx = require('onnx', 'onnx')
     model = tools.ONNXModel(onnx.load(str(path)))
     model.replace_gemm_with_matmul()  # only MatMul is quantised
     matmul, out = path.with_name('matmul.onnx'), path.with_name('int8.onnx')

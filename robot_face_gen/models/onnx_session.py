@@ -3,30 +3,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from ..extras import require
 from .denormals import kept_environment
 
 SPIN_US = 200  # how long an idle worker polls before it sleeps: longer than between operators
-
-
-def needed(module: str) -> Any:
-    """Import a module of the extra `onnx`.
-
-    Raises:
-        ImportError: it is missing; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'the backends onnx and onnx-int8 need {module.partition(".")[0]} ({error}): '
-            'pip install robot_face_gen[onnx]'
-        ) from None
 
 
 def open_session(path: Path, threads: int) -> Any:
@@ -37,7 +22,7 @@ def open_session(path: Path, threads: int) -> Any:
         threads: for one step; 0 is one per core. Idle threads sleep: other processes need the
             cores.
     """
-    runtime = needed('onnxruntime')
+    runtime = require('onnxruntime', 'onnx')
     options = runtime.SessionOptions()
     cores = _cores()
     options.intra_op_num_threads = threads = threads or len(cores)

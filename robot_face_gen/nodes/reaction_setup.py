@@ -15,9 +15,10 @@ from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import load_model, resolve_place
 from robot_face_gen.pipeline.playout import Playout
-from robot_face_gen.pipeline.speaker_session import FRAME_NS, SpeakerSession
+from robot_face_gen.pipeline.speaker_session import SpeakerSession
 from robot_face_gen.pipeline.timeline import Timeline
 from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import PERIOD_S
 
 from .tables import ModelParameters
 
@@ -79,7 +80,7 @@ def _speaker_session(parameters: ModelParameters, model: Model, health: Health) 
         ),
         Playout(max_delay_s=parameters.max_playout_delay_s),
         health,
-        max_backlog=round(parameters.max_backlog_s * 1e9 / FRAME_NS),
+        max_backlog=round(parameters.max_backlog_s / PERIOD_S),
     )
 
 

@@ -7,9 +7,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robot_face_gen.pipeline.embedding_contract import EMBEDDINGS_HZ, HopWatch
+from robot_face_gen.pipeline.embedding_contract import HopWatch
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.inbox import Inbox
+from robot_face_gen.timing import EMBEDDING_RATE_HZ
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
@@ -85,14 +86,14 @@ class SpeakerInputs:
             self._health.count('foreign_embeddings')
             return
         self._health.mend('encoder')
-        stamp_ns, data = to_embeddings(message, self._dim, EMBEDDINGS_HZ)
+        stamp_ns, data = to_embeddings(message, self._dim, EMBEDDING_RATE_HZ)
         if text := self._hop.see(len(data)):
             self._health.count('other_hop', trouble=text, logged=True)
             self._node.warn_once(f'{self._where}hop', f'{self._where}{text}')
         now_ns = self._node.now_ns()
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
-        self._queue(partial(self._speaker.push_audio, stamp_ns, data, EMBEDDINGS_HZ, now_ns))
+        self._queue(partial(self._speaker.push_audio, stamp_ns, data, EMBEDDING_RATE_HZ, now_ns))
 
     def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
         stamps = self._speaker.stamps

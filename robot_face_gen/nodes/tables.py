@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+from robot_face_gen.timing import MAX_WAIT_S
 
 from .parameter_table import ParameterTable, parameter
 
@@ -132,7 +133,7 @@ class WhisperParameters:
     weights: str = parameter(
         'untrained',
         "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
-        "them), a Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's "
+        "them), a Whisper model's name such as 'tiny.en', or the path of a .pt file in Whisper's "
         'format',
         check=_not_empty,
     )
@@ -216,7 +217,7 @@ class ModelParameters:
         settable=True,
     )
     max_wait_s: float = parameter(
-        0.08,
+        MAX_WAIT_S,
         'How much longer than usual a frame waits for its face or sound before it is answered '
         'without',
         unit='s',

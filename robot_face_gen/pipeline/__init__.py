@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the speaker's two streams to a listener's reaction; no ROS."""
+"""The processing from face and sound of a speaker to a listener's reaction, without ROS."""

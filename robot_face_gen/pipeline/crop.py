@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the face is in the picture and how large: landmarks without distance and resolution.
+"""Crop around the face: makes landmarks independent of image resolution and distance.
 
-The model sees landmarks in a square crop of 224 x 224 pixels around the face, divided by 224. The
-crop follows the face so slowly that head motion and expression stay in the landmarks: a crop that
-is fitted to each frame would take them away.
+The model gets landmarks in a square crop around the face; the side of the crop has length 1. The
+crop follows the face slowly, so that head motion and expression remain in the landmarks. A crop
+fitted to each frame would remove them.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from typing import Any
 
 import numpy as np
 
-_LEAST_SIZE = 1e-3  # pixels
+from robot_face_gen.layout import LANDMARK_POINTS
+
+_MIN_SIZE_PX = 1e-3
 
 
 @dataclass(frozen=True)
 class FaceCropParameters:
-    """How the crop follows; they travel with a checkpoint.
+    """How the crop follows the face; saved in a checkpoint.
 
     Attributes:
-        side: of the crop, in units of the face's size (the root mean square distance of its
-            landmarks from their centre). 4 leaves about a fifth of the crop free on either side.
-        memory_frames: believed frames over which centre and size are averaged.
-        away: a face farther from the estimate than this, in sizes, or larger or smaller by more
-            than this factor + 1, is somewhere else.
-        relock_frames: so many believed frames in a row elsewhere begin the estimate anew.
-        forget_frames: so many frames without a believed face begin it anew.
+        side: side of the crop in units of the face's size (the root mean square distance of its
+            landmarks from their centre). 4 leaves about a fifth of the crop free on each side.
+        memory_frames: number of valid frames over which centre and size are averaged.
+        away: a face is an outlier if its distance from the estimate is larger than this, in
+            units of the size, or if its size differs by more than the factor 1 + `away`.
+        relock_frames: number of consecutive outliers after which the estimate starts again.
+        forget_frames: number of consecutive frames without a face after which it starts again.
     """
 
     side: float = 4.0
@@ -39,29 +41,29 @@ class FaceCropParameters:
 
 
 class FaceCrop:
-    """A causal estimate of the face's place and size, at one update a frame of the timeline."""
+    """A causal estimate of the centre and size of the face, updated once per timeline frame."""
 
     def __init__(self, parameters: FaceCropParameters | None = None) -> None:
         self.parameters = parameters or FaceCropParameters()
         self._centre = np.zeros(2)
         self._size = 1.0
-        self._count = 0  # believed frames in the estimate
-        self._away = 0  # believed frames elsewhere, in a row
-        self._unseen = 0  # frames without a believed face, in a row
+        self._count = 0  # valid frames in the estimate
+        self._away = 0  # consecutive outliers
+        self._unseen = 0  # consecutive frames without a face
         self.relocks = 0
 
     @property
     def locked(self) -> bool:
-        """Whether any face has been seen."""
+        """Whether there is an estimate."""
         return self._count > 0
 
-    def update(self, landmarks_px: np.ndarray, believed: bool) -> None:
-        """Take a frame in: landmarks (136,) in pixels, and whether it is to be believed."""
+    def update(self, landmarks_px: np.ndarray, valid: bool) -> None:
+        """Add a frame: landmarks (136,) in pixels, and whether they are valid."""
         p = self.parameters
-        points = np.asarray(landmarks_px, np.float64).reshape(2, 68)
-        # Neither NaN nor all points in one place is a face, whatever the tracker says.
-        usable = believed and bool(np.isfinite(points).all())
-        if not usable or np.ptp(points, axis=1).max() < _LEAST_SIZE:
+        points = np.asarray(landmarks_px, np.float64).reshape(2, LANDMARK_POINTS)
+        # NaN, or all points in one place, is not a face, even if the tracker reports one.
+        usable = valid and bool(np.isfinite(points).all())
+        if not usable or np.ptp(points, axis=1).max() < _MIN_SIZE_PX:
             self._unseen += 1
             return
         centre = points.mean(axis=1)
@@ -77,31 +79,35 @@ class FaceCrop:
                 self._count = 0
                 self.relocks += 1
             elif self._away:
-                return  # one strange frame does not move the crop
+                return  # a single outlier does not move the crop
         self._away = 0
         self._count = min(self._count + 1, p.memory_frames)
-        weight = 1.0 / self._count  # a mean at first, an exponential one later
+        weight = 1.0 / self._count  # a mean first, later an exponential average
         self._centre = self._centre + weight * (centre - self._centre)
         self._size += weight * (size - self._size)
 
     def to_crop(self, landmarks_px: np.ndarray) -> np.ndarray:
-        """Landmarks (..., 136) from pixels to the crop, in [0, 1]; beyond it where the face is."""
-        points = np.asarray(landmarks_px, np.float64).reshape(*np.shape(landmarks_px)[:-1], 2, 68)
+        """Convert landmarks (..., 136) from pixels to crop units: [0, 1] inside of the crop."""
+        points = np.asarray(landmarks_px, np.float64).reshape(
+            *np.shape(landmarks_px)[:-1], 2, LANDMARK_POINTS
+        )
         scaled = (points - self._centre[:, None]) / (self.parameters.side * self._size) + 0.5
         return scaled.reshape(np.shape(landmarks_px)).astype(np.float32)
 
     def to_pixels(self, landmarks: np.ndarray) -> np.ndarray:
-        """The inverse of `to_crop`."""
-        points = np.asarray(landmarks, np.float64).reshape(*np.shape(landmarks)[:-1], 2, 68)
+        """Convert landmarks from crop units to pixels; inverse of `to_crop`."""
+        points = np.asarray(landmarks, np.float64).reshape(
+            *np.shape(landmarks)[:-1], 2, LANDMARK_POINTS
+        )
         pixels = (points - 0.5) * (self.parameters.side * self._size) + self._centre[:, None]
         return pixels.reshape(np.shape(landmarks)).astype(np.float32)
 
     def reset(self) -> None:
-        """Forget the face."""
+        """Drop the estimate."""
         self._count = self._away = self._unseen = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The estimate and the parameters as plain numbers."""
+        """The estimate and the parameters as numbers and lists."""
         return {
             'parameters': asdict(self.parameters), 'centre': self._centre.tolist(),
             'size': self._size,
@@ -109,7 +115,7 @@ class FaceCrop:
         }  # fmt: skip
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore what `state_dict` returned."""
         self.parameters = FaceCropParameters(**saved['parameters'])
         self._centre = np.asarray(saved['centre'], np.float64)
         self._size = float(saved['size'])

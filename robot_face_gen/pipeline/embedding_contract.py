@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that embeddings are made as they were for the training of a checkpoint."""
+"""Checks that embeddings are computed as they were for the training of a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
+from robot_face_gen.timing import EMBEDDING_RATE_HZ
+
 from .health import Health
 
-MADE_BY = ('hop_s', 'context_s', 'settle_s')  # of `whisper_node`, and in a checkpoint's `audio`
-EXPECTED = 'expected_'  # before the names of what a checkpoint asks for, in the diagnostics
-EMBEDDINGS_HZ = 50.0
-SEEN = 50  # newest messages that are looked at
+# Parameters of `whisper_node`, also in the `audio` of a checkpoint.
+MADE_BY = ('hop_s', 'context_s', 'settle_s')
+EXPECTED = 'expected_'  # prefix of the values of the checkpoint in the diagnostics
+SEEN = 50  # newest messages that are compared
 
 
 def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
-    """The embeddings that a checkpoint expects, for the log; `health` gets each value as a fact.
+    """Embeddings that a checkpoint expects, as text for the log; each value is set in `health`.
 
     Args:
-        encoder: id of the weights; '' is any.
-        audio: how embeddings were made for training; names that are missing are not known.
+        encoder: id of the weights; '': any.
+        audio: parameters of the embeddings of the training; missing names are unknown.
         health: of the node.
     """
     known = {name: audio[name] for name in MADE_BY if _is_number(audio.get(name))}
@@ -35,19 +37,19 @@ def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
 class HopWatch:
     """Compares the number of embeddings in a message with the hop of the training.
 
-    An encoder that catches up sends more at a time. So a difference is reported only if all of
-    the newest messages hold more, or most of them less.
+    An encoder that is behind sends more embeddings per message for a while. So a difference is
+    reported only if all of the newest messages have more embeddings, or most of them have fewer.
 
     Args:
-        hop_s: of the training; None: unknown.
+        hop_s: of the training; not a number: unknown, nothing is compared.
     """
 
     def __init__(self, hop_s: Any) -> None:
-        self._expected = round(hop_s * EMBEDDINGS_HZ) if _is_number(hop_s) else None
+        self._expected = round(hop_s * EMBEDDING_RATE_HZ) if _is_number(hop_s) else None
         self._counts: deque[int] = deque(maxlen=SEEN)
 
     def see(self, count: int) -> str:
-        """Add a message of `count` embeddings; returns a warning or ''."""
+        """Add a message with `count` embeddings; returns a warning or ''."""
         if self._expected is None:
             return ''
         self._counts.append(count)
@@ -58,9 +60,10 @@ class HopWatch:
         if least <= self._expected and usual >= self._expected:
             return ''
         return (
-            f'{usual} embeddings in a message ({usual / EMBEDDINGS_HZ:g} s), but the checkpoint '
-            f'was trained with hop_s {self._expected / EMBEDDINGS_HZ:g}: whisper_node has another '
-            'hop_s, or it is overloaded (hops_at_once in its diagnostics)'
+            f'{usual} embeddings in a message ({usual / EMBEDDING_RATE_HZ:g} s), but the '
+            f'checkpoint was trained with hop_s {self._expected / EMBEDDING_RATE_HZ:g}: '
+            'whisper_node has a different hop_s, or it is overloaded (hops_at_once in its '
+            'diagnostics)'
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers the frames of one or many speakers with one model; no ROS."""
+"""Answers the frames of one or many speakers with one model, without ROS."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.sessions import Sessions
 from robot_face_gen.layout import BRANCHES
-from robot_face_gen.timing import EMBEDDINGS_PER_FRAME
+from robot_face_gen.timing import EMBEDDINGS_PER_FRAME, SECOND_NS
 
 from .health import Health
 from .loading import stack
 from .speaker_session import SpeakerSession
 from .timeline_frame import TimelineFrame
 
-ACTIVE_NS = 1_000_000_000  # a speaker without a frame for so long is not waited for
+ACTIVE_NS = SECOND_NS  # a speaker without a frame for longer is not waited for
 
 
 class ReactionEngine:
-    """The sessions of a model, one for each speaker. Time is passed in.
+    """The sessions of a model, one for each speaker. The current time is an argument.
 
-    A step costs nearly the same for one face as for all. So a frame that is ready waits for those
-    of the other speakers, but never longer than `max_gather_s`.
+    A step costs nearly the same for one face as for all. So a frame that is ready waits for the
+    frames of the other speakers, at most `max_gather_s`.
 
-    `step` belongs to the thread that fills the speakers; any thread may call `configure`.
+    Call `step` in the thread that adds input to the speakers; `configure` may be called by any
+    thread.
 
     Args:
-        sessions: the model's sessions, as many as speakers.
+        sessions: sessions of the model, one for each speaker.
         speakers: the speakers.
-        health: of all speakers together; None where there is only one.
+        health: of all speakers together; None if there is only one.
         hop: frames that the model answers at a time.
         max_gather_s: longest time that a frame waits for other speakers.
-        timer: seconds; measures the model's own time.
+        timer: in seconds; measures the time that the model needs.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ReactionEngine:
         self.sessions, self.speakers = sessions, list(speakers)
         self._health = health
         self._timer = timer
-        self._ready_ns: int | None = None  # since when a frame is ready
+        self._ready_ns: int | None = None  # when the first waiting frame was ready
         self._seen_ns: dict[int, int] = {}  # when each speaker last had a frame
         self.configure(hop=hop, max_gather_s=max_gather_s)
 
@@ -63,7 +64,7 @@ class ReactionEngine:
         min_confidence: float | None = None,
         max_gather_s: float | None = None,
     ) -> None:
-        """Change settings while running; None leaves one as it is."""
+        """Change settings while running; None: unchanged."""
         if temperature is not None:
             self.sessions.temperature = temperature
         if max_gather_s is not None:
@@ -77,7 +78,7 @@ class ReactionEngine:
                 speaker.timeline.min_confidence = min_confidence
 
     def warm_up(self) -> None:
-        """Run the shortest and the longest step once: first calls are slow."""
+        """Run the shortest and the longest step once, because the first calls are slow."""
         config = self.sessions.config
         for frames in (1, config.window_size):
             window: dict[str, np.ndarray] = {
@@ -92,7 +93,7 @@ class ReactionEngine:
             self.sessions.reset(face)
 
     def step(self, now_ns: int) -> int:
-        """Answer the frames that are complete, or wait for more.
+        """Answer the frames that are complete, unless more must be waited for.
 
         Returns:
             int: number of frames answered.
@@ -111,7 +112,7 @@ class ReactionEngine:
         return answered
 
     def _ready(self, now_ns: int) -> dict[int, int]:
-        """Speakers with enough frames for a step, and how many frames."""
+        """Number of frames to answer, for each speaker with enough frames for a step."""
         found = {
             face: speaker.ready(now_ns, self.hop) for face, speaker in enumerate(self.speakers)
         }
@@ -141,7 +142,7 @@ class ReactionEngine:
                 self.sessions.reset(face)
             try:
                 windows[face] = self.sessions.check(face, stack(frames))
-            except ValueError as error:  # must not affect the other speakers
+            except ValueError as error:  # this must not affect the other speakers
                 speaker.health.count('refused', trouble=f'the model refused its input: {error}')
         answers = self.sessions.step_checked(windows)
         took_s = self._timer() - begin
@@ -155,5 +156,5 @@ class ReactionEngine:
             if self.speakers[face].deliver(taken[face], faces, now_ns, took_s):
                 answered += len(taken[face])
             else:
-                self.sessions.reset(face)  # it would remember values that are not finite
+                self.sessions.reset(face)  # its state may contain values that are not finite
         return answered

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node knows of its own health: rates, latencies, counters, what is wrong. No ROS."""
+"""Diagnostics of a node: rates, latencies, counters, warnings and errors; without ROS."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 
 OK, WARN, ERROR = 0, 1, 2
 RATE_WINDOW_S = 5.0
-LATENCY_WINDOW = 3000  # newest values kept of each latency: two minutes at 25 Hz
-TROUBLE_S = 3.0  # a counted trouble keeps the level up so long
+LATENCY_WINDOW = 3000  # newest values kept for each latency: two minutes at 25 Hz
+TROUBLE_S = 3.0  # how long a warning of a counter lasts
 
 
 @dataclass
 class Flow:
-    """Something that comes or goes again and again."""
+    """A sequence of events: messages received, messages published, ..."""
 
     label: str
     stall_s: float | None
@@ -29,19 +29,19 @@ class Flow:
 
 @dataclass(frozen=True)
 class Report:
-    """One look at the health: level, one line, keys and values in a fixed order."""
+    """Status at one time: level, one line of text, keys and values in a fixed order."""
 
     level: int
     message: str
     values: dict[str, str]
-    not_logged: str = ''  # the part of the message that nobody has put in the log yet
+    not_logged: str = ''  # the part of the message that is not in the log yet
 
 
 class Health:
-    """Collects from any thread; `report` sums up.
+    """Collects measurements from any thread; `report` returns the status.
 
     Args:
-        clock: seconds that never go back.
+        clock: monotonic time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,53 +52,53 @@ class Health:
         self._latencies: dict[str, deque[float]] = {}
         self._troubles: dict[str, tuple[float, str, bool]] = {}
         self._failures: dict[str, tuple[str, bool]] = {}
-        self._logged: dict[str, str] = {}  # what callers have put in the log last, by name
+        self._logged: dict[str, str] = {}  # text that callers have logged last, by name
         self._facts: dict[str, str] = {}
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
-        """A flow to be counted.
+        """Add a sequence of events to be counted.
 
         Args:
             name: of its keys, `<name>` (a count) and `<name>_hz`.
-            label: what to say that the node waits for, a resolved topic; '' for outputs.
-            stall_s: after so long without one the level rises; None is never.
+            label: resolved topic of an input, for warnings; '' for outputs.
+            stall_s: warn if there is no event for longer; None: never.
         """
         with self._lock:
             self._flows[name] = Flow(label, stall_s)
 
     def tick(self, name: str, count: int = 1) -> None:
-        """`count` of a flow have come or gone."""
+        """Count `count` events of a flow."""
         with self._lock:
             flow = self._flows[name]
             flow.times.extend([self._clock()] * count)
             flow.total += count
 
     def expect_silence(self, name: str) -> None:
-        """A flow has ended on purpose: no stall."""
+        """Stop warning about a flow that has ended as intended."""
         with self._lock:
             self._flows[name].stall_s = None
 
     def count(
         self, name: str, amount: int = 1, trouble: str = '', *, logged: bool = False
     ) -> None:
-        """Add to a counter; with `trouble` the level rises for a while and says it.
+        """Increase a counter; a text in `trouble` is a warning for `TROUBLE_S`.
 
-        `{total}` in it stands for what has been counted in all. `logged`: the caller has put it
-        in the log himself, and need not do so again for the same text.
+        `{total}` in the text is replaced by the value of the counter. `logged`: the caller has
+        logged the text; it need not be set again for the same text.
         """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
-                said = trouble.replace('{total}', str(self._counters[name]))
+                text = trouble.replace('{total}', str(self._counters[name]))
                 logged = self._is_logged(name, trouble, logged)
-                self._troubles[name] = (self._clock(), said, logged)
+                self._troubles[name] = (self._clock(), text, logged)
 
     def set_counters(
         self, values: Mapping[str, int], troubles: Mapping[str, str] | None = None
     ) -> None:
-        """Take over counters that are kept elsewhere, by name.
+        """Set counters that are counted elsewhere, by name.
 
-        Where one that `troubles` names has grown, the level rises, as in `count`.
+        If a counter in `troubles` has increased, its text is a warning, as in `count`.
         """
         for name, trouble in (troubles or {}).items():
             with self._lock:
@@ -111,12 +111,12 @@ class Health:
             )
 
     def latency(self, name: str, seconds: float) -> None:
-        """One measured latency; reported as `<name>_p50_ms`, `<name>_p99_ms`."""
+        """Add a measured latency; reported as `<name>_p50_ms` and `<name>_p99_ms`."""
         with self._lock:
             self._latencies.setdefault(name, deque(maxlen=LATENCY_WINDOW)).append(seconds)
 
     def fail(self, name: str, text: str, *, logged: bool = False) -> None:
-        """An error that lasts until `mend`; `logged` as in `count`."""
+        """Report an error until `mend` is called; `logged` as in `count`."""
         with self._lock:
             self._failures[name] = (text, self._is_logged(name, text, logged))
 
@@ -126,22 +126,22 @@ class Health:
         return self._logged.get(name) == text
 
     def mend(self, name: str) -> None:
-        """The error is over."""
+        """End an error."""
         with self._lock:
             self._failures.pop(name, None)
 
     def fact(self, name: str, value: object) -> None:
-        """A value to show as it is (a device, the id of an encoder)."""
+        """Set a constant value (a device, the id of an encoder)."""
         with self._lock:
             self._facts[name] = str(value)
 
     def waiting_for(self) -> list[str]:
-        """Labels of the flows that have not begun."""
+        """Labels of the inputs that have not received anything."""
         with self._lock:
             return [flow.label for flow in self._flows.values() if flow.label and not flow.total]
 
     def report(self) -> Report:
-        """Sum up; the worst thing decides the level and comes first in the message."""
+        """Current status; errors are first in the message and set the level."""
         with self._lock:
             now = self._clock()
             troubles = [
@@ -164,20 +164,20 @@ class Health:
             for name, seconds in self._latencies.items():
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'
-            told = [*self._failures.values(), *troubles, *((text, False) for text in warnings)]
-            level = ERROR if self._failures else WARN if told else OK
+            texts = [*self._failures.values(), *troubles, *((text, False) for text in warnings)]
+            level = ERROR if self._failures else WARN if texts else OK
             return Report(
                 level,
-                '; '.join(text for text, _ in told) or 'OK',
+                '; '.join(text for text, _ in texts) or 'OK',
                 values,
-                '; '.join(text for text, logged in told if not logged),
+                '; '.join(text for text, logged in texts if not logged),
             )
 
 
 def _rate(times: deque[float], now: float) -> float:
-    """Events a second over the last seconds; 0.0 where there were less than two."""
+    """Events per second in the last `RATE_WINDOW_S`; 0.0 if there were less than two."""
     recent = [t for t in times if now - t <= RATE_WINDOW_S]
     if len(recent) < 2 or recent[-1] <= recent[0]:
         return 0.0
-    # While events come, between the first and the last of them; once they stop, it sinks.
+    # Between the first and the last event; the rate falls if there was no event for a second.
     return (len(recent) - 1) / max(recent[-1] - recent[0], now - recent[0] - 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bounded hand-off from the executor's thread to a worker: the newest win, drops are counted."""
+"""A bounded queue from the executor's thread to a worker thread; drops the oldest items."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Item = TypeVar('Item')
 
 
 class Inbox(Generic[Item]):
-    """Items in their order; when they weigh more than `limit`, the oldest go.
+    """A queue that drops its oldest items if the sum of the weights is above `limit`.
 
     Args:
-        limit: greatest weight of all waiting items together; the newest stays in any case.
+        limit: largest sum of the weights; the newest item is always kept.
     """
 
     def __init__(self, limit: float) -> None:
@@ -27,7 +27,7 @@ class Inbox(Generic[Item]):
         """Add an item; never blocks.
 
         Returns:
-            int: how many older items had to go.
+            int: number of older items that were dropped.
         """
         dropped = 0
         with self._filled:
@@ -40,7 +40,7 @@ class Inbox(Generic[Item]):
         return dropped
 
     def take_all(self, timeout_s: float) -> list[Item]:
-        """All waiting items, the oldest first; waits for the first one so long at most."""
+        """Remove and return all items, oldest first; wait at most `timeout_s` for the first."""
         with self._filled:
             if not self._items:
                 self._filled.wait(timeout_s)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads the two networks for live use and for recordings: without torch where ONNX Runtime runs.
+"""Loads the two networks for live use and for recordings; without torch for ONNX Runtime.
 
-The nodes and the offline pipeline both load here, so that equal arguments give equal numbers.
+The nodes and the offline pipeline use the same functions, so that the results are equal.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import ExportedModel, FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
-_UNTRAINED_SEED = 0  # of the random weights where no checkpoint is given
+_UNTRAINED_SEED = 0  # of the random weights if no checkpoint is given
 
 Report = Callable[[str], Any]
 
 
 def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) -> tuple[str, str]:
-    """Device and backend without 'auto'; asks torch only where a CUDA device is possible.
+    """Replace 'auto' by a device and a backend; torch is imported only if CUDA is possible.
 
     Args:
         device: auto, cpu, cuda or cuda:N.
         backend: its name, or auto.
-        among: the backends that the network has.
+        among: backends of the network.
 
     Raises:
-        ValueError: a device that is not there, a backend that is unknown or does not run on it.
+        ValueError: the device is missing, or the backend is unknown or does not run on it.
     """
     if device == AUTO and (backend in (ONNX, ONNX_INT8) or not cuda_is_possible()):
         device = 'cpu'
@@ -64,18 +64,18 @@ def load_model(
     threads: int = 1,
     report: Report = str,
 ) -> FacialReactionModel | ExportedModel:
-    """The model of a checkpoint: without torch where ONNX Runtime computes and there is one face.
+    """Load the model; without torch for a checkpoint, ONNX Runtime and one face.
 
     Args:
         checkpoint: safetensors file; None: fixed random weights.
-        device: as `resolve_place` gives it.
-        backend: as `resolve_place` gives it.
-        faces: speakers that one step answers.
-        threads: on a CPU; 0 is the backend's choice.
-        report: called with one line where loading takes long.
+        device: as returned by `resolve_place`.
+        backend: as returned by `resolve_place`.
+        faces: number of speakers that one step answers.
+        threads: on a CPU; 0: chosen by the backend.
+        report: called with one line of text if loading takes long.
 
     Raises:
-        ValueError: not a checkpoint, or a device that is not there.
+        ValueError: not a checkpoint, or the device is missing.
         ImportError: the backend's package is missing.
         OSError: the checkpoint cannot be read, or the cache folder cannot be written.
     """
@@ -108,15 +108,15 @@ def load_encoder(
     threads: int = 1,
     report: Report = str,
 ) -> WhisperEncoder | ExportedWhisper:
-    """The Whisper encoder.
+    """Load the Whisper encoder.
 
     Args:
         weights: see `WhisperEncoder.from_name_or_path`.
-        context_s: sound in a context, seconds.
-        device: as `resolve_place` gives it.
-        backend: as `resolve_place` gives it.
-        threads: on a CPU; 0 is the backend's choice.
-        report: called with one line where loading takes long.
+        context_s: sound that the encoder sees, in seconds.
+        device: as returned by `resolve_place`.
+        backend: as returned by `resolve_place`.
+        threads: on a CPU; 0: chosen by the backend.
+        report: called with one line of text if loading takes long.
 
     Raises:
         ValueError: weights that cannot be used.
@@ -138,7 +138,7 @@ def load_encoder(
 
 
 def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
-    """Frames as the input of the model, one window of one speaker: (1, n, ...) each."""
+    """Input of the model for frames of one speaker, arrays of shape (1, n, ...)."""
     window = {
         name: np.stack([getattr(frame, name) for frame in frames])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
@@ -148,5 +148,5 @@ def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
 
 
 def on_host(values: Any) -> np.ndarray:
-    """An array, or a tensor from any device, as an array."""
+    """Convert a tensor on any device to an array; arrays are returned as they are."""
     return values if isinstance(values, np.ndarray) else values.cpu().numpy()

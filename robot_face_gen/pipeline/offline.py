@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole pipeline on a recording, in one process: the reference for the live graph.
 
-It does what `openface_node`, `microphone_node`, `whisper_node` and `reaction_node` do together,
-with the same reader, resampler, Whisper stream, timeline and model, and no clock: each slot of
-25 Hz is answered with everything that belongs to it. The live graph gives the same reaction (to
-1e-4) for the same seed, as long as it loses nothing and keeps up. The model looks back 30 s, so
-one slot that the live graph answers without its sound changes the reactions after it too.
+It does the work of `openface_node`, `microphone_node`, `whisper_node` and `reaction_node`, with
+the same reader, resampler, Whisper stream, timeline and model, but without a clock: each slot of
+25 Hz is answered with all of its input. For the same seed, the live graph gives the same reaction
+(within 1e-4) if it loses no input and is fast enough. The model uses the last 30 s, so one slot
+that the live graph answers without its sound also changes later reactions.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_face_gen.facial_reaction_model.config import BRANCHES
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
-from robot_face_gen.pipeline.recording import Recording, replay
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.resources import default_checkpoint
-from robot_face_gen.timing import PERIOD_NS
+from robot_face_gen.timing import CONTEXT_S, HOP_S, PERIOD_NS, SECOND_NS
 
 from .crop import FaceCropParameters
 from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
+from .recording import Recording, replay
 from .timeline import Timeline, TimelineFrame
 
 _CHUNK_S = 0.5  # sound encoded at a time
-_MAX_WAIT_S = 0.08  # default of `reaction_node`
-_EMBEDDING = {'hop_s': 0.04, 'context_s': 2.0, 'settle_s': 0.0}  # defaults of `whisper_node`
+_EMBEDDING = {'hop_s': HOP_S, 'context_s': CONTEXT_S, 'settle_s': 0.0}  # as in `whisper_node`
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class ReactionFrame:
 
     Attributes:
         number: counts from 0, as `FaceReaction.frame`.
-        stamp_ns: middle of the slot, from the recording's beginning: an even 25 Hz.
-        source_stamp_ns: of the speaker's frame that it answers, from the recording's beginning;
-            the middle of the slot where it has no frame.
-        face_valid: whether the slot has a face.
+        stamp_ns: middle of the slot, from the start of the recording, at even 25 Hz.
+        source_stamp_ns: stamp of the speaker's frame, from the start of the recording; the middle
+            of the slot if it has no frame.
+        face_valid: whether the slot has a valid face.
         audio_valid: whether the slot has sound.
         faces: one listener for each seed: landmarks (136,) in crop units, au (18,), pose (4,) in
             radians and metres, gaze (2,) in radians.
@@ -58,26 +58,26 @@ class ReactionFrame:
 
 
 class OfflinePipeline:
-    """Loads the networks; `react` answers recordings.
+    """Loads the networks; `react` computes the reactions to a recording.
 
     Args:
         seeds: one listener for each.
-        checkpoint: safetensors file; None is the one that comes with the package.
+        checkpoint: safetensors file; None: the one in the package.
         whisper: weights of the encoder, see `WhisperEncoder.from_name_or_path`.
         temperature: scale of the noise, 0 or more.
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
-        threads: on a CPU; 0 is the backend's choice.
+        threads: on a CPU; 0: chosen by the backend.
         min_confidence: frames with a lower confidence are treated as missing.
-        report: called with one line where loading takes long.
+        report: called with one line of text if loading takes long.
 
     Attributes:
-        notes: what a reader of the results must know, one line each.
-        counters: of the last recording: `without_audio`, `gaps`, `low_confidence`, ..., as the
-            nodes count them.
+        notes: warnings about the results, one line each.
+        counters: of the last recording, with the same names as in the diagnostics of the nodes:
+            `without_audio`, `gaps`, `low_confidence`, ...
 
     Raises:
-        ValueError: an impossible value, not a checkpoint, weights that cannot be used.
+        ValueError: an invalid value, checkpoint or weights.
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
@@ -92,11 +92,11 @@ class OfflinePipeline:
         device: str = 'auto',
         backend: str = 'auto',
         threads: int = 1,
-        min_confidence: float = 0.7,
+        min_confidence: float = MIN_CONFIDENCE,
         report: Report = str,
     ) -> None:
         if not seeds:
-            raise ValueError('seeds: expected at least one')
+            raise ValueError('seeds: expected at least one seed')
         path = Path(checkpoint) if checkpoint else default_checkpoint()
         place, computes = resolve_place(device, backend)
         self._model = load_model(
@@ -113,23 +113,22 @@ class OfflinePipeline:
         self.counters: Counter[str] = Counter()
         self.notes = []
         if not self._model.info.trained:
-            self.notes.append('the model is untrained: the face moves, but means nothing')
+            self.notes.append('the model is untrained: the face moves, but without meaning')
 
     def react(self, recording: Recording) -> Iterator[ReactionFrame]:
-        """Answer every slot from the recording's beginning until the later of its two ends.
+        """Answer every slot, from the start of the recording to the end of the longer stream.
 
-        Without a face, the first slot comes after the first second of sound, as in the live
-        graph; without a voice, all slots are answered without sound.
+        Without a face, the first slot is after the first second of sound, as in the live graph.
+        Without a voice, all slots are answered without sound.
 
         Yields:
-            ReactionFrame: in order of time. A slot whose numbers are not finite is left out.
+            ReactionFrame: in order of time; slots with values that are not finite are omitted.
         """
         info, config = self._model.info, self._model.config
         for session in self._sessions:
             session.reset()
         timeline = Timeline(
             audio_dim=config.audio_dim,
-            max_wait_s=_MAX_WAIT_S,
             min_confidence=self._min_confidence,
             crop=FaceCropParameters(**info.face_crop) if info.face_crop else None,
         )
@@ -164,11 +163,11 @@ class OfflinePipeline:
         answer = session.process_window(window)
         faces = {name: on_host(answer[name][0]) for name in BRANCHES}
         if not all(np.isfinite(values).all() for values in faces.values()):
-            session.reset()  # the session would remember them
+            session.reset()  # its state may contain them
         return faces
 
     def _stream(self) -> WhisperStream | None:
-        """The Whisper stream; None where the model was trained with another encoder."""
+        """The Whisper stream; None if the model was trained with a different encoder."""
         trained = self._model.info.audio
         hop_s, context_s, settle_s = (
             float(trained.get(name, default)) for name, default in _EMBEDDING.items()
@@ -182,26 +181,26 @@ class OfflinePipeline:
         if expected and encoder.id != expected:
             self.notes.append(
                 f'the embeddings are of encoder {encoder.id!r}, the checkpoint was trained with '
-                f'{expected!r}: the face goes on without sound'
+                f'{expected!r}: continuing with the face alone'
             )
             return None
         return WhisperStream(encoder, hop_s, context_s, settle_s)
 
 
 def _embeddings(stream: WhisperStream, recording: Recording) -> Iterator[EmbeddingBlock]:
-    """The embeddings of the voice, one hop after the other."""
+    """Embeddings of the voice, one block for each hop."""
     samples, rate = recording.samples, recording.sample_rate
     chunk = max(1, round(_CHUNK_S * rate))
     for first in range(0, len(samples), chunk):
-        stamp_ns = first * 1_000_000_000 // rate
+        stamp_ns = first * SECOND_NS // rate
         yield from stream.push(samples[first : first + chunk], rate, stamp_ns, first)
 
 
-def _runs(frames: Iterator[TimelineFrame], most: int) -> Iterator[list[TimelineFrame]]:
-    """Frames in runs of at most `most`, each run within one session."""
+def _runs(frames: Iterator[TimelineFrame], longest: int) -> Iterator[list[TimelineFrame]]:
+    """Consecutive frames of one session, at most `longest` at a time."""
     run: list[TimelineFrame] = []
     for frame in frames:
-        if run and (len(run) == most or frame.epoch != run[0].epoch):
+        if run and (len(run) == longest or frame.epoch != run[0].epoch):
             yield run
             run = []
         run.append(frame)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the frames of `openface_node` come from, in real time; the clock is passed in, no ROS."""
+"""Sources of `openface_node` in real time; the current time is an argument, without ROS."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import replace
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-TOO_LATE_NS = SECOND_NS  # a frame that is due longer ago is not published
+TOO_LATE_NS = SECOND_NS  # a frame that is later than this is skipped
 
 
 class FacePlayer:
-    """Plays recorded frames at their own pace: each gets its due time as stamp.
+    """Plays recorded frames in real time; the stamp of each is the time when it is due.
 
-    Deadlines are absolute, so that a late wake-up does not shift what follows. Frames are taken
-    from the recording one by one, so that a file of any length can be played.
+    Deadlines are absolute, so that a late call does not delay later frames. Frames are read one
+    by one, so that a file of any length can be played.
 
     Args:
-        frames: opens the recording; frames in order, stamps from its beginning.
+        frames: opens the recording; frames in order, with stamps from its start.
         speed: playback speed (1.0 = real time).
-        loop: begin again at the end.
-        start_ns: when the recording begins; a first frame at 3 s is due 3 s later.
-        period_ns: of a loop; at least the length of the recording.
+        loop: start again at the end.
+        start_ns: start of the recording; a first frame at 3 s is due 3 s later.
+        period_ns: of a loop; if shorter than the recording, the length of the recording is used.
 
     Raises:
         ValueError: no frames.
@@ -40,30 +40,30 @@ class FacePlayer:
     ) -> None:
         self._open, self._speed, self._loop = frames, speed, loop
         self._start_ns, self._period_ns = start_ns, period_ns
-        self._round_begin_ns = 0  # in the time of the recording
+        self._loop_start_ns = 0  # in the time of the recording
         self._first_ns = self._last_ns = self._count = 0
         self._frames = frames()
         self._next: FaceFrame | None = next(self._frames, None)
         if self._next is None:
-            raise ValueError('the recording holds no frames')
+            raise ValueError('the recording has no frames')
         self.skipped = 0
 
     def _due_ns(self, recorded_ns: int) -> int:
-        return self._start_ns + round((self._round_begin_ns + recorded_ns) / self._speed)
+        return self._start_ns + round((self._loop_start_ns + recorded_ns) / self._speed)
 
     @property
     def next_due_ns(self) -> int | None:
-        """When to come back; None after the last frame."""
+        """When the next frame is due; None after the last frame."""
         return None if self._next is None else self._due_ns(self._next.stamp_ns)
 
     @property
     def end_ns(self) -> int | None:
-        """When the recording has been played; None in a loop and before the last frame."""
+        """End of the recording; None in a loop and before the last frame."""
         return self._due_ns(self._length_ns) if self._next is None else None
 
     @property
     def _length_ns(self) -> int:
-        """Until one mean period after the last frame."""
+        """Length of the recording: one mean period is added after the last frame."""
         if self._count < 2:
             return self._last_ns + PERIOD_NS
         return self._last_ns + (self._last_ns - self._first_ns) // (self._count - 1)
@@ -74,13 +74,13 @@ class FacePlayer:
         self._count += 1
         self._next = next(self._frames, None)
         if self._next is None and self._loop:
-            self._round_begin_ns += max(self._length_ns, self._period_ns)
+            self._loop_start_ns += max(self._length_ns, self._period_ns)
             self._count = 0
             self._frames = self._open()
             self._next = next(self._frames, None)
 
     def pop(self, now_ns: int) -> list[FaceFrame]:
-        """The frames that are due; those that are due far too long are skipped and counted."""
+        """Frames that are due; frames that are too late are skipped and counted."""
         due = []
         while self._next is not None and (due_ns := self._due_ns(self._next.stamp_ns)) <= now_ns:
             if now_ns - due_ns > TOO_LATE_NS:
@@ -92,14 +92,14 @@ class FacePlayer:
 
 
 class ArrivalClock:
-    """Turns a tracker's own timestamps into times of our clock, from when its rows arrive.
+    """Converts a tracker's timestamps to this clock, using the arrival times of its rows.
 
-    The row that came with the least delay ties the two clocks together; the tie is forgotten
-    slowly, so that it follows a drift, and at once where the tracker fell far behind.
+    The row with the smallest delay defines the offset of the two clocks. The offset relaxes
+    slowly, so that it follows a drift. It is set again if the tracker is far behind.
 
     Args:
-        drift: seconds a second by which the tie is forgotten.
-        max_lag_ns: a row that would be stamped longer ago than this ties anew.
+        drift: seconds per second by which the offset relaxes.
+        max_lag_ns: the offset is set again if a new row would be older than this.
     """
 
     def __init__(self, drift: float = 0.005, max_lag_ns: int = SECOND_NS // 4) -> None:
@@ -110,10 +110,10 @@ class ArrivalClock:
         self._last_ns = 0
 
     def stamps(self, tracker_ns: Sequence[int], now_ns: int) -> list[int]:
-        """Times of capture of rows that arrived together now; not later than that, and growing."""
-        # Only the newest row's arrival says how late rows are: the others waited for it.
+        """Capture times of rows that arrived together now; increasing, not in the future."""
+        # Only the newest row has arrived without waiting for others.
         here = now_ns - tracker_ns[-1]
-        if now_ns < self._seen_ns - SECOND_NS:  # our own clock fell back, and the stamps with it
+        if now_ns < self._seen_ns - SECOND_NS:  # this clock jumped back
             self._offset_ns, self._last_ns = None, 0
         if self._offset_ns is None or here - self._offset_ns > self._max_lag_ns:
             self._offset_ns = here
@@ -129,10 +129,10 @@ class ArrivalClock:
 
 
 class FaceFollower:
-    """Frames of a file that is still being written, stamped as they arrive.
+    """Frames of a file that is still being written, stamped when they arrive.
 
     Args:
-        poll: gives the frames written since the last call.
+        poll: returns the frames written since the last call.
     """
 
     def __init__(self, poll: Callable[[], list[FaceFrame]]) -> None:
@@ -142,7 +142,7 @@ class FaceFollower:
         self.skipped = 0
 
     def pop(self, now_ns: int) -> list[FaceFrame]:
-        """What has been written since the last call; of the rows there at first only the last."""
+        """Frames written since the last call; of the rows in a new file, only the last."""
         frames = self._poll()
         if not frames:
             return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings of a face and a voice: reading them, and joining them as the live graph does."""
+"""Reads recordings of a face and a voice, and joins both as the live graph does."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.features.openface import FaceFrame, ReadReport, read_openface_csv
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
+from robot_face_gen.features.openface import ReadReport, read_openface_csv
 from robot_face_gen.features.sound_file import read_audio
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .crop import FaceCropParameters
 from .timeline import Timeline, TimelineFrame
 
-TICK_NS = 20_000_000  # how often a waiting timeline is asked, as in the live graph
-_LAST_WAIT_NS = 1_000_000_000  # a stream that ended is waited for no longer than this
+TICK_NS = 20_000_000  # period of the calls of a waiting timeline, as in the live graph
+_LAST_WAIT_NS = SECOND_NS  # longest wait for a stream that has ended
 
 
 class Embeddings(Protocol):
-    """A block of embeddings: (n, dim) from one time on."""
+    """A block of consecutive embeddings."""
 
     @property
     def stamp_ns(self) -> int:
-        """Time of the first one's beginning."""
+        """Start of the first embedding."""
         ...
 
     @property
@@ -39,7 +40,7 @@ class Embeddings(Protocol):
 
     @property
     def rate_hz(self) -> float:
-        """Embeddings a second."""
+        """Embeddings per second."""
         ...
 
 
@@ -48,12 +49,12 @@ class Recording:
     """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
 
     Attributes:
-        faces: frames in order of time; empty: no face was recorded.
-        samples: (n,) float32 mono; empty: no voice was recorded.
-        sample_rate: Hz; 0 without a voice.
-        title: a name for a person to read.
-        problems: what the readers found wrong, one line each.
-        report: of the OpenFace file; None: no face was recorded.
+        faces: frames in order of time; empty if there is no face.
+        samples: (n,) float32 mono; empty if there is no voice.
+        sample_rate: Hz; 0 if there is no voice.
+        title: a readable name.
+        problems: problems found in the files, one line each.
+        report: of the OpenFace file; None if there is no face.
     """
 
     faces: Sequence[FaceFrame] = field(repr=False)
@@ -75,7 +76,7 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """Until the later of the two ends."""
+        """Duration of the longer of the two."""
         return max(self.face_s, self.voice_s)
 
     def until(self, duration_s: float) -> Recording:
@@ -90,19 +91,19 @@ class Recording:
 def read_recording(
     openface: str | Path | None, audio: str | Path | None, *, speed: float = 1.0
 ) -> Recording:
-    """Read both files; one of them may be missing (None).
+    """Read both files; one of them may be None.
 
-    At another speed, stamps and sample rate change as `openface_node` and `microphone_node`
-    change them.
+    A playback speed other than 1.0 changes stamps and sample rate as in `openface_node` and
+    `microphone_node`.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: a file is not of its format, neither file is given, or `speed` is not above 0.
+        ValueError: a file has an invalid format, no file is given, or `speed` is not positive.
     """
     if openface is None and audio is None:
         raise ValueError('expected an OpenFace CSV, a sound file, or both')
     if not 0 < speed < math.inf:
-        raise ValueError(f'speed = {speed}: expected above 0')
+        raise ValueError(f'speed = {speed}: expected a number above 0')
     faces: list[FaceFrame] = []
     problems: list[str] = []
     report: ReadReport | None = None
@@ -126,16 +127,17 @@ def replay(
     blocks: Iterable[Embeddings],
     until_ns: int | None = None,
 ) -> Iterator[TimelineFrame]:
-    """Give both streams to a timeline as a live graph without any delay would.
+    """Pass both streams to a timeline, like a live graph without delays.
 
     Args:
-        timeline: a new one.
+        timeline: a new timeline.
         faces: in order of time.
         blocks: embeddings in order of time, with stamps of the same clock.
-        until_ns: go on until this time where the face ends earlier; None: stop at the last event.
+        until_ns: continue until this time if the streams end earlier; None: stop at the last
+            event.
 
     Yields:
-        TimelineFrame: each slot, once it is due.
+        TimelineFrame: each slot, when it is due.
     """
     events: Iterator[tuple[int, int, FaceFrame | Embeddings]] = heapq.merge(
         ((block.stamp_ns + round(len(block.data) * 1e9 / block.rate_hz), 0, block)
@@ -168,12 +170,12 @@ def align_recording(
     min_confidence: float = MIN_CONFIDENCE,
     crop: FaceCropParameters | None = None,
 ) -> dict[str, np.ndarray]:
-    """Join the face and the voice of a recording, from its first frame to its last.
+    """Join the face and the voice of a recording, from the first to the last frame.
 
     Args:
-        faces: with stamps of the recording's own clock.
-        embeddings: with stamps of the same clock.
-        audio_dim: of an embedding.
+        faces: frames with stamps of the recording's clock.
+        embeddings: blocks with stamps of the same clock.
+        audio_dim: width of an embedding.
         min_confidence: frames with a lower confidence are treated as missing.
         crop: parameters of the face crop.
 
@@ -188,7 +190,6 @@ def align_recording(
     last_ns = faces[-1].stamp_ns if faces else 0
     out = [*replay(timeline, faces, embeddings), *timeline.flush()]
     out = [frame for frame in out if frame.source_stamp_ns <= last_ns]
-    names = ('landmarks', 'au', 'pose', 'gaze', 'audio', 'face_valid', 'audio_valid', 'mask',
-             'stamp_ns',
+    names = (*BRANCHES, 'audio', 'face_valid', 'audio_valid', 'mask', 'stamp_ns',
              'source_stamp_ns', 'epoch')  # fmt: skip
     return {name: np.array([getattr(frame, name) for frame in out]) for name in names}

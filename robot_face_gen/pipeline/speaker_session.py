@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One speaker: frames wait here for the model, and answers for their time; no ROS."""
+"""One speaker: input that waits for the model, and reactions that wait to be published."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from itertools import takewhile
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .health import Health
 from .playout import Playout
-from .stamp_clock import StampClock
 from .timeline import Timeline, TimelineFrame
 
-FRAME_NS = 40_000_000
-LEFTOVER_FRAMES = 5
+LEFTOVER_FRAMES = 5  # additional wait before fewer frames than a hop are answered
+MAX_SKEW_NS = SECOND_NS  # stamps that differ less from the node's clock are used as they are
+_SAME_OFFSET_NS = SECOND_NS // 2
+_OFFSET_STAMPS = 3  # consecutive stamps with the same offset that change the offset
 # Counters of the timeline that raise a warning.
 TROUBLES = {
     'clock_jumps': 'the stamps jumped back (clock or recording): a new session was started',
-    'from_the_past': '{total} faces with old stamps were dropped: two sources, or two clocks?',
-    'from_the_future': '{total} faces or sounds with stamps in the future were dropped',
+    'from_the_past': '{total} frames with old stamps dropped: two sources, or two clocks?',
+    'from_the_future': '{total} frames or embeddings with stamps in the future dropped',
     'audio_jumps': 'the stamps of the sound jumped back {total} times',
 }
 
@@ -38,19 +40,53 @@ class Reaction:
     ready_ns: int  # when the model returned it
 
 
+class StampClock:
+    """Estimates the offset between the clock of the message stamps and the node's clock.
+
+    Stamps are usually within a second of the node's clock: the offset is 0. They are not if a bag
+    is played without /clock, or if the clock of another machine is wrong. The offset changes
+    after several consecutive stamps with the same larger difference; single ones are ignored.
+    """
+
+    def __init__(self) -> None:
+        self.offset_ns = 0  # the node's clock minus the clock of the stamps
+        self._candidates: list[int] = []
+
+    def time_ns(self, now_ns: int) -> int:
+        """Time of the stamps' clock when the node's clock shows `now_ns`."""
+        return now_ns - self.offset_ns
+
+    def arrived(self, stamp_ns: int, now_ns: int) -> bool:
+        """A message with this stamp has arrived; returns whether the offset has changed."""
+        offset_ns = now_ns - stamp_ns
+        if abs(offset_ns - self.offset_ns) <= MAX_SKEW_NS:
+            self._candidates.clear()
+            return False
+        self._candidates.append(offset_ns)
+        if max(self._candidates) - min(self._candidates) > _SAME_OFFSET_NS:
+            self._candidates = [offset_ns]
+        if len(self._candidates) < _OFFSET_STAMPS:
+            return False
+        smallest = min(self._candidates)
+        self.offset_ns = smallest if abs(smallest) > MAX_SKEW_NS else 0
+        self._candidates.clear()
+        return True
+
+
 class SpeakerSession:
     """A timeline before the model and a playout after it.
 
-    All times passed in and returned are of the node's clock. Inside they are of the clock of the
-    message stamps; `stamps` knows the offset.
+    Arguments and return values are times of the node's clock. Internally, times are of the clock
+    of the message stamps; `stamps` knows the offset.
 
-    `pop` and `next_due_ns` may be called by another thread than the rest.
+    `pop` and `next_due_ns` may be called by a different thread than the other methods.
 
     Args:
         timeline: joins face and sound.
-        playout: releases the answers at even intervals.
+        playout: releases the reactions at even intervals.
         health: receives latencies and counters.
-        max_backlog: most frames that wait while the model is busy; older ones are dropped.
+        max_backlog: largest number of frames that wait while the model is busy; if there are
+            more, the oldest are dropped.
     """
 
     def __init__(
@@ -71,16 +107,16 @@ class SpeakerSession:
         self._epoch: int | None = None  # of the timeline; each epoch is a session
 
     def expect_hop(self, hop: int) -> None:
-        """Allow for the delay of a hop: the first of its frames waits for the last."""
+        """Allow for the delay of a hop: its first frame waits for its last one."""
         with self._lock:
-            self._playout.max_delay_ns = self._spread_ns + (hop - 1) * FRAME_NS
+            self._playout.max_delay_ns = self._spread_ns + (hop - 1) * PERIOD_NS
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
-        """A frame of the speaker's face."""
+        """Add a frame of the speaker's face."""
         self.timeline.push_face(frame, self.stamps.time_ns(now_ns))
 
     def push_audio(self, stamp_ns: int, data: np.ndarray, rate_hz: float, now_ns: int) -> None:
-        """Embeddings (n, dim) of the speaker's voice, the first one's time."""
+        """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one."""
         self.timeline.push_audio(stamp_ns, data, rate_hz, self.stamps.time_ns(now_ns))
 
     @property
@@ -89,7 +125,7 @@ class SpeakerSession:
         return len(self._pending)
 
     def collect(self, now_ns: int) -> None:
-        """Take the complete frames of the timeline; drop the oldest beyond `max_backlog`."""
+        """Take the complete frames of the timeline; drop the oldest if there are too many."""
         self._pending.extend(self.timeline.pop(self.stamps.time_ns(now_ns)))
         if dropped := max(0, len(self._pending) - self._max_backlog):
             for _ in range(dropped):
@@ -102,25 +138,25 @@ class SpeakerSession:
         self.health.set_counters(self.timeline.counters, TROUBLES)
 
     def ready(self, now_ns: int, hop: int = 1) -> int:
-        """Number of frames to be answered next, all of one session; 0: wait for more.
+        """Number of frames to answer next, all of one session; 0: wait for more.
 
-        Fewer frames than `hop` are answered if no more can come (the next session has begun), or
-        if they are late: a speaker who stops sending leaves less than a hop.
+        Fewer frames than `hop` are answered if the next session has started, or if they have
+        waited long: a speaker who stops sending may leave less than a hop.
         """
         if not self._pending:
             return 0
         epoch = self._pending[0].epoch
         run = len(list(takewhile(lambda frame: frame.epoch == epoch, self._pending)))
-        patience_ns = (hop + LEFTOVER_FRAMES) * FRAME_NS
-        is_late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > patience_ns
+        max_wait_ns = (hop + LEFTOVER_FRAMES) * PERIOD_NS
+        is_late = self.stamps.time_ns(now_ns) - self._pending[0].stamp_ns > max_wait_ns
         return run if run >= hop or run < len(self._pending) or is_late else 0
 
     def take(self, count: int) -> list[TimelineFrame]:
-        """The oldest frames; at most as many as `ready` says."""
+        """Remove and return the oldest frames; at most as many as `ready` returned."""
         return [self._pending.popleft() for _ in range(count)]
 
     def starts_session(self, frames: Sequence[TimelineFrame]) -> bool:
-        """Whether these frames belong to another session than the frames before."""
+        """Whether these frames belong to a different session than the previous ones."""
         epoch, self._epoch = self._epoch, frames[0].epoch
         if epoch is None or epoch == self._epoch:
             return False
@@ -134,10 +170,10 @@ class SpeakerSession:
         now_ns: int,
         took_s: float,
     ) -> bool:
-        """Answers (n, width) for frames that were taken at `now_ns`, `took_s` later.
+        """Add the answers (n, width) to frames taken at `now_ns`; the model needed `took_s`.
 
         Returns:
-            bool: False if values are not finite; the session must be reset then.
+            bool: False if values are not finite; the caller must reset the session.
         """
         if not all(np.isfinite(values).all() for values in faces.values()):
             self.health.count(
@@ -160,13 +196,13 @@ class SpeakerSession:
 
     @property
     def next_due_ns(self) -> int | None:
-        """When `pop` will have the next reaction; None while there is none."""
+        """When the next reaction is due; None if there is none."""
         with self._lock:
             due_ns = self._playout.next_due_ns
         return None if due_ns is None else due_ns + self.stamps.offset_ns
 
     def pop(self, now_ns: int) -> Reaction | None:
-        """The reaction that is due, if one is."""
+        """Remove and return the reaction that is due; None if there is none."""
         now_ns = self.stamps.time_ns(now_ns)
         with self._lock:
             before = self._playout.dropped

@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins a face and a voice by time on a grid of 25 frames a second; live and for training alike.
+"""Joins a face and a voice by time into slots of 25 Hz; used live and for training data.
 
-Slot n of the grid is nominally at c_n = anchor + 40 ms x n, where the anchor is the stamp of the
-first frame. It takes the earliest frame stamped within 20 ms of c_n, so that
-cameras of 25, 30 or 60 frames a second are thinned out without looking ahead, and the two newest
-embeddings that end by c_n (+ 10 ms: the sound's grid has its own phase). A slot is given out as
-soon as both are there. It waits for a stream that is alive, longer than that stream's usual delay
-by `max_wait_s` at most; one that has gone is not waited for. A voice that has not begun is waited
-for likewise in the first 0.2 s of an epoch: a live voice's first embeddings need their time. Where
-both are silent it goes on for `jump_s`, then it stops.
+The middle of slot n is at anchor + 40 ms x n. The anchor is the stamp of the first frame. A slot
+uses the earliest frame stamped within 20 ms of its middle, so that cameras of 25, 30 or 60 frames
+a second are reduced to 25 Hz without looking ahead. It uses the two newest embeddings that end
+before its middle (+ 10 ms, because the grid of the sound has its own phase).
 
-What else can happen, each counted:
-- a slot without a frame, while later ones have come: the last face holds for `hold_s`, then the
+A slot is returned as soon as both are there. It waits for a stream that is alive, at most for the
+usual delay of that stream plus `max_wait_s`. It does not wait for a stream that has stopped.
+In the first 0.2 s of an epoch it also waits for a voice that has not started: the first embeddings
+of a live voice arrive late. If both streams stop, slots continue for `jump_s`, then they stop.
+
+Other events; each is counted:
+- no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
   slot has no valid face (`gaps`)
-- a frame in which the tracker did not find the face, or that has no value at all: no valid face
-  (`low_confidence`); embeddings that are not finite: as if none had come (`audio_not_finite`)
-- a frame in which some values are missing (NaN): the others are used, the mask says which they
-  are (`partly_valid`)
-- the same stamp twice (`duplicates`); a frame whose slot is gone (`late`); two in a slot
-  (`surplus`); a stamp ahead of the clock by more than `jump_s` (`from_the_future`, dropped), or
-  single ones that fall back by more than that (`from_the_past`, dropped)
-- three stamps in a row that fall back so far, or nothing of either stream for as long: the clock
-  jumped, or a recording began anew (`clock_jumps`, `interruptions`): a new epoch, index 0
+- a frame without a detected face, or without any value: no valid face (`low_confidence`)
+- embeddings that are not finite: dropped (`audio_not_finite`)
+- a frame with some missing values (NaN): the other values are used, the mask shows which
+  (`partly_valid`)
+- a stamp that was already received (`duplicates`), a frame whose slot has been returned (`late`),
+  a second frame for the same slot (`surplus`): dropped
+- a stamp more than `jump_s` after the current time: dropped (`from_the_future`)
+- single stamps more than `jump_s` before the newest one: dropped (`from_the_past`)
+- three such stamps in a row (`clock_jumps`), or neither stream for `jump_s` (`interruptions`): the
+  clock jumped or a recording started again; a new epoch starts with index 0
 """
 
 from __future__ import annotations
@@ -37,7 +39,13 @@ from robot_face_gen.layout import (
     VALUE_MASK_SLICES,
     VALUE_MASK_WIDTH,
 )
-from robot_face_gen.timing import EMBEDDING_NS, EMBEDDINGS_PER_FRAME, PERIOD_NS
+from robot_face_gen.timing import (
+    EMBEDDING_NS,
+    EMBEDDING_RATE_HZ,
+    EMBEDDINGS_PER_FRAME,
+    MAX_WAIT_S,
+    PERIOD_NS,
+)
 
 from .buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
 from .crop import FaceCrop, FaceCropParameters
@@ -47,27 +55,28 @@ __all__ = ['Timeline', 'TimelineFrame']
 
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
-_BEGINNING_NS = 200_000_000
+_VOICE_START_NS = 200_000_000  # time in which a voice may start
 _NOTHING_VALID = np.zeros(VALUE_MASK_WIDTH, bool)
 
 
 class Timeline:
-    """Takes frames and embeddings in any order, gives slots out in theirs.
+    """Accepts frames and embeddings in any order, and returns slots in order of time.
 
-    The clock is passed in; stamps and `now_ns` are of one clock.
+    The current time is an argument; `now_ns` and the stamps are of the same clock.
 
     Args:
-        audio_dim: of an embedding.
-        max_wait_s: how much longer than usual a stream is waited for.
-        min_confidence: a face below it is not believed; may be changed at any time.
-        hold_s: how long a face holds where none comes.
-        jump_s: stamps that fall back, or nothing at all, for so long begin a new epoch.
-        alive_s: a stream that has been silent for so long is not waited for.
+        audio_dim: width of an embedding.
+        max_wait_s: how long a slot waits for a stream in addition to its usual delay.
+        min_confidence: frames with a lower confidence are treated as missing; may be changed at
+            any time.
+        hold_s: how long the last face is used while there are no frames.
+        jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
+        alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
     """
 
     def __init__(
-        self, *, audio_dim: int = 384, max_wait_s: float = 0.12,
+        self, *, audio_dim: int = 384, max_wait_s: float = MAX_WAIT_S,
         min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
         alive_s: float = 1.0, crop: FaceCropParameters | None = None,
     ) -> None:  # fmt: skip
@@ -82,12 +91,12 @@ class Timeline:
         self._next = 0
         self._epoch = 0
         self._held: FaceFrame | None = None
-        self._known_until_ns = 0  # the newest of either stream in this epoch
-        self._begun: list[TimelineFrame] = []  # of an epoch that ended, not yet given out
+        self._known_until_ns = 0  # newest time of both streams in this epoch
+        self._ended: list[TimelineFrame] = []  # slots of the epoch before, not yet returned
         self.counters: Counter[str] = Counter()
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
-        """A frame of the tracker."""
+        """Add a frame of the tracker."""
         if frame.stamp_ns > now_ns + self._jump_ns:
             self.counters['from_the_future'] += 1
             return
@@ -117,13 +126,13 @@ class Timeline:
     def push_audio(
         self, stamp_ns: int, embeddings: np.ndarray, rate_hz: float, now_ns: int
     ) -> None:
-        """Embeddings (n, dim) from one time on.
+        """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one.
 
         Raises:
-            ValueError: another rate or dim than the timeline is for.
+            ValueError: unexpected rate or shape.
         """
-        if abs(rate_hz - 1e9 / EMBEDDING_NS) > 1e-3:
-            raise ValueError(f'rate_hz = {rate_hz}: expected {1e9 / EMBEDDING_NS:g}')
+        if abs(rate_hz - EMBEDDING_RATE_HZ) > 1e-3:
+            raise ValueError(f'rate_hz = {rate_hz}: expected {EMBEDDING_RATE_HZ}')
         data = np.asarray(embeddings, np.float32)
         if data.ndim != 2 or data.shape[1] != self._audio_dim:
             raise ValueError(f'embeddings of shape {data.shape}: expected (n, {self._audio_dim})')
@@ -146,15 +155,15 @@ class Timeline:
         self._voice_arrivals.arrived(end_ns, now_ns)
 
     def pop(self, now_ns: int, until_ns: int | None = None) -> list[TimelineFrame]:
-        """The slots that are complete, or have waited long enough.
+        """Slots that are complete or have waited long enough.
 
         Args:
-            now_ns: the time.
-            until_ns: only slots whose middle is before this time; None is all.
+            now_ns: current time.
+            until_ns: only slots whose middle is before this time; None: all.
         """
-        out, self._begun = self._begun, []
+        out, self._ended = self._ended, []
         while (
-            self._anchored(now_ns)
+            self._has_grid()
             and (until_ns is None or self._middle_ns(self._next) < until_ns)
             and self._due(now_ns)
         ):
@@ -162,8 +171,8 @@ class Timeline:
         return out
 
     def flush(self) -> list[TimelineFrame]:
-        """All slots up to the last face that came, without waiting for anything."""
-        out, self._begun = self._begun, []
+        """All slots up to the last frame, without waiting."""
+        out, self._ended = self._ended, []
         while (first_ns := self._faces.first_ns) is not None:
             if self._anchor_ns is not None and self._interrupted():
                 self.counters['interruptions'] += 1
@@ -174,8 +183,8 @@ class Timeline:
         return out
 
     def reset(self) -> None:
-        """Begin anew, as if nothing had come."""
-        self._begun.clear()
+        """Drop everything that was received."""
+        self._ended.clear()
         self._faces.clear()
         self._voice.clear()
         self._new_epoch()
@@ -199,10 +208,10 @@ class Timeline:
         self._anchor_ns, self._held, self._next, self._known_until_ns = None, None, 0, 0
 
     def _fall_back(self, stamp_ns: int) -> None:
-        """The clock fell back: give out what waits, and forget sound of the time before."""
+        """The clock jumped back: finish the waiting slots, drop the sound of the old time."""
         if self._anchor_ns is not None:
             while len(self._faces) and not self._interrupted():
-                self._begun.append(self._take())
+                self._ended.append(self._take())
         self._faces.clear()
         if self._voice.last_ns is not None and self._voice.last_ns > stamp_ns + self._jump_ns:
             self._voice.clear()
@@ -212,36 +221,36 @@ class Timeline:
         self._anchor_ns, self._next = anchor_ns, 0
         self._epoch += 1
 
-    def _anchored(self, now_ns: int) -> bool:
-        """Whether there is a grid; lays one where there can be."""
+    def _has_grid(self) -> bool:
+        """Whether slots are defined; starts an epoch if possible."""
         if self._anchor_ns is not None and self._interrupted():
             self.counters['interruptions'] += 1
             self._new_epoch()
         if self._anchor_ns is None and self._faces.first_ns is not None:
             self._begin(self._faces.first_ns)
         first, last = self._voice.first_ns, self._voice.last_ns
-        # A camera may still be starting: only after a while the sound alone sets the time.
+        # A camera may still be starting, so the sound alone starts an epoch only after `jump_s`.
         long_sound = first is not None and last is not None and last - first > self._jump_ns
         if self._anchor_ns is None and last is not None and long_sound:
             self._begin(last)
         return self._anchor_ns is not None
 
     def _interrupted(self) -> bool:
-        """Whether the next thing that is known comes longer than `jump_s` after the next slot."""
+        """Whether the next frame or sound is more than `jump_s` after the next slot."""
         middle = self._middle_ns(self._next)
-        coming = [
+        following = [
             t for t in (self._faces.first_ns, self._voice.first_from(middle)) if t is not None
         ]
-        return bool(coming) and min(coming) > middle + self._jump_ns
+        return bool(following) and min(following) > middle + self._jump_ns
 
     # -- one slot
 
     def _due(self, now_ns: int) -> bool:
         middle = self._middle_ns(self._next)
-        face = len(self._faces) > 0  # of this slot, or of a later one: then this slot's was lost
+        face = len(self._faces) > 0  # of this slot, or of a later one if this one's was lost
         voice = self._voice.reaches(middle + _PHASE_NS, EMBEDDING_NS)
         if not face and not voice:
-            # Nothing of this slot or after it has come: go on for a while, as over a short gap.
+            # Nothing has arrived for this slot or later ones: continue for `jump_s`.
             if middle > self._known_until_ns + self._jump_ns:
                 return False
             usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
@@ -249,27 +258,27 @@ class Timeline:
         waits = []
         if not face and self._face_arrivals.alive(now_ns):
             waits.append(self._face_arrivals.usual_delay_ns())
-        if not voice and (self._voice_arrivals.alive(now_ns) or self._may_begin(middle)):
+        if not voice and (self._voice_arrivals.alive(now_ns) or self._voice_may_start(middle)):
             waits.append(self._voice_arrivals.usual_delay_ns())
         if not waits:
             return True
         return now_ns >= middle + max(waits) + self.max_wait_ns
 
-    def _may_begin(self, middle_ns: int) -> bool:
-        """Whether a voice that has not begun may still have sound for this slot.
+    def _voice_may_start(self, middle_ns: int) -> bool:
+        """Whether a voice that has not started may still deliver sound for this slot.
 
-        The first slot's sound is that before the first frame: there is none.
+        Not for the first slot: its sound would be from before the first frame.
         """
         assert self._anchor_ns is not None
         since_ns = middle_ns - self._anchor_ns
-        return self._voice_arrivals.never and 0 < since_ns < _BEGINNING_NS
+        return self._voice_arrivals.never and 0 < since_ns < _VOICE_START_NS
 
     def _take(self) -> TimelineFrame:
         index = self._next
         middle, end = self._middle_ns(index), self._end_ns(index)
         self._next += 1
         candidates = self._faces.until(end)
-        # The earliest, believed or not: which it is must not depend on when the sound comes.
+        # The earliest, valid or not: the choice must not depend on when the sound arrives.
         chosen = (
             candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
         )
@@ -287,7 +296,7 @@ class Timeline:
         face = self._held
         if chosen is not None and not chosen.mask.all():
             self.counters['partly_valid'] += 1
-        # A face without landmarks leaves the crop as it is: it is not a face that was lost.
+        # A valid frame without landmarks does not change the crop: the face was not lost.
         if chosen is None or chosen.mask[0]:
             self._crop.update(
                 face.landmarks if face is not None else np.zeros(2 * LANDMARK_POINTS),
@@ -307,7 +316,7 @@ class Timeline:
         )  # fmt: skip
 
     def _values(self, face: FaceFrame | None) -> dict[str, np.ndarray]:
-        """Values of a face for the model: landmarks in the crop, 0 where a value is missing."""
+        """Values of a face for the model: landmarks in crop units, 0 for missing values."""
         if face is None:
             return {name: np.zeros(width, np.float32) for name, width in BRANCHES.items()}
         values = {name: getattr(face, name) for name in BRANCHES}

@@ -41,6 +41,7 @@ from .config import GeneratorConfig
 from .conversation import Person, generate_conversation
 
 NOTE = 'generated.json'
+_DYADS = 8  # default number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = GeneratorConfig()
     parser.add_argument('output', type=Path, metavar='OUT', help='output folder')
     parser.add_argument(
-        '--dyads', type=int, default=8, metavar='N', help='number of dyads (default %(default)s)'
+        '--dyads', type=int, metavar='N', help=f'number of dyads (default {_DYADS})'
     )
+    for split in SPLITS:
+        parser.add_argument(
+            f'--{split}', type=int, metavar='N',
+            help=f'number of speakers of the split {split}, instead of --dyads',
+        )  # fmt: skip
     parser.add_argument('--seed', type=int, default=0, help='the same seed gives the same dyads')
     parser.add_argument(
         '--listeners', type=int, default=defaults.listeners,
@@ -60,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='length of a dyad in seconds (default %(default)s)',
     )  # fmt: skip
     parser.add_argument(
-        '--split', choices=('auto', *SPLITS), default='auto',
-        help='auto: a tenth of the speakers each for val and test (default)',
+        '--split', choices=('auto', *SPLITS),
+        help='of --dyads; auto: a tenth of the speakers each for val and test (default)',
     )  # fmt: skip
     parser.add_argument(
         '--prepared', action='store_true',
@@ -75,12 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    if args.dyads < 1:
-        raise ValueError(f'--dyads {args.dyads}: expected at least 1')
     if args.seed < 0:
         raise ValueError(f'--seed {args.seed}: expected at least 0')
     config = GeneratorConfig(duration_s=args.duration, listeners=args.listeners)
-    plan = make_plan(args.dyads, args.seed, config, args.split)
+    plan = _plan(args, config)
     how: dict[str, Any] = {
         'overwrite': args.overwrite, 'workers': args.workers, 'progress': True
     }  # fmt: skip
@@ -91,6 +95,27 @@ def run(args: argparse.Namespace) -> int:
         generate_recordings(plan, args.output, **how)
         print(f'recordings: {args.output / TABLE}')
     return 0
+
+
+def _plan(args: argparse.Namespace, config: GeneratorConfig) -> list[SpeakerJob]:
+    speakers = {split: getattr(args, split) for split in SPLITS}
+    given = [split for split, count in speakers.items() if count is not None]
+    if not given:
+        dyads = _DYADS if args.dyads is None else args.dyads
+        if dyads < 1:
+            raise ValueError(f'--dyads {dyads}: expected at least 1')
+        return make_plan(dyads, args.seed, config, args.split or 'auto')
+    for name in ('dyads', 'split'):
+        if getattr(args, name) is not None:
+            raise ValueError(f'--{name} and --{given[0]}: expected one of the two')
+    for split in given:
+        if speakers[split] < 0:
+            raise ValueError(f'--{split} {speakers[split]}: expected at least 0')
+    if not any(speakers.values()):
+        raise ValueError(f'--{given[0]} {speakers[given[0]]}: expected at least one speaker')
+    return plan_speakers(
+        {split: count or 0 for split, count in speakers.items()}, args.seed, config
+    )
 
 
 @dataclass(frozen=True)
@@ -147,6 +172,18 @@ def make_plan(
         )
         for index in range(count)
     ]
+
+
+def plan_speakers(
+    speakers: dict[str, int], seed: int, config: GeneratorConfig
+) -> list[SpeakerJob]:
+    """Plan a number of speakers for each split, with `config.listeners` dyads each.
+
+    The speakers of test and val have the first numbers: with the same seed, more training speakers
+    can be added later and the others stay as they are.
+    """
+    splits = [split for split in ('test', 'val', 'train') for _ in range(speakers[split])]
+    return [SpeakerJob(index, seed, split, config) for index, split in enumerate(splits)]
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:

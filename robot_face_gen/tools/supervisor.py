@@ -106,7 +106,8 @@ class Supervisor:
             self._begin_escalation()
         code = await child.wait()
         self._child = None
-        self._hurry.set()  # end the escalation
+        if self._escalation is not None:
+            self._hurry.set()  # end the escalation
         if code == 0:
             self.log.info(f'process has finished cleanly [pid {child.pid}]')
         else:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from robot_face_gen.data.dataset import ClipDataset
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.facial_reaction_model.encoder import seen_values
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
 from robot_face_gen.layout import BRANCHES
 
 from .config import TrainingConfig

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from robot_face_gen.facial_reaction_model import ModelConfig
-from robot_face_gen.facial_reaction_model.checkpoint_file import read_config
+from robot_face_gen.facial_reaction_model.checkpoint import read_config
 from robot_face_gen.facial_reaction_model.config import check_names, check_types
 from robot_face_gen.timing import CLIP_FRAMES
 

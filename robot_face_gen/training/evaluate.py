@@ -94,9 +94,16 @@ def run(args: argparse.Namespace) -> int:
     from robot_face_gen.facial_reaction_model import create_model
     from robot_face_gen.resources import default_checkpoint
 
-    from . import reactions
-    from .evaluation import HOW_TO_READ, measure, root_mean_square_distance, standardised, table
-    from .pictures import evaluation_pages
+    from . import liveliness, reactions, two_sample
+    from .evaluation import (
+        HOW_TO_READ,
+        measure,
+        root_mean_square_distance,
+        speaker_weights,
+        standardised,
+        table,
+    )
+    from .pictures import evaluation_pages, liveliness_page
 
     samples, seed = args.samples, args.seed
     model = create_model(device=args.device, checkpoint=args.checkpoint or default_checkpoint())
@@ -112,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
     seen = 1 - float(np.isnan(test.listeners).mean())
     if seen < 1:
         print(f"the trackers saw {seen:.1%} of the listeners' values: the others are left out")
-    known = reactions.gather(ClipDataset(args.data, 'train', frames))
+    training = ClipDataset(args.data, 'train', frames)
+    known = reactions.gather(training)
     # One at a time: with 100 clips and 10 samples each takes a gigabyte.
     sources: dict[str, Callable[[], np.ndarray]] = {
         'model': lambda: reactions.stream_reactions(
@@ -124,7 +132,8 @@ def run(args: argparse.Namespace) -> int:
         'nearest': lambda: reactions.nearest_neighbours(known, test, samples),
         'real': lambda: reactions.real_listeners(test, samples, seed),
     }
-    results, distances, kept = {}, {}, {}
+    lively = liveliness.Liveliness(test.speakers, test.listeners)
+    results, distances, kept, alive = {}, {}, {}, {}
     for name, make in sources.items():
         answers = make()
         scaled, (P,) = standardised(test, answers)
@@ -135,6 +144,14 @@ def run(args: argparse.Namespace) -> int:
             distances[name] = root_mean_square_distance(ours, P)
         if name in ('model', 'real'):
             kept[name] = answers
+        decisions = (
+            two_sample.tell_halves_apart(test.listeners, test.speaker_numbers)
+            if name == 'real'
+            else two_sample.tell_apart(
+                two_sample.one_sample_each(answers), test.listeners, test.speaker_numbers
+            )
+        )
+        alive[name] = lively.measure(answers, speaker_weights(test), decisions)
         print(f'measured: {name}', flush=True)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -156,12 +173,23 @@ def run(args: argparse.Namespace) -> int:
         'distance_of_model': distances,
     }
     (out / 'metrics.json').write_text(
-        json.dumps({**results, 'about': about}, indent=1, allow_nan=False), encoding='utf-8'
+        json.dumps(
+            {
+                **{name: {**results[name], 'liveliness': alive[name]} for name in results},
+                'about': about,
+            },
+            indent=1,
+            allow_nan=False,
+        ),
+        encoding='utf-8',
     )
     parts = [f'{part}\n{table(results, part)}' for part in results['model']]
+    parts.append(f'liveliness\n{liveliness.table(alive)}')
     (out / 'metrics.txt').write_text('\n\n'.join((HOW_TO_READ, *parts)) + '\n', encoding='utf-8')
     evaluation_pages(out, kept['model'], kept['real'], test, results, distances)
+    liveliness_page(out, alive)
     print(table(results))
     print(HOW_TO_READ)
+    print(liveliness.table(alive))
     print(f'results in {out}')
     return 0

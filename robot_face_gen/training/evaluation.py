@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,50 @@ def _number(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _interval(values: np.ndarray) -> list[float] | None:
-    """Bootstrap 95 % interval of the mean over clips (Efron & Tibshirani 1993)."""
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
+def speaker_weights(test: Clips) -> np.ndarray | None:
+    """How often each clip is drawn in each resample of the speakers: (R, N).
+
+    Clips of one speaker are not independent, so all of them are drawn together (cluster bootstrap,
+    Efron & Tibshirani 1993). None if there are fewer than two speakers.
+    """
+    numbers = test.speaker_numbers
+    count = int(numbers.max()) + 1
+    if count < 2:
         return None
-    draws = np.random.default_rng(0).integers(len(values), size=(_RESAMPLES, len(values)))
-    return [float(x) for x in np.percentile(values[draws].mean(axis=1), (2.5, 97.5))]
+    draws = np.random.default_rng(0).integers(count, size=(_RESAMPLES, count))
+    return np.stack([np.bincount(draw, minlength=count)[numbers] for draw in draws]).astype(float)
 
 
-def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> dict[str, Any]:
+def _interval(values: np.ndarray, weights: np.ndarray | None) -> list[float] | None:
+    """95 % interval of the mean of (N,) values; clips without a value do not count."""
+    known = np.isfinite(values)
+    if weights is None or known.sum() < 2:
+        return None
+    total = weights[:, known].sum(axis=1)
+    means = (weights[:, known] @ values[known])[total > 0] / total[total > 0]
+    return [float(x) for x in np.percentile(means, (2.5, 97.5))]
+
+
+def _frdvs_interval(P: np.ndarray, weights: np.ndarray | None) -> list[float] | None:
+    """95 % interval of `frdvs`; a clip that is drawn twice is not compared with itself."""
+    if weights is None:
+        return None
+    clips, samples = P.shape[:2]
+    distance = np.zeros((clips, clips))
+    for i in range(samples):
+        flat = P[:, i].reshape(clips, -1)
+        squares = np.square(flat).sum(axis=1)
+        distance += squares[:, None] + squares - 2 * flat @ flat.T
+    distance /= samples * P[0, 0].size
+    np.fill_diagonal(distance, 0.0)
+    pairs = weights.sum(axis=1) ** 2 - np.square(weights).sum(axis=1)
+    sums = np.einsum('ri,ij,rj->r', weights, distance, weights, optimize=True)
+    return [float(x) for x in np.percentile(sums[pairs > 0] / pairs[pairs > 0], (2.5, 97.5))]
+
+
+def _set_metrics(
+    P: np.ndarray, test: Clips, columns: slice, threads: int, weights: np.ndarray | None
+) -> dict[str, Any]:
     Y, X = test.listeners[..., columns], test.speakers[..., columns]
     part = P[..., columns]
     groups = list(metrics.BRANCH_GROUPS) if part.shape[-1] == P.shape[-1] else None
@@ -48,13 +83,15 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
     out: dict[str, Any] = {}
     for name, values in clip_wise.items():
         out[name] = _number(seen_mean(values))
-        out[f'{name}_ci95'] = _interval(values)
+        out[f'{name}_ci95'] = _interval(values, weights)
     out['frdvs'] = _number(metrics.frdvs(part, partial=True))
+    # Reactions made of recorded faces may have missing values: those count as equal there.
+    out['frdvs_ci95'] = _frdvs_interval(np.nan_to_num(part), weights)
     lag = metrics.synchrony(part, X, partial=True)
     out['frsyn'] = _number(lag.mean_abs_lag)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', RuntimeWarning)  # clips without a lag
-        out['frsyn_ci95'] = _interval(np.nanmean(np.abs(lag.lags), axis=1))
+        out['frsyn_ci95'] = _interval(np.nanmean(np.abs(lag.lags), axis=1), weights)
     out['frsyn_left_out_channels'] = lag.left_out
     out['frsyn_channels'] = lag.channels
     out['frsyn_median_lag'] = (
@@ -63,7 +100,9 @@ def _set_metrics(P: np.ndarray, test: Clips, columns: slice, threads: int) -> di
     return out
 
 
-def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, float | None]:
+def _plain_metrics(
+    P: np.ndarray, test: Clips, columns: slice, weights: np.ndarray | None
+) -> dict[str, Any]:
     Y, part = test.listeners[..., columns], P[..., columns]
     both = {
         name: getattr(metrics, name)(part, Y, partial=True)
@@ -75,7 +114,14 @@ def _plain_metrics(P: np.ndarray, test: Clips, columns: slice) -> dict[str, floa
         for suffix, x in (('', part), ('_real', Y))
     }
     values = {**both, 'sample_distance': metrics.sample_distance(part, partial=True), **motion}
-    return {name: _number(value) for name, value in values.items()}
+    clips = [slice(k, k + 1) for k in range(len(Y))]
+    intervals = {
+        f'{name}_ci95': _interval(
+            np.array([getattr(metrics, name)(part[k], Y[k], partial=True) for k in clips]), weights
+        )
+        for name in ('mse', 'pearson')
+    }
+    return {**{name: _number(value) for name, value in values.items()}, **intervals}
 
 
 def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str, Any]]:
@@ -84,14 +130,18 @@ def measure(P: np.ndarray, test: Clips, threads: int = 1) -> dict[str, dict[str,
     Values that were not seen, NaN, are left out as each metric describes.
 
     Returns:
-        dict: `all` and each branch -> metric -> value; `..._ci95` is the interval over clips. None
-            if there is no value (lag and correlation of a constant face, a branch that was never
-            seen).
+        dict: `all` and each branch -> metric -> value; `..._ci95` is the interval over speakers.
+            None if there is no value (lag and correlation of a constant face, a branch that was
+            never seen).
     """
     copies = P.shape[1] if P.strides[1] == 0 else 1  # identical samples are measured once
     one = P[:, :1] if copies > 1 else P
+    weights = speaker_weights(test)
     out = {
-        name: {**_set_metrics(one, test, columns, threads), **_plain_metrics(one, test, columns)}
+        name: {
+            **_set_metrics(one, test, columns, threads, weights),
+            **_plain_metrics(one, test, columns, weights),
+        }
         for name, columns in _PARTS.items()
     }
     for measured in out.values():
@@ -116,7 +166,9 @@ def standardised(test: Clips, *reactions: np.ndarray) -> tuple[Clips, list[np.nd
         return (P - mean) / std
 
     return (
-        Clips((test.speakers - mean) / std, (test.listeners - mean) / std, test.appropriate),
+        replace(
+            test, speakers=(test.speakers - mean) / std, listeners=(test.listeners - mean) / std
+        ),
         [scaled(P) for P in reactions],
     )
 
@@ -130,7 +182,7 @@ def root_mean_square_distance(P: np.ndarray, other: np.ndarray) -> float:
 HOW_TO_READ = (
     'Values are standardised by the real listeners. FRCorr and FRDist are sums over the samples.\n'
     'Better: higher FRCorr and Pearson; lower FRDist and MSE; FRDiv, FRVar, FRDvs and FRSyn\n'
-    'close to those of `real`. After ±: half the width of the 95 % interval over clips.'
+    'close to those of `real`. After ±: half the width of the 95 % interval over\nspeakers.'
 )
 
 

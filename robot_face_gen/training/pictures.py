@@ -17,6 +17,7 @@ from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.layout import AU, BRANCH_SLICES, RX, RY
 from robot_face_gen.timing import FRAME_RATE_HZ
 
+from .liveliness import MEASURES, Measured
 from .plain_metrics import seen_mean, seen_std
 from .reactions import Clips, joined, seen
 from .run_folder import RunFolder, read_curves
@@ -197,6 +198,7 @@ def _lags(axis: Any, model: np.ndarray, real: np.ndarray, test: Clips) -> None:
 def _bars(axis: Any, results: dict[str, dict[str, dict[str, Any]]], metric: str) -> None:
     names = list(results)
     values = [results[name]['all'][metric] for name in names]
+    values = [np.nan if value is None else value for value in values]
     bounds = [
         results[name]['all'].get(f'{metric}_ci95') or [value, value]
         for name, value in zip(names, values, strict=True)
@@ -207,3 +209,19 @@ def _bars(axis: Any, results: dict[str, dict[str, dict[str, Any]]], metric: str)
     ]
     colours = ['tab:orange' if n == 'model' else '0.3' if n == 'real' else '0.7' for n in names]
     axis.bar(names, values, yerr=errors, color=colours)
+
+
+def liveliness_page(folder: Path, alive: dict[str, Measured]) -> None:
+    """Write `liveliness.png`: each measure for each source of reactions.
+
+    Args:
+        folder: output folder, must exist.
+        alive: of `Liveliness.measure`, for each source of reactions.
+    """
+    figure = Figure(figsize=(16, 9), layout='constrained')
+    as_results = {name: {'all': measured} for name, measured in alive.items()}
+    for axis, (measure, unit) in zip(figure.subplots(3, 5).flat, MEASURES.items(), strict=False):
+        _bars(axis, as_results, measure)
+        axis.set_title(f'{measure} {unit}')
+    figure.axes[-1].remove()
+    figure.savefig(folder / 'liveliness.png', dpi=110)

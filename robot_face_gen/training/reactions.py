@@ -25,11 +25,13 @@ class Clips:
         speakers: (N, T, F) float64; NaN is a value that was not seen.
         listeners: (N, T, F) float64, as the speakers.
         appropriate: (N, N); [k, j] is 1 if listener j is appropriate for speaker k, otherwise 0.
+        speaker_numbers: (N,), the same for clips of the same speaker.
     """
 
     speakers: np.ndarray
     listeners: np.ndarray
     appropriate: np.ndarray
+    speaker_numbers: np.ndarray
 
 
 def joined(face: dict) -> np.ndarray:
@@ -48,6 +50,15 @@ def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.nan_to_num(seen_mean(x, (0, 1))), np.nan_to_num(seen_std(x, (0, 1)))
 
 
+def number_speakers(dataset: ClipDataset, clips: int) -> np.ndarray:
+    """Number of the speaker of each clip (N,): the same group or the same recorded face."""
+    names = []
+    for clip in dataset.clips[:clips]:
+        speaker = 1 - clip.listener
+        names.append(clip.session.groups[speaker] or clip.session.tracks[speaker])
+    return np.unique(names, return_inverse=True)[1]
+
+
 def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
     """Read the first `clips` clips of a data set (default: all)."""
     items = [dataset[i] for i in range(min(len(dataset), clips or len(dataset)))]
@@ -56,6 +67,7 @@ def gather(dataset: ClipDataset, clips: int | None = None) -> Clips:
         speakers=np.stack([seen(item['speaker']) for item in items]),
         listeners=np.stack([seen(item['listener']) for item in items]),
         appropriate=np.array([[int(a == b) for b in groups] for a in groups]),
+        speaker_numbers=number_speakers(dataset, len(items)),
     )
 
 

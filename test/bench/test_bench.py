@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench measures what it says: small cases in real processes."""
+"""The measurements of the bench, small cases in real processes."""
 
 import json
 import subprocess
@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from robot_face_gen.bench import PARTS, cases, report, step_case
-from robot_face_gen.bench.tables import print_part
+from robot_face_gen.bench import PARTS, cases, report
 from robot_face_gen.bench.timing import percentile, timed
 from robot_face_gen.cli import main
 
@@ -22,13 +21,13 @@ def eager_alone(monkeypatch):
     monkeypatch.setattr(report, 'backends', lambda: ['eager'])
 
 
-def test_percentiles_are_of_nearest_rank():
+def test_percentiles_use_the_nearest_rank():
     values = [float(i) for i in range(1, 101)]
     assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
     assert percentile([3.0], 0.99) == 3.0
 
 
-def test_a_call_is_timed_and_what_is_done_before_it_is_not():
+def test_only_the_call_is_measured():
     figures = timed(lambda: time.sleep(0.004), 0.0, least=5, before=lambda: time.sleep(0.02))
     assert figures['n'] == 5
     assert 4.0 <= figures['median_ms'] < 20.0
@@ -42,7 +41,7 @@ def test_reaction_steps_at_all_histories(monkeypatch):
     monkeypatch.setattr(cases, 'full_model', small_model)
     case = {'threads': 1, 'backend': 'eager', 'quick': True, 'seconds': 0.0,
             'frames': [1, 16], 'histories': [16, 750, 75000]}  # fmt: skip
-    rows = step_case.reaction_step(case)
+    rows = cases.reaction_step(case)
     assert [(row['frames'], row['history']) for row in rows] == [
         (frames, history) for history in (16, 750, 75000) for frames in (1, 16)
     ]
@@ -51,18 +50,18 @@ def test_reaction_steps_at_all_histories(monkeypatch):
     assert all(0.0 < row['median_ms'] <= row['p95_ms'] <= row['p99_ms'] for row in rows)
 
 
-def test_a_robots_step_without_torch():
+def test_reaction_step_of_a_robot_does_not_import_torch():
     case = {'threads': 1, 'backend': 'onnx', 'quick': True, 'seconds': 0.0,
             'frames': [1], 'histories': [16, 75000]}  # fmt: skip
     code = (
-        'import json, sys; from robot_face_gen.bench.step_case import reaction_step;'
+        'import json, sys; from robot_face_gen.bench.cases import reaction_step;'
         f'print(json.dumps([reaction_step({case!r}), "torch" in sys.modules]))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    rows, torch_is_there = json.loads(done.stdout)
+    rows, has_torch = json.loads(done.stdout)
     assert [row['history'] for row in rows] == [16, 75000]
     assert rows[0]['state_mb'] == rows[1]['state_mb'] > 1.0
-    assert not torch_is_there
+    assert not has_torch
 
 
 def small_model():
@@ -81,8 +80,8 @@ def test_command_writes_a_table_and_json(eager_alone, monkeypatch, tmp_path, cap
     monkeypatch.setattr(report, 'THREADS', (1,))
     out = tmp_path / 'figures.json'
     assert main(['bench', '--quick', '--only', 'whisper_hop', '--json', str(out)]) == 0
-    told = capsys.readouterr().out
-    assert 'openai-whisper' in told and '== whisper_hop' in told
+    printed = capsys.readouterr().out
+    assert 'openai-whisper' in printed and '== whisper_hop' in printed
     found = json.loads(out.read_text())
     assert {'cpu', 'cores', 'torch'} <= found['machine'].keys()
     assert all(row.keys() >= ROW for row in found['whisper_hop'])
@@ -92,7 +91,7 @@ def test_command_writes_a_table_and_json(eager_alone, monkeypatch, tmp_path, cap
     assert min(by_backend['openai-whisper']) > 3 * min(by_backend['eager'])
 
 
-def test_a_measurement_that_fails_is_told_in_one_line(eager_alone, monkeypatch, capsys):
+def test_a_failed_measurement_is_reported_in_one_line(eager_alone, monkeypatch, capsys):
     monkeypatch.setattr(report, 'backends', lambda: ['tvm'])
     assert main(['bench', '--quick', '--only', 'whisper_hop']) == 2
     error = capsys.readouterr().err
@@ -106,6 +105,8 @@ def test_an_unknown_part_is_refused(capsys):
     assert set(PARTS) == report._MEASURE.keys()
 
 
-def test_tables_of_what_was_not_measured(capsys):
-    print_part('faces', [{'backend': 'eager', 'device': 'cuda', 'faces': report.NOT_MEASURED}])
+def test_tables_show_what_was_not_measured(capsys):
+    report.print_part(
+        'faces', [{'backend': 'eager', 'device': 'cuda', 'faces': report.NOT_MEASURED}]
+    )
     assert 'not measured' in capsys.readouterr().out

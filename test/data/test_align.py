@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from robot_face_gen.data.store import value_mask
 from robot_face_gen.data.tracks import align_person, frame_count
 from robot_face_gen.features.openface import FaceFrame
 
@@ -85,3 +86,21 @@ def test_thirty_seconds_are_750_frames():
     assert frame_count(29.9999) == 750
     assert frame_count(29.97) == 749
     assert frame_count(0.0) == 0
+
+
+def test_a_value_that_the_tracker_did_not_deliver_is_nan():
+    frames = faces(25.0, 4.0, lost={50})
+    for k, frame in enumerate(frames):
+        frame.gaze[:] = np.nan
+        if k == 30:
+            frame.au[3] = np.nan
+        if k in (60, 61):
+            frame.landmarks[:] = np.nan
+    track = align_person(frames, [], 100, audio_dim=0)
+    expected = np.ones((100, 25), bool)
+    expected[:, 23:] = expected[30, 1 + 3] = False
+    expected[60:62, 0] = False
+    valid = np.arange(100) != 50
+    np.testing.assert_array_equal(track['face_valid'], valid)
+    np.testing.assert_array_equal(value_mask(track)[valid], expected[valid])
+    assert (track['pose'][50] == track['pose'][49]).all()

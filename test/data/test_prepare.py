@@ -464,3 +464,19 @@ def test_the_commands(tmp_path, capsys):
     assert 'hop_s = 0.03' in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
+
+
+def test_a_recording_without_landmarks_is_prepared_as_what_there_is(recordings, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ['dyad_00000_0'])
+    with (source / 'dyad_00000_0' / 'a.csv').open(newline='') as file:
+        rows = list(csv.reader(file))
+    kept = [i for i, name in enumerate(rows[0]) if name.strip()[:2] not in ('x_', 'y_')]
+    with (source / 'dyad_00000_0' / 'a.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([[row[i] for i in kept] for row in rows])
+    found = prepare(source, tmp_path / 'out', QUICK)
+    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'missing values')]
+    assert 'landmarks' in found[0].value and '-2Dfp' in found[0].value
+    clip = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]
+    seen = clip['speaker']['face_mask'][clip['speaker']['face_valid']]
+    assert not seen[:, 0].any() and seen[:, 1:].all() and len(seen) > 70
+    assert clip['listener']['face_mask'][clip['listener']['face_valid']].all()

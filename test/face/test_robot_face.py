@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The robot's face: what a face does can be seen where it does it, and nothing can break it."""
+"""The drawn robot: each action is visible in its part of the face, for any values."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def draw(face):
 
 
 def changed(a, b):
-    """Rows and columns (0..1) of what differs between two pictures."""
+    """Rows and columns (0..1) of the pixels that differ between two pictures."""
     rows, columns = np.nonzero(np.abs(draw(a) - draw(b)).sum(axis=2) > 60)
     return rows / SIDE, columns / SIDE
 
@@ -33,7 +33,7 @@ def changed(a, b):
         ('AU04', 0.1, 0.35),
     ],
 )
-def test_an_action_unit_shows_where_it_acts(unit, highest, lowest):
+def test_an_action_unit_changes_its_part_of_the_face(unit, highest, lowest):
     rows, _ = changed(make_face(), make_face(**{unit: 3.0}))
     assert len(rows) > 30
     assert highest < np.median(rows) < lowest
@@ -85,12 +85,12 @@ def test_the_eyes_follow_the_gaze_and_the_head_turns():
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e30, -1e30, 1e5])
-def test_nothing_breaks_it(value):
+def test_invalid_values_are_drawn_without_an_error(value):
     face = make_face()
     for name in face:
-        spoilt = {**face, name: np.full_like(face[name], value)}
-        assert draw(spoilt).shape == (SIDE, SIDE, 3)
-        draw_contours(np.zeros((SIDE, SIDE, 3), np.uint8), spoilt['landmarks'], SIDE, (0.0, 0.0))
+        broken = {**face, name: np.full_like(face[name], value)}
+        assert draw(broken).shape == (SIDE, SIDE, 3)
+        draw_contours(np.zeros((SIDE, SIDE, 3), np.uint8), broken['landmarks'], SIDE, (0.0, 0.0))
     random = np.random.default_rng(0)
     for _ in range(20):
         draw({name: random.normal(0, 3, x.shape) for name, x in face.items()})
@@ -108,4 +108,4 @@ def test_points_and_curves():
     assert curve(corners, True, 5).shape == (20, 2)
     opened = curve(corners, False, 5)
     assert opened.shape == (16, 2)
-    assert opened[::5] == pytest.approx(corners)  # it goes through its points
+    assert opened[::5] == pytest.approx(corners)  # the curve contains the points

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from robot_face_gen.facial_reaction_model.noise import beginning_window, resolve_seeds
-from robot_face_gen.facial_reaction_model.noise import fresh_noise as one_noise
+from robot_face_gen.facial_reaction_model.inputs import beginning_window, resolve_seeds
+from robot_face_gen.facial_reaction_model.inputs import fresh_noise as one_noise
 
 
 def fresh_noise(seeds, windows, dim):

@@ -143,4 +143,4 @@ except ImportError as error:
     )
     found, error = json.loads(done.stdout.splitlines()[-1])
     assert found == []
-    assert 'pip install robot_face_gen[onnx]' in error
+    assert "pip install 'robot_face_gen[onnx]'" in error

@@ -26,8 +26,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 import itertools
 
-from robot_face_gen.facial_reaction_model.export import exported_step
-from robot_face_gen.facial_reaction_model.onnx_runner import is_exported
+from robot_face_gen.facial_reaction_model.onnx_runner import exported_step, is_exported
 
 FRAMES = 70  # more than attention sees, and than a ring holds
 

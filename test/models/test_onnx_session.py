@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from robot_face_gen.extras import require
 from robot_face_gen.models.onnx_export import export
-from robot_face_gen.models.onnx_session import needed, open_session
+from robot_face_gen.models.onnx_session import open_session
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
@@ -75,5 +76,5 @@ def test_threads_change_nothing_but_the_time(product, threads):
 
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnx', None)
-    with pytest.raises(ImportError, match=r'onnx .*: pip install robot_face_gen\[onnx\]'):
-        needed('onnx')
+    with pytest.raises(ImportError, match=r"onnx .*: pip install 'robot_face_gen\[onnx\]'"):
+        require('onnx', 'onnx')

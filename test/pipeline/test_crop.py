@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The crop takes distance and place away, and leaves motion and expression in."""
+"""The crop removes position and distance, and keeps motion and expression."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from robot_face_gen.pipeline.crop import FaceCrop, FaceCropParameters
 
 
 def talking(frames=300, scale=1.0, shift=(0.0, 0.0), seed=0):
-    """A face that sways, nods and opens its mouth (T, 136)."""
+    """Landmarks (T, 136) of a face that moves and opens its mouth."""
     generator = np.random.default_rng(seed)
     shape = generator.uniform(-80, 80, (2, 68))
     time = np.arange(frames)[:, None, None] / 25
@@ -21,23 +21,23 @@ def talking(frames=300, scale=1.0, shift=(0.0, 0.0), seed=0):
     )
 
 
-def run(landmarks, believed=None, crop=None):
+def run(landmarks, valid=None, crop=None):
     crop = crop or FaceCrop()
     out = []
     for i, frame in enumerate(landmarks):
-        crop.update(frame, True if believed is None else bool(believed[i]))
+        crop.update(frame, True if valid is None else bool(valid[i]))
         out.append(crop.to_crop(frame))
     return np.array(out)
 
 
-def test_place_and_size_do_not_matter():
+def test_independent_of_position_and_size():
     a = run(talking())
     b = run(talking(scale=0.37, shift=(200.0, -30.0)))
     assert a == pytest.approx(b, abs=1e-4)
     assert 0.0 < a.min() < a.max() < 1.0
 
 
-def test_head_motion_and_expression_stay():
+def test_keeps_head_motion_and_expression():
     landmarks = talking()
     cropped = run(landmarks)[100:]
     scale = cropped[:, :68].std() / landmarks[100:, :68].std()
@@ -46,14 +46,14 @@ def test_head_motion_and_expression_stay():
     assert np.corrcoef(mouth, landmarks[100:, 68 + 57] - landmarks[100:, 68 + 30])[0, 1] > 0.99
 
 
-def test_the_future_does_not_matter():
+def test_is_causal():
     landmarks = talking()
     changed = landmarks.copy()
     changed[100:] += 50.0
     assert (run(landmarks)[:100] == run(changed)[:100]).all()
 
 
-def test_pixels_and_back():
+def test_to_pixels_is_the_inverse_of_to_crop():
     crop = FaceCrop()
     landmarks = talking(50)
     run(landmarks, crop=crop)
@@ -62,20 +62,20 @@ def test_pixels_and_back():
     assert crop.to_crop(crop.to_pixels(cropped)) == pytest.approx(cropped, abs=1e-4)
 
 
-def test_unbelieved_and_strange_frames_do_not_move_it():
+def test_invalid_frames_and_outliers_do_not_move_it():
     landmarks = talking()
-    spoilt = landmarks.copy()
-    spoilt[100:110] = 1e4
-    believed = np.ones(300, bool)
-    believed[100:110] = False
+    changed = landmarks.copy()
+    changed[100:110] = 1e4
+    valid = np.ones(300, bool)
+    valid[100:110] = False
     kept = np.r_[0:100, 110:300]
     without = run(landmarks[kept])
-    assert (run(spoilt, believed)[kept] == without).all()
-    # Believed, but elsewhere for less than relock_frames: the same.
-    assert (run(spoilt)[kept] == without).all()
+    assert (run(changed, valid)[kept] == without).all()
+    # Valid outliers, fewer than relock_frames.
+    assert (run(changed)[kept] == without).all()
 
 
-def test_another_place_is_locked_to_in_a_defined_time():
+def test_follows_a_face_elsewhere_after_relock_frames():
     p = FaceCropParameters()
     landmarks = np.concatenate((talking(100), talking(100, scale=0.5, shift=(900.0, 0.0))))
     crop = FaceCrop()
@@ -86,7 +86,7 @@ def test_another_place_is_locked_to_in_a_defined_time():
     assert 0.0 < settled.min() < settled.max() < 1.0
 
 
-def test_a_face_that_was_long_away_is_locked_to_at_once():
+def test_follows_immediately_after_a_long_loss():
     crop = FaceCrop()
     run(talking(100), crop=crop)
     for _ in range(FaceCropParameters().forget_frames):
@@ -105,7 +105,7 @@ def test_saved_and_restored():
 
 
 @pytest.mark.parametrize('landmarks', [np.zeros(136), np.full(136, np.nan), np.full(136, np.inf)])
-def test_what_is_no_face_is_not_believed_whatever_the_tracker_says(landmarks):
+def test_impossible_landmarks_are_ignored(landmarks):
     crop, plain = FaceCrop(), FaceCrop()
     crop.update(landmarks, True)
     assert not crop.locked

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether embeddings are made as a checkpoint's training had them made."""
+"""Compares the embeddings with those of the training of a checkpoint."""
 
 import pytest
 
@@ -8,30 +8,30 @@ from robot_face_gen.pipeline.health import Health
 
 
 @pytest.mark.parametrize(
-    ('counts', 'words'),
+    ('counts', 'text'),
     [
         ([2] * SEEN, ''),
-        ([2, 6] * SEEN, ''),  # an encoder that is behind catches up
-        ([4] * (SEEN - 1), ''),  # too few to tell
+        ([2, 6] * SEEN, ''),  # an encoder that is behind
+        ([4] * (SEEN - 1), ''),  # too few messages
         ([1, 2, 2, 2] * SEEN, ''),
         ([4, 8] * SEEN, '4 embeddings in a message (0.08 s)'),
         ([1, 1, 2] * SEEN, '1 embeddings in a message (0.02 s)'),
     ],
 )
-def test_another_hop_is_told_from_the_size_of_messages(counts, words):
+def test_a_different_hop_is_detected_from_the_message_size(counts, text):
     watch = HopWatch(0.04)
-    told = [watch.see(count) for count in counts][-1]
-    assert told.startswith(words) and bool(told) is bool(words)
+    warning = [watch.see(count) for count in counts][-1]
+    assert warning.startswith(text) and bool(warning) is bool(text)
 
 
 @pytest.mark.parametrize('hop_s', [None, 'x', float('nan'), 1e300, True, [2]])
-def test_a_checkpoint_that_says_nothing_useful_is_not_held_against_anything(hop_s):
+def test_a_checkpoint_without_a_valid_hop_is_not_compared(hop_s):
     watch = HopWatch(hop_s)
     assert not any(watch.see(7) for _ in range(2 * SEEN))
     assert expectation('', {'hop_s': hop_s}, Health()) == ''
 
 
-def test_what_is_expected_is_said():
+def test_the_expected_embeddings_are_reported():
     health = Health()
     text = expectation('whisper-x:1', {'hop_s': 0.04, 'context_s': 2}, health)
     assert text == 'expects embeddings of whisper-x:1, hop_s 0.04, context_s 2'

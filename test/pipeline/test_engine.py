@@ -16,8 +16,9 @@ from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import stack
 from robot_face_gen.pipeline.playout import Playout
-from robot_face_gen.pipeline.speaker_session import FRAME_NS, SpeakerSession
+from robot_face_gen.pipeline.speaker_session import SpeakerSession
 from robot_face_gen.pipeline.timeline import Timeline
+from robot_face_gen.timing import PERIOD_NS
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -35,7 +36,7 @@ def model():
 
 
 class Slow:
-    """A timer by which the model takes a set time."""
+    """A timer that shows a constant duration of the model."""
 
     def __init__(self, seconds):
         self.seconds, self.calls = seconds, 0
@@ -53,9 +54,9 @@ def make_engine(model, hop=1, took_s=0.005, **options):
 
 
 def live(engine, frames, until_ns, sound=True, transport_ns=3 * MS, tick_ns=2 * MS):
-    """Let faces and sound arrive as they do, and look every 2 ms: (time, reaction) up to the end.
+    """Deliver faces and sound in real order and step every 2 ms; returns (time, reaction).
 
-    The timeline goes on for a little after the last face; that is its own business.
+    Reactions after the last face are omitted.
     """
     faces = [dataclasses.replace(frame, stamp_ns=BEGIN + frame.stamp_ns) for frame in frames]
     generator, last_ns = np.random.default_rng(1), faces[-1].stamp_ns
@@ -64,7 +65,7 @@ def live(engine, frames, until_ns, sound=True, transport_ns=3 * MS, tick_ns=2 * 
     while now_ns < until_ns:
         while faces and faces[0].stamp_ns + transport_ns <= now_ns:
             engine.speakers[0].push_face(faces.pop(0), now_ns)
-        while sounds and sounds[0] + 40 * MS + 20 * MS <= now_ns:  # whole, and encoded
+        while sounds and sounds[0] + 40 * MS + 20 * MS <= now_ns:  # recorded and encoded
             data = generator.normal(size=(2, 8)).astype(np.float32)
             engine.speakers[0].push_audio(sounds.pop(0), data, 50.0, now_ns)
         engine.step(now_ns)
@@ -79,7 +80,7 @@ def test_answers_each_frame_once_in_order_and_evenly(model):
     engine, health = make_engine(model)
     out = live(engine, make_frames(100), BEGIN + 5000 * MS)
     assert [reaction.source_stamp_ns for _, reaction in out] == [
-        BEGIN + i * FRAME_NS for i in range(100)
+        BEGIN + i * PERIOD_NS for i in range(100)
     ]
     steps = np.diff([when for when, _ in out])[25:] / MS  # the playout has settled
     assert steps.min() >= 36 and steps.max() <= 44
@@ -96,8 +97,8 @@ def test_answers_each_frame_once_in_order_and_evenly(model):
         assert all(np.isfinite(v).all() for v in reaction.face.values())
 
 
-def test_is_the_same_function_as_the_model_on_the_whole_recording(model):
-    """Live through timeline, hops and playout equals the model on what the timeline gives."""
+def test_equals_the_model_on_the_whole_recording(model):
+    """Timeline, hops and playout do not change the result of the model."""
     faces = make_frames(60)
     engine, _ = make_engine(model, hop=3)
     taken = []
@@ -127,7 +128,7 @@ def test_answers_without_sound(model):
     assert int(health.report().values['without_audio']) >= 50
 
 
-def test_a_model_that_falls_behind_answers_larger_windows_before_anything_is_dropped(model):
+def test_a_model_that_is_behind_answers_larger_windows_before_frames_are_dropped(model):
     engine, health = make_engine(model)
     now_ns = BEGIN + 800 * MS
     for frame in make_frames(20):
@@ -139,7 +140,7 @@ def test_a_model_that_falls_behind_answers_larger_windows_before_anything_is_dro
     assert 'dropped' not in health.report().values
 
 
-def test_what_waits_too_long_is_dropped_and_counted(model):
+def test_overload_drops_frames_and_counts_them(model):
     engine, health = make_engine(model, max_backlog=25)
     now_ns = BEGIN + 2400 * MS
     for frame in make_frames(60):
@@ -152,14 +153,14 @@ def test_what_waits_too_long_is_dropped_and_counted(model):
     assert '35 frames dropped' in report.message
 
 
-def test_a_recording_that_begins_anew_is_a_new_session(model):
-    """A looping bag: the same stamps come again; the face is what it was the first time."""
+def test_a_recording_that_starts_again_is_a_new_session(model):
+    """A looping bag: the same stamps give the same face as the first time."""
     engine, health = make_engine(model)
     frames = make_frames(80)
     with_sound = [live(engine, frames, BEGIN + 3500 * MS) for _ in range(2)]
     assert [len(run) for run in with_sound] == [80, 80]
     assert health.report().values['session_resets'] == '1'
-    # That the clock fell back is certain only after some frames: more sound is there by then.
+    # A jump back is detected after some frames; more sound has arrived by then.
     engine, _ = make_engine(model)
     first, second = (live(engine, frames, BEGIN + 3500 * MS, sound=False) for _ in range(2))
     assert len(first) == len(second) == 80
@@ -177,13 +178,13 @@ def test_settings_change_a_running_session(model):
     )  # the frames are of confidence 0.95
 
 
-def test_less_than_a_hop_at_the_end_is_answered_late_but_answered(model):
+def test_less_than_a_hop_at_the_end_is_answered_after_a_wait(model):
     engine, _ = make_engine(model, hop=16)
     out = live(engine, make_frames(20), BEGIN + 4000 * MS)
     assert len(out) == 20
 
 
-def test_numbers_that_are_not_finite_never_come_out_and_the_session_recovers(model):
+def test_values_that_are_not_finite_are_dropped_and_the_session_recovers(model):
     engine, health = make_engine(model)
     step, broken = engine.sessions.step_checked, [True]
 
@@ -202,7 +203,7 @@ def test_numbers_that_are_not_finite_never_come_out_and_the_session_recovers(mod
     assert all(np.isfinite(v).all() for _, reaction in out for v in reaction.face.values())
 
 
-def test_warming_up_leaves_no_trace_in_the_session(model):
+def test_warming_up_does_not_change_the_session(model):
     engine, _ = make_engine(model)
     engine.warm_up()
     assert engine.sessions.clocks.tolist() == [0]

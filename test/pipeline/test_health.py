@@ -22,7 +22,7 @@ def health(clock):
     return Health(clock)
 
 
-def test_says_what_it_waits_for_until_the_first_message(health):
+def test_reports_the_missing_input_until_the_first_message(health):
     health.add_flow('faces', '/robot/openface/features', 1.0)
     report = health.report()
     assert (report.level, report.message) == (WARN, 'waiting for /robot/openface/features')
@@ -31,7 +31,7 @@ def test_says_what_it_waits_for_until_the_first_message(health):
     assert (health.report().level, health.waiting_for()) == (OK, [])
 
 
-def test_rate_is_that_of_the_last_seconds_and_sinks_when_they_stop(health, clock):
+def test_the_rate_is_of_the_last_seconds_and_falls_when_events_stop(health, clock):
     health.add_flow('faces', '/f', 1.0)
     for _ in range(200):
         clock.now += 0.04
@@ -44,7 +44,7 @@ def test_rate_is_that_of_the_last_seconds_and_sinks_when_they_stop(health, clock
     assert health.report().values['faces_hz'] == '0.00'
 
 
-def test_silence_raises_the_level_and_sound_lowers_it(health, clock):
+def test_a_stall_is_a_warning_until_the_next_event(health, clock):
     health.add_flow('audio', '/audio', 0.5)
     health.tick('audio')
     clock.now += 1.2
@@ -54,7 +54,7 @@ def test_silence_raises_the_level_and_sound_lowers_it(health, clock):
     assert health.report().level == OK
 
 
-def test_an_end_on_purpose_is_no_stall(health, clock):
+def test_an_intended_end_is_not_a_stall(health, clock):
     health.add_flow('faces', '', 0.5)
     health.tick('faces')
     health.expect_silence('faces')
@@ -62,7 +62,7 @@ def test_an_end_on_purpose_is_no_stall(health, clock):
     assert health.report().level == OK
 
 
-def test_counted_trouble_raises_the_level_for_a_while_and_stays_counted(health, clock):
+def test_a_warning_ends_and_its_counter_remains(health, clock):
     health.count('invalid', trouble='/audio: rate = 0')
     assert (health.report().level, health.report().message) == (WARN, '/audio: rate = 0')
     clock.now += TROUBLE_S + 0.1
@@ -70,7 +70,7 @@ def test_counted_trouble_raises_the_level_for_a_while_and_stays_counted(health, 
     assert health.report().values['invalid'] == '1'
 
 
-def test_a_failure_lasts_until_it_is_mended_and_comes_first(health):
+def test_an_error_lasts_until_it_is_ended_and_is_first(health):
     health.count('dropped', trouble='frames dropped')
     health.fail('source', 'no microphone')
     report = health.report()
@@ -79,7 +79,7 @@ def test_a_failure_lasts_until_it_is_mended_and_comes_first(health):
     assert health.report().level == WARN
 
 
-def test_what_the_caller_has_logged_is_not_to_be_logged_again(health):
+def test_text_that_the_caller_has_logged_is_marked_as_logged(health):
     health.count('late', trouble='late frames')
     health.count('invalid', trouble='/audio: rate = 0', logged=True)
     health.fail('source', 'no file', logged=True)
@@ -92,7 +92,7 @@ def test_what_the_caller_has_logged_is_not_to_be_logged_again(health):
     assert health.report().not_logged == 'late frames; /audio: rate = 1'
 
 
-def test_latencies_come_as_percentiles_in_ms(health):
+def test_latencies_are_reported_as_percentiles_in_ms(health):
     for ms in range(1, 101):
         health.latency('model', ms / 1e3)
     values = health.report().values
@@ -100,13 +100,13 @@ def test_latencies_come_as_percentiles_in_ms(health):
     assert float(values['model_p99_ms']) == pytest.approx(99.01)
 
 
-def test_counters_kept_elsewhere_are_taken_over_as_they_are(health):
+def test_set_counters_replaces_values(health):
     health.set_counters({'late': 3})
     health.set_counters({'late': 5})
     assert health.report().values['late'] == '5'
 
 
-def test_counters_kept_elsewhere_can_raise_the_level(health, clock):
+def test_set_counters_can_warn(health, clock):
     troubles = {'odd': '{total} odd frames'}
     health.set_counters({'odd': 2, 'late': 1}, troubles)
     assert (health.report().level, health.report().message) == (WARN, '2 odd frames')

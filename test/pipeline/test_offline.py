@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The offline pipeline: which slots it answers, and what it must not need."""
+"""The offline pipeline: which slots it answers, and what it does not import."""
 
 import dataclasses
 import subprocess
@@ -35,39 +35,39 @@ def test_every_slot_is_answered_by_every_listener(pipeline, recording):
     assert 1e-3 < np.abs(one - other).max() < 1.0
 
 
-def test_it_can_be_used_again_and_repeats_itself(pipeline, recording):
+def test_the_second_run_gives_the_same_result(pipeline, recording):
     first, second = (
         np.stack([f.faces[0]['landmarks'] for f in pipeline.react(recording)]) for _ in 'ab'
     )
     assert np.array_equal(first, second)
 
 
-def test_a_voice_that_goes_on_is_answered_to_its_end(pipeline, recording):
+def test_a_longer_voice_is_answered_to_its_end(pipeline, recording):
     shorter = dataclasses.replace(recording, faces=recording.faces[:25])
     frames = list(pipeline.react(shorter))
     assert len(frames) == 75
-    assert [f.face_valid for f in frames] == 27 * [True] + 48 * [False]  # it holds for 0.1 s
+    assert [f.face_valid for f in frames] == 27 * [True] + 48 * [False]  # held for 0.1 s
     assert pipeline.counters['gaps'] == 50
 
 
-def test_a_face_that_goes_on_is_answered_to_its_end(pipeline, recording):
+def test_a_longer_face_is_answered_to_its_end(pipeline, recording):
     shorter = dataclasses.replace(recording, samples=recording.samples[: recording.sample_rate])
     frames = list(pipeline.react(shorter))
     assert len(frames) == 75
     assert [f.audio_valid for f in frames] == [False] + 25 * [True] + 49 * [False]
 
 
-def test_the_rest_is_the_same_as_if_more_came(pipeline, recording):
-    """Causal: what is answered does not depend on what comes later."""
+def test_is_causal(pipeline, recording):
+    """A reaction does not depend on later input."""
     whole = [f.faces[0] for f in pipeline.react(recording)]
-    begun = [f.faces[0] for f in pipeline.react(recording.until(1.4))]
-    assert len(begun) == 35
-    for face, same in zip(begun, whole, strict=False):
+    first = [f.faces[0] for f in pipeline.react(recording.until(1.4))]
+    assert len(first) == 35
+    for face, same in zip(first, whole, strict=False):
         for name, values in face.items():
             assert np.abs(values - same[name]).max() <= 1e-5, name
 
 
-def test_another_encoder_than_the_trained_one_is_noted_and_not_used(recording, tmp_path):
+def test_a_different_encoder_is_noted_and_not_used(recording, tmp_path):
     import torch
     from whisper.model import ModelDimensions, Whisper
 
@@ -83,8 +83,8 @@ def test_another_encoder_than_the_trained_one_is_noted_and_not_used(recording, t
     assert 'the checkpoint was trained with' in pipeline.notes[0]
 
 
-def test_it_imports_neither_ros_nor_what_draws():
-    """Nor torch, where the model has been exported: it starts faster, on any system."""
+def test_imports_neither_ros_nor_drawing_nor_torch():
+    """Torch is not needed once the model is exported; the start is faster without it."""
     list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))  # exports
     code = (
         'import sys\n'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live graph (processes over DDS) gives what the offline pipeline gives."""
+"""The live graph (processes over DDS) gives the same result as the offline pipeline."""
 
 import time
 
@@ -11,8 +11,8 @@ from robot_face_gen.pipeline.recording import read_recording
 from robot_face_gen.resources import demo_recording
 
 SEED = 5
-# Other programs can keep a run from real time; the nodes' counters show it. A patient graph then
-# waits longer for sound, and makes up for longer delays of the encoder exactly.
+# On a busy machine a run can lose input; the counters of the nodes show it. The next attempts
+# wait longer for sound, so that a slower encoder gives the same result.
 ATTEMPTS = (
     {},
     {
@@ -24,9 +24,9 @@ ATTEMPTS = (
         'reaction_node': {'max_wait_s': 2.0, 'max_backlog_s': 9.0},
     },
 )
-LEAD_S = 4.0  # from the start of the sources' processes to the recording
+LEAD_S = 4.0  # from the start of the source nodes to the start of the recording
 TOLERANCE = 1e-4
-# Counters of frames that had less input than the recording holds, beside `without_audio`.
+# Counters of frames with less input than in the recording, in addition to `without_audio`.
 INCOMPLETE = {
     'reaction_node': (
         'gaps', 'late', 'interruptions', 'clock_jumps', 'session_resets', 'dropped', 'invalid',
@@ -41,7 +41,7 @@ INCOMPLETE = {
 
 
 def play(folder, openface, audio, duration_s, parameters):
-    """The live reactions to the first seconds: {time in the recording: face}, and the counters."""
+    """Live reactions to the first seconds, {time in the recording: face}, and the counters."""
     from live_graph import NodeProcess, Peer
 
     from robot_face_gen.nodes.messages import to_ns, to_reaction
@@ -73,7 +73,7 @@ def play(folder, openface, audio, duration_s, parameters):
             lambda: past(peer.heard[topic]), 'the last reaction', LEAD_S + duration_s + 9
         )
         heard = peer.count(topic)
-        # The recording goes on: counters that are newer than the last frame hold for all of it.
+        # Counters that are newer than the last frame include all frames.
         peer.wait_for(
             lambda: int(peer.values('reaction_node').get('reactions_out', 0)) >= heard,
             'newer counters',
@@ -112,12 +112,12 @@ def compare(folder, openface, audio, duration_s):
         place = folder / str(attempt)
         place.mkdir()
         live, counters = play(place, openface, audio, duration_s, parameters)
-        counters.pop('reaction_node late', None)  # frames of a camera faster than 25 a second
+        counters.pop('reaction_node late', None)  # frames of a camera faster than 25 Hz
         seen.append(counters)
         if counters == expected:
             break
     print(f'runs: {seen}')
-    assert counters == expected, f'every run was disturbed: {seen}'
+    assert counters == expected, f'every run lost input: {seen}'
     assert len(live) >= 0.99 * len(offline)
     assert set(live) <= set(offline)
     largest = 0.0

@@ -16,7 +16,7 @@ def recording(frames):
 
 
 def play(player, until_ns, wake_ns=7_000_000):
-    """Wake up now and then, as a sleeping thread would, and take what is due."""
+    """Call `pop` periodically, like a thread that sleeps."""
     now_ns, frames = BEGIN, []
     while now_ns <= until_ns:
         for frame in player.pop(now_ns):
@@ -39,21 +39,21 @@ def test_plays_each_frame_once_on_absolute_deadlines(speed):
     assert player.end_ns == BEGIN + round(2 * SECOND_NS / speed)
 
 
-def test_time_zero_of_the_recording_is_its_beginning():
-    """A tracker that sees the face at 3 s is played 3 s after the beginning of the sound."""
+def test_stamps_are_relative_to_the_start_of_the_recording():
+    """A face that is first seen at 3 s is played 3 s after the start of the sound."""
     frames = make_frames(3, start_ns=3 * SECOND_NS)
     player = FacePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
     assert player.next_due_ns == BEGIN + 3 * SECOND_NS // 2
 
 
-def test_a_loop_goes_on_one_period_after_the_last_frame():
+def test_a_loop_continues_one_period_after_the_last_frame():
     player = FacePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
     played = play(player, BEGIN + SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [i * 40_000_000 for i in range(len(played))]
     assert len(played) > 20 and player.end_ns is None
 
 
-def test_a_loop_has_the_period_that_is_given_if_it_is_longer():
+def test_a_loop_uses_a_given_longer_period():
     frames = make_frames(5)
     longer = FacePlayer(
         recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=SECOND_NS
@@ -65,7 +65,7 @@ def test_a_loop_has_the_period_that_is_given_if_it_is_longer():
     assert stamps == [i * 40_000_000 for i in range(len(stamps))] and len(stamps) > 20
 
 
-def test_a_recording_is_read_as_it_is_played():
+def test_a_recording_is_read_while_it_is_played():
     opened = []
 
     def frames():
@@ -79,7 +79,7 @@ def test_a_recording_is_read_as_it_is_played():
     assert len(opened) == 4  # three played, the next one is known
 
 
-def test_what_is_due_far_too_long_is_skipped_and_counted():
+def test_frames_that_are_too_late_are_skipped_and_counted():
     player = FacePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
     frames = player.pop(BEGIN + 3 * SECOND_NS)
     assert player.skipped == 50  # frames 0..49 were due more than a second ago
@@ -93,7 +93,7 @@ def test_an_empty_recording_is_refused():
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 60_000_000), min_size=20, max_size=200), st.floats(0.98, 1.02))
-def test_stamps_of_a_live_tracker_grow_and_are_never_in_the_future(delays, pace):
+def test_stamps_of_a_live_tracker_increase_and_are_not_in_the_future(delays, pace):
     clock, last_ns, now_ns = ArrivalClock(), 0, 0
     for index, delay_ns in enumerate(delays):
         captured_ns = BEGIN + round(index * 40_000_000 * pace)
@@ -104,7 +104,7 @@ def test_stamps_of_a_live_tracker_grow_and_are_never_in_the_future(delays, pace)
         last_ns = stamp_ns
 
 
-def test_rows_that_arrive_at_the_same_moment_still_have_growing_stamps():
+def test_stamps_of_simultaneous_rows_increase():
     clock = ArrivalClock()
     (first,) = clock.stamps([0], BEGIN)
     (second,) = clock.stamps([40_000_000], BEGIN)
@@ -121,21 +121,21 @@ def test_a_jittery_tracker_gets_even_stamps():
     assert all(abs(step - 40_000_000) < 1_000_000 for step in steps)
 
 
-def test_stamps_follow_our_clock_where_it_falls_back():
+def test_stamps_follow_a_clock_that_jumps_back():
     clock = ArrivalClock()
     clock.stamps([0], BEGIN)
     assert clock.stamps([40_000_000], BEGIN - 20_000_000_000) == [BEGIN - 20_000_000_000]
     assert clock.stamps([80_000_000], BEGIN - 19_960_000_000) == [BEGIN - 19_960_000_000]
 
 
-def test_a_tracker_slower_than_the_camera_stays_near_now():
-    clock = ArrivalClock()  # a video of 25 frames a second, tracked at 10
+def test_stamps_of_a_slow_tracker_stay_near_the_current_time():
+    clock = ArrivalClock()  # a video of 25 Hz, tracked at 10 Hz
     for index in range(100):
         now_ns = BEGIN + index * 100_000_000
         assert now_ns - clock.stamps([index * 40_000_000], now_ns)[0] <= 250_000_000
 
 
-def test_follows_from_the_newest_row_on_and_through_a_new_file():
+def test_follows_a_file_from_its_newest_row_and_a_new_file():
     rows = [
         make_frames(10),
         [],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Playout: bursts in, an even 25 Hz out, late things at once, nothing lost without need."""
+"""Playout: converts bursts to even 25 Hz, with a small delay and without unnecessary loss."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ MS = 1_000_000
 
 
 def simulate(playout, ready_ms, step_ms=1.0):
-    """Push frame i (captured at 40 i ms) at ready_ms[i]; returns (item, ms) as they leave."""
+    """Push frame i (captured at 40 i ms) at ready_ms[i]; returns (item, ms of its release)."""
     out, order = [], sorted(range(len(ready_ms)), key=lambda i: (ready_ms[i], i))
     place, end = 0, max(ready_ms) + 3000
     for now in np.arange(0, end, step_ms):
@@ -27,12 +27,12 @@ def simulate(playout, ready_ms, step_ms=1.0):
 
 
 def hops(count, hop, cost_ms):
-    """Frames are answered when `hop` of them have been captured, `cost_ms` later."""
+    """Times in ms at which frames are answered: `cost_ms` after the last frame of a hop."""
     return [(i // hop * hop + hop - 1) * 40 + cost_ms for i in range(count)]
 
 
 @pytest.mark.parametrize('hop', [1, 4, 16])
-def test_bursts_become_even(hop):
+def test_bursts_are_released_evenly(hop):
     generator = np.random.default_rng(0)
     cost = 20 + 10 * generator.random(400)
     ready = [r + cost[i // hop] for i, r in enumerate(hops(400, hop, 0))]
@@ -40,13 +40,13 @@ def test_bursts_become_even(hop):
     out = simulate(playout, ready)
     assert [item for item, _ in out] == list(range(400))
     steps = np.diff([now for _, now in out])[100:]
-    assert abs(steps - 40).max() <= 10  # the cost of a hop varies by so much
+    assert abs(steps - 40).max() <= 10  # the cost of a hop varies by 10 ms
     assert steps.mean() == pytest.approx(40, abs=0.2)
     delays = [now - 40 * item for item, now in out][100:]
-    assert max(delays) <= (hop - 1) * 40 + 30 + 5  # no later than the latest had to be
+    assert max(delays) <= (hop - 1) * 40 + 30 + 5  # not later than the slowest
 
 
-def test_stamps_ahead_of_the_clock_do_not_hold_reactions_back():
+def test_stamps_ahead_of_the_clock_do_not_delay_reactions():
     playout = Playout()
     delays = []
     for i in range(200):
@@ -57,7 +57,7 @@ def test_stamps_ahead_of_the_clock_do_not_hold_reactions_back():
     assert delays == [5 * MS] * 200
 
 
-def test_a_spike_delays_itself_and_not_what_follows_for_long():
+def test_a_single_late_reaction_delays_the_next_ones_only_briefly():
     ready = [40 * i + 20 for i in range(300)]
     ready[100] += 150
     for i in range(101, 105):  # the worker was busy
@@ -66,11 +66,11 @@ def test_a_spike_delays_itself_and_not_what_follows_for_long():
     out = simulate(playout, ready)
     assert [item for item, _ in out] == list(range(300))
     steps = np.diff([now for _, now in out])
-    assert steps.min() >= 19  # caught up at twice the pace at most
+    assert steps.min() >= 19  # at most twice the rate
     assert out[-1][1] - 299 * 40 < 200
 
 
-def test_a_stall_drops_what_is_too_old_and_counts_it():
+def test_a_stall_drops_and_counts_old_reactions_and_releases_no_burst():
     ready = [40 * i + 20 for i in range(300)]
     for i in range(100, 150):  # two seconds
         ready[i] = ready[150]
@@ -83,7 +83,7 @@ def test_a_stall_drops_what_is_too_old_and_counts_it():
     assert np.diff([now for _, now in out]).min() >= 19
 
 
-def test_delay_is_bounded_and_late_ones_leave_at_once():
+def test_the_delay_is_bounded_and_late_reactions_are_released_immediately():
     ready = [40 * i + 300 for i in range(100)]
     playout = Playout(max_delay_s=0.1)
     out = simulate(playout, ready)
@@ -92,16 +92,16 @@ def test_delay_is_bounded_and_late_ones_leave_at_once():
     assert max(now - 40 * item for item, now in out) <= 302
 
 
-def test_delay_falls_slowly_once_the_machine_is_quick_again():
+def test_the_delay_falls_slowly_when_the_model_is_fast_again():
     ready = list(np.maximum.accumulate([40 * i + (150 if i < 100 else 20) for i in range(1200)]))
     playout = Playout(max_delay_s=0.5)
     out = simulate(playout, ready)
     assert [item for item, _ in out] == list(range(1200))
-    assert abs(np.diff([now for _, now in out])[5:] - 40).max() <= 2  # nobody sees it
+    assert abs(np.diff([now for _, now in out])[5:] - 40).max() <= 2  # not visible
     assert out[-1][1] - 1199 * 40 < 40
 
 
-def test_a_clock_that_jumps_back_does_not_stop_it():
+def test_a_clock_that_jumps_back_does_not_stop_the_output():
     playout = Playout()
     for i in range(10):
         playout.push(i, (10_000 + 40 * i) * MS, (10_020 + 40 * i) * MS)
@@ -112,13 +112,13 @@ def test_a_clock_that_jumps_back_does_not_stop_it():
     assert [item for item in got if item is not None] == list(range(1, 20))
 
 
-def test_nothing_is_due_when_nothing_waits():
+def test_an_empty_queue_has_nothing_due():
     playout = Playout()
     assert playout.next_due_ns is None
     assert playout.pop(0) is None
 
 
-def test_what_nobody_takes_out_does_not_grow_for_ever():
+def test_the_queue_is_bounded():
     playout = Playout()
     for i in range(3000):
         playout.push(i, 40 * i * MS, (40 * i + 20) * MS)
@@ -126,7 +126,7 @@ def test_what_nobody_takes_out_does_not_grow_for_ever():
     assert playout.dropped == 2000
 
 
-def test_a_clock_that_falls_back_by_less_than_a_second_is_not_waited_for():
+def test_a_small_jump_back_of_the_clock_does_not_stop_the_output():
     playout = Playout()
     playout.push('before', 10_000 * MS, 10_020 * MS)
     assert playout.pop(10_020 * MS) == 'before'

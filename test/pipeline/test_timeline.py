@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timeline: whatever comes in whatever order, what leaves is even, causal and finite."""
+"""The timeline: for any input in any order, the output is even, causal and finite."""
 
 import dataclasses
 
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from robot_face_gen.features.whisper_stream import EmbeddingBlock
 from robot_face_gen.layout import VALUE_MASK_SLICES, VALUE_MASK_WIDTH
+from robot_face_gen.pipeline.crop import FaceCrop
 from robot_face_gen.pipeline.recording import align_recording
 from robot_face_gen.pipeline.timeline import Timeline
-from robot_face_gen.timing import PERIOD_NS
+from robot_face_gen.timing import MAX_WAIT_S, PERIOD_NS
 
 MS = 1_000_000
 DIM = 4
@@ -21,7 +22,7 @@ START = 1_000_000 * MS
 
 
 def blocks(count, start_ns=START, size=2):
-    """Embeddings that hold the number of ms at which their sound ends."""
+    """Embeddings whose values are the end of their sound in ms."""
     out = []
     for first in range(0, count, size):
         ends = start_ns + (np.arange(first, first + size) + 1) * 20 * MS
@@ -31,7 +32,7 @@ def blocks(count, start_ns=START, size=2):
 
 
 def play(timeline, frames=(), embeddings=(), face_delay_ms=30, audio_delay_ms=50, until_ms=0):
-    """Deliver everything with its delay, asking for frames each 5 ms; (frame, when) pairs."""
+    """Deliver all input with its delay and call `pop` every 5 ms; returns (frame, time) pairs."""
     events = [(f.stamp_ns + face_delay_ms * MS, 0, i, f) for i, f in enumerate(frames)]
     events += [
         (e.stamp_ns + len(e.data) * 20 * MS + audio_delay_ms * MS, 1, i, e)
@@ -46,7 +47,7 @@ def play(timeline, frames=(), embeddings=(), face_delay_ms=30, audio_delay_ms=50
         elif kind == 1:
             timeline.push_audio(item.stamp_ns, item.data, 50.0, now)
         out += [(frame, now) for frame in timeline.pop(now)]
-    # It goes on for a second after both streams have ended: leave that out.
+    # Omit the slots after the end of both streams.
     newest = max(
         [f.stamp_ns for f in frames] + [e.stamp_ns + len(e.data) * 20 * MS for e in embeddings]
     )
@@ -54,7 +55,7 @@ def play(timeline, frames=(), embeddings=(), face_delay_ms=30, audio_delay_ms=50
 
 
 def check(out):
-    """What must hold whatever happens."""
+    """Conditions that always hold."""
     previous = None
     for frame, now in out:
         if previous is not None and frame.epoch == previous.epoch:
@@ -71,27 +72,27 @@ def check(out):
         assert frame.mask.any() == frame.face_valid
         if frame.audio_valid:
             ends = frame.audio[:, 0]
-            assert ends[1] - ends[0] == 20  # exactly two, side by side
+            assert ends[1] - ends[0] == 20  # two consecutive embeddings
             assert 0 <= (frame.stamp_ns - START) / MS - 20 + 10 - ends[1] < 20  # the newest
         previous = frame
 
 
-def test_a_plain_recording_is_answered_one_for_one_as_soon_as_both_are_there():
+def test_each_frame_of_a_recording_is_returned_as_soon_as_its_sound_is_there():
     frames = make_frames(50, start_ns=START)
-    # The sound lasts as long as the face: while it goes on, so does the reaction.
+    # The sound lasts until the end of the face.
     out = play(Timeline(audio_dim=DIM), frames, blocks(110, START - 240 * MS))
     check(out)
     assert [f.source_stamp_ns for f, _ in out] == [f.stamp_ns for f in frames]
     assert all(f.face_valid and f.audio_valid for f, _ in out)
     assert all((f.au == g.au).all() for (f, _), g in zip(out, frames, strict=True))
     late = [(now - f.source_stamp_ns) / MS for f, now in out]
-    assert max(late) <= 50  # when its sound has come, 50 ms after its end, and not a frame later
+    assert max(late) <= 50  # the sound arrives 50 ms after its end
 
 
 @pytest.mark.parametrize(
     ('rate', 'valid'), [(25, 1.0), (29.97, 1.0), (30, 1.0), (60, 1.0), (15, 1.0)]
 )
-def test_other_rates_become_25(rate, valid):
+def test_other_frame_rates_are_converted_to_25_hz(rate, valid):
     frames = make_frames(int(4 * rate), rate_hz=rate, start_ns=START)
     out = play(Timeline(audio_dim=DIM), frames)
     check(out)
@@ -99,7 +100,7 @@ def test_other_rates_become_25(rate, valid):
     assert np.mean([f.face_valid for f, _ in out]) == valid
 
 
-def test_jitter_of_the_camera_loses_nothing():
+def test_camera_jitter_loses_no_frame():
     generator = np.random.default_rng(0)
     frames = [
         dataclasses.replace(f, stamp_ns=f.stamp_ns + int(generator.uniform(-12, 12) * MS))
@@ -110,39 +111,39 @@ def test_jitter_of_the_camera_loses_nothing():
     assert {f.source_stamp_ns for f, _ in out} >= {f.stamp_ns for f in frames[1:]}
 
 
-def test_a_lost_face_and_a_lost_microphone_do_not_stop_it():
+def test_slots_continue_without_face_and_without_sound():
     frames = make_frames(125, start_ns=START)
     sound = blocks(248)
     timeline = Timeline(audio_dim=DIM)
     out = play(timeline, frames[:25] + frames[75:], sound[:50] + sound[100:])  # 1..3 s, 2..4 s
     check(out)
     assert {f.epoch for f, _ in out} == {1}
-    assert np.diff([now for _, now in out]).max() <= 170 * MS  # even while both are away
+    assert np.diff([now for _, now in out]).max() <= 170 * MS  # even while both are missing
     assert not any(f.face_valid for f, _ in out[30:74])
     assert all(f.face_valid for f, _ in out[76:125])
     assert not any(f.audio_valid for f, _ in out[53:98])
     assert all(f.audio_valid for f, _ in out[102:125])
-    # Nobody waits for a stream that has gone.
+    # Frames do not wait for a stream that has stopped.
     assert max((now - f.stamp_ns) / MS for f, now in out[110:124]) < 60
 
 
-def test_without_any_microphone_nothing_is_waited_for_after_the_beginning():
+def test_without_a_microphone_only_the_first_slots_wait_for_sound():
     out = play(Timeline(audio_dim=DIM), make_frames(25, start_ns=START))
     waits_ms = [(now - f.source_stamp_ns) / MS for f, now in out]
     assert waits_ms[0] <= 30 and max(waits_ms[8:]) <= 30
-    assert max(waits_ms) == 120
+    assert max(waits_ms) == MAX_WAIT_S * 1e3
     assert not any(f.audio_valid for f, _ in out)
 
 
-def test_a_voice_that_begins_with_the_face_misses_no_slot():
-    """Its first embeddings come 60 ms after the second frame: by then they must be awaited."""
+def test_a_voice_that_starts_with_the_face_is_in_every_slot():
+    """Its first embeddings arrive 60 ms after the second frame, which must wait for them."""
     timeline = Timeline(audio_dim=DIM)
     out = play(timeline, make_frames(25, start_ns=START), blocks(50), audio_delay_ms=60)
     assert [f.audio_valid for f, _ in out][:25] == [False] + 24 * [True]
 
 
 @pytest.mark.parametrize('confidence', [0.69, 0.7, 0.71])
-def test_a_confidence_is_the_same_in_a_file_and_in_a_message(confidence):
+def test_a_confidence_in_float32_is_compared_as_in_float64(confidence):
     found = []
     for carried in (confidence, float(np.float32(confidence))):
         timeline = Timeline(audio_dim=DIM)
@@ -151,7 +152,7 @@ def test_a_confidence_is_the_same_in_a_file_and_in_a_message(confidence):
     assert found == 2 * [confidence >= 0.7]
 
 
-def test_without_any_camera_the_sound_sets_the_time():
+def test_without_a_camera_the_sound_defines_the_slots():
     out = play(Timeline(audio_dim=DIM), [], blocks(200))
     check(out)
     assert len(out) >= 70
@@ -159,8 +160,8 @@ def test_without_any_camera_the_sound_sets_the_time():
     assert all(f.audio_valid for f, _ in out[1:])
 
 
-def test_a_slow_tracker_is_waited_for():
-    """OpenFace may need 300 ms: the sound, which is there earlier, waits for it."""
+def test_slots_wait_for_a_slow_tracker():
+    """OpenFace may need 300 ms; the sound arrives earlier and waits."""
     out = play(
         Timeline(audio_dim=DIM), make_frames(100, start_ns=START), blocks(198), face_delay_ms=300
     )
@@ -178,7 +179,37 @@ def test_the_wait_for_a_late_sound_is_bounded():
     assert max((now - f.source_stamp_ns) / MS for f, now in out) <= 50 + 120 + 10
 
 
-def test_low_confidence_holds_the_last_face_and_says_so():
+def test_slots_do_not_wait_for_a_stream_that_has_stopped():
+    """One second after its end, only the delay of the other stream remains."""
+    frames, sound = make_frames(100, start_ns=START), blocks(210, START - 240 * MS)
+    no_sound = play(Timeline(audio_dim=DIM), frames, sound[:36])  # until 1.2 s
+    no_face = play(Timeline(audio_dim=DIM), frames[:30], sound, audio_delay_ms=50)
+    for out, delay_ms, valid in ((no_sound, 30, 'face_valid'), (no_face, 50, 'audio_valid')):
+        check(out)
+        waits_ms = [(now - frame.source_stamp_ns) / MS for frame, now in out]
+        assert len(waits_ms) >= 98 and all(getattr(frame, valid) for frame, _ in out[60:98])
+        assert max(waits_ms[32:50]) > delay_ms + 40  # it may still deliver
+        assert max(waits_ms[60:98]) <= delay_ms + 10, valid
+
+
+@pytest.mark.parametrize('is_tracked', [True, False])
+def test_a_held_face_does_not_move_the_crop(is_tracked):
+    """The face moves and is lost for 6 frames: a low confidence, or no frames."""
+    frames, expected = make_frames(20, start_ns=START), []
+    crop = FaceCrop()
+    for index, frame in enumerate(frames):
+        frame.landmarks[:68] += 10 * index
+        crop.update(frame.landmarks, not 8 <= index < 14)
+        expected.append(crop.to_crop(frame.landmarks))
+    low = [dataclasses.replace(frame, confidence=0.1) for frame in frames[8:14]]
+    given = frames[:8] + low * is_tracked + frames[14:]
+    out = [frame for frame, _ in play(Timeline(audio_dim=DIM), given)]
+    assert len(out) == 20
+    for index in (*range(8), *range(14, 20)):
+        assert np.array_equal(out[index].landmarks, expected[index]), index
+
+
+def test_low_confidence_holds_the_last_face_as_not_valid():
     frames = make_frames(10, start_ns=START)
     frames[4] = dataclasses.replace(frames[4], confidence=0.2)
     frames[5] = dataclasses.replace(frames[5], success=False)
@@ -191,7 +222,7 @@ def test_low_confidence_holds_the_last_face_and_says_so():
 
 
 def missing(frame, **branches):
-    """The frame with NaN in the places that are given by branch; ... is all of it."""
+    """The frame with NaN at the given indices of each branch; ... means all."""
     changed = {}
     for name, places in branches.items():
         changed[name] = getattr(frame, name).copy()
@@ -199,14 +230,14 @@ def missing(frame, **branches):
     return dataclasses.replace(frame, **changed)
 
 
-def test_missing_values_are_zeros_and_the_mask_says_which():
+def test_missing_values_are_zero_and_masked():
     frames = make_frames(10, start_ns=START)
     frames[3] = missing(frames[3], landmarks=7)  # one landmark: all are missing
     frames[4] = missing(frames[4], au=[5, 17], pose=3, gaze=1)
     frames[5] = dataclasses.replace(frames[5], au=np.full(18, np.inf, np.float32))
     frames[6] = missing(frames[6], landmarks=..., au=..., pose=..., gaze=...)
     sound = blocks(28, START - 200 * MS)
-    sound[8].data[0, 0] = np.nan  # ends 140 ms after the beginning
+    sound[8].data[0, 0] = np.nan  # ends 140 ms after the start
     timeline = Timeline(audio_dim=DIM)
     out = [frame for frame, _ in play(timeline, frames, sound)]
     check([(frame, frame.stamp_ns) for frame in out])
@@ -237,44 +268,44 @@ def test_a_held_face_keeps_its_mask():
 
 
 def test_faces_without_landmarks_do_not_move_the_crop():
-    """Three seconds without landmarks: they are not three seconds without a face."""
+    """Three seconds without landmarks are not three seconds without a face."""
     whole = make_frames(100, start_ns=START)
     partly = whole[:10] + [missing(f, landmarks=...) for f in whole[10:90]] + whole[90:]
-    for frame in partly[90:]:  # a face elsewhere for so short a time does not move it either
+    for frame in partly[90:]:  # outliers for a short time do not move it
         frame.landmarks[:68] += 400
     out = [frame for frame, _ in play(Timeline(audio_dim=DIM), partly)]
     reference = [frame for frame, _ in play(Timeline(audio_dim=DIM), whole[:10])]
     assert all(frame.face_valid for frame in out)
     held = np.mean(out[95].landmarks[:68]) - np.mean(reference[9].landmarks[:68])
-    assert held > 0.5  # in the old crop; in a new one it would be in the middle
+    assert held > 0.5  # not in the centre, as in a new crop
 
 
-def test_a_recording_without_landmarks_goes_through():
+def test_a_recording_without_landmarks_is_aligned():
     frames = [missing(f, landmarks=...) for f in make_frames(50, start_ns=START)]
     out = align_recording(frames, [], audio_dim=DIM)
     assert out['face_valid'].all() and not out['mask'][:, 0].any() and out['mask'][:, 1:].all()
     assert (out['landmarks'] == 0).all() and (out['au'] == [f.au for f in frames]).all()
 
 
-def test_duplicates_and_late_frames_are_counted_and_change_nothing():
+def test_duplicate_and_late_frames_are_counted_and_ignored():
     frames = make_frames(20, start_ns=START)
     timeline, plain = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
     out = []
     for i, frame in enumerate(frames):
         now = frame.stamp_ns + 10 * MS
         timeline.push_face(frame, now)
-        timeline.push_face(frame, now)  # twice before it left
+        timeline.push_face(frame, now)  # twice before its slot is returned
         out += timeline.pop(now)
         if i == 10:
-            timeline.push_face(frames[10], now)  # again after it left
-            timeline.push_face(frames[6], now)  # long gone
+            timeline.push_face(frames[10], now)  # again afterwards
+            timeline.push_face(frames[6], now)  # much later
     expected = [f for f, _ in play(plain, frames)]
     assert [f.source_stamp_ns for f in out] == [f.source_stamp_ns for f in expected]
     assert timeline.counters['duplicates'] == 21
     assert timeline.counters['late'] == 1
 
 
-def test_out_of_order_while_waiting_for_sound():
+def test_frames_out_of_order_are_sorted_while_they_wait_for_sound():
     frames = make_frames(12, start_ns=START)
     order = [0, 1, 3, 2, 4, 6, 5, 7, 8, 9, 10, 11]
     timeline = Timeline(audio_dim=DIM)
@@ -286,7 +317,7 @@ def test_out_of_order_while_waiting_for_sound():
     assert [f.source_stamp_ns for f in out] == [f.stamp_ns for f in frames]
 
 
-def test_a_looping_bag_begins_another_epoch_and_loses_nothing():
+def test_a_looping_bag_starts_a_new_epoch_and_loses_no_frame():
     frames, sound = make_frames(50, start_ns=START), blocks(110, START - 240 * MS)
     timeline = Timeline(audio_dim=DIM)
     first = play(timeline, frames, sound)
@@ -298,8 +329,8 @@ def test_a_looping_bag_begins_another_epoch_and_loses_nothing():
     assert np.mean([f.audio_valid for f, _ in second]) > 0.9
 
 
-def test_frames_of_another_time_in_between_end_no_session():
-    """Single wrong stamps, or a second source whose clock is 30 s behind."""
+def test_single_frames_with_old_stamps_do_not_end_a_session():
+    """Single wrong stamps, and a second source whose clock is 30 s behind."""
     frames = make_frames(50, start_ns=START)
     alone, timeline = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
     out = []
@@ -307,7 +338,7 @@ def test_frames_of_another_time_in_between_end_no_session():
         timeline.push_face(frame, frame.stamp_ns)
         if i == 20:
             timeline.push_face(make_frame(1), frame.stamp_ns)
-        if i > 25:  # two of them for one of ours
+        if i > 25:  # two old frames for each valid one
             for late in (0, 20):
                 old = make_frame(frame.stamp_ns + (late - 30_000) * MS)
                 timeline.push_face(old, frame.stamp_ns)
@@ -315,15 +346,17 @@ def test_frames_of_another_time_in_between_end_no_session():
     expected = [slot for slot, _ in play(alone, frames)]
     assert [slot.source_stamp_ns for slot in out] == [s.source_stamp_ns for s in expected][:50]
     assert {slot.epoch for slot in out} == {1}
-    assert timeline.counters['from_the_past'] == 1 + 2 * 23  # the last two may be of a new time
+    assert (
+        timeline.counters['from_the_past'] == 1 + 2 * 23
+    )  # the last two may belong to a new time
     assert timeline.counters['clock_jumps'] == timeline.counters['late'] == 0
 
 
-def test_a_pause_of_everything_begins_another_epoch():
+def test_an_interruption_of_both_streams_starts_a_new_epoch():
     frames = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 11_000 * MS)
     out = play(Timeline(audio_dim=DIM), frames)
     check(out)
-    assert [f.epoch for f, _ in out] == [1] * 50 + [2] * 25  # a second more, then it stopped
+    assert [f.epoch for f, _ in out] == [1] * 50 + [2] * 25  # slots continue for a second
     assert not any(f.face_valid for f, _ in out[27:50])
     short = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 1_600 * MS)
     out = play(Timeline(audio_dim=DIM), short)
@@ -332,7 +365,7 @@ def test_a_pause_of_everything_begins_another_epoch():
     assert sum(f.face_valid for f, _ in out) == 25 + 25 + 2  # held for 0.1 s
 
 
-def test_stamps_from_the_future_are_dropped():
+def test_stamps_in_the_future_are_dropped():
     timeline = Timeline(audio_dim=DIM)
     timeline.push_face(make_frame(START), START)
     timeline.push_face(make_frame(START + 3600 * 1000 * MS), START)
@@ -340,10 +373,10 @@ def test_stamps_from_the_future_are_dropped():
     assert timeline.counters['from_the_future'] == 2
     assert len(timeline.pop(START)) == 1
     timeline.push_face(make_frame(START + 40 * MS), START + 40 * MS)
-    assert len(timeline.pop(START + 160 * MS)) == 1
+    assert len(timeline.pop(START + 120 * MS)) == 1
 
 
-def test_what_is_kept_of_an_hour_is_as_little_as_of_a_second():
+def test_memory_does_not_grow_with_time():
     timeline, kept = Timeline(audio_dim=DIM), []
     frames, sound = make_frames(5, start_ns=START), np.zeros((2, DIM), np.float32)
     for i in range(2000):
@@ -355,7 +388,7 @@ def test_what_is_kept_of_an_hour_is_as_little_as_of_a_second():
     assert max(kept) <= 60
 
 
-def test_embeddings_of_another_kind_are_refused():
+def test_embeddings_with_a_wrong_rate_or_shape_are_refused():
     timeline = Timeline(audio_dim=DIM)
     with pytest.raises(ValueError, match=r'shape \(2, 5\): expected \(n, 4\)'):
         timeline.push_audio(START, np.zeros((2, 5)), 50.0, START)
@@ -365,7 +398,7 @@ def test_embeddings_of_another_kind_are_refused():
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=40)
-def test_whatever_comes_what_leaves_is_even_causal_and_bounded(data):
+def test_random_input_gives_even_causal_and_bounded_output(data):
     rate = data.draw(st.sampled_from([12, 25, 29.97, 30, 60]))
     seed = data.draw(st.integers(0, 10_000))
     generator = np.random.default_rng(seed)
@@ -404,7 +437,7 @@ def test_live_and_offline_are_the_same(seed, hop):
         dataclasses.replace(f, success=bool(generator.random() > 0.1))
         for f in make_frames(60, rate_hz=float(generator.choice([25, 30])), start_ns=START)
     ]
-    sound = blocks(120, START - 327 * MS, size=hop)  # a microphone that was there before
+    sound = blocks(120, START - 327 * MS, size=hop)  # a microphone that has started earlier
     live = [f for f, _ in play(Timeline(audio_dim=DIM), frames, sound, audio_delay_ms=10)]
     offline = align_recording(frames, sound, audio_dim=DIM)
     count = len(offline['stamp_ns'])
@@ -413,7 +446,7 @@ def test_live_and_offline_are_the_same(seed, hop):
         assert (np.array([getattr(f, name) for f in live[:count]]) == values).all(), name
 
 
-def test_a_real_recording_loses_nothing(real_recordings):
+def test_a_real_recording_loses_no_frame(real_recordings):
     from robot_face_gen.features.openface import read_openface_csv
 
     track = read_openface_csv(real_recordings.openface)

@@ -86,7 +86,10 @@ def test_conversations_pass_the_checks():
         sound = check_sound(speaker.sound, speaker.sample_rate, found)
         check_lengths(length, sound, found)
         assert [f for f in found if f.level == ERROR] == []
-        assert judge_lip_sync(speaker.frames, speaker.sound, speaker.sample_rate, 20.0).verdict == IN_SYNC
+        assert (
+            judge_lip_sync(speaker.frames, speaker.sound, speaker.sample_rate, 20.0).verdict
+            == IN_SYNC
+        )
 
 
 def test_the_mouth_moves_with_the_voice():

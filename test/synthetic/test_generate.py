@@ -5,7 +5,7 @@ import pytest
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
-from robot_face_gen.data.sessions import read_sessions
+from robot_face_gen.data.sessions import SPLITS, read_sessions
 from robot_face_gen.data.store import read_catalogue
 from robot_face_gen.features.sound_file import SoundFile
 from robot_face_gen.synthetic.config import GeneratorConfig
@@ -108,3 +108,33 @@ def test_splits_keep_speakers_together():
     assert splits == ['train'] * 17 + ['val'] * 2 + ['test'] * 2
     assert [split_of(i, 2) for i in range(2)] == ['train', 'train']
     assert [split_of(i, 3) for i in range(3)] == ['train', 'val', 'test']
+
+
+def test_speakers_of_each_split(tmp_path, capsys):
+    words = ['generate', str(tmp_path), '--seed', '1', '--duration', '2', '--listeners', '2',
+             '--workers', '1', '--val', '1', '--test', '2']  # fmt: skip
+    assert main([*words, '--train', '1']) == 0
+    sessions = read_sessions(tmp_path)
+    speakers = {split: {s.groups[0] for s in sessions if s.split == split} for split in SPLITS}
+    assert {split: len(names) for split, names in speakers.items()} == {
+        'train': 1, 'val': 1, 'test': 2
+    }  # fmt: skip
+    assert len(sessions) == 8
+    assert len(set.union(*speakers.values())) == 4
+    # More training speakers later: nothing that was there changes.
+    before = {path: path.read_bytes() for path in tmp_path.glob('*/*.csv')}
+    assert main([*words, '--train', '3']) == 0
+    more = read_sessions(tmp_path)
+    assert [s.name for s in more if s.split == 'test'] == [
+        s.name for s in sessions if s.split == 'test'
+    ]
+    assert len(more) == 12
+    assert all(path.read_bytes() == content for path, content in before.items())
+    for wrong, message in (
+        (['--train', '1', '--dyads', '4'], '--dyads and --train: expected one of the two'),
+        (['--val', '-1'], '--val -1: expected at least 0'),
+        (['--test', '0'], '--test 0: expected at least one speaker'),
+        (['--test', '1', '--split', 'test'], '--split and --test: expected one of the two'),
+    ):
+        assert main(['generate', str(tmp_path), *wrong]) == 2
+        assert message in capsys.readouterr().err

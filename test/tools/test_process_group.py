@@ -21,12 +21,12 @@ from robot_face_gen.tools.supervisor import ProcessSettings
 def python(code, name='p', **settings):
     return name, [sys.executable, '-u', '-c', code], settings
 
-# Prints 'up' once it handles SIGINT, then waits for it.
+# Prints 'up', then exits cleanly on SIGINT. `signal.pause` could miss a signal just before it.
 WAIT = '''
-import signal, sys
-signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 print("up", flush=True)
-while True: signal.pause()
+signal.sigwait([signal.SIGINT])
 '''
 STUBBORN = '''
 import signal
@@ -44,6 +44,12 @@ sys.exit(asyncio.run(ProcessGroup(settings).run()))
 """
 
 
+def reset_signals():
+    """Restore the default handlers: a test run under `nohup` or in the background ignores some."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Group:
     """A program that runs a process group."""
 
@@ -58,6 +64,7 @@ class Group:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=reset_signals,
             )
 
     def text(self):
@@ -148,6 +155,24 @@ if len(open(path).readlines()) < 3: os._exit(1)
     assert len(starts) == 3
     assert all(after - before >= 0.3 for before, after in pairwise(starts))
     assert running.end(signal.SIGINT) == 0, 'the last one ended as asked'
+
+
+def test_a_respawned_process_has_time_to_end(group, tmp_path):
+    """SIGTERM follows SIGINT after a delay, also if the process has exited by itself before."""
+    slow_end = f"""
+import os, signal, time
+path = {str(tmp_path / 'started')!r}
+if not os.path.exists(path): open(path, 'w').close(); os._exit(1)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+print('up', flush=True)
+signal.sigwait([signal.SIGINT])
+time.sleep(0.3)
+print('ended', flush=True)
+"""
+    running = group(f'python({slow_end!r}, respawn=True),')
+    running.says(r'^\[p-1\] up')
+    assert running.end(signal.SIGINT) == 0
+    assert '[p-1] ended' in running.text()
 
 
 def test_ctrl_c_during_the_respawn_delay(group):

@@ -2,6 +2,7 @@
 """Evaluation end to end on small data, and its parts."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,8 +16,14 @@ from prepared_data import ENCODER, SMALL_MODEL, make_partial, make_prepared
 from robot_face_gen.cli import main
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import CheckpointInfo, create_model, save_checkpoint
-from robot_face_gen.training import reactions
-from robot_face_gen.training.evaluation import _interval, standardised
+from robot_face_gen.training import metrics, reactions
+from robot_face_gen.training.evaluation import (
+    _frdvs_interval,
+    _interval,
+    speaker_weights,
+    standardised,
+)
+from robot_face_gen.training.liveliness import MEASURES
 
 
 @pytest.fixture(scope='module')
@@ -54,6 +61,8 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     results = json.loads((tmp_path / 'metrics.json').read_text())
     assert set(results) == {'model', 'random', 'mean', 'mime', 'nearest', 'real', 'about'}
     for source in ('model', 'random', 'mean', 'mime', 'nearest', 'real'):
+        alive = results[source].pop('liveliness')
+        assert set(alive) == {*MEASURES, *(f'{name}_ci95' for name in MEASURES)}
         assert set(results[source]) == {'all', 'landmarks', 'au', 'pose', 'gaze'}
         for part in results[source].values():
             assert {
@@ -73,10 +82,16 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     assert results['mean']['all']['frvar'] == pytest.approx(0.0, abs=1e-12)
     low, high = results['model']['all']['frdist_ci95']
     assert low <= results['model']['all']['frdist'] <= high
+    for name in ('frdvs', 'mse', 'pearson'):
+        low, high = results['model']['all'][f'{name}_ci95']
+        assert low <= high
     text = capsys.readouterr().out
     assert 'FRCorr' in text
-    assert (tmp_path / 'metrics.txt').read_text().count('nearest') == 5
-    for name in ('trajectories.png', 'comparison.png'):
+    assert 'blinks_per_min' in text
+    assert (tmp_path / 'metrics.txt').read_text().count(
+        'nearest'
+    ) == 6  # five parts and liveliness
+    for name in ('trajectories.png', 'comparison.png', 'liveliness.png'):
         assert cv2.imread(str(tmp_path / name)).std() > 5
 
 
@@ -143,9 +158,7 @@ def test_baselines(data):
     assert np.allclose(mean[0, 0, 5], known.listeners.reshape(-1, 160).mean(axis=0))
     noise = reactions.random_reactions(known, test, 30, 0)
     assert np.allclose(noise.std(axis=(0, 1, 2)), known.listeners.std(axis=(0, 1)), rtol=0.05)
-    same = reactions.nearest_neighbours(
-        known, reactions.Clips(known.speakers, known.listeners, np.eye(8)), 2
-    )
+    same = reactions.nearest_neighbours(known, replace(known, appropriate=np.eye(8)), 2)
     assert all(
         any(np.array_equal(pick, known.listeners[j]) for j in (k // 2 * 2, k // 2 * 2 + 1))
         for k, picks in enumerate(same)
@@ -165,8 +178,54 @@ def test_constant_columns_keep_their_units_and_intervals_contain_the_mean(data):
     scaled, (mime,) = standardised(test, reactions.mime(test, 1))
     assert np.abs(mime).max() < 100
     assert scaled.listeners.std(axis=(0, 1))[:153] == pytest.approx(np.ones(153), abs=1e-6)
-    values = np.random.default_rng(0).normal(3.0, 1.0, 200)
-    low, high = _interval(values)
+
+
+def clips(listeners, speaker_numbers):
+    return reactions.Clips(
+        listeners, listeners, np.eye(len(listeners)), np.asarray(speaker_numbers)
+    )
+
+
+def test_intervals_are_over_speakers():
+    rng = np.random.default_rng(0)
+    values = rng.normal(3.0, 1.0, 200)
+    faces = np.zeros((200, 3, 160))
+    low, high = _interval(values, speaker_weights(clips(faces, np.arange(200))))
     assert low < values.mean() < high
     assert high - low == pytest.approx(4 / 200**0.5, rel=0.15)
-    assert _interval(np.array([1.0])) is None
+    # Four clips of each speaker that are equal are one observation: twice as wide.
+    same, numbers = np.repeat(values[:50], 4), np.repeat(np.arange(50), 4)
+    low, high = _interval(same, speaker_weights(clips(faces, numbers)))
+    assert high - low == pytest.approx(4 / 50**0.5, rel=0.15)
+    assert _interval(same, speaker_weights(clips(faces, np.zeros(200, int)))) is None
+    same[:40] = np.nan
+    low, high = _interval(same, speaker_weights(clips(faces, numbers)))
+    assert low < same[40:].mean() < high
+
+
+def test_the_interval_of_frdvs_contains_it():
+    rng = np.random.default_rng(0)
+    P = rng.standard_normal((24, 2, 5, 160)) * rng.uniform(0.5, 1.5, (24, 1, 1, 1))
+    numbers = np.arange(24) // 2
+    low, high = _frdvs_interval(P, speaker_weights(clips(P[:, 0], numbers)))
+    assert low < metrics.frdvs(P) < high
+    # Every clip once is the metric itself.
+    assert _frdvs_interval(P, np.ones((1, 24))) == pytest.approx([metrics.frdvs(P)] * 2)
+
+
+def test_clips_of_one_speaker_have_one_number_and_hidden_frames_are_missing(data):
+    dataset = ClipDataset(data, 'test', frames=32)  # two clips of each session
+    test = reactions.gather(dataset)
+    # The group names the speaker; in `appropriate` the two halves of a session are apart.
+    assert test.speaker_numbers.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    face = {name: value.clone() for name, value in dataset[0]['listener'].items()}
+    assert not np.isnan(reactions.seen(face)).any()
+    face['face_valid'][3:5] = False
+    hidden = np.isnan(reactions.seen(face))
+    assert hidden[3:5].all()
+    assert hidden.sum() == 2 * 160
+    face['face_mask'] = torch.ones(32, 25, dtype=torch.bool)
+    face['face_mask'][7, 0] = face['face_mask'][9, 24] = False
+    hidden = np.isnan(reactions.seen(face))
+    assert hidden[7, :136].all() and not hidden[7, 136:].any()
+    assert np.flatnonzero(hidden[9]).tolist() == [159]

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.data.store import read_track, write_track
 from robot_face_gen.facial_reaction_model import create_model, load_checkpoint
-from robot_face_gen.facial_reaction_model.typical_face import TYPICAL
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU
 from robot_face_gen.training.calibration import (
     calibrate_spread,

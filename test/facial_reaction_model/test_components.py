@@ -6,9 +6,15 @@ import pytest
 import torch
 from speakers import SMALL
 
-from robot_face_gen.facial_reaction_model.components import Geometry, rotate
+from robot_face_gen.facial_reaction_model.components import (
+    Attend,
+    FusedBranches,
+    Geometry,
+    Rotary,
+    Write,
+    rotate,
+)
 from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
-from robot_face_gen.facial_reaction_model.step_layers import Attend, FusedBranches, Rotary, Write
 from robot_face_gen.models.onnx_export import export
 from robot_face_gen.models.onnx_session import open_session
 
