@@ -136,6 +136,20 @@ def test_no_verdict_where_windows_disagree():
     sync = judge(frames, mixed, 32.0)
     assert (sync.verdict, sync.reason) == (NOT_JUDGED, 'the offsets of 4 windows do not agree')
     assert len(sync.lags) == 4
+    # Two of three is not enough.
+    mixed = np.concatenate((early[: 16 * RATE], late[16 * RATE : 24 * RATE]))
+    sync = judge(frames, mixed, 24.0)
+    assert (sync.verdict, sync.reason) == (NOT_JUDGED, 'the offsets of 3 windows do not agree')
+
+
+def test_no_verdict_where_few_windows_are_correlated():
+    frames, own = talking(56.0, late_s=0.5)
+    other = talking(56.0, seed=3)[1]
+    for count, verdict in ((2, NOT_JUDGED), (5, OFFSET)):
+        part = count * 8 * RATE
+        sync = judge(frames, np.concatenate((own[:part], other[part:])), 56.0)
+        assert (sync.verdict, len(sync.lags)) == (verdict, count)
+        assert f'{count} of 7 windows with speech' in sync.reason
 
 
 def test_generated_speakers_are_judged_and_listeners_are_not(dyads):

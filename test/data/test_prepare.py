@@ -277,6 +277,20 @@ def test_two_sessions_without_a_face_name_their_own_folders(recordings, tmp_path
     assert all(str(source / name) in value for name, value in values.items())
 
 
+def test_an_empty_sound_is_not_a_missing_one(recordings, tmp_path):
+    names = ('dyad_00000_0', 'dyad_00000_1')
+    source = copied(recordings, tmp_path / 'in', names)
+    (source / 'sessions.csv').write_text('session,split\n' + ''.join(f'{n},val\n' for n in names))
+    face = (source / names[0] / 'b.csv').read_bytes()
+    (source / names[1] / 'b.csv').write_bytes(face)
+    (source / names[0] / 'b.flac').write_bytes(b'')
+    (source / names[1] / 'b.flac').unlink()
+    found = prepare(source, tmp_path / 'out', QUICK)
+    values = {f.session: f.value for f in found if f.what == 'sound'}
+    assert values[names[0]].startswith('b.flac: is empty')
+    assert values[names[1]].startswith('none of b.flac, b.wav')
+
+
 def missing_in(root, place):
     """Which branches of a person of the only session have no value at all, by the mask."""
     (session,) = read_catalogue(root).sessions
