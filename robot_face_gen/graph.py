@@ -350,8 +350,8 @@ def bringup_graph() -> Graph:
             Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny, a .pt file, or untrained; '
-                f'{_OR_FILE}',
+                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or '
+                f'untrained; {_OR_FILE}',
             ),
             Argument(
                 'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'

@@ -105,7 +105,7 @@ def test_prepare_without_a_bag_needs_no_rosbags(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert 'none of 1 sessions' in done.stderr
-    assert 'x/a.csv' in done.stderr
+    assert 'session x, face file: no a.csv; there is no folder' in done.stderr
 
 
 def test_the_tests_of_bags_are_skipped_without_rosbags(tmp_path):

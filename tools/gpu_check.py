@@ -23,6 +23,7 @@ from robot_face_gen.facial_reaction_model import (
     create_model,
     make_runner,
 )
+from robot_face_gen.layout import VALUE_MASK_WIDTH
 from robot_face_gen.resources import default_checkpoint
 
 TOLERANCE = 1e-4
@@ -57,6 +58,7 @@ def speaker(batch: int, frames: int, seed: int = 0) -> dict[str, np.ndarray]:
     }
     out['audio'] = generator.standard_normal((batch, frames, 2, 384), np.float32)
     out['face_valid'] = generator.random((batch, frames)) < 0.95
+    out['face_mask'] = generator.random((batch, frames, VALUE_MASK_WIDTH)) < 0.9
     out['audio_valid'] = generator.random((batch, frames)) < 0.95
     return out
 
@@ -189,7 +191,7 @@ class Clips(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, object]:
         """One clip."""
         data = {n: torch.from_numpy(x[0]) for n, x in speaker(1, self.frames, index).items()}
-        listener = {n: data[n] for n in (*BRANCHES, 'face_valid')}
+        listener = {n: data[n] for n in (*BRANCHES, 'face_valid', 'face_mask')}
         return {'speaker': data, 'listener': listener, 'key': index}
 
 

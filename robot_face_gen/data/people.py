@@ -4,29 +4,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
+from robot_face_gen.features.sound_file import read_audio
+from robot_face_gen.timing import PERIOD_NS
 
 from .bags import read_bag
 from .checks import (
     ERROR,
+    NO_VOICE,
     WARNING,
     Findings,
-    check_drift,
     check_face,
     check_lengths,
     check_sound,
 )
-from .sessions import SOUND_SUFFIXES, PersonFiles
+from .lip_sync import DRIFT, MAX_DRIFT_S, MAX_OFFSET_S, OFFSET, LipSync, judge_lip_sync
+from .overview import Overview, measure
+from .sessions import PersonFiles
 from .store import track_path, write_atomically, write_track
 from .tracks import Embedder, align_person, frame_count
 
 MAX_LOST_SOUND = 0.01
 MAX_CLOCK_DRIFT_S = 0.1
+# Of the results that are stored beside the tracks; others are computed again.
+_RESULT_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,14 @@ class PersonResult:
     Attributes:
         frames: length of the track; 0 if there is none.
         findings: tuples (level, what, value, expected).
+        has_voice: whether the person can be the speaker.
+        overview: for the report.
     """
 
     frames: int
     findings: list[tuple[str, str, str, str]]
+    has_voice: bool = False
+    overview: Overview = field(default_factory=Overview)
 
     @property
     def usable(self) -> bool:
@@ -58,27 +68,79 @@ class PersonResult:
         return self.frames > 0
 
 
-def _read_files(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndarray, int]:
-    from robot_face_gen.features.sound_file import read_audio
+@dataclass
+class _Recorded:
+    """What was read of a person; without a face or a sound where a file cannot be used."""
 
-    files = job.files
-    track = read_openface_csv(files.face)
-    for problem in track.problems:
-        found.add(WARNING, 'OpenFace CSV', problem, 'all columns, complete rows of numbers')
-    samples, rate = np.zeros(0, np.float32), 0
-    if files.sound is not None:
-        samples, rate = read_audio(files.sound)
+    frames: list[FaceFrame] = field(default_factory=list)
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    sample_rate: int = 0
+
+
+def _text(error: object, path: Path) -> str:
+    """A message without the folder: sessions with the same file share one result."""
+    return ' '.join(str(error).replace(str(path), path.name).split())
+
+
+def _read_files(job: PersonJob, found: Findings) -> _Recorded:
+    files, recorded = job.files, _Recorded()
+    if files.face.is_file():
+        try:
+            track = read_openface_csv(files.face)
+            recorded.frames = track.frames
+            for problem in track.problems:
+                missing = problem == track.report.missing
+                found.add(
+                    WARNING, 'missing values' if missing else 'OpenFace CSV', problem,
+                    'all values of a face' if missing else 'complete rows with times from 0 s',
+                )  # fmt: skip
+        except (ValueError, OSError) as error:
+            found.add(
+                ERROR,
+                'face file',
+                _text(error, files.face),
+                'the CSV of OpenFace (FeatureExtraction)',
+            )
+    else:
+        found.add(
+            ERROR, 'face file', f'no {files.face.name}; {files.listing}',
+            'the CSV that OpenFace (FeatureExtraction) writes of the film of this person',
+        )  # fmt: skip
+    level = NO_VOICE if job.speaks else WARNING
+    if files.sound is not None and (files.sound.is_file() or not job.speaks):
+        try:
+            problems: list[str] = []
+            recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)
+            for problem in problems:
+                found.add(
+                    WARNING, 'sound', _text(problem, files.sound), 'a sound file without problems'
+                )
+        except (ValueError, OSError) as error:
+            found.add(
+                level, 'sound', _text(error, files.sound), 'a sound file or a film with sound'
+            )
     elif job.speaks:
-        names = ', '.join(f'{"ab"[job.place]}{suffix}' for suffix in SOUND_SUFFIXES)
-        expected = 'a sound file, because this person can be the speaker'
-        found.add(ERROR, 'sound', f'none of {names}', expected)
-    return track.frames, samples, rate
+        found.add(
+            level, 'sound', f'none of {files.sound_names}; {files.listing}',
+            'a sound file, or a film with sound, of a person who can be the speaker',
+        )  # fmt: skip
+    if recorded.sample_rate and job.speaks and files.common_sound and files.sound is not None:
+        found.add(
+            WARNING, 'sound', f'{files.sound.name} is used, the sound of the whole session',
+            'one sound file for each person, which contains mainly that voice',
+        )  # fmt: skip
+    return recorded
 
 
-def _read_bag(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndarray, int]:
-    person = read_bag(job.files.face, job.namespaces)[job.place]
+def _read_bag(job: PersonJob, found: Findings) -> _Recorded:
+    try:
+        person = read_bag(job.files.face, job.namespaces)[job.place]
+    except (ValueError, OSError) as error:
+        found.add(ERROR, 'file', _text(error, job.files.face), 'a readable bag')
+        return _Recorded()
     if not person.sample_rate and job.speaks:
-        found.add(ERROR, 'sound', 'no message', 'sound, because this person can be the speaker')
+        expected = 'sound of a person who can be the speaker'
+        found.add(NO_VOICE, 'sound', 'no message', expected)
     if person.lost_samples:
         share = person.lost_samples / len(person.samples)
         level = ERROR if share > MAX_LOST_SOUND else WARNING
@@ -90,7 +152,40 @@ def _read_bag(job: PersonJob, found: Findings) -> tuple[list[FaceFrame], np.ndar
             f'{person.clock_drift_s:+.2f} s',
             f'at most {MAX_CLOCK_DRIFT_S:g} s',
         )
-    return person.frames, person.samples, person.sample_rate
+    frames = [frame.without_impossible_values()[0] for frame in person.frames]
+    return _Recorded(frames, person.samples, person.sample_rate)
+
+
+def _check_lip_sync(recorded: _Recorded, length_s: float, found: Findings) -> LipSync:
+    sync = judge_lip_sync(recorded.frames, recorded.samples, recorded.sample_rate, length_s)
+    if sync.verdict in (OFFSET, DRIFT):
+        limit = MAX_OFFSET_S if sync.verdict == OFFSET else MAX_DRIFT_S
+        what = f'{sync.verdict} of sound and mouth'
+        found.add(ERROR, what, sync.reason, f'at most {limit:g} s')
+    return sync
+
+
+def _from_time_0(frames: list[FaceFrame]) -> list[FaceFrame]:
+    """Frames without a face before the first one, so that the voice there is kept."""
+    first = frames[0]
+    lost = replace(first, success=False, confidence=0.0)
+    count = max(0, first.stamp_ns // PERIOD_NS)
+    return [*(replace(lost, stamp_ns=k * PERIOD_NS) for k in range(count)), *frames]
+
+
+def _stored_result(note: Path) -> PersonResult | None:
+    """The result of an earlier run."""
+    if not note.is_file():
+        return None
+    done = json.loads(note.read_text(encoding='utf-8'))
+    if done.pop('format', 1) != _RESULT_FORMAT:
+        return None
+    return PersonResult(
+        done['frames'],
+        [(level, what, value, expected) for level, what, value, expected in done['findings']],
+        done['has_voice'],
+        Overview.from_json(done['overview']),
+    )
 
 
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
@@ -108,31 +203,42 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
         ImportError: the person is in a bag and rosbags is not installed.
     """
     note = track_path(root, job.id).with_suffix('.json')
-    if note.is_file() and track_path(root, job.id).is_file():
-        done = json.loads(note.read_text(encoding='utf-8'))
-        return PersonResult(done['frames'], [tuple(f) for f in done['findings']])
-    found = Findings('', '')
-    count = 0
-    try:
-        if job.files.topics:
-            faces, samples, rate = _read_bag(job, found)
+    if track_path(root, job.id).is_file() and (stored := _stored_result(note)):
+        return stored
+    found, sync, count = Findings('', ''), None, 0
+    recorded = _read_bag(job, found) if job.files.topics else _read_files(job, found)
+    frames, samples, rate = recorded.frames, recorded.samples, recorded.sample_rate
+    length_s = 0.0
+    if frames or not found.bad:
+        length_s = check_face(frames, found)
+    if rate and job.speaks:
+        check_sound(samples, rate, found)
+    has_voice = bool(rate) and job.speaks and not any(f.level == NO_VOICE for f in found)
+    if rate and length_s:
+        sound_s = len(samples) / rate
+        check_lengths(length_s, sound_s, found, ERROR if has_voice else WARNING)
+        if has_voice:
+            length_s = min(length_s, sound_s)
+    if has_voice and length_s:
+        sync = _check_lip_sync(recorded, length_s, found)
+    overview = measure(frames if length_s else [], samples, rate, sync)
+    if not found.bad:
+        try:
+            blocks = embedder.embed(samples, rate) if has_voice else []
+            dim, count = embedder.dim if has_voice else 0, frame_count(length_s)
+            track = align_person(
+                _from_time_0(frames), blocks, count, audio_dim=dim, crop=embedder.crop
+            )
+        except ValueError as error:
+            found.add(
+                ERROR, 'file', _text(error, job.files.face), 'a recording that can be aligned'
+            )
+            count = 0
         else:
-            faces, samples, rate = _read_files(job, found)
-        length = check_face(faces, found)
-        if rate:
-            sound_s = check_sound(samples, rate, found) if job.speaks else len(samples) / rate
-            check_lengths(length, sound_s, found)
-            length = min(length, sound_s)
-        if rate and job.speaks and not found.bad:
-            check_drift(faces, samples, rate, found)
-        if not found.bad:
-            blocks = embedder.embed(samples, rate) if job.speaks else []
-            dim, count = embedder.dim if job.speaks else 0, frame_count(length)
-            track = align_person(faces, blocks, count, audio_dim=dim, crop=embedder.crop)
             write_track(root, job.id, track)
-    except (ValueError, OSError) as error:
-        found.add(ERROR, 'file', ' '.join(str(error).split()), 'a readable recording')
-    result = PersonResult(count, [(f.level, f.what, f.value, f.expected) for f in found])
+    findings = [(f.level, f.what, f.value, f.expected) for f in found]
+    result = PersonResult(count, findings, has_voice, overview)
     if result.usable:
-        write_atomically(note, json.dumps(asdict(result)).encode())
+        content = {'format': _RESULT_FORMAT, **asdict(result)}
+        write_atomically(note, json.dumps(content).encode())
     return result

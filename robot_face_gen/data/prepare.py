@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +18,10 @@ from tqdm import tqdm
 from robot_face_gen.extras import require
 from robot_face_gen.timing import FRAME_RATE_HZ
 
-from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, Finding
+from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, NO_VOICE, WARNING, Finding
 from .people import PersonJob, PersonResult, prepare_person
-from .sessions import Session, read_sessions
+from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
+from .sessions import PersonFiles, Session, read_sessions
 from .store import (
     Catalogue,
     PreparedSession,
@@ -31,13 +30,11 @@ from .store import (
     read_catalogue,
     remove_unused_tracks,
     sessions_to_keep,
-    write_atomically,
     write_catalogue,
 )
 from .tracks import Embedder, EmbeddingConfig, add_embedding_arguments
 
-REPORT = 'report.csv'
-_MAX_SHOWN = 30
+_MOST_SHOWN = 30
 Job = TypeVar('Job')
 Result = TypeVar('Result')
 
@@ -74,28 +71,11 @@ def run(args: argparse.Namespace) -> int:
     )
     print_findings(report)
     left_out = sorted({finding.session for finding in report if finding.level == ERROR})
-    print(f'prepared data: {args.output}; report: {args.output / REPORT}')
     if left_out:
-        print(f'not used: {len(left_out)} sessions: {", ".join(left_out[:_MAX_SHOWN])}')
+        print(f'not used: {len(left_out)} sessions: {", ".join(left_out[:_MOST_SHOWN])}')
+    print(f'prepared data: {args.output}')
+    print(f'report: {args.output / PAGE} (as a table: {args.output / TABLE})')
     return 0
-
-
-def _rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
-    head = ('session', 'person', 'level', 'what', 'found', 'expected')
-    return [head, *((f.session, f.person, f.level, f.what, f.value, f.expected) for f in findings)]
-
-
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Print the findings as a table."""
-    if not findings:
-        return
-    rows = _rows(findings[:_MAX_SHOWN])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print('  '.join(cells).rstrip())
-    if len(findings) > _MAX_SHOWN:
-        print(f'... and {len(findings) - _MAX_SHOWN} more')
 
 
 def _start_worker(config: EmbeddingConfig) -> None:
@@ -139,6 +119,17 @@ def run_jobs(
                 future.cancel()
 
 
+def _settings(files: PersonFiles, settings: dict[str, Any]) -> list[Any]:
+    """What the result of a person depends on beside the contents of the files."""
+    missing = [] if files.face.is_file() else [str(files.face)]  # which the message names
+    return [
+        settings,
+        files.sound is not None,
+        *missing,
+        *(['common sound'] if files.common_sound else []),
+    ]
+
+
 def _jobs(
     sessions: Sequence[Session], settings: dict[str, Any]
 ) -> tuple[list[PersonJob], dict[tuple[str, int], str]]:
@@ -151,7 +142,7 @@ def _jobs(
                 paths = sorted(path for path in files.face.iterdir() if path.is_file())
                 content = digest(paths, [settings, session.namespaces, place])
             else:
-                content = digest([files.face, files.sound or Path()], settings)
+                content = digest([files.face, files.sound or Path()], _settings(files, settings))
             contents[session.name, place] = content
             if 'ab'[1 - place] in session.listeners:
                 speakers.add(content)
@@ -177,14 +168,30 @@ def _planned(session: Session, ids: dict[tuple[str, int], str]) -> PreparedSessi
 def _join(
     session: PreparedSession, results: tuple[PersonResult, PersonResult]
 ) -> tuple[PreparedSession | None, list[Finding]]:
-    findings = [
-        Finding(session.name, 'ab'[place], *finding)
-        for place, result in enumerate(results)
-        for finding in result.findings
+    """The session if it can be used, with the people who can be the listener; and findings."""
+    listeners = [
+        listener
+        for listener, speaker in (('a', results[1]), ('b', results[0]))
+        if listener in session.listeners and speaker.has_voice
     ]
-    lengths = [result.frames for result in results]
-    if not all(result.usable for result in results):
+    findings = []
+    for place, result in enumerate(results):
+        needed = not listeners and 'ba'[place] in session.listeners
+        level = {NO_VOICE: ERROR if needed else WARNING}
+        findings += [
+            Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
+            for finding in result.findings
+        ]
+    if not listeners or not all(result.usable for result in results):
         return None, findings
+    if len(listeners) < len(session.listeners):
+        findings.append(
+            Finding(
+                session.name, '', WARNING, 'listener', f'only {listeners[0]}',
+                'both: each person has a voice',
+            )
+        )  # fmt: skip
+    lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
     slack_s = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
     if abs(a_s - b_s) > slack_s:
@@ -192,13 +199,7 @@ def _join(
         expected = f'a difference of at most {slack_s:.2f} s'
         findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
         return None, findings
-    return replace(session, frames=min(lengths)), findings
-
-
-def _write_report(root: Path, findings: Sequence[Finding]) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows(_rows(findings))
-    write_atomically(root / REPORT, text.getvalue().encode())
+    return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 
 def finish(root: Path, description: dict[str, Any], sessions: list[PreparedSession]) -> None:
@@ -260,22 +261,23 @@ def prepare(
     bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
     for job, result in zip(jobs, bar, strict=True):
         results[job.id] = result
-    prepared, findings = [], []
-    for session in planned:
-        a, b = session.tracks
-        usable, found = _join(session, (results[a], results[b]))
+    prepared, findings, reports = [], [], []
+    for session, plan in zip(sessions, planned, strict=True):
+        a, b = (results[track] for track in plan.tracks)
+        usable, found = _join(plan, (a, b))
         findings += found
+        reports.append(SessionReport(session, usable, found, (a.overview, b.overview)))
         if usable is not None:
             prepared.append(usable)
-    _write_report(root, findings)
+    if name is None:
+        name = read_catalogue(root).description.get('name') if kept else source.resolve().name
+    write_reports(root, str(name), reports)
     if not prepared:
         first = next(f for f in findings if f.level == ERROR)
         raise ValueError(
             f'{source}: none of {len(sessions)} sessions can be used; first error: session '
             f'{first.session}, {first.what}: {first.value} (expected {first.expected}); see '
-            f'{root / REPORT}'
+            f'{root / PAGE}'
         )
-    if name is None:
-        name = read_catalogue(root).description.get('name') if kept else source.resolve().name
     finish(root, {'name': name, **embedder.description}, [*kept, *prepared])
     return findings

@@ -21,13 +21,15 @@
     group_b    the same for what b says
     face_a face_b sound_a sound_b
                file names relative to the session's folder, if they are not a.csv, b.csv, and a
-               or b with one of the endings .flac .wav .ogg .mp3
+               or b with one of `SOUND_SUFFIXES`. A film is a sound file, too
 
-Only `session` and `split` are required. All files of a session begin at the same time:
-`timestamp` 0 of a CSV is the first sample of the sounds. A person who is never the speaker needs
-no sound. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this project's
-topics: then `session` is the bag's folder, and the columns `topics_a` and `topics_b` are the
-namespaces of the two people's topics (default `a` and `b`).
+Only `session` and `split` are required. File names are the same in upper and lower case. All
+files of a session begin at the same time: `timestamp` 0 of a CSV is the first sample of the
+sounds. A person who is never the speaker needs no sound. If a person has no sound file, the only
+other sound file or film of the folder is used as the sound of both people. A session can also be a
+bag (rosbag2 with MCAP or SQLite storage) of this project's topics: then `session` is the bag's
+folder, and the columns `topics_a` and `topics_b` are the namespaces of the two people's topics
+(default `a` and `b`).
 """
 
 from __future__ import annotations
@@ -38,7 +40,12 @@ from pathlib import Path
 
 SPLITS = ('train', 'val', 'test')
 TABLE = 'sessions.csv'
-SOUND_SUFFIXES = ('.flac', '.wav', '.ogg', '.mp3')
+# In the order of preference: sound before films.
+SOUND_SUFFIXES = (
+    '.flac', '.wav', '.ogg', '.mp3', '.opus', '.m4a', '.aac', '.aiff', '.aif',
+    '.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v', '.mpg', '.wmv',
+)  # fmt: skip
+_MOST_LISTED = 8
 COLUMNS = (
     'session', 'split', 'listener', 'group_a', 'group_b',
     'face_a', 'sound_a', 'face_b', 'sound_b', 'topics_a', 'topics_b',
@@ -47,11 +54,23 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Files of one person of a session."""
+    """Files of one person of a session.
 
-    face: Path  # an OpenFace CSV, or the bag
-    sound: Path | None  # a sound file, None if there is none, or the bag
-    topics: str = ''  # namespace of this person's topics in the bag; '' for files
+    Attributes:
+        face: an OpenFace CSV, or the bag. It need not exist.
+        sound: a sound file or film, or the bag; None if there is none.
+        topics: namespace of this person's topics in the bag; '' for files.
+        sound_names: names that were looked for; '' for a bag.
+        listing: what the folder holds, for messages; '' for a bag.
+        common_sound: whether `sound` is not this person's own, but that of the whole session.
+    """
+
+    face: Path
+    sound: Path | None
+    topics: str = ''
+    sound_names: str = ''
+    listing: str = ''
+    common_sound: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +90,48 @@ class Session:
         return self.people[0].topics, self.people[1].topics
 
 
-def _find_sound(folder: Path, person: str) -> Path | None:
-    found = [folder / f'{person}{suffix}' for suffix in SOUND_SUFFIXES]
-    return next((path for path in found if path.is_file()), None)
+def _find(folder: Path, name: str) -> Path:
+    """File of a folder by its name, in any case; the name as given if there is none."""
+    path = folder / name
+    if path.is_file() or not path.parent.is_dir():
+        return path
+    same = (other for other in sorted(path.parent.iterdir()) if other.is_file())
+    return next((other for other in same if other.name.lower() == path.name.lower()), path)
+
+
+def _find_sound(names: list[str], person: str) -> tuple[str, bool]:
+    """Name of a person's sound ('' if there is none), and whether it is that of both people."""
+    sounds = [name for name in names if Path(name).suffix.lower() in SOUND_SUFFIXES]
+    own = [name for name in sounds if Path(name).stem.lower() == person]
+    if own:
+        return min(own, key=lambda name: SOUND_SUFFIXES.index(Path(name).suffix.lower())), False
+    others = [name for name in sounds if Path(name).stem.lower() not in ('a', 'b')]
+    return (others[0], True) if len(others) == 1 else ('', False)
+
+
+def _listed(folder: Path, names: list[str]) -> str:
+    if not folder.is_dir():
+        return f'there is no folder {folder}'
+    shown = ', '.join(names[:_MOST_LISTED]) or 'no file'
+    more = f' and {len(names) - _MOST_LISTED} more' if len(names) > _MOST_LISTED else ''
+    return f'{folder} holds {shown}{more}'
+
+
+def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
+    names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    face = row.get(f'face_{person}') or f'{person}.csv'
+    named, common = row.get(f'sound_{person}'), False
+    if named:
+        sound: Path | None = _find(folder, named)
+        wanted = named
+    else:
+        name, common = _find_sound(names, person)
+        sound = folder / name if name else None
+        wanted = ', '.join(f'{person}{suffix}' for suffix in SOUND_SUFFIXES)
+    return PersonFiles(
+        _find(folder, face), sound, sound_names=wanted, listing=_listed(folder, names),
+        common_sound=common,
+    )  # fmt: skip
 
 
 def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
@@ -97,9 +155,7 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
             topics = row.get(f'topics_{person}') or person
             people.append(PersonFiles(folder, folder, topics))
             continue
-        face = folder / (row.get(f'face_{person}') or f'{person}.csv')
-        named = row.get(f'sound_{person}')
-        people.append(PersonFiles(face, folder / named if named else _find_sound(folder, person)))
+        people.append(_find_person(folder, row, person))
     groups = (row.get('group_a', ''), row.get('group_b', ''))
     return Session(name, split, listeners, groups, (people[0], people[1]), is_bag)
 
@@ -119,7 +175,7 @@ def read_sessions(folder: str | Path) -> list[Session]:
     """
     table = Path(folder)
     if table.is_dir():
-        table = table / TABLE
+        table = _find(table, TABLE)
     if not table.is_file():
         raise FileNotFoundError(
             f'{table}: not found. A folder of recordings has a table {TABLE} with at least the '

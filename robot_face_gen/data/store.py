@@ -182,6 +182,12 @@ def read_catalogue(root: str | Path) -> Catalogue:
         raise ValueError(f'{path}: not a catalogue of prepared data: {error}') from None
 
 
+def _is_result_of(session: PreparedSession, planned: PreparedSession) -> bool:
+    """Whether a session is what preparing the planned one gives: maybe with fewer listeners."""
+    same = replace(session, frames=0, listeners=planned.listeners) == replace(planned, frames=0)
+    return same and set(session.listeners) <= set(planned.listeners)
+
+
 def sessions_to_keep(
     root: Path,
     planned: Sequence[PreparedSession],
@@ -211,7 +217,7 @@ def sessions_to_keep(
     if overwrite or not path.is_file():
         return []
     catalogue = read_catalogue(root)
-    new = {session.name: replace(session, frames=0) for session in planned}
+    new = {session.name: session for session in planned}
     choose = 'choose another folder, or replace the data set with --overwrite'
     for name, value in settings.items():
         if (there := catalogue.description.get(name)) != value:
@@ -222,7 +228,7 @@ def sessions_to_keep(
     for session in catalogue.sessions:
         if session.name not in new:
             kept.append(session)
-        elif replace(session, frames=0) != new[session.name]:
+        elif not _is_result_of(session, new[session.name]):
             raise ValueError(
                 f'{path}: session {session.name!r} is there with other content: {choose}'
             )

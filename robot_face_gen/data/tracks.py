@@ -103,7 +103,7 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = EmbeddingConfig()
     parser.add_argument(
         '--encoder', default=defaults.encoder, metavar='NAME|FILE',
-        help='Whisper weights: tiny, a .pt file, or untrained (default %(default)s). Use the '
+        help='Whisper weights: tiny.en, a .pt file, or untrained (default %(default)s). Use the '
         'weights that the robot will use',
     )  # fmt: skip
     for name, text in (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,9 @@ from ..models.denormals import flushed_denormals
 from ..models.export_process import export_in_child, run_export
 from ..models.onnx_session import open_session
 from .checkpoint import load_checkpoint, read_checkpoint
-from .config import BRANCHES, EMBEDDINGS_PER_FRAME, CheckpointInfo, ModelConfig
-from .inputs import MASKS, SPEAKER
-from .sessions import LATENTS, Arrays, Call, Model
+from .config import BRANCHES, CheckpointInfo, ModelConfig
+from .inputs import SPEAKER
+from .sessions import CONTROLS, LATENTS, Arrays, Call, Model, Runner, input_shapes
 
 if TYPE_CHECKING:
     from .model import FacialReactionModel
@@ -86,7 +86,7 @@ def step_entry(
     return f'step-{digest}-{speakers}x{sessions}{"-int8" if int8 else ""}'
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """A `Runner` on an exported step.
 
     Args:
@@ -96,37 +96,26 @@ class OnnxRunner:
     """
 
     def __init__(self, path: Path, model: Model, threads: int = 1) -> None:
-        self.model = model
         self._session = open_session(path, threads)
         kept = {put.name.removeprefix(NEXT) for put in self._session.get_outputs()}
-        self._state: Arrays = {
+        state = {
             put.name: np.zeros(put.shape, _TYPES[put.type])
             for put in self._session.get_inputs()
             if put.name in kept
         }
-        self.sessions = len(self._state['context'])
-        self.speakers = len(self._state['encoder.0.keys'])
-        self._calls: dict[int, Call] = {}
+        super().__init__(model, state)
 
-    def call(self, frames: int) -> Call:
-        """See `Runner`."""
-        if frames not in self._calls:
-            self._calls[frames] = _OnnxCall(self._session, self._state, frames)
-        return self._calls[frames]
+    def _make_call(self, frames: int) -> Call:
+        return _OnnxCall(self._session, self.state, frames)
 
     def read_state(self) -> Arrays:
         """See `Runner`."""
-        return {name: part.copy() for name, part in self._state.items()}
+        return {name: part.copy() for name, part in self.state.items()}
 
     def write_state(self, state: Mapping[str, np.ndarray]) -> None:
         """See `Runner`."""
-        for name, part in self._state.items():
+        for name, part in self.state.items():
             part[...] = state[name]
-
-    def clear(self, rows: Sequence[int]) -> None:
-        """See `Runner`."""
-        for part in self._state.values():
-            part[[row for row in rows if row < len(part)]] = 0
 
 
 class _OnnxCall:
@@ -237,13 +226,13 @@ def export_step(
     from .torch_runner import empty_state
 
     frames = 2  # of the example
-    inputs = {name: torch.zeros(speakers, frames, width) for name, width in BRANCHES.items()}
-    inputs['audio'] = torch.zeros(speakers, frames, EMBEDDINGS_PER_FRAME, model.config.audio_dim)
-    for name, rest in MASKS.items():
-        inputs[name] = torch.ones(speakers, frames, *rest, dtype=torch.bool)
-    inputs['clock'] = torch.zeros(sessions, dtype=torch.int64)
-    inputs['temperature'] = torch.tensor(model.config.temperature)
-    inputs['fresh'] = torch.zeros(sessions, model.config.latent_dim)
+    shapes = input_shapes(model.config, speakers, sessions, frames)
+    inputs = {
+        name: torch.zeros(shapes[kind][name], dtype=getattr(torch, kind))
+        for name in (*SPEAKER, *CONTROLS)
+        for kind in shapes
+        if name in shapes[kind]
+    }
     state = empty_state(model, speakers, sessions)
     rings = [name for name in state if name not in LATENTS]
     listener = [LISTENER + name for name in BRANCHES]

@@ -7,13 +7,15 @@ Runtime. It owns the memory of the state, which never grows.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
+from .config import BRANCHES, EMBEDDINGS_PER_FRAME, CheckpointInfo, ModelConfig, check_temperature
 from .inputs import (
+    MASKS,
     SPEAKER,
     Seeds,
     beginning_window,
@@ -62,32 +64,56 @@ class Call(Protocol):
         ...
 
 
-class Runner(Protocol):
-    """Computes steps for a fixed number of speakers and sessions, and holds their state."""
+class Runner(ABC):
+    """Computes steps for a fixed number of speakers and sessions, and holds their state.
 
-    speakers: int
-    sessions: int
+    Attributes:
+        model: whose step it is.
+        state: arrays or tensors by the names in `step`; their memory is used for all steps.
+    """
 
-    @property
-    def model(self) -> Model:
-        """Whose step it is."""
-        ...
+    def __init__(self, model: Any, state: dict[str, Any]) -> None:
+        self.model, self.state = model, state
+        self.speakers, self.sessions = len(state['encoder.0.keys']), len(state['context'])
+        self._calls: dict[int, Call] = {}
 
     def call(self, frames: int) -> Call:
         """The step of so many frames."""
-        ...
+        if frames not in self._calls:
+            self._calls[frames] = self._make_call(frames)
+        return self._calls[frames]
 
+    @abstractmethod
+    def _make_call(self, frames: int) -> Call: ...
+
+    @abstractmethod
     def read_state(self) -> Arrays:
-        """A copy of the state, by the names in `step`."""
-        ...
+        """A copy of the state."""
 
+    @abstractmethod
     def write_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Set the whole state."""
-        ...
 
     def clear(self, rows: Sequence[int]) -> None:
         """Set the state of some sessions to zero (and of their speakers)."""
-        ...
+        for part in self.state.values():
+            part[[row for row in rows if row < len(part)]] = 0
+
+
+def input_shapes(
+    config: ModelConfig, speakers: int, sessions: int, frames: int
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The inputs of a step without the state: type -> name -> shape."""
+    return {
+        'float32': {
+            **{name: (speakers, frames, width) for name, width in BRANCHES.items()},
+            'audio': (speakers, frames, EMBEDDINGS_PER_FRAME, config.audio_dim),
+            'temperature': (),
+            'fresh': (sessions, config.latent_dim),
+        },
+        'int64': {'clock': (sessions,)},
+        'bool': {name: (speakers, frames, *rest) for name, rest in MASKS.items()},
+    }
 
 
 class Sessions:

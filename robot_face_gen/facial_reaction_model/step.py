@@ -96,11 +96,11 @@ class StepFunction(nn.Module):
         constant('slot', torch.tensor([0, 0, 1]))
         constant('copies', torch.zeros(geometry.group, 1))
         encoder, heads = model.encoder, model.decoder.heads
-        # The mask follows the face as 25 more columns: 1 - mask is (mask - 1) / -1.
+        # The mask follows the face as 25 more columns: 0 for a valid value, 1 for a missing one.
         mean, std = _joined_statistics(encoder.statistics)
         one, nothing = torch.ones(VALUE_MASK_WIDTH), torch.zeros(FACE_DIM)
         constant('speaker_mean', torch.cat((mean, one.to(mean))))
-        constant('speaker_std', torch.cat((std, -one.to(std))))
+        constant('speaker_std', torch.cat((std, one.to(std))))
         constant('absent', torch.cat((nothing, one)))
         constant('flags', _flag_of_each_column())
         self.face = FusedBranches(
@@ -144,7 +144,7 @@ class StepFunction(nn.Module):
         parts = [speaker[name].view(-1, width) for name, width in BRANCHES.items()]
         face = torch.cat((*parts, mask.to(parts[0].dtype)), dim=1)
         face = (face - self.speaker_mean) / self.speaker_std
-        # A missing value, which may be NaN, becomes 0, the mean.
+        # A missing value, which may be NaN, becomes 0, the mean; its flag becomes 1.
         face = torch.where(mask.index_select(1, self.flags), face, self.absent)
         dim = self.model.config.audio_dim
         audio = encoder.audio.norm(speaker['audio'].view(-1, EMBEDDINGS_PER_FRAME, dim))

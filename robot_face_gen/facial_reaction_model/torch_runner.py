@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .config import BRANCHES, EMBEDDINGS_PER_FRAME
-from .inputs import MASKS, SPEAKER
+from .config import BRANCHES
+from .inputs import SPEAKER
 from .model import FacialReactionModel
-from .sessions import CONTROLS, LATENTS, Arrays, Call
+from .sessions import CONTROLS, LATENTS, Arrays, Call, Runner, input_shapes
 from .step import StepFunction
 
 _WARM_UP = 3  # runs on a side stream before recording, as torch's documentation asks for
@@ -40,7 +40,7 @@ def empty_state(model: FacialReactionModel, speakers: int, sessions: int) -> dic
     return out
 
 
-class TorchRunner:
+class TorchRunner(Runner):
     """A `Runner` on the model's own device.
 
     What comes in is written to pinned memory and copied without waiting; the only wait is for the
@@ -57,17 +57,12 @@ class TorchRunner:
     def __init__(
         self, model: FacialReactionModel, speakers: int, sessions: int, *, record: bool = False
     ) -> None:
-        self.model, self.speakers, self.sessions = model, speakers, sessions
+        super().__init__(model, empty_state(model, speakers, sessions))
         self.step = StepFunction(model, speakers, sessions).eval()
-        self.state = empty_state(model, speakers, sessions)
         self._record = record
-        self._calls: dict[int, Call] = {}
 
-    def call(self, frames: int) -> Call:
-        """See `Runner`."""
-        if frames not in self._calls:
-            self._calls[frames] = _TorchCall(self, frames, record=self._record)
-        return self._calls[frames]
+    def _make_call(self, frames: int) -> Call:
+        return _TorchCall(self, frames, record=self._record)
 
     def read_state(self) -> Arrays:
         """See `Runner`."""
@@ -81,11 +76,6 @@ class TorchRunner:
         for name, part in self.state.items():
             part.copy_(torch.from_numpy(np.asarray(state[name], np.float32)))
 
-    def clear(self, rows: Sequence[int]) -> None:
-        """See `Runner`."""
-        for part in self.state.values():
-            part[[row for row in rows if row < len(part)]] = 0.0
-
 
 class _TorchCall:
     """Calls of one length: their memory on the host and on the device, and their recording."""
@@ -93,19 +83,13 @@ class _TorchCall:
     @torch.no_grad()
     def __init__(self, runner: TorchRunner, frames: int, *, record: bool) -> None:
         self._step, self._state = runner.step, runner.state
-        config, weight = runner.model.config, runner.state['context']
-        speakers, sessions = runner.speakers, runner.sessions
-        floats: dict[str, tuple[int, ...]] = {
-            name: (speakers, frames, width) for name, width in BRANCHES.items()
-        }
-        floats['audio'] = (speakers, frames, EMBEDDINGS_PER_FRAME, config.audio_dim)
-        floats['temperature'], floats['fresh'] = (), (sessions, config.latent_dim)
-        flags = {name: (speakers, frames, *rest) for name, rest in MASKS.items()}
-        flags['moves'] = (sessions,)
+        weight, sessions = runner.state['context'], runner.sessions
+        shapes = input_shapes(runner.model.config, runner.speakers, sessions, frames)
+        shapes['bool']['moves'] = (sessions,)
         self._packs = [
-            _Pack(floats, torch.float32, weight.device, weight.dtype),
-            _Pack({'clock': (sessions,)}, torch.int64, weight.device),
-            _Pack(flags, torch.bool, weight.device),
+            _Pack(part, dtype, weight.device, weight.dtype if dtype.is_floating_point else dtype)
+            for kind, part in shapes.items()
+            for dtype in [getattr(torch, kind)]
         ]
         self.inputs: Arrays = {n: part for pack in self._packs for n, part in pack.host.items()}
         self.inputs['moves'][:] = True
@@ -171,11 +155,11 @@ class _Pack:
         shapes: Mapping[str, tuple[int, ...]],
         dtype: torch.dtype,
         device: torch.device,
-        device_dtype: torch.dtype | None = None,
+        device_dtype: torch.dtype,
     ) -> None:
         counts = [math.prod(shape) for shape in shapes.values()]
         self._host = torch.zeros(sum(counts), dtype=dtype, pin_memory=device.type == 'cuda')
-        self._device = self._host.to(device, device_dtype or dtype)
+        self._device = self._host.to(device, device_dtype)
         self.host: Arrays = {}
         self.device: dict[str, Tensor] = {}
         host, there = self._host.split(counts), self._device.split(counts)

@@ -102,9 +102,9 @@ class WhisperStream:
     def delay_s(self) -> float:
         """How old sound must be that a frame uses so that the frame never waits for the encoder.
 
-        An embedding is complete at most `settle_s` and a hop less 20 ms after its sound ended. The
-        last 20 ms are for the encoder to compute in. Within this time from frame to sound, sound
-        can settle, and hops can be long, without a later reaction.
+        The sound of an embedding has settled at most `settle_s` and a hop less 20 ms after its
+        end. The other 20 ms are for the phase between camera and sound, 10 ms, and for the encoder
+        to compute in. A frame that uses sound of this age waits for the face alone.
         """
         return (self._settle + self._hop) / RATE_HZ
 

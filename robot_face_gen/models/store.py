@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import http.client
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,6 +177,9 @@ def _download(source: Source, folder: Path) -> Path:
     Raises:
         SourceError: it cannot be reached, or is another file.
     """
+    import http.client  # here: the live nodes look for files, and need no network for it
+    import urllib.request
+
     path = folder / 'model'
     try:
         if source.at.startswith(('http://', 'https://')):

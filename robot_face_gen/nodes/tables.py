@@ -133,7 +133,7 @@ class WhisperParameters:
     weights: str = parameter(
         'untrained',
         "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
-        "them), a Whisper model's name such as 'tiny', or the path of a .pt file in Whisper's "
+        "them), a Whisper model's name such as 'tiny.en', or the path of a .pt file in Whisper's "
         'format',
         check=_not_empty,
     )

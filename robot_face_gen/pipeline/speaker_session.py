@@ -18,7 +18,7 @@ from .health import Health
 from .playout import Playout
 from .timeline import Timeline, TimelineFrame
 
-LEFTOVER_FRAMES = 5  # wait so many periods longer before fewer frames than a hop are answered
+LEFTOVER_FRAMES = 5  # additional wait before fewer frames than a hop are answered
 MAX_SKEW_NS = SECOND_NS  # stamps that differ less from the node's clock are used as they are
 _SAME_OFFSET_NS = SECOND_NS // 2
 _OFFSET_STAMPS = 3  # consecutive stamps with the same offset that change the offset

@@ -216,49 +216,226 @@ def shorten_sound(folder):
     write_flac(folder / 'a.flac', samples[: 2 * rate], rate)
 
 
-def no_values(folder):
-    """A CSV with time and confidence, and nothing of the face."""
-    with (folder / 'b.csv').open(newline='') as file:
-        rows = [row[:5] for row in csv.reader(file)]
-    with (folder / 'b.csv').open('w', newline='') as file:
-        csv.writer(file).writerows(rows)
+def change_columns(path, change):
+    """Write a CSV again with `change(name, value)`; None leaves the column out."""
+    with path.open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    kept = [name for name in rows[0] if change(name, rows[0][name]) is not None]
+    with path.open('w', newline='') as file:
+        writer = csv.DictWriter(file, kept)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: change(name, row[name]) for name in kept})
 
 
 def lose_face(folder):
-    with (folder / 'b.csv').open() as file:
-        rows = list(csv.reader(file))
-    at = rows[0].index('success')
-    for row in rows[1:]:
-        row[at] = '0'
-    with (folder / 'b.csv').open('w', newline='') as file:
-        csv.writer(file).writerows(rows)
+    change_columns(folder / 'b.csv', lambda name, value: '0' if name == 'success' else value)
 
 
 @pytest.mark.parametrize(
-    'damage, person, what',
+    'damage, person, what, value',
     [
-        (silence_sound, 'a', 'sound level'),
-        (shorten_sound, 'a', 'face and sound lengths'),
-        (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound'),
-        (lambda folder: (folder / 'b.csv').unlink(), 'b', 'file'),
-        (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'file'),
-        (no_values, 'b', 'file'),
-        (lose_face, 'b', 'confident frames'),
+        (silence_sound, 'a', 'sound level', 'silence'),
+        (shorten_sound, 'a', 'face and sound lengths', '4.00 s and 2.00 s'),
+        (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound',
+         'none of a.flac, a.wav, a.ogg, a.mp3, a.opus, a.m4a, a.aac, a.aiff, a.aif, a.mp4, a.mov, '
+         'a.mkv, a.webm, a.avi, a.m4v, a.mpg, a.wmv; {folder} holds a.csv, b.csv, b.flac'),
+        (lambda folder: (folder / 'b.csv').unlink(), 'b', 'face file',
+         'no b.csv; {folder} holds a.csv, a.flac, b.flac'),
+        (lambda folder: (folder / 'a.flac').write_bytes(b'no sound'), 'a', 'sound',
+         'holds no sound'),
+        (lambda folder: (folder / 'a.flac').write_bytes(b''), 'a', 'sound', 'is empty'),
+        (lambda folder: (folder / 'b.csv').write_text('1,2\n3,4\n'), 'b', 'face file',
+         'no OpenFace CSV'),
+        (lose_face, 'b', 'face seen', '0% of the time'),
     ],
-)
-def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, person, what):
+)  # fmt: skip
+def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, person, what, value):
     source = copied(recordings, tmp_path / 'in')
-    damage(source / 'dyad_00000_1')
+    folder = source / 'dyad_00000_1'
+    damage(folder)
     out = tmp_path / 'out'
     found = prepare(source, out, QUICK)
-    errors = [(f.session, f.person, f.what) for f in found if f.level == 'error']
-    assert errors == [('dyad_00000_1', person, what)]
+    errors = [f for f in found if f.level == 'error']
+    assert [(f.session, f.person, f.what) for f in errors] == [('dyad_00000_1', person, what)]
+    assert value.format(folder=folder) in errors[0].value
     assert [s.name for s in read_catalogue(out).sessions] == ['dyad_00000_0']
-    missing = [f.value for f in found if f.what == 'sound']
-    assert missing == (['none of a.flac, a.wav, a.ogg, a.mp3'] if what == 'sound' else [])
     with (out / 'report.csv').open() as file:
-        assert any(row['session'] == 'dyad_00000_1' and row['what'] == what
-                   for row in csv.DictReader(file))  # fmt: skip
+        (row,) = [row for row in csv.DictReader(file) if row['level'] == 'error']
+    assert (row['session'], row['what'], row['found']) == (folder.name, what, errors[0].value)
+
+
+def test_two_sessions_without_a_face_name_their_own_folders(recordings, tmp_path):
+    names = ('dyad_00000_0', 'dyad_00000_1', 'dyad_00001_0')
+    source = copied(recordings, tmp_path / 'in', names)
+    for name in names[1:]:
+        (source / name / 'b.csv').unlink()
+        (source / name / 'b.flac').unlink()
+    found = prepare(source, tmp_path / 'out', QUICK)
+    values = {f.session: f.value for f in found if f.level == 'error'}
+    assert set(values) == set(names[1:])
+    assert all(str(source / name) in value for name, value in values.items())
+
+
+def test_an_empty_sound_is_not_a_missing_one(recordings, tmp_path):
+    names = ('dyad_00000_0', 'dyad_00000_1')
+    source = copied(recordings, tmp_path / 'in', names)
+    (source / 'sessions.csv').write_text('session,split\n' + ''.join(f'{n},val\n' for n in names))
+    face = (source / names[0] / 'b.csv').read_bytes()
+    (source / names[1] / 'b.csv').write_bytes(face)
+    (source / names[0] / 'b.flac').write_bytes(b'')
+    (source / names[1] / 'b.flac').unlink()
+    found = prepare(source, tmp_path / 'out', QUICK)
+    values = {f.session: f.value for f in found if f.what == 'sound'}
+    assert values[names[0]].startswith('b.flac: is empty')
+    assert values[names[1]].startswith('none of b.flac, b.wav')
+
+
+def missing_in(root, place):
+    """Which branches of a person of the only session have no value at all, by the mask."""
+    (session,) = read_catalogue(root).sessions
+    track = read_track(root, session.tracks[place])
+    return {name for name in BRANCHES if np.isnan(track[name][track['face_valid']]).all()}, track
+
+
+@pytest.mark.parametrize(
+    'absent, option, branch',
+    [
+        (('x_', 'y_'), 'landmarks (FeatureExtraction -2Dfp)', 'landmarks'),
+        (('gaze_',), 'gaze (FeatureExtraction -gaze)', 'gaze'),
+        (('pose_',), 'head pose (FeatureExtraction -pose)', 'pose'),
+        (('AU',), 'action units (FeatureExtraction -aus)', 'au'),
+    ],
+)
+def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
+    for name in ('a.csv', 'b.csv'):
+        change_columns(
+            source / 'dyad_00000_0' / name,
+            lambda name, value: None if name.startswith(absent) else value,
+        )
+    found = prepare(source, tmp_path / 'out', QUICK)
+    assert [f.level for f in found] == ['warning'] * len(found)
+    values = [f.value for f in found if f.what == 'missing values']
+    assert values == [f'not in the file: {option}'] * 2
+    for place in (0, 1):
+        missing, track = missing_in(tmp_path / 'out', place)
+        assert missing == {branch}
+        assert track['face_valid'].mean() > 0.7
+
+
+def test_a_face_that_is_seen_late_keeps_its_time_and_the_voice(recordings, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00001_0',))
+    path = source / 'dyad_00001_0' / 'a.csv'
+    rows = path.read_text().splitlines()
+    late = [row for row in rows[1:] if float(row.split(',')[2]) >= 1.2]
+    path.write_text('\n'.join([rows[0], *late]))
+    found = prepare(source, tmp_path / 'late', QUICK)
+    (warning,) = [f for f in found if f.person == 'a']
+    assert (warning.level, warning.what) == ('warning', 'OpenFace CSV')
+    assert 'the first row is at 1.2' in warning.value
+    (session,) = read_catalogue(tmp_path / 'late').sessions
+    track = read_track(tmp_path / 'late', session.tracks[0])
+    prepare(copied(recordings, tmp_path / 'in2', ('dyad_00001_0',)), tmp_path / 'whole', QUICK)
+    (session,) = read_catalogue(tmp_path / 'whole').sessions
+    whole = read_track(tmp_path / 'whole', session.tracks[0])
+    assert not track['face_valid'][:30].any()
+    np.testing.assert_array_equal(track['face_valid'][32:], whole['face_valid'][32:])
+    for name in ('audio', 'audio_valid'):
+        np.testing.assert_array_equal(track[name], whole[name])
+    both = track['face_valid'] & whole['face_valid']
+    np.testing.assert_array_equal(track['au'][both], whole['au'][both])
+
+
+def both_ways(recordings, tmp_path, name='dyad_00001_0'):
+    source = copied(recordings, tmp_path / 'in', (name,))
+    (source / 'sessions.csv').write_text(f'session,split\n{name},train\n')
+    return source, source / name
+
+
+@pytest.mark.parametrize(
+    'damage, what',
+    [
+        (lambda path: path.unlink(), 'sound'),
+        (lambda path: path.write_bytes(b''), 'sound'),
+        (lambda path: write_flac(path, np.zeros(64000), 16000), 'sound level'),
+    ],
+)
+def test_a_person_without_a_voice_is_only_the_listener(recordings, tmp_path, damage, what):
+    source, folder = both_ways(recordings, tmp_path)
+    damage(folder / 'b.flac')
+    for _ in range(2):  # the second time, the result is that of the first
+        found = prepare(source, tmp_path / 'out', QUICK)
+        assert ('warning', 'b', what) in [(f.level, f.person, f.what) for f in found]
+        assert ('listener', 'only b') in [(f.what, f.value) for f in found]
+        assert not [f for f in found if f.level == 'error']
+        (session,) = read_catalogue(tmp_path / 'out').sessions
+        assert session.listeners == 'b'
+    assert len(ClipDataset(tmp_path / 'out', frames=100)) == 1
+    damage(folder / 'a.flac')
+    with pytest.raises(ValueError, match=f'none of 1 sessions can be used; .*a?, {what}'):
+        prepare(source, tmp_path / 'none', QUICK)
+
+
+def test_the_sound_of_a_listener_is_not_needed(recordings, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00001_0',))
+    (source / 'dyad_00001_0' / 'b.flac').write_bytes(b'broken')
+    found = prepare(source, tmp_path / 'out', QUICK)
+    assert [(f.level, f.what) for f in found if f.person == 'b'] == [('warning', 'sound')]
+
+
+def write_film(path, samples, rate):
+    """An MP4 with gray pictures at 25 Hz and AAC sound."""
+    av = pytest.importorskip('av')
+    with av.open(str(path), 'w', format='mp4') as film:
+        video = film.add_stream('mpeg4', rate=25)
+        video.width = video.height = 32
+        video.pix_fmt = 'yuv420p'
+        sound = film.add_stream('aac', rate=rate, layout='mono')
+        for k in range(round(len(samples) / rate * 25)):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32), 128, np.uint8), format='gray')
+            picture.pts = k
+            film.mux(video.encode(picture.reformat(format='yuv420p')))
+        film.mux(video.encode(None))
+        for begin in range(0, len(samples), 1024):
+            block = np.ascontiguousarray(samples[None, begin : begin + 1024], np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format='fltp', layout='mono')
+            frame.sample_rate, frame.pts = rate, begin
+            film.mux(sound.encode(frame))
+        film.mux(sound.encode(None))
+
+
+def test_films_are_sound(recordings, prepared, tmp_path):
+    source, folder = both_ways(recordings, tmp_path)
+    samples, rate = read_audio(folder / 'a.flac')
+    for name in ('a.flac', 'b.flac'):
+        (folder / name).unlink()
+    (folder / 'a.csv').rename(folder / 'A.CSV')
+    write_film(folder / 'A.MP4', samples, rate)
+    write_film(folder / 'b.mp4', samples, rate)
+    assert [f for f in prepare(source, tmp_path / 'out', QUICK) if f.what == 'sound'] == []
+    (session,) = read_catalogue(tmp_path / 'out').sessions
+    assert session.listeners == 'ab'
+    found = read_track(tmp_path / 'out', session.tracks[0])
+    whole = read_track(prepared, read_catalogue(prepared).sessions[2].tracks[0])
+    np.testing.assert_array_equal(found['audio_valid'], whole['audio_valid'])
+    valid = found['audio_valid']
+    x, y = (track['audio'][valid].ravel().astype(float) for track in (found, whole))
+    assert np.corrcoef(x, y)[0, 1] > 0.99  # AAC loses something
+
+
+def test_one_film_of_both_people(recordings, tmp_path):
+    source, folder = both_ways(recordings, tmp_path)
+    samples, rate = read_audio(folder / 'a.flac')
+    for name in ('a.flac', 'b.flac'):
+        (folder / name).unlink()
+    write_film(folder / 'clip.mp4', samples, rate)
+    found = prepare(source, tmp_path / 'out', QUICK)
+    assert [(f.person, f.level, f.value) for f in found if f.what == 'sound'] == [
+        (person, 'warning', 'clip.mp4 is used, the sound of the whole session') for person in 'ab'
+    ]
+    (session,) = read_catalogue(tmp_path / 'out').sessions
+    assert session.listeners == 'ab'
 
 
 def test_no_usable_session_is_an_error(recordings, tmp_path, capsys):
@@ -297,7 +474,7 @@ def test_a_recording_without_landmarks_is_prepared_as_what_there_is(recordings, 
     with (source / 'dyad_00000_0' / 'a.csv').open('w', newline='') as file:
         csv.writer(file).writerows([[row[i] for i in kept] for row in rows])
     found = prepare(source, tmp_path / 'out', QUICK)
-    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'OpenFace CSV')]
+    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'missing values')]
     assert 'landmarks' in found[0].value and '-2Dfp' in found[0].value
     clip = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]
     seen = clip['speaker']['face_mask'][clip['speaker']['face_valid']]

@@ -40,6 +40,52 @@ def test_a_person_without_sound(tmp_path):
 
 
 @pytest.mark.parametrize(
+    'names, sound_a, sound_b, common',
+    [
+        (['A.CSV', 'A.WAV', 'B.Csv', 'b.Flac'], 'A.WAV', 'b.Flac', [False, False]),
+        (['a.csv', 'a.mp4', 'b.csv', 'b.MOV'], 'a.mp4', 'b.MOV', [False, False]),
+        # Sound before films.
+        (['a.csv', 'a.mp4', 'a.opus', 'b.csv', 'b.m4a'], 'a.opus', 'b.m4a', [False, False]),
+        # One film of both people.
+        (['a.csv', 'b.csv', 'clip.mp4'], 'clip.mp4', 'clip.mp4', [True, True]),
+        (['a.csv', 'a.wav', 'b.csv', 'clip.mp4'], 'a.wav', 'clip.mp4', [False, True]),
+        # It is not known which one is meant; a person's own sound is not the other's.
+        (['a.csv', 'b.csv', 'one.mp4', 'two.mp4'], None, None, [False, False]),
+        (['a.csv', 'b.csv', 'b.wav', 'notes.txt'], None, 'b.wav', [False, False]),
+    ],
+)
+def test_files_are_found_by_name(tmp_path, names, sound_a, sound_b, common):
+    folder = tmp_path / 'x'
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    (session,) = read_sessions(table(tmp_path, 'session,split\nx,val\n'))
+    assert [p.sound.name if p.sound else None for p in session.people] == [sound_a, sound_b]
+    assert [p.common_sound for p in session.people] == common
+    assert [p.face.name.lower() for p in session.people] == ['a.csv', 'b.csv']
+    assert all(p.face.is_file() for p in session.people)
+    assert session.people[0].listing == f'{folder} holds {", ".join(sorted(names))}'
+    assert session.people[0].sound_names.startswith('a.flac, a.wav, a.ogg')
+
+
+def test_names_of_the_table_are_the_same_in_any_case(tmp_path):
+    (tmp_path / 'x').mkdir()
+    (tmp_path / 'x' / 'Voice.OGG').touch()
+    text = 'session,split,sound_a,face_b\nx,val,voice.ogg,../y/Face.csv\n'
+    (tmp_path / 'Sessions.CSV').write_text(text)
+    (tmp_path / 'y').mkdir()
+    (tmp_path / 'y' / 'face.CSV').touch()
+    (session,) = read_sessions(tmp_path)
+    assert session.people[0].sound == tmp_path / 'x' / 'Voice.OGG'
+    assert session.people[1].face.resolve() == tmp_path / 'y' / 'face.CSV'
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    (session,) = read_sessions(table(tmp_path, 'session,split\nx,val\n'))
+    assert session.people[0].listing == f'there is no folder {tmp_path / "x"}'
+
+
+@pytest.mark.parametrize(
     'text, message',
     [
         ('session\nx\n', "line 1: no column 'split'"),

@@ -259,6 +259,17 @@ def test_a_branch_that_was_never_seen_leaves_the_distance_of_the_others():
     assert float(FacialSmoothLoss()(face(1, 2), target, seen_in(~ALWAYS[:1]))) == 0.0
 
 
+def test_jitter_of_a_value_that_was_never_seen_does_not_count():
+    target, samples = face(2), face(2, 3, seed=20)
+    seen, _, _ = with_missing(target)
+    before = FacialSmoothLoss()(samples, target, seen)
+    samples['au'][0, ..., 4] += 100 * torch.randn(3, FRAMES)
+    samples['landmarks'][0] *= 100
+    assert torch.equal(FacialSmoothLoss()(samples, target, seen), before)
+    samples['au'][0, ..., 5] += torch.randn(3, FRAMES)
+    assert float(FacialSmoothLoss()(samples, target, seen)) > 1.1 * float(before)
+
+
 def test_consistency_without_a_complete_face_is_off():
     loss = FacialConsistencyLoss()
     assert float(loss(face(2))) > 0.5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reaction_node` alone, as a process, between a peer's face and voice and a peer's eyes."""
+"""`reaction_node` as a process; the test sends face and voice and receives the reactions."""
 
 import dataclasses
 import importlib.util
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faces import make_frame
+from launching import until
 from live_graph import PATIENCE_S, NodeProcess
 
 from robot_face_gen.facial_reaction_model import (
@@ -23,8 +24,6 @@ from robot_face_gen.nodes.messages import (
     to_ns,
     to_reaction,
 )
-from robot_face_gen.nodes.reaction_node import ReactionNode
-from robot_face_gen.nodes.run import run
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -33,17 +32,22 @@ ENCODER = 'whisper-test:0123'
 
 
 @pytest.fixture(scope='module')
-def node(peer, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('reaction')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('reaction') / 'small.safetensors'
     config = ModelConfig(
         feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
         decoder_layers=1, feedforward_dim=32, max_seq_len=50,
     )  # fmt: skip
     info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
-    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+    save_checkpoint(FacialReactionModel(config, info), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def node(peer, checkpoint):
     peer.listen(FaceReaction, TOPIC)
     process = NodeProcess(
-        'reaction_node', folder, checkpoint=folder / 'small.safetensors', seed=5, device='cpu'
+        'reaction_node', checkpoint.parent, checkpoint=checkpoint, seed=5, device='cpu'
     )
     yield process
     process.kill()
@@ -60,12 +64,12 @@ def voice(peer, node):
 
 
 def show(face, count, voice=None, encoder=ENCODER, dim=8, behind_s=0):
-    """Publish `count` frames, and their sound, at their pace; the stamps of the frames."""
+    """Publish `count` frames and their sound in real time; returns the stamps of the frames."""
     behind_ns = behind_s * 1_000_000_000
     begin_ns = time.time_ns() - behind_ns
     stamps = [begin_ns + index * 40_000_000 for index in range(count)]
     for index, stamp_ns in enumerate(stamps):
-        time.sleep(max(0.0, (stamp_ns + behind_ns - time.time_ns()) / 1e9))  # a camera's pace
+        time.sleep(max(0.0, (stamp_ns + behind_ns - time.time_ns()) / 1e9))  # as a camera
         frame = dataclasses.replace(make_frame(seed=index), stamp_ns=stamp_ns)
         face.publish(from_face_frame(frame, 'camera'))
         if voice is not None:
@@ -75,7 +79,7 @@ def show(face, count, voice=None, encoder=ENCODER, dim=8, behind_s=0):
 
 
 def answered(peer, stamps):
-    """Whether every one of these frames has its reaction (a pause may have its own)."""
+    """Whether each of these frames has a reaction (slots without a frame may have one too)."""
     return set(stamps) <= {to_ns(message.source_stamp) for _, message in peer.heard[TOPIC]}
 
 
@@ -84,32 +88,33 @@ def count(peer, name):
 
 
 def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
+    status = peer.statuses['reaction_node']
+    peer.wait_for(lambda: peer.statuses['reaction_node'] is not status, 'the next status')
     before = {name: count(peer, name) for name in ('frames_in', 'embeddings_in')}
     stamps = show(face, 30, voice)
-    heard = peer.heard[TOPIC]
-    peer.wait_for(lambda: len(heard) >= 30, 'all reactions')
-    messages = [message for _, message in heard][:30]
+    peer.wait_for(lambda: answered(peer, stamps), 'all reactions')
+    heard = [message for _, message in peer.heard[TOPIC]]
+    messages = [message for message in heard if to_ns(message.source_stamp) in stamps]
     assert [to_ns(message.source_stamp) for message in messages] == stamps
-    assert [message.frame for message in messages] == list(range(30))
+    assert np.diff([message.frame for message in messages]).tolist() == [1] * 29
     assert messages[0].header.frame_id == 'robot_face'
     for message in messages:
         assert to_ns(message.header.stamp) > to_ns(message.source_stamp)
         to_reaction(message)  # raises where a number is not finite
     poses = np.stack([message.pose for message in messages])
     assert np.ptp(poses, axis=0).max() > 0.0  # it moves
-    peer.wait_for(lambda: count(peer, 'reactions_out') >= 30, 'diagnostics')
+    peer.wait_for(
+        lambda: all(count(peer, name) >= before[name] + 30 for name in before), 'diagnostics'
+    )
     values = peer.values('reaction_node')
     assert values['trained'] == 'True' and values['device'] == 'cpu'
-    assert {name: count(peer, name) - before[name] for name in before} == {
-        'frames_in': 30,
-        'embeddings_in': 30,
-    }
+    assert {count(peer, name) - before[name] for name in before} == {30}
     for key in ('latency', 'wait', 'model', 'playout'):
         assert float(values[f'{key}_p50_ms']) <= float(values[f'{key}_p99_ms'])
 
 
-def test_a_bag_without_its_clock_is_answered_by_its_own_time(peer, node, face, voice):
-    """Its stamps are hours old: they must not be taken for frames that are late."""
+def test_a_bag_without_clock_is_answered_in_its_own_time(peer, node, face, voice):
+    """Its stamps are hours old, but the frames are not late."""
     show(face, 5, voice)
     before = count(peer, 'late')
     peer.heard[TOPIC].clear()
@@ -125,9 +130,7 @@ def test_a_bag_without_its_clock_is_answered_by_its_own_time(peer, node, face, v
     peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions in the time of the clock')
 
 
-def test_an_encoder_that_the_model_does_not_know_is_an_error_and_the_face_goes_on(
-    peer, node, face, voice
-):
+def test_a_different_encoder_is_an_error_and_the_face_alone_is_used(peer, node, face, voice):
     stamps = show(face, 10, voice, encoder='whisper-other:9')
     peer.wait_for(lambda: answered(peer, stamps), 'reactions without sound')
     peer.wait_for(lambda: count(peer, 'foreign_embeddings') >= 10, 'diagnostics')
@@ -153,7 +156,7 @@ def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, v
     assert 'dim = 16: the model expects 8' in node.text
 
 
-def test_missing_and_impossible_values_do_not_cost_the_frame(peer, node, face, voice):
+def test_a_frame_with_missing_and_impossible_values_is_answered(peer, node, face, voice):
     """NaN means that the tracker does not have the value; infinity is counted as impossible."""
     before = count(peer, 'invalid'), count(peer, 'partly_valid'), count(peer, 'impossible_values')
     stamps = []
@@ -172,10 +175,14 @@ def test_missing_and_impossible_values_do_not_cost_the_frame(peer, node, face, v
 
 
 def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node, face, voice):
-    assert peer.set_parameter('reaction_node', 'hop', 4) == (True, '')
-    assert peer.set_parameter('reaction_node', 'temperature', 0.0) == (True, '')
-    stamps = show(face, 12, voice)
-    peer.wait_for(lambda: answered(peer, stamps), 'reactions, four at a time')
+    try:
+        assert peer.set_parameter('reaction_node', 'hop', 4) == (True, '')
+        assert peer.set_parameter('reaction_node', 'temperature', 0.0) == (True, '')
+        stamps = show(face, 12, voice)
+        peer.wait_for(lambda: answered(peer, stamps), 'reactions, four at a time')
+    finally:
+        assert peer.set_parameter('reaction_node', 'hop', 1) == (True, '')
+        assert peer.set_parameter('reaction_node', 'temperature', 1.0) == (True, '')
     for name, value, words in (
         ('hop', 99, 'hop'),
         ('temperature', -1.0, 'temperature'),
@@ -188,25 +195,34 @@ def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ('onnx', 'onnxruntime'))), reason='torch computes'
 )
-def test_torch_is_not_in_its_process(peer, node, face):
+def test_torch_is_not_loaded(peer, node, face):
     mapped = Path(f'/proc/{node.process.pid}/maps')
     if not mapped.exists():
-        pytest.skip('what is mapped is read in /proc')
+        pytest.skip('needs /proc')
     assert 'onnxruntime' in mapped.read_text() and 'libtorch' not in mapped.read_text()
 
 
-def test_ctrl_c_leaves_no_traceback(peer, node, face):
-    assert node.interrupt() == 0
-    assert 'Traceback' not in node.text and 'rror' not in node.text.replace('an error', '')
+def test_ctrl_c_ends_cleanly(ros_domain, tmp_path, checkpoint):
+    process = NodeProcess('reaction_node', tmp_path, checkpoint=checkpoint)
+    try:
+        until(lambda: 'waiting for' in process.text, PATIENCE_S, 'the start')
+        assert process.interrupt() == 0
+    finally:
+        process.kill()
+    assert 'Traceback' not in process.text and 'rror' not in process.text
 
 
 @pytest.mark.parametrize(
-    ('given', 'words'),
+    ('parameters', 'error'),
     [
-        ('checkpoint:=no.safetensors', 'error: no.safetensors: no such checkpoint'),
-        ('device:=quantum', "error: device = 'quantum': expected auto, cpu, cuda or cuda:N"),
+        ({'checkpoint': 'no.safetensors'}, 'error: no.safetensors: no such checkpoint'),
+        ({'device': 'quantum'}, "error: device = 'quantum': expected auto, cpu, cuda or cuda:N"),
     ],
 )
-def test_what_cannot_start_says_so_in_one_line(graph_domain, capsys, given, words):
-    assert run(ReactionNode, ['--ros-args', '-p', given]) == 1
-    assert capsys.readouterr().err.strip().splitlines()[-1] == words
+def test_a_failed_start_is_reported_in_one_line(ros_domain, tmp_path, parameters, error):
+    process = NodeProcess('reaction_node', tmp_path, **parameters)
+    try:
+        assert process.wait() == 1
+    finally:
+        process.kill()
+    assert error in process.text.splitlines() and 'Traceback' not in process.text

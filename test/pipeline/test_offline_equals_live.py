@@ -24,7 +24,7 @@ ATTEMPTS = (
         'reaction_node': {'max_wait_s': 2.0, 'max_backlog_s': 9.0},
     },
 )
-LEAD_S = 4.0  # from the start of the source nodes to the start of the recording
+LEAD_S = 6.0  # from the start of the source nodes to the start of the recording
 TOLERANCE = 1e-4
 # Counters of frames with less input than in the recording, in addition to `without_audio`.
 INCOMPLETE = {

@@ -9,11 +9,11 @@ import pytest
 from robot_face_gen.data.checks import (
     ERROR,
     Findings,
-    check_drift,
     check_face,
     check_lengths,
     check_sound,
 )
+from robot_face_gen.data.lip_sync import IN_SYNC, OFFSET, judge_lip_sync
 from robot_face_gen.layout import AU
 from robot_face_gen.synthetic.config import (
     CameraConfig,
@@ -85,8 +85,11 @@ def test_conversations_pass_the_checks():
         length = check_face(speaker.frames, found)
         sound = check_sound(speaker.sound, speaker.sample_rate, found)
         check_lengths(length, sound, found)
-        check_drift(speaker.frames, speaker.sound, speaker.sample_rate, found)
         assert [f for f in found if f.level == ERROR] == []
+        assert (
+            judge_lip_sync(speaker.frames, speaker.sound, speaker.sample_rate, 20.0).verdict
+            == IN_SYNC
+        )
 
 
 def test_the_mouth_moves_with_the_voice():
@@ -95,9 +98,8 @@ def test_the_mouth_moves_with_the_voice():
     for seed in range(3):
         speaker = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1)).speaker
         late = np.concatenate((np.zeros(8000, np.float32), speaker.sound))
-        found = Findings('x', 'a')
-        check_drift(speaker.frames, late, speaker.sample_rate, found)
-        detected += [f.what for f in found] == ['offset of sound and mouth']
+        sync = judge_lip_sync(speaker.frames, late, speaker.sample_rate, 20.0)
+        detected += sync.verdict == OFFSET and 0.3 < sync.offset_s[0] < 0.6
     assert detected == 3
 
 
