@@ -54,6 +54,13 @@ class Diagnostics:
 
     def publish(self) -> None:
         """Publish all statuses and log changes."""
+        try:
+            self._publish()
+        except RuntimeError:
+            if self._node.context.ok():  # else Ctrl-C invalidated publisher and logger
+                raise
+
+    def _publish(self) -> None:
         self._look()
         now = self._node.get_clock().now()
         message = DiagnosticArray(

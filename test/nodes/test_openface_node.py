@@ -126,14 +126,20 @@ def test_a_partial_recording_is_played_with_nan_and_reported(peer, heard, start,
 
 def test_a_followed_row_without_time_does_not_end_the_node(peer, heard, start, tmp_path):
     path = tmp_path / 'growing.csv'
-    write_openface_csv(path, make_frames(4))
+    write_openface_csv(path, make_frames(500))
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0] + lines[1].replace(',0.000000,', ',nan,', 1))
     node = start('openface_node', source=f'follow:{path}')
     peer.wait_for(lambda: 'timestamp: a value is missing' in node.text, 'the warning')
+    rest = iter(lines[2:])
     with path.open('a') as file:
-        file.write(''.join(lines[2:]))
-    peer.wait_for(lambda: heard, 'frames')
+
+        def write_row():
+            file.write(next(rest))
+            file.flush()
+
+        # The first messages may be lost, before the subscription is discovered.
+        peer.wait_for(lambda: heard or write_row(), 'frames', 20.0)
     assert node.interrupt() == 0 and 'Traceback' not in node.text
 
 

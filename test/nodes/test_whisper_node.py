@@ -132,4 +132,6 @@ def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
     arguments = ['--ros-args', '-p', 'weights:=no_such_model']
     assert run(WhisperNode, arguments) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith('error: no_such_model: no such file, and no Whisper model')
+    assert line.startswith(
+        'error: no_such_model: no such file, and not the name of Whisper weights'
+    )
