@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,14 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
         time.sleep(AFTER_S)
         if graph.exits:
             raise BringupError(f'nodes exited during the measurement: {graph.exits}')
-        record.frames = [f for f in record.frames if begin_ns <= f.stamp_ns < end_ns]
-        record.reactions = [r for r in record.reactions if begin_ns <= r.source_ns < end_ns]
-        found = summarise(record, seconds, cpu, usage.rss_mb, usage.pss_mb)
-    steps_ms = np.diff(sorted(r.published_ns for r in record.reactions)) / 1e6
+        # Copies: the recorder still adds to its lists.
+        measured = replace(
+            record,
+            frames=[f for f in record.frames if begin_ns <= f.stamp_ns < end_ns],
+            reactions=[r for r in record.reactions if begin_ns <= r.source_ns < end_ns],
+        )
+        found = summarise(measured, seconds, cpu, usage.rss_mb, usage.pss_mb)
+    steps_ms = np.diff(sorted(r.published_ns for r in measured.reactions)) / 1e6
     found['period_jitter_ms'] = percentiles(np.abs(steps_ms - PERIOD_S * 1e3).tolist())
     found['busy_process'] = busy
     return found
