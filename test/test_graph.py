@@ -114,15 +114,15 @@ def test_arguments_select_nodes_and_parameters(files, arguments, expected):
 
 def test_what_all_nodes_share(files):
     found = nodes(
-        namespace='/home/robot1',
+        namespace='/lab/robot1',
         params_file=str(files / 'mine.yaml'),
         log_level='reaction_node:=DEBUG',
         use_respawn='true',
     )
     for node in found.values():
-        assert (node.namespace, node.log_level) == ('/home/robot1', 'reaction_node:=DEBUG')
+        assert (node.namespace, node.log_level) == ('/lab/robot1', 'reaction_node:=DEBUG')
         assert (node.params_file, node.respawn) == (str(files / 'mine.yaml'), True)
-    assert found['whisper_node'].full_name == '/home/robot1/whisper_node'
+    assert found['whisper_node'].full_name == '/lab/robot1/whisper_node'
     assert nodes(namespace='a')['whisper_node'].full_name == '/a/whisper_node'
     assert nodes()['whisper_node'].full_name == '/whisper_node'
 

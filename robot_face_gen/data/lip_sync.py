@@ -80,7 +80,7 @@ def loudness_db(samples: np.ndarray, sample_rate: int, t: np.ndarray) -> np.ndar
 
 
 def find_speech(level_db: np.ndarray) -> np.ndarray:
-    """Where somebody speaks, by loudness alone.
+    """Where a person speaks, by loudness alone.
 
     Args:
         level_db: (n,) level at `GRID_HZ`.
@@ -146,7 +146,7 @@ def judge_lip_sync(
 ) -> LipSync:
     """Compare lip opening and loudness in windows of 8 s.
 
-    A window counts if somebody speaks and the lips move at the same time, and if both are
+    A window counts if a person speaks and the lips move at the same time, and if both are
     correlated at some lag. There is no verdict unless several windows count and agree: people who
     only listen, closed mouths and short clips are not judged.
 

@@ -31,7 +31,7 @@ class Overview:
         frames: of the tracker.
         valid: frames with a face.
         partly_valid: those of them in which a value is missing.
-        speech_s: how long somebody speaks, by loudness.
+        speech_s: how long a person speaks, by loudness.
         bin_s: length of a bin of the timeline in seconds.
         complete: percent of each bin with a face that has all values.
         partial: percent of each bin with a face of which a value is missing.

@@ -447,7 +447,7 @@ def page(name: str, reports: Sequence[SessionReport]) -> str:
         'An error leaves a session out. A warning does not.</p>'
         f'{problems}<h2>Summary</h2>{_table("Sessions and people", head, rows)}'
         '<p>Face times are shares of the length of the face. Speech is found by loudness alone. '
-        'Sound and mouth are compared only where somebody speaks and the lips move, in at least '
+        'Sound and mouth are compared only where a person speaks and the lips move, in at least '
         'two windows of 8 s; otherwise they are not judged, which is no problem.</p>'
         f'<h2>Timelines</h2>{_key()}{more}'
         f'{"".join(_section(k, reports[k]) for k in order if k in shown)}'

@@ -43,7 +43,7 @@ def empty_state(model: FacialReactionModel, speakers: int, sessions: int) -> dic
 class TorchRunner(Runner):
     """A `Runner` on the model's own device.
 
-    What comes in is written to pinned memory and copied without waiting; the only wait is for the
+    Inputs are written to pinned memory and copied without waiting; the only wait is for the
     answer.
 
     Args:

@@ -32,12 +32,12 @@ class CaptureClock:
         self._rate = sample_rate
         self._errors_ns: deque[int] = deque()  # arrivals, less the counted time
         self._base_ns: int | None = None  # time of sample 0
-        self._anew = True
+        self._restarted = True
         self.gap_samples = 0
 
     def restart(self) -> None:
         """The device was opened again: the time until its first block is a gap."""
-        self._anew = True
+        self._restarted = True
 
     def place(self, position: int, count: int, arrived_ns: int) -> tuple[int, int]:
         """Number and time of a block's first sample.
@@ -53,8 +53,8 @@ class CaptureClock:
         error_ns = arrived_ns - self._length_ns(position + count + self.gap_samples)
         if self._base_ns is None:
             self._base_ns = error_ns
-        if self._anew:
-            self._anew = False
+        if self._restarted:
+            self._restarted = False
             self._errors_ns.clear()
             error_ns -= self._skip(error_ns - self._base_ns)
         most = max(2, round(_WINDOW_S * self._rate / max(1, count)))

@@ -25,8 +25,8 @@ class OpenFaceFollower:
 
     Attributes:
         report: counts and problems of all that was read.
-        restarts: how often the file began anew.
-        rewrites: how often what began anew was the same recording, written a second time.
+        restarts: number of restarts of the file.
+        rewrites: number of restarts with the same recording, written a second time.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -57,7 +57,7 @@ class OpenFaceFollower:
 
         Raises:
             OpenFaceError: the file is no OpenFace CSV. It is raised once: nothing more is read
-                until the file begins anew.
+                until the file restarts.
             OSError: the file cannot be read; the next call tries again.
         """
         try:
@@ -65,7 +65,7 @@ class OpenFaceFollower:
                 new = self._read(file)
         except FileNotFoundError:
             if self._inode is not None:  # the next one may get the same inode
-                self._begin_anew()
+                self._restart()
                 self._inode = None
             return []
         return self._new_frames(self._reader.push(new)) if new else []
@@ -80,7 +80,7 @@ class OpenFaceFollower:
             or status.st_size < self._place
             or file.read(len(self._head)) != self._head
         ):
-            self._begin_anew()
+            self._restart()
         self._inode = status.st_ino
         file.seek(self._place)
         new = file.read(_MOST_BYTES)
@@ -90,7 +90,7 @@ class OpenFaceFollower:
         self._head += new[: _HEAD_BYTES - len(self._head)]
         return new
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         self._begin()
         self.restarts += 1
 

@@ -18,7 +18,7 @@ _UNITS = ((1.0, ''), (1e3, 'milliseconds'), (1e6, 'microseconds'), (1e9, 'nanose
 _EPOCH_S = 1e8  # later times are counted from 1970, not from the beginning of the recording
 _LATEST_S = 9e9  # fits an int64 in nanoseconds
 _JUMP_S = 5.0  # a longer step must be confirmed by the next frame
-_CLOCK_FRAMES = 25  # frames in order behind the newest: the tracker's clock began anew
+_CLOCK_FRAMES = 25  # frames in order behind the newest: the tracker's clock restarted
 _LATE_S = 1.0
 
 _NO_TIME = 'an impossible timestamp'
@@ -123,7 +123,7 @@ class TimeOrder:
     """Lets pictures through whose time grows.
 
     A step of many seconds must be confirmed by the next picture: one wrong time must not cost all
-    that follow. Where many pictures in order are behind the newest, the clock began anew.
+    that follow. Where many pictures in order are behind the newest, the clock restarted.
     """
 
     def __init__(self, report: ReadReport, stop_at_restart: bool) -> None:
