@@ -9,6 +9,7 @@ import pytest
 from robot_face_gen.cli import main
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.features.sound_file import write_flac
 from robot_face_gen.layout import AU
 from robot_face_gen.training.liveliness import MEASURES
 
@@ -67,8 +68,6 @@ def test_a_minute_with_known_events(tmp_path, capsys, fps):
 
 
 def test_pauses_from_the_sound(tmp_path, capsys):
-    import soundfile
-
     reaction = write_face(tmp_path / 'r.csv', 60, nods=NODS)
     t = np.arange(60 * 16000) / 16000
     said = np.any([(t >= begin) & (t < end) for begin, end in SPEECH], axis=0)
@@ -76,9 +75,9 @@ def test_pauses_from_the_sound(tmp_path, capsys):
     sound = (0.3 * np.sin(1200 * t) * said + 0.002 * rng.standard_normal(len(t))).astype(
         np.float32
     )
-    soundfile.write(tmp_path / 'voice.wav', sound, 16000)
+    write_flac(tmp_path / 'voice.flac', sound, 16000)
     out = tmp_path / 'out.json'
-    words = ['measure', reaction, '--audio', str(tmp_path / 'voice.wav'), '--json', str(out)]
+    words = ['measure', reaction, '--audio', str(tmp_path / 'voice.flac'), '--json', str(out)]
     assert main(words) == 0
     found = json.loads(out.read_text())['reaction']
     assert found['nod_at_pause_lift'] == pytest.approx(150 / 21, rel=0.1)
