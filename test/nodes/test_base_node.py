@@ -156,7 +156,7 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        peer.node.create_subscription(FaceReaction, 'reaction', print, reliable)
+        peer.node.create_subscription(FaceReaction, 'reaction', lambda message: None, reliable)
         peer.wait_for(
             lambda: executor.spin_once(timeout_sec=0.1) or 'reliability' in report(node).message,
             'a warning that names the policy',
@@ -182,7 +182,7 @@ def test_peers_that_can_talk_are_no_trouble(make_node, reliability):
         peer.node.create_publisher(
             FaceFeatures, 'features', QoSProfile(depth=1, reliability=reliability)
         )
-        peer.node.create_subscription(FaceReaction, 'reaction', print, best_effort)
+        peer.node.create_subscription(FaceReaction, 'reaction', lambda message: None, best_effort)
         peer.wait_for(lambda: node.count_publishers('/features'), 'the publisher')
         peer.wait_for(lambda: node.count_subscribers('/reaction'), 'the subscription')
         node.diagnostics.publish()
