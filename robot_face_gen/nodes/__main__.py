@@ -3,7 +3,8 @@
 
 import sys
 
-from robot_face_gen.nodes.program import NODES, start
+from robot_face_gen.graph import NODES
+from robot_face_gen.nodes.program import start
 
 name = sys.argv[1] if len(sys.argv) > 1 else ''
 if name not in NODES:

@@ -9,8 +9,6 @@ import signal
 import sys
 from collections.abc import Sequence
 
-NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node', 'reaction_server')
-
 
 def end_quietly(*_: object) -> None:
     """End without a traceback: Ctrl-C while the program still imports, which takes a second."""
@@ -21,7 +19,7 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
     """Import a node's module and run it.
 
     Args:
-        name: one of NODES.
+        name: one of `graph.NODES`.
         args: command line with `--ros-args`; None is this process's.
 
     Returns:
