@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.demo.live import NODES
 from robot_face_gen.demo.recorder import Recorder, own_domain
 from robot_face_gen.demo.report import Record, percentiles, summarise
 from robot_face_gen.demo.usage import Usage
@@ -24,7 +25,6 @@ from robot_face_gen.timing import FRAME_RATE_HZ, PERIOD_S, SECOND_NS
 from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
 from robot_face_gen.tools.ros import child_environment
 
-NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 RATES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 MAX_LOST = 0.001  # allowed share of frames without a reaction or without sound
 CLOCK_PERIOD_S = 0.004  # of the simulated time, in real time

@@ -122,7 +122,7 @@ def find(name: str) -> Path | None:
 
 
 def how_to_get(name: str) -> str:
-    """One line for whoever needs a file that is missing."""
+    """One line that says how to get a missing file."""
     return (
         f'{MODELS[name].path} is missing: run `robot-face-gen models get {name}` once, with '
         'network, or copy the file there from another machine'

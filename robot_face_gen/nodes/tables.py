@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
 from robot_face_gen.timing import MAX_WAIT_S
 
 from .parameter_table import ParameterTable, parameter
@@ -24,8 +25,6 @@ FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
 AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
 EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
 REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
-BACKENDS = ('auto', 'eager', 'onnx', 'onnx-int8')
-MODEL_BACKENDS = (*BACKENDS, 'cuda-graph')
 
 
 def _not_empty(value: str) -> str:
@@ -169,7 +168,7 @@ class WhisperParameters:
         'Inference backend: eager (torch), onnx (ONNX Runtime on a CPU: same results, faster), '
         'onnx-int8 (8-bit weights: faster, slightly different results); auto uses onnx if '
         'possible',
-        choices=BACKENDS,
+        choices=(AUTO, *CPU_BACKENDS),
     )
     threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
     max_queue_s: float = parameter(
@@ -196,7 +195,7 @@ class ModelParameters:
         'Inference backend: eager (torch), onnx (ONNX Runtime on a CPU: same results, faster), '
         'onnx-int8 (8-bit weights: faster, slightly different results), cuda-graph (a recorded '
         'step on a CUDA device); auto uses onnx on a CPU if possible',
-        choices=MODEL_BACKENDS,
+        choices=(AUTO, *BACKENDS),
     )
     threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
     temperature: float = parameter(
