@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 
 
 @dataclass(frozen=True)
