@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .components import CausalStack, Geometry
 from .config import BRANCHES, ModelConfig
 from .encoder import Face, FeatureStatistics
-from .events import EVENTS, MAX_AGE, age_code, untrained_weights
+from .events import EVENTS, age_codes, untrained_weights
 
 # Action units are intensities from 0 to 5 and, last, the presence of AU28 from 0 to 1 (OpenFace).
 _AU_HIGHEST = (5.0,) * 17 + (1.0,)
@@ -75,7 +74,7 @@ class EventHead(nn.Module):
     Its other weights are what `events.Motion` reads: exemplars and the residual.
 
     Attributes:
-        ages: (E, AGE_KNOTS), what is added to a logit, by the time since the last event.
+        ages: (E, AGE_KNOTS + 1), what is added to a logit, by the time since the last event.
     """
 
     # Unusual input cannot raise or lower a rate beyond this factor, exp(reach).
@@ -95,23 +94,22 @@ class EventHead(nn.Module):
                 self.register_parameter(name, nn.Parameter(torch.from_numpy(value)))
             else:
                 self.register_buffer(name, torch.from_numpy(value))
-        codes = torch.from_numpy(age_code(np.arange(MAX_AGE + 1)))
-        self.register_buffer('codes', codes, persistent=False)
+        self.register_buffer('codes', torch.from_numpy(age_codes()), persistent=False)
 
     def forward(self, encoded: Tensor) -> Tensor:
         """(..., feature_dim) to (..., E)."""
         return self.bias + self.REACH * torch.tanh(self.net(encoded))
 
     def log_likelihood(self, logits: Tensor, age: Tensor, onset: Tensor) -> Tensor:
-        """Of each frame, (B, T, E); 0 where no event can begin or where that is not known.
+        """Of each frame, (B, T, E); 0 where the age is negative.
 
         Args:
             logits: (B, T, E).
-            age: (B, T, E) int, frames since the last event ended; negative: within an event, or
-                not known.
+            age: (B, T, E) int, frames since the last event ended, up to MAX_AGE, or UNKNOWN_AGE;
+                negative where no event can begin or it was not seen.
             onset: (B, T, E) bool, the frames in which an event begins.
         """
-        code = self.codes[age.clamp(0, MAX_AGE)]  # (B, T, E, AGE_KNOTS)
+        code = self.codes[age.clamp(min=0)]  # (B, T, E, AGE_KNOTS + 1)
         logits = logits + (code * self.ages).sum(dim=-1)
         each = nn.functional.logsigmoid(torch.where(onset, logits, -logits))
         return torch.where(age >= 0, each, each.new_zeros(()))

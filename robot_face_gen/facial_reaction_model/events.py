@@ -25,17 +25,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..layout import AU, BRANCH_SLICES, BRANCHES, FACE_DIM, INTENSITIES, LANDMARK_POINTS
+from ..layout import AU, BRANCH_SLICES, BRANCHES, FACE_DIM, INTENSITIES, LANDMARK_POINTS, RX
 
 Arrays = dict[str, np.ndarray]
 
 
 def _landmarks(first: int, last: int) -> list[int]:
     return [*range(first, last + 1), *range(LANDMARK_POINTS + first, LANDMARK_POINTS + last + 1)]
-
-
-def _units(*names: str) -> list[int]:
-    return [BRANCH_SLICES['au'].start + AU[name] for name in names]
 
 
 @dataclass(frozen=True)
@@ -46,65 +42,60 @@ class EventType:
         name: in the checkpoint.
         frames: longest exemplar.
         columns: of the face that an event moves.
-        depth: size of the event of an untrained model, for each of `signal`.
-        signal: columns that define the event, a part of `columns`.
+        depth: of the signal in an untrained model's event.
+        signal: the column that defines the event, one of `columns`.
     """
 
     name: str
     frames: int
     columns: np.ndarray
-    signal: tuple[int, ...]
+    signal: int
     depth: float
 
 
-_RX = BRANCH_SLICES['pose'].start
+_AU45 = BRANCH_SLICES['au'].start + AU['AU45']
+_POSE = BRANCH_SLICES['pose'].start
 EVENTS = (
+    EventType('blink', 20, np.array([*_landmarks(36, 47), _AU45]), _AU45, 2.0),
     EventType(
-        'blink', 20, np.array([*_landmarks(36, 47), *_units('AU45')]), tuple(_units('AU45')), 2.0
+        'nod', 60, np.array([*_landmarks(0, 67), *range(_POSE, FACE_DIM)]), _POSE + RX, 0.08
     ),
-    EventType(
-        'nod', 60,
-        np.array([*_landmarks(0, 67), *range(_RX, FACE_DIM)]), (_RX,), 0.08,
-    ),
-    EventType(
-        'brow', 60,
-        np.array([*_landmarks(17, 26), *_units('AU01', 'AU02', 'AU05')]),
-        tuple(_units('AU01', 'AU02')), 1.5,
-    ),
-)  # fmt: skip
+)
 EXEMPLARS = 48  # of each type
 FACTORS = 48  # common factors of the residual of each pole
 POLES = (0.0, 0.5, 0.8, 0.95, 0.985)
 AGE_KNOTS = 10  # of the table over ages: 0, 1, 3, 7 ... frames, linear in log2(1 + age) between
 MAX_AGE = 2 ** (AGE_KNOTS - 1) - 1
+UNKNOWN_AGE = MAX_AGE + 1  # before the first event of a clip; in training only
 PREFIX = 'motion.'  # of the names of weights in a checkpoint
-_TYPICAL_PER_MIN = (15.0, 10.0, 3.0)
-_TYPICAL_FRAMES = (6, 15, 20)
+_TYPICAL_PER_MIN = (15.0, 10.0)
+_TYPICAL_FRAMES = (6, 15)
 _LARGEST_LOGIT = 30.0
 _MASK64 = (1 << 64) - 1
-_AU = BRANCH_SLICES['au']
 _HIGHEST = np.array((5.0,) * INTENSITIES + (1.0,), np.float32)
 
 
-def age_code(age: np.ndarray) -> np.ndarray:
-    """Weights (..., AGE_KNOTS) of the table's knots for ages in frames (linear interpolation)."""
-    place = np.log2(1.0 + np.clip(age, 0, MAX_AGE))
-    return np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(AGE_KNOTS))).astype('f')
+def age_codes() -> np.ndarray:
+    """Weights of the table's knots for each age, the unknown one last: (ages, AGE_KNOTS + 1)."""
+    place = np.log2(1.0 + np.arange(MAX_AGE + 1))
+    known = np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(AGE_KNOTS)))
+    out = np.zeros((UNKNOWN_AGE + 1, AGE_KNOTS + 1), np.float32)
+    out[:-1, :-1], out[-1, -1] = known, 1.0
+    return out
 
 
 def untrained_weights() -> Arrays:
     """Plausible events without a residual: what `Motion` reads of a checkpoint."""
     out: Arrays = {
         'bias': np.log(np.array(_TYPICAL_PER_MIN) / (60 * 25)).astype('f'),
-        'ages': np.zeros((len(EVENTS), AGE_KNOTS), 'f'),
+        'ages': np.zeros((len(EVENTS), AGE_KNOTS + 1), 'f'),
         'residual': np.zeros((len(POLES), FACTORS, FACE_DIM), 'f'),
         'offset': np.zeros(FACE_DIM, 'f'),
     }
     for event, frames in zip(EVENTS, _TYPICAL_FRAMES, strict=True):
         shape = np.zeros((event.frames, len(event.columns)), 'f')
         bump = np.sin(np.pi * (np.arange(frames) + 1) / (frames + 1)) ** 2
-        for column in event.signal:
-            shape[:frames, np.flatnonzero(event.columns == column)[0]] = event.depth * bump
+        shape[:frames, event.columns == event.signal] = event.depth * bump[:, None]
         out[f'{event.name}_shapes'] = np.repeat(shape[None], EXEMPLARS, axis=0)
         out[f'{event.name}_frames'] = np.full(EXEMPLARS, frames, 'f')
     return out
@@ -147,7 +138,7 @@ class Motion:
     def __init__(self, weights: Mapping[str, np.ndarray], window_size: int) -> None:
         self.window_size = window_size
         table = np.asarray(weights['ages'], 'f')
-        self.ages = (age_code(np.arange(MAX_AGE + 1)) @ table.T).astype('f')  # (ages, E)
+        self.ages = (age_codes() @ table.T).astype('f')  # (ages, E)
         self.shapes = [np.asarray(weights[f'{e.name}_shapes'], 'f') for e in EVENTS]
         frames = np.stack([weights[f'{e.name}_frames'] for e in EVENTS]).astype(np.int64)
         # An event of number 0, before the first one of a session, has no frames.

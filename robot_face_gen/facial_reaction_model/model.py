@@ -82,7 +82,9 @@ class FacialReactionModel(nn.Module):
 
     def live_motion(self) -> Motion:
         """Events and residual, as sessions use them."""
-        weights = {n: t.detach().float().cpu().numpy() for n, t in self.motion.state_dict().items()}
+        weights = {
+            n: t.detach().float().cpu().numpy() for n, t in self.motion.state_dict().items()
+        }
         return Motion(weights, self.config.window_size)
 
     def forward(
@@ -145,9 +147,7 @@ class FacialReactionModel(nn.Module):
         face = self._moving(heads.restore(predictions), events, seeds, temperature)
         return face, distributions, speaker_face
 
-    def _moving(
-        self, face: Face, events: Tensor, seeds: list[int], temperature: float
-    ) -> Face:
+    def _moving(self, face: Face, events: Tensor, seeds: list[int], temperature: float) -> Face:
         """The face (S, T, ...) of new sessions with events and residual."""
         sessions, frames = face['au'].shape[:2]
         live, size = LiveMotion(self.live_motion(), sessions), self.config.window_size

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,15 @@ from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import BRANCHES, FacialReactionModel
 from robot_face_gen.facial_reaction_model.encoder import Face, seen_values
 from robot_face_gen.facial_reaction_model.losses import pairwise_distances
+from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM, INTENSITIES
+
+from .listener_motion import separate
+from .reactions import joined, seen
+from .residual import correlation_factors, fit_variances, power_spectra, process_spectra
 
 _ROUNDS = 4
 _LIMITS = (0.05, 2.0)
+_INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
 
 
 def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
@@ -78,30 +85,75 @@ def sample_distance(
     return float(torch.stack(distances).mean())
 
 
-def calibrate_spread(
-    model: FacialReactionModel, dataset: ClipDataset, *, speakers: int = 8, samples: int = 5
+def calibrate(
+    model: FacialReactionModel, dataset: ClipDataset, *, clips: int = 24, samples: int = 3
 ) -> dict[str, float]:
-    """Set `model.vae.prior_spread`; not changed if no speaker has several listeners.
+    """Set the residual, and `prior_spread` if a speaker has several listeners.
+
+    The residual gives samples the power spectra of real listeners, and the mean of action units,
+    which their limits would change. The spread then makes two samples as different as two
+    listeners of a speaker.
 
     Args:
-        model: trained, in evaluation mode.
+        model: trained, in evaluation mode; changed in place.
         dataset: validation clips.
-        speakers: number of speakers to use.
+        clips: number of clips to use.
         samples: number of samples for each.
 
     Returns:
-        dict: `spread`, `real_distance`, `sample_distance` after calibration; empty if not changed.
+        dict: `spread`, `real_distance`, `sample_distance` after calibration (the last two only
+            with several listeners), `residual`, the mean variance of its standardised channels.
     """
-    groups = listeners_by_group(dataset, speakers)
+    groups = listeners_by_group(dataset, clips)
     target, compared = real_distance(model, dataset, groups)
-    if math.isnan(target):
-        return {}
-    heard = [dataset[clips[0]]['speaker'] for clips in groups.values()]
-    spread = model.vae.prior_spread
-    distance = sample_distance(model, heard, samples, compared)
+    used = [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, min(clips, len(dataset))))]
+    items = [dataset[i] for i in used]
+    real = [seen(item['listener']) for item in items]
+    speakers = [item['speaker'] for item in items]
+    statistics, spread = model.decoder.heads.statistics, model.vae.prior_spread
+    wanted, factors = power_spectra(real), correlation_factors(separate(x).base for x in real)
+    mean = np.nanmean(np.stack(real), axis=(0, 1))
+    gain, offset = np.ones(FACE_DIM), np.zeros(FACE_DIM)
+    out: dict[str, float] = {}
     for _ in range(_ROUNDS):
-        if distance <= 0 or abs(distance / target - 1) < 0.03:
-            break
-        spread.copy_((spread * (target / distance) ** 0.5).clamp(*_LIMITS))
-        distance = sample_distance(model, heard, samples, compared)
-    return {'spread': float(spread), 'real_distance': target, 'sample_distance': distance}
+        set_residual(model, np.zeros_like(factors), np.zeros(FACE_DIM))
+        quiet = power_spectra(sample_faces(model, speakers, samples))
+        variance = fit_variances(wanted, quiet, gain)
+        residual = np.sqrt(variance)[:, None] * factors
+        set_residual(model, residual, offset)
+        faces = sample_faces(model, speakers, samples)
+        full = power_spectra(faces)
+        added, expected = (full - quiet).sum(axis=0), (process_spectra().T @ variance).sum(axis=0)
+        measured = np.clip(added / np.maximum(expected, 1e-12), 0.2, 1.0)
+        gain[_INTENSITIES] = np.where(expected > 0, measured, 1.0)[_INTENSITIES]
+        error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
+        offset[_INTENSITIES] = np.clip(offset + error, -0.5, 0.5)[_INTENSITIES]
+        set_residual(model, residual, offset)
+        if not math.isnan(target):
+            heard = [dataset[members[0]]['speaker'] for members in groups.values()]
+            distance = sample_distance(model, heard, samples, compared)
+            out = {'real_distance': target, 'sample_distance': distance}
+            if abs(distance / target - 1) > 0.03:
+                spread.copy_((spread * (target / distance) ** 0.5).clamp(*_LIMITS))
+    scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
+    out |= {'spread': float(spread), 'residual': float((variance.sum(axis=0) / scale**2).mean())}
+    return out
+
+
+def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.ndarray) -> None:
+    """Set the residual's weights (POLES, FACTORS, 160) and offset (160,)."""
+    for place, value in ((model.motion.residual, residual), (model.motion.offset, offset)):
+        place.copy_(torch.from_numpy(value.astype(np.float32)))
+
+
+@torch.no_grad()
+def sample_faces(
+    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int
+) -> list[np.ndarray]:
+    """Reactions (T, 160) to each speaker, `samples` of each."""
+    faces: list[np.ndarray] = []
+    for number, speaker in enumerate(speakers):
+        seeds = [number * samples + i for i in range(samples)]
+        face, _, _ = model({n: x[None] for n, x in speaker.items()}, seed=seeds, temperature=1.0)
+        faces.extend(joined({name: x.cpu() for name, x in face.items()}))
+    return faces

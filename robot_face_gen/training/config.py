@@ -88,6 +88,7 @@ class TrainingConfig:
     accumulate: int = 1
     kl_weight: float = 0.05
     free_bits: float = 0.02
+    event_weight: float = 1.0
     patience: int = 0
     validate_every: int = 1
     precision: str = '32-true'
@@ -104,8 +105,8 @@ class TrainingConfig:
         """Check every value."""
         check_types(self, _WHERE)
         _at_least(
-            0, self, _WHERE, 'weight_decay', 'kl_weight', 'free_bits', 'patience', 'warmup_steps',
-            'devices', 'workers', 'gradient_clip',
+            0, self, _WHERE, 'weight_decay', 'kl_weight', 'free_bits', 'event_weight', 'patience',
+            'warmup_steps', 'devices', 'workers', 'gradient_clip',
         )  # fmt: skip
         _at_least(
             1, self, _WHERE, 'num_epochs', 'batch_size', 'samples', 'accumulate',
