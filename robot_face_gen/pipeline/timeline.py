@@ -4,12 +4,14 @@
 The middle of slot n is at anchor + 40 ms x n. The anchor is the stamp of the first frame. A slot
 uses the earliest frame stamped within 20 ms of its middle, so that cameras of 25, 30 or 60 frames
 a second are reduced to 25 Hz without looking ahead. It uses the two newest embeddings that end
-before its middle (+ 10 ms, because the grid of the sound has its own phase).
+`audio_delay_s` before its middle or earlier (+ 10 ms, because the grid of the sound has its own
+phase). To do so, the delay is added to the stamps of all embeddings when they arrive.
 
 A slot is returned as soon as both are there. It waits for a stream that is alive, at most for the
 usual delay of that stream plus `max_wait_s`. It does not wait for a stream that has stopped.
-In the first 0.2 s of an epoch it also waits for a voice that has not started: the first embeddings
-of a live voice arrive late. If both streams stop, slots continue for `jump_s`, then they stop.
+In the first 0.2 s that can have sound, it also waits for a voice that has not started: the first
+embeddings of a live voice arrive late. If both streams stop, slots continue for `jump_s`, then
+they stop.
 
 Other events; each is counted:
 - no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
@@ -43,6 +45,7 @@ from robot_face_gen.timing import (
     EMBEDDING_NS,
     EMBEDDING_RATE_HZ,
     EMBEDDINGS_PER_FRAME,
+    MAX_AUDIO_DELAY_S,
     MAX_WAIT_S,
     PERIOD_NS,
 )
@@ -66,6 +69,7 @@ class Timeline:
 
     Args:
         audio_dim: width of an embedding.
+        audio_delay_s: how much older than its face the sound of a slot is: as in the training.
         max_wait_s: how long a slot waits for a stream in addition to its usual delay.
         min_confidence: frames with a lower confidence are treated as missing; may be changed at
             any time.
@@ -73,13 +77,21 @@ class Timeline:
         jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
         alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
+
+    Raises:
+        ValueError: an impossible delay.
     """
 
     def __init__(
-        self, *, audio_dim: int = 384, max_wait_s: float = MAX_WAIT_S,
+        self, *, audio_dim: int = 384, audio_delay_s: float = 0.0, max_wait_s: float = MAX_WAIT_S,
         min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
         alive_s: float = 1.0, crop: FaceCropParameters | None = None,
     ) -> None:  # fmt: skip
+        if not 0.0 <= audio_delay_s <= MAX_AUDIO_DELAY_S:
+            raise ValueError(
+                f'audio_delay_s = {audio_delay_s}: expected 0 to {MAX_AUDIO_DELAY_S:g}'
+            )
+        self._audio_delay_ns = round(audio_delay_s * 1e9)
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
         self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
@@ -142,6 +154,7 @@ class Timeline:
         if not np.isfinite(data).all():
             self.counters['audio_not_finite'] += 1
             return
+        stamp_ns += self._audio_delay_ns  # from here on, all times of sound are the slots'
         newest = self._voice.last_ns
         if newest is not None and stamp_ns < newest - self._jump_ns:
             self.counters['audio_jumps'] += 1
@@ -152,7 +165,8 @@ class Timeline:
                 self.counters[event] += 1
         end_ns = stamp_ns + len(data) * EMBEDDING_NS
         self._known_until_ns = max(self._known_until_ns, end_ns)
-        self._voice_arrivals.arrived(end_ns, now_ns)
+        # The first embedding of a block has waited longest.
+        self._voice_arrivals.arrived(stamp_ns + EMBEDDING_NS, now_ns)
 
     def pop(self, now_ns: int, until_ns: int | None = None) -> list[TimelineFrame]:
         """Slots that are complete or have waited long enough.
@@ -249,6 +263,8 @@ class Timeline:
         middle = self._middle_ns(self._next)
         face = len(self._faces) > 0  # of this slot, or of a later one if this one's was lost
         voice = self._voice.reaches(middle + _PHASE_NS, EMBEDDING_NS)
+        if not face and now_ns < middle:  # delayed sound is there before its time
+            return False
         if not face and not voice:
             # Nothing has arrived for this slot or later ones: continue for `jump_s`.
             if middle > self._known_until_ns + self._jump_ns:
@@ -267,10 +283,10 @@ class Timeline:
     def _voice_may_start(self, middle_ns: int) -> bool:
         """Whether a voice that has not started may still deliver sound for this slot.
 
-        Not for the first slot: its sound would be from before the first frame.
+        Not for the first slots: their sound would be from before the first frame.
         """
         assert self._anchor_ns is not None
-        since_ns = middle_ns - self._anchor_ns
+        since_ns = middle_ns - self._anchor_ns - self._audio_delay_ns
         return self._voice_arrivals.never and 0 < since_ns < _VOICE_START_NS
 
     def _take(self) -> TimelineFrame:
