@@ -198,8 +198,8 @@ class SoundFile:
                     f'truncated: {length_s:.1f} s of {declared_s:.1f} s could be read'
                 )
             # The sizes in a WAV are often wrong by a byte, but its length was checked.
-            elif container.format.name != 'wav' and (missing := missing_end(self.path)):
-                self.problems.append(f'truncated: {length_s:.1f} s could be read; {missing}')
+            elif container.format.name != 'wav' and (end := missing_end(self.path)):
+                self.problems.append(f'truncated: {length_s:.1f} s could be read; {end}')
             elif error is not None:
                 self.problems.append(f'damaged: read until {length_s:.1f} s ({_text(error)})')
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the headers of sound files and films say and FFmpeg does not tell: lengths, in bytes too."""
+"""Lengths that headers of sound files and films give, where FFmpeg does not tell them."""
 
 from __future__ import annotations
 
