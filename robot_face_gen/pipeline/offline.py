@@ -25,6 +25,7 @@ from robot_face_gen.models.backends import AUTO
 from robot_face_gen.resources import default_checkpoint
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .continuity import Continuity
 from .crop import FaceCropParameters
 from .embedding_contract import trained_with
 from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
@@ -138,6 +139,7 @@ class OfflinePipeline:
         blocks = _embeddings(stream, recording) if stream else iter(())
         until_ns = round(recording.duration_s * 1e9)
         number, epoch = 0, None
+        continuities = [Continuity() for _ in self._sessions]
         for frames in _runs(
             replay(timeline, recording.faces, blocks, until_ns), config.window_size
         ):
@@ -146,7 +148,10 @@ class OfflinePipeline:
                     session.reset()
             epoch = frames[0].epoch
             window = stack(frames)
-            answers = [self._answer(session, window) for session in self._sessions]
+            answers = [
+                continuity.apply(frames, self._answer(session, window))
+                for session, continuity in zip(self._sessions, continuities, strict=True)
+            ]
             for index, frame in enumerate(frames):
                 faces = tuple({n: answer[n][index] for n in BRANCHES} for answer in answers)
                 if all(np.isfinite(part).all() for face in faces for part in face.values()):
