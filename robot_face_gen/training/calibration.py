@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrates the spread of the prior after training.
+"""Calibrates the spread of the prior and the residual motion after training.
 
 The latents also contain what the network has not learned about the speaker, so its samples differ
 more than real listeners do. The spread of the prior is set on validation clips so that two samples
@@ -50,9 +50,12 @@ def real_distance(
     """
     statistics = model.decoder.heads.statistics
     distances = []
-    compared = {name: torch.zeros(width, dtype=torch.bool) for name, width in BRANCHES.items()}
+    compared = {
+        name: torch.zeros(width, dtype=torch.bool, device=model.device)
+        for name, width in BRANCHES.items()
+    }
     for clips in groups.values():
-        faces = [dataset[i]['listener'] for i in clips]
+        faces = [{n: x.to(model.device) for n, x in dataset[i]['listener'].items()} for i in clips]
         for a, b in itertools.combinations(faces, 2):
             x, y = statistics.standardise_face(a), statistics.standardise_face(b)
             seen_a, seen_b = seen_values(a), seen_values(b)

@@ -101,9 +101,10 @@ def separate(face: np.ndarray) -> Separated:
             change = part[begin:end] - straight
             if np.isfinite(change).all():
                 exemplars[kind].append(change)
-            base[begin:end, event.columns] = np.where(
-                np.isfinite(part[begin:end]), straight, np.nan
-            )
+            # A value that is missing beside the event stays as it is.
+            replaced = np.where(np.isfinite(straight), straight, part[begin:end])
+            replaced[np.isnan(part[begin:end])] = np.nan
+            base[begin:end, event.columns] = replaced
             onset[begin, kind] = True
             age[begin + 1 : end, kind] = -1
             age[end:, kind] = np.minimum(np.arange(frames - end), MAX_AGE)
