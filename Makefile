@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
 MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py) \
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
+# Of `make test`: the graph waits much, so that two cores are busy with three.
+JOBS ?= 3
 comma := ,
 ROS_EXTRA := $(if $(ROS),,$(comma)ros)
 AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
@@ -28,7 +30,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

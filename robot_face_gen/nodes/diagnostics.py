@@ -94,7 +94,7 @@ class _Status:
             self._reminded += 1
         if report.level != self._level:
             if report.level == OK:
-                self._logger.info(f'{self._prefix}all is well again')
+                self._logger.info(f'{self._prefix}OK again')
             elif report.level == ERROR and report.not_logged:
                 self._logger.error(f'{self._prefix}{report.not_logged}')
             elif report.not_logged and not waiting:
