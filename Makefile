@@ -30,7 +30,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -41,7 +41,9 @@ colcon = ['colcon-common-extensions>=0.3']
 ament = [
     'catkin-pkg>=1',
     'cmake>=3.22',
+    'flake8>=6',
     'ninja>=1.10',
+    'pydocstyle>=6',
     *(
         f'ros-jazzy-{name}; {linux_x86_64}'
         for name in (
@@ -52,7 +54,9 @@ ament = [
             'ament-cmake-pytest',
             'ament-cmake-python',
             'ament-cmake-ros',
+            'ament-flake8',
             'ament-package',
+            'ament-pep257',
             'python-cmake-module',
             'rosidl-core-generators',
             'rosidl-default-generators',
