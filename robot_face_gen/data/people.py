@@ -230,7 +230,12 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
             blocks = embedder.embed(samples, rate) if has_voice else []
             dim, count = embedder.dim if has_voice else 0, frame_count(length_s)
             track = align_person(
-                _from_time_0(frames), blocks, count, audio_dim=dim, crop=embedder.crop
+                _from_time_0(frames),
+                blocks,
+                count,
+                audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s,
+                crop=embedder.crop,
             )
         except ValueError as error:
             found.add(
