@@ -50,6 +50,11 @@ class Command:
     is_published: bool
     face: EasedFace
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it brakes or holds the position instead of following the face."""
+        return self.state not in (FRESH, EASED)
+
 
 class FaceActuation:
     """Maps faces to actuators and limits their motion.
@@ -102,6 +107,11 @@ class FaceActuation:
     def counters(self) -> Counter[str]:
         """See the class."""
         return Counter({**self._limiter.counters, 'gaps': self._gaps})
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for `measure`."""
+        return self._is_waiting
 
     def react(self, face: Mapping[str, np.ndarray], now_s: float) -> None:
         """Take a reaction that arrived at `now_s`; branches as in `FaceEaser.update`."""

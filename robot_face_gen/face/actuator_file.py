@@ -211,7 +211,8 @@ class _Reader:
             keys = f' with {", ".join(required)}' if required else ''
             self._wrong(node, f'{what}: expected a mapping{keys}, found {_found(node)}')
             return {}
-        known, lines = (*required, *optional), {}
+        known = (*required, *optional)
+        lines: dict[str, int] = {}
         fields: dict[str, yaml.Node] = {}
         merged: list[tuple[yaml.Node, yaml.Node]] = []  # `<<: *anchor`
         for key_node, value in node.value:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_NEGLIGIBLE = 1e-12  # rad or m; rounding errors must not keep a motion going
+
 
 @dataclass(frozen=True)
 class MotionLimits:
@@ -168,7 +170,7 @@ class MotionLimiter:
         With the speed v after this period and q = max_acceleration * period, this half period and
         braking take period * ((m + 1) * v - q * m * (m + 1) / 2), where m = floor(v / q).
         """
-        way = np.maximum(way, 0.0) / self._period_s
+        way = np.where(way > _NEGLIGIBLE, way, 0.0) / self._period_s
         q = self._speed_step
         m = np.floor((np.sqrt(1.0 + 8.0 * way / q) - 1.0) / 2.0)
         return (way + q * m * (m + 1.0) / 2.0) / (m + 1.0)

@@ -69,7 +69,7 @@ def check(limits, period_s, positions, velocities):
 @settings(max_examples=150, deadline=None)
 @given(motions())
 def test_no_input_breaks_a_limit(motion):
-    limits, period_s, start, targets = motion
+    limits, period_s, *_ = motion
     limiter, positions, velocities = run(*motion)
     check(limits, period_s, positions, velocities)
     # From any command, braking keeps all limits too, and ends at rest.
@@ -100,7 +100,7 @@ def test_a_constant_target_is_reached_without_overshoot(motion, share):
     time_s = way / limits.max_speed + 2.0 * limits.max_speed / limits.max_acceleration
     time_s = np.maximum(time_s, 2.0 * np.sqrt(way / limits.max_acceleration)).max()
     count = math.ceil(time_s / period_s) + limits.average_counts(period_s).max() + 5
-    _, positions, velocities = run(limits, period_s, start, [(target, min(count, 3000))])
+    _, positions, _ = run(limits, period_s, start, [(target, min(count, 3000))])
     if count <= 3000:
         np.testing.assert_allclose(positions[-1], target, atol=1e-6)
     passed = (positions - target) * np.sign(target - start)
