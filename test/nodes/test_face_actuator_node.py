@@ -275,6 +275,7 @@ def test_it_starts_from_the_measured_positions(peer, source, start):
     measured = HEAD.limits.low + 0.25 * (HEAD.limits.high - HEAD.limits.low)
     publisher = peer.node.create_publisher(JointState, '/measured', 10)
     peer.statuses.pop(NODE, None)
+    source.face = smile()
     source.running.set()
     seen = peer.count(STATES)
     start(NODE, joint_states='/measured')
