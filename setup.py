@@ -84,6 +84,7 @@ setup(
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
@@ -133,6 +134,7 @@ setup(
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
+            'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
         ],
     },
 )

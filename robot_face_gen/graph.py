@@ -19,7 +19,14 @@ from typing import Any
 import yaml
 
 PACKAGE = 'robot_face_gen'
-NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node', 'reaction_server')
+NODES = (
+    'openface_node',
+    'microphone_node',
+    'whisper_node',
+    'reaction_node',
+    'reaction_server',
+    'face_actuator_node',
+)
 RESPAWN_DELAY_S = 2.0
 
 FOLLOW = 'follow:'
@@ -284,6 +291,8 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
             ('checkpoint', values.file('checkpoint')),
             ('device', values.text('device')),
         )
+    if values.text('actuators') not in _NOT_STARTED:
+        yield node('face_actuator_node', ('actuators', values.file('actuators')))
 
 
 def _server_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -347,6 +356,12 @@ def bringup_graph() -> Graph:
                 'Start reaction_node; false if a reaction_server serves this namespace',
             ),
             _DEVICE,
+            Argument(
+                'actuators',
+                'none',
+                'YAML file of the motors that face_actuator_node moves (docs/actuators.md), or '
+                'none: the node is not started',
+            ),
             Argument(
                 'whisper',
                 '',

@@ -25,6 +25,7 @@ FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
 AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
 EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
 REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
+STOP_TOPIC = ('robot_face/stop', 'std_msgs/msg/Bool')
 
 
 def _not_empty(value: str) -> str:
@@ -274,6 +275,34 @@ class ServerParameters(ModelParameters):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActuatorParameters:
+    """Parameters of `face_actuator_node`."""
+
+    actuators: str = parameter(
+        '', "File that declares the actuators; '': the shipped config/actuators.yaml"
+    )
+    rate_hz: float = parameter(50.0, 'Commands per second', unit='Hz', low=10.0, high=200.0)
+    timeout_s: float = parameter(
+        0.3,
+        'Without a reaction for this long, the face eases to an attentive neutral one that blinks',
+        unit='s',
+        low=0.1,
+        high=5.0,
+    )
+    ease_s: float = parameter(
+        1.0, 'Duration of the transition to the neutral face', unit='s', low=0.1, high=10.0
+    )
+    enabled: bool = parameter(
+        True, 'Whether it moves from the start; false: after the service ~/enable was called'
+    )
+    joint_states: str = parameter(
+        '',
+        'Topic of measured joint positions from which the motion starts (such as /joint_states); '
+        "'': it starts from the neutral positions",
+    )
+
+
 OPENFACE = ParameterTable(
     'openface_node',
     'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
@@ -307,7 +336,13 @@ SERVER = ParameterTable(
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
+ACTUATOR = ParameterTable(
+    'face_actuator_node',
+    'moves the motors of a face and neck; the file of actuators names the topics it publishes',
+    ActuatorParameters,
+    listens=(REACTION_TOPIC, STOP_TOPIC),
+)
+TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and
