@@ -63,3 +63,8 @@ def reaction_node() -> int:
 def reaction_server() -> int:
     """Start `reaction_server`."""
     return start('reaction_server')
+
+
+def face_screen_node() -> int:
+    """Start `face_screen_node`."""
+    return start('face_screen_node')
