@@ -11,7 +11,7 @@ const bell = (x, middle, width) => Math.exp(-(((x - middle) / width) ** 2));
 // Numbers of the action units, in the order of the messages.
 export const UNITS = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45, 28];
 const STEPS = 16; // of a curve
-const TURN = 1.2; // a screen is flat: turns are drawn a little larger
+const TURN = 1.1; // a screen is flat: turns are drawn a little larger
 
 // Strength 0..1 of each unit by its number. Low intensities are raised: people see them from afar.
 export function strengths(au) {
@@ -29,7 +29,7 @@ export function strengths(au) {
 
 // The face's surface: depth of a point of the front.
 function depth(x, y) {
-  return 0.92 * Math.sqrt(Math.max(0.04, 1 - (x / 1.12) ** 2 - ((y - 0.05) / 1.55) ** 2));
+  return 0.84 * Math.sqrt(Math.max(0.04, 1 - (x / 1.24) ** 2 - ((y - 0.05) / 1.5) ** 2));
 }
 
 // Turns points of the head and places them on the screen.
@@ -40,9 +40,9 @@ export class Projection {
     this.pitch = turn(pitch, 0.65);
     this.yaw = turn(yaw, 0.75);
     this.roll = 0.75 * Math.tanh((roll || 0) / 0.75);
-    this.unit = Math.min(height / 3.55, width / 2.75);
+    this.unit = Math.min(height / 3.6, width / 2.95);
     this.size = this.unit * clamp(face.lean || 1, 0.8, 1.25);
-    this.centre = [width / 2, height * 0.47 + 0.012 * this.unit * (face.breath || 0)];
+    this.centre = [width / 2, height * 0.485 + 0.012 * this.unit * (face.breath || 0)];
     [this.sy, this.cy] = [Math.sin(this.yaw), Math.cos(this.yaw)];
     [this.sp, this.cp] = [Math.sin(this.pitch), Math.cos(this.pitch)];
     [this.sr, this.cr] = [Math.sin(this.roll), Math.cos(this.roll)];
@@ -65,7 +65,7 @@ export class Projection {
 
   flat(x, y, z) {
     const near = this.size * (6 / (6 - z));
-    const pivot = 1.25;
+    const pivot = 1.05;
     const x1 = x * this.cr - (y - pivot) * this.sr;
     const y1 = x * this.sr + (y - pivot) * this.cr + pivot;
     return [this.centre[0] + x1 * near, this.centre[1] + y1 * near];
@@ -78,8 +78,8 @@ export class Projection {
 }
 
 const OUTLINE = [
-  [0, -1.32, -0.15], [0.42, -1.26, -0.15], [0.78, -1.03, -0.12], [0.99, -0.64, -0.06], [1.05, -0.16, 0],
-  [1.03, 0.26, 0.06], [0.94, 0.64, 0.16], [0.74, 0.99, 0.3], [0.42, 1.22, 0.42], [0, 1.3, 0.48],
+  [0, -1.24, -0.15], [0.46, -1.2, -0.15], [0.84, -1.02, -0.12], [1.07, -0.68, -0.06], [1.15, -0.22, 0],
+  [1.13, 0.24, 0.06], [1.03, 0.64, 0.16], [0.8, 0.98, 0.28], [0.44, 1.19, 0.38], [0, 1.25, 0.42],
 ];
 
 export function shapeOf(width, height, face) {
@@ -108,36 +108,38 @@ function browOf(at, s, side) {
     const t = i / STEPS; // 0: inner end
     const inner = (1 - t) ** 1.4;
     const outer = Math.sin(Math.PI * Math.min(0.62 * t ** 0.9, 1));
-    let x = 0.19 + 0.47 * t;
-    let y = -0.5 - 0.075 * Math.sin(Math.PI * (0.12 + 0.72 * t)) + 0.02 * t;
+    let x = 0.2 + 0.49 * t;
+    let y = -0.555 - 0.07 * Math.sin(Math.PI * (0.12 + 0.72 * t)) + 0.02 * t;
     y += -0.19 * s[1] * inner - 0.2 * s[2] * outer * t ** 0.6 + 0.15 * s[4] * (0.62 + 0.38 * (1 - t));
     y += 0.06 * s[9] * (1 - t) + 0.03 * s[6] * t - 0.02 * s[5];
     x -= 0.085 * s[4] * (1 - 0.6 * t) + 0.02 * s[9] * (1 - t);
-    middle.push([x, y, 0.047 * (0.75 + 0.5 * Math.sin(Math.PI * Math.min(t + 0.18, 1))) * (1 - 0.72 * t ** 2.2)]);
+    middle.push([x, y, 0.05 * (0.8 + 0.2 * Math.min(5 * t, 1)) * (1 - 0.68 * t ** 1.6)]);
   }
-  const edge = (sign) => middle.map(([x, y, thick]) => at.front(side * x, y + sign * thick, 0.06));
-  return { shape: [...edge(-1), ...edge(1).reverse()], middle: middle.map(([x, y]) => at.front(side * x, y, 0.06)) };
+  return {
+    middle: middle.map(([x, y]) => at.front(side * x, y, 0.06)),
+    widths: middle.map((point) => 2 * point[2] * at.size),
+  };
 }
 
 function eyeOf(at, s, side, face) {
-  const [x0, y0] = [0.405, -0.13];
-  const wide = 0.245 + 0.006 * s[5] - 0.012 * s[6];
+  const [x0, y0] = [0.43, -0.1];
+  const wide = 0.285 + 0.006 * s[5] - 0.012 * s[6];
   // The gaze is given in the camera's frame; the eyes turn by what the head has not turned yet.
   const toX = 0.6 * Math.tanh(((face.gaze[0] || 0) - at.yaw / TURN) / 0.6);
   const toY = 0.45 * Math.tanh(((face.gaze[1] || 0) - at.pitch / TURN) / 0.45);
   const closed = s[45];
-  let up = 0.19 + 0.085 * s[5] - 0.075 * s[7] - 0.035 * s[4] - 0.02 * s[9] - 0.02 * s[6] - 0.16 * clamp(toY, -0.25, 0.5);
-  let low = 0.135 - 0.075 * s[7] - 0.075 * s[6] - 0.05 * s[9] - 0.035 * s[12] + 0.05 * clamp(toY, 0, 0.5);
+  let up = 0.232 + 0.085 * s[5] - 0.085 * s[7] - 0.045 * s[4] - 0.03 * s[9] - 0.025 * s[6] - 0.18 * clamp(toY, -0.25, 0.5);
+  let low = 0.168 - 0.1 * s[7] - 0.1 * s[6] - 0.07 * s[9] - 0.05 * s[12] + 0.05 * clamp(toY, 0, 0.5);
   up = Math.max(up, 0.02);
   low = Math.max(low, 0.02);
-  const meet = 0.075 - 0.03 * s[6]; // where closed lids meet, below the middle of the eye
+  const meet = 0.09 - 0.04 * s[6]; // where closed lids meet, below the middle of the eye
   const upper = mix(-up, meet, closed);
   const lower = mix(low, meet, closed ** 2);
   const curve = (height, flat) => {
     const points = [];
     for (let i = 0; i <= STEPS; i += 1) {
-      const t = (2 * i) / STEPS - 1; // -1: inner corner
-      const round = (1 - Math.abs(t) ** flat) ** 0.62;
+      const t = -Math.cos((Math.PI * i) / STEPS); // -1: inner corner; dense where the curve is round
+      const round = (1 - Math.abs(t) ** flat) ** 0.6;
       const tilt = -0.02 * t;
       points.push([side * (x0 + wide * t), y0 + tilt + height * round]);
     }
@@ -145,20 +147,20 @@ function eyeOf(at, s, side, face) {
   };
   const flat = 2.1 + 0.8 * s[7];
   const put = (points, lift) => points.map(([x, y]) => at.front(x, y, lift));
-  const rest = curve(-0.265 - 0.03 * s[5], 2.1);
+  const rest = curve(Math.min(-0.262 - 0.03 * s[5], upper - 0.02), 2.1);
   const upperLid = curve(upper, flat);
   const lowerLid = curve(lower, flat);
-  const reach = 0.34;
+  const reach = 0.38;
   const iris = at.front(side * x0 * 0.985 + reach * Math.sin(toX), y0 + 0.005 + reach * Math.sin(toY), 0.02);
   return {
     side,
-    opening: (lower - upper) / 0.325,
+    opening: (lower - upper) / 0.4,
     upper: put(upperLid, 0.05),
     lower: put(lowerLid, 0.05),
     socket: put(rest, 0.05),
     under: put(curve(Math.max(low, 0.1) + 0.06, 2.1), 0.05),
     iris,
-    radius: 0.148 * at.size,
+    radius: 0.182 * at.size,
     squash: [Math.cos(toX + at.yaw * 0.6), Math.cos(toY + at.pitch * 0.4)],
     closed,
   };
@@ -166,16 +168,16 @@ function eyeOf(at, s, side, face) {
 
 function noseOf(at, s) {
   const up = 0.07 * s[9] + 0.035 * s[10];
-  const wing = 0.15 + 0.022 * s[9] + 0.012 * s[10] + 0.008 * s[12];
-  const y = 0.36 - up;
+  const wing = 0.112 + 0.022 * s[9] + 0.012 * s[10] + 0.008 * s[12];
+  const y = 0.33 - up;
   const arc = [];
   for (let i = 0; i <= STEPS; i += 1) {
     const t = (2 * i) / STEPS - 1;
-    arc.push(at.front(wing * t, y + 0.075 * (1 - t * t) ** 0.8 - 0.03 * Math.abs(t) ** 6, 0.12 + 0.16 * (1 - t * t)));
+    arc.push(at.front(wing * t, y + 0.06 * (1 - t * t) ** 0.8 - 0.03 * Math.abs(t) ** 6, 0.12 + 0.16 * (1 - t * t)));
   }
   return {
     arc,
-    tip: at.front(0, 0.28 - 0.8 * up, 0.3),
+    tip: at.front(0, 0.27 - 0.8 * up, 0.28),
     bridge: [at.front(0, -0.18, 0.09), at.front(0, 0.02, 0.16), at.front(0, 0.2 - 0.5 * up, 0.26)],
     wings: [-1, 1].map((side) => [
       at.front(side * (wing - 0.015), y - 0.11, 0.14),
@@ -183,16 +185,17 @@ function noseOf(at, s) {
       at.front(side * (wing + 0.012), y + 0.02, 0.12),
       at.front(side * (wing - 0.035), y + 0.03, 0.16),
     ]),
-    nostrils: [-1, 1].map((side) => at.front(side * 0.072, y + 0.035, 0.2)),
+    nostrils: [-1, 1].map((side) => at.front(side * 0.055, y + 0.026, 0.2)),
+    flare: clamp(0.15 + 0.9 * s[9] + 0.6 * s[10], 0, 1),
     size: at.size,
   };
 }
 
 function mouthOf(at, s, drop) {
-  const y0 = 0.735;
+  const y0 = 0.72;
   const tight = clamp(s[23] + 0.25 * s[14], 0, 1);
-  const wide = 0.345 + 0.13 * s[12] + 0.13 * s[20] + 0.035 * s[14] - 0.1 * s[23] - 0.05 * s[28] - 0.035 * s[17] - 0.05 * s[26];
-  const corner = y0 - 0.2 * s[12] + 0.17 * s[15] + 0.035 * s[20] - 0.03 * s[14] + 0.4 * drop(0.85);
+  const wide = 0.36 + 0.16 * s[12] + 0.15 * s[20] + 0.035 * s[14] - 0.12 * s[23] - 0.05 * s[28] - 0.04 * s[17] - 0.06 * s[26];
+  const corner = y0 - 0.03 - 0.2 * s[12] + 0.19 * s[15] + 0.035 * s[20] - 0.03 * s[14] + 0.4 * drop(0.85);
   const raise = 0.06 * s[10] + 0.02 * s[9] + 0.03 * s[25] * (1 - s[26]) + 0.025 * s[12] * (s[25] + s[26]);
   const fall = 0.105 * s[25] + 0.33 * s[26] - 0.05 * s[17];
   const press = clamp(1 - s[28], 0, 1);
@@ -200,20 +203,21 @@ function mouthOf(at, s, drop) {
   const down = Math.max(fall * mix(0.45, 1, press), -0.5 * up);
   const middle = y0 - 0.045 * s[17] + 0.02 * s[12] - 0.012 * s[15];
   const thin = (1 - 0.62 * s[23]) * (1 - 0.96 * s[28]) * (1 - 0.25 * s[20]) * (1 - 0.3 * s[14]);
-  const upperThick = 0.075 * thin * (1 - 0.22 * s[12]) + 0.012 * s[10];
-  const lowerThick = 0.1 * thin * (1 - 0.12 * s[12]) + 0.035 * s[17];
+  const upperThick = 0.054 * thin * (1 - 0.22 * s[12]) + 0.012 * s[10];
+  const lowerThick = 0.07 * thin * (1 - 0.12 * s[12]) + 0.035 * s[17];
   const lines = { upperOut: [], upperIn: [], lowerIn: [], lowerOut: [] };
   for (let i = 0; i <= 2 * STEPS; i += 1) {
-    const t = i / STEPS - 1;
+    const t = -Math.cos((Math.PI * i) / (2 * STEPS));
     const edge = Math.abs(t);
     const x = wide * t;
     const bend = edge ** (1.9 + 0.5 * s[15]);
     // A relaxed mouth has a slight wave: the middle of the upper lip hangs down.
-    const wave = 0.014 * bell(t, 0, 0.3) - 0.006 * bell(edge, 0.5, 0.25);
-    const line = mix(middle, corner, bend) + wave * (1 - s[26]);
+    const calm = (1 - 0.8 * s[12]) * (1 - s[26]);
+    const wave = (0.014 * bell(t, 0, 0.3) - 0.006 * bell(edge, 0.5, 0.25)) * calm;
+    const line = mix(middle, corner, bend) + wave;
     const open = (1 - edge ** 2.2) ** 0.75;
     const round = (1 - edge ** 2) ** 0.8;
-    const bow = 1 - 0.26 * bell(t, 0, 0.13) + 0.16 * bell(edge, 0.3, 0.22);
+    const bow = 1 + (0.16 * bell(edge, 0.3, 0.22) - 0.26 * bell(t, 0, 0.13)) * (0.25 + 0.75 * calm);
     const square = mix(open, (1 - edge ** 6) ** 0.5, s[20] * 0.6);
     const upperIn = line - up * open;
     const lowerIn = Math.max(line + down * square, upperIn);
@@ -243,14 +247,14 @@ function mouthOf(at, s, drop) {
 
 function cheekOf(at, s, side) {
   const up = 0.12 * s[6] + 0.08 * s[12];
-  const x = side * (0.6 + 0.02 * s[12]);
+  const x = side * (0.7 + 0.02 * s[12]);
   return {
-    middle: at.front(x, 0.36 - up, 0.02),
-    radius: at.size * (0.25 + 0.03 * s[6]),
+    middle: at.front(x, 0.38 - up, 0.02),
+    radius: at.size * (0.26 + 0.03 * s[6]),
     colour: clamp(0.25 + 0.6 * s[12] + 0.4 * s[6], 0, 1),
-    bulge: s[6] + 0.45 * s[12],
+    bulge: clamp(1.2 * (s[6] + 0.35 * s[12]) - 0.3, 0, 1),
     arc: [0, 0.25, 0.5, 0.75, 1].map((t) =>
-      at.front(side * mix(0.24, 0.74, t), 0.16 - 0.6 * up + 0.06 * Math.sin(Math.PI * t) - 0.1 * t, 0.05)),
+      at.front(side * mix(0.26, 0.8, t), 0.22 - 0.7 * up + 0.06 * Math.sin(Math.PI * t) - 0.1 * t, 0.05)),
   };
 }
 
@@ -264,11 +268,13 @@ function chinOf(at, s, drop) {
 function wrinklesOf(at, s, drop) {
   const found = [];
   const add = (strength, points, width = 1) => {
-    if (strength > 0.04) found.push({ strength: clamp(strength, 0, 1), width, points });
+    // A slight movement makes no fold: the face must not look old.
+    const visible = clamp((strength - 0.3) / 0.7, 0, 1);
+    if (visible > 0.02) found.push({ strength: visible, width, points });
   };
   const row = (f) => [0, 0.2, 0.4, 0.6, 0.8, 1].map(f);
   // Forehead: across the middle for the inner brow, above each outer brow for the outer.
-  for (const [i, y] of [-0.78, -0.9, -1.01].entries()) {
+  for (const [i, y] of [-0.8, -0.9, -0.99].entries()) {
     add(1.15 * s[1] - 0.18 * i, row((t) => at.front(mix(-0.3, 0.3, t), y - 0.05 * s[1] - 0.035 * Math.sin(Math.PI * t), 0.02)));
     for (const side of [-1, 1]) {
       add(1.1 * s[2] - 0.2 * i, row((t) => at.front(side * mix(0.34, 0.68 - 0.06 * i, t), y + 0.05 - 0.05 * s[2] - 0.03 * Math.sin(Math.PI * t) + 0.06 * t, 0.02)));
@@ -276,26 +282,26 @@ function wrinklesOf(at, s, drop) {
   }
   for (const side of [-1, 1]) {
     // Between the brows.
-    add(s[4], row((t) => at.front(side * (0.075 - 0.012 * s[4] + 0.025 * Math.sin(Math.PI * t)), mix(-0.6, -0.36, t), 0.1)), 1.3);
+    add(s[4], row((t) => at.front(side * (0.075 - 0.012 * s[4] + 0.025 * Math.sin(Math.PI * t)), mix(-0.58, -0.4, t), 0.1)), 1.3);
     // Bridge of the nose.
     for (const i of [0, 1, 2]) {
       add(1.2 * s[9] - 0.1 * i, row((t) => at.front(side * mix(0.03, 0.15 - 0.012 * i, t), -0.16 + 0.085 * i + 0.045 * t * (1 + i * 0.4), 0.13)));
     }
     // Beside the eye.
     for (const i of [-1, 0, 1]) {
-      add(1.05 * s[6], row((t) => at.front(side * mix(0.7, 0.86 - 0.02 * Math.abs(i), t), -0.11 + 0.055 * i + 0.075 * i * t, 0.03)));
+      add(1.05 * s[6], row((t) => at.front(side * mix(0.77, 0.92 - 0.02 * Math.abs(i), t), -0.08 + 0.06 * i + 0.075 * i * t, 0.03)));
     }
     // Under the eye.
-    add(0.9 * Math.max(s[7], 0.8 * s[6]), row((t) => at.front(side * mix(0.22, 0.6, t), 0.06 - 0.045 * s[7] - 0.05 * s[6] + 0.04 * Math.sin(Math.PI * t), 0.05)));
+    add(0.9 * Math.max(s[7], 0.8 * s[6]), row((t) => at.front(side * mix(0.22, 0.66, t), 0.12 - 0.075 * s[7] - 0.06 * s[6] + 0.04 * Math.sin(Math.PI * t), 0.05)));
     // From the wing of the nose around the corner of the mouth.
     const out = 0.14 * s[12] + 0.04 * s[20];
-    const nasal = Math.max(0.95 * s[12], 0.75 * s[10], 0.7 * s[9], 0.3 * s[20]);
+    const nasal = Math.max(0.85 * s[12], 0.75 * s[10], 0.7 * s[9], 0.3 * s[20]);
     add(nasal, row((t) => at.front(
-      side * (0.2 + (0.27 + out) * Math.sin(1.25 * t) - 0.03 * s[10] * t),
+      side * (0.17 + (0.31 + out) * Math.sin(1.25 * t) - 0.03 * s[10] * t),
       0.3 - 0.06 * s[9] - 0.05 * s[10] + (0.4 - 0.1 * s[12]) * t ** 1.2, 0.06)), 1.3);
     // Dimple beside the corner of the mouth.
-    const wide = 0.345 + 0.13 * s[12] + 0.13 * s[20] + 0.035 * s[14] - 0.1 * s[23];
-    add(1.2 * s[14], row((t) => at.front(side * (wide + 0.07 + 0.035 * Math.sin(Math.PI * t)), 0.735 - 0.16 * s[12] + mix(-0.12, 0.1, t), 0.08)), 1.7);
+    const wide = 0.36 + 0.16 * s[12] + 0.15 * s[20] + 0.035 * s[14] - 0.12 * s[23];
+    add(1.2 * s[14], row((t) => at.front(side * (wide + 0.07 + 0.035 * Math.sin(Math.PI * t)), 0.7 - 0.18 * s[12] + mix(-0.12, 0.1, t), 0.08)), 1.7);
     // Below the corner of the mouth.
     add(s[15], row((t) => at.front(side * (wide + 0.045 + 0.02 * t), 0.87 + 0.13 * t + drop(0.9), 0.07)), 1.3);
     // Stretched skin beside the mouth.

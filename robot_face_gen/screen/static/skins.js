@@ -17,6 +17,7 @@ function palette(skin, hue) {
   if (skin === 'person') {
     return {
       ...shared,
+      iris: hsl(26, 48, 36), irisDark: hsl(22, 55, 15), irisLight: hsl(32, 58, 56),
       back: [hsl(hue, 38, 86), hsl(hue, 34, 64)],
       face: ['#ffdcc0', '#f3bd98', '#d99670'], edge: '#b87350', lid: '#eab08a', fold: '#a85f40', brow: '#4a2f22',
       lip: ['#d9756c', '#c35f5c', '#e2867c'], mouth: '#57181e', tongue: '#d8686b', blush: '255,120,100',
@@ -25,10 +26,10 @@ function palette(skin, hue) {
   }
   return {
     ...shared,
-    back: [hsl(hue, 34, 30), hsl(hue, 44, 11)],
-    face: ['#ffffff', '#eaeff4', '#b9c5d3'], edge: '#8496aa', lid: '#d5dee8', fold: '#71839a', brow: '#34404e',
-    lip: ['#e58f8b', '#d67a7a', '#ee9f98'], mouth: '#3c1826', tongue: '#dd7277', blush: '255,128,128',
-    sclera: ['#ffffff', '#e6edf3'], lash: '#2e3a48', nose: '#aab8c8',
+    back: [hsl(hue, 40, 40), hsl(hue, 52, 13)],
+    face: ['#ffffff', '#f1f4f8', '#c3cddb'], edge: '#8d9db1', lid: '#e3e9f1', fold: '#8493a8', brow: '#3b4a5c',
+    lip: ['#e9a9a4', '#dc918f', '#f0b8b1'], mouth: '#4a2032', tongue: '#e0828a', blush: '255,132,132',
+    sclera: ['#ffffff', '#e6edf3'], lash: '#33435a', nose: '#b3c0cf', plate: '#dfe6ee',
   };
 }
 
@@ -73,6 +74,18 @@ function line(context, points, colour, width) {
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.stroke();
+}
+
+// A stroke of varying width.
+function taper(context, points, widths, colour) {
+  context.strokeStyle = colour;
+  for (let i = 1; i < points.length; i += 1) {
+    context.beginPath();
+    context.moveTo(...points[i - 1]);
+    context.lineTo(...points[i]);
+    context.lineWidth = widths[i];
+    context.stroke();
+  }
 }
 
 export class FacePainter {
@@ -124,7 +137,7 @@ export class FacePainter {
 }
 
 function drawSolid(context, shape, colours, skin, isLive) {
-  const { at, s } = shape;
+  const { at } = shape;
   const u = at.size;
   drawBody(context, at, colours, skin);
   if (skin === 'robot') drawEars(context, at, colours, isLive);
@@ -147,19 +160,13 @@ function drawSolid(context, shape, colours, skin, isLive) {
   drawChin(context, shape, colours);
   drawNose(context, shape, colours);
   for (const fold of shape.wrinkles) {
-    context.globalAlpha = 0.62 * fold.strength ** 0.8;
+    context.globalAlpha = 0.6 * fold.strength;
     line(context, fold.points, colours.fold, (0.011 + 0.01 * fold.strength) * fold.width * u);
   }
   context.globalAlpha = 1;
   shape.eyes.forEach((eye) => drawEye(context, eye, colours, u));
   drawMouth(context, shape.mouth, colours, u);
-  for (const brow of shape.brows) {
-    context.beginPath();
-    trace(context, brow.shape, true);
-    context.fillStyle = colours.brow;
-    context.fill();
-  }
-  if (skin === 'person') drawHairFront(context, at, colours);
+  for (const brow of shape.brows) taper(context, brow.middle, brow.widths, colours.brow);
   context.restore();
   context.beginPath();
   trace(context, shape.head, true);
@@ -168,7 +175,13 @@ function drawSolid(context, shape, colours, skin, isLive) {
   context.lineWidth = 0.014 * u;
   context.stroke();
   context.globalAlpha = 1;
-  void s;
+  context.save();
+  context.beginPath();
+  trace(context, shape.head.map(([x, y]) => [hx + (x - hx) * 1.012, hy + (y - hy) * 1.012]), true);
+  context.clip();
+  if (skin === 'person') drawHairFront(context, at, colours);
+  else drawCap(context, at, colours);
+  context.restore();
 }
 
 function drawBody(context, at, colours, skin) {
@@ -225,8 +238,8 @@ function drawBody(context, at, colours, skin) {
 
 function drawEars(context, at, colours, isLive) {
   const u = at.size;
-  const top = at.place(0, -1.28, -0.15);
-  const lamp = at.place(0, -1.56, -0.15);
+  const top = at.place(0, -1.2, -0.15);
+  const lamp = at.place(0, -1.47, -0.15);
   context.beginPath();
   context.moveTo(...top);
   context.lineTo(...lamp);
@@ -244,7 +257,7 @@ function drawEars(context, at, colours, isLive) {
   disc(context, lamp, 0.085 * u, colours.edge);
   disc(context, lamp, 0.065 * u, isLive ? colours.accentLight : colours.accentDark);
   for (const side of [-1, 1]) {
-    const [x, y] = at.place(side * 1.07, -0.02, -0.12);
+    const [x, y] = at.place(side * 1.17, 0.0, -0.12);
     const thin = 0.52 + 0.35 * Math.max(-side * at.sy, 0) - 0.3 * Math.max(side * at.sy, 0);
     const squash = [Math.max(thin, 0.2), 1];
     disc(context, [x, y], 0.27 * u, '#7e90a4', squash, at.roll);
@@ -255,7 +268,7 @@ function drawEars(context, at, colours, isLive) {
 }
 
 function drawHairBehind(context, at, colours) {
-  const points = [[0, -1.5], [0.6, -1.4], [1.02, -1.02], [1.18, -0.45], [1.14, 0.1], [1.02, 0.45], [0.8, 0.3]];
+  const points = [[0, -1.4], [0.55, -1.34], [0.98, -1.06], [1.2, -0.55], [1.21, -0.1], [1.08, 0.2], [0.7, 0.3]];
   const all = [...points.map(([x, y]) => at.rim(x, y, -0.35)), ...points.slice(1).reverse().map(([x, y]) => at.rim(-x, y, -0.35))];
   context.beginPath();
   trace(context, all, true);
@@ -266,7 +279,7 @@ function drawHairBehind(context, at, colours) {
   context.fillStyle = fill;
   context.fill();
   for (const side of [-1, 1]) {
-    const [x, yy] = at.place(side * 1.04, 0.02, -0.1);
+    const [x, yy] = at.place(side * 1.15, 0.08, -0.1);
     disc(context, [x, yy], 0.2 * at.size, colours.face[2], [0.62, 1], at.roll);
     disc(context, [x + side * 0.01 * at.size, yy], 0.12 * at.size, colours.fold, [0.5, 1], at.roll);
     disc(context, [x - side * 0.012 * at.size, yy + 0.01 * at.size], 0.12 * at.size, colours.face[2], [0.55, 1], at.roll);
@@ -275,14 +288,11 @@ function drawHairBehind(context, at, colours) {
 
 function drawHairFront(context, at, colours) {
   const u = at.size;
-  const low = [[-1.12, -0.2], [-0.98, -0.52], [-0.78, -0.78], [-0.4, -0.9], [0.05, -0.98], [0.45, -1.0], [0.76, -0.84], [0.97, -0.55], [1.12, -0.2]];
+  const low = [[-1.2, 0.12], [-1.12, -0.12], [-1.06, -0.42], [-0.9, -0.72], [-0.45, -0.9], [0.05, -1.0], [0.5, -1.0], [0.88, -0.8], [1.05, -0.45], [1.12, -0.12], [1.2, 0.12]];
   const edge = low.map(([x, y]) => at.front(x, y, 0.05));
   context.beginPath();
   trace(context, edge);
-  context.lineTo(...at.flat(1.6, -0.3, 0));
-  context.lineTo(...at.flat(1.6, -2, 0));
-  context.lineTo(...at.flat(-1.6, -2, 0));
-  context.lineTo(...at.flat(-1.6, -0.3, 0));
+  for (const [x, y] of [[1.8, 0], [1.8, -2.2], [-1.8, -2.2], [-1.8, 0]]) context.lineTo(...at.flat(x, y, 0));
   context.closePath();
   const [, y] = at.flat(0, -1.4, 0);
   const fill = context.createLinearGradient(0, y, 0, y + u);
@@ -292,8 +302,30 @@ function drawHairFront(context, at, colours) {
   context.fill();
   context.globalAlpha = 0.18;
   for (const i of [0, 1, 2]) {
-    line(context, [[-0.7 + 0.2 * i, -0.95 - 0.06 * i], [-0.2 + 0.25 * i, -1.14], [0.45 + 0.16 * i, -1.1 + 0.04 * i]].map(([x, yy]) => at.front(x, yy, 0.06)), '#ffffff', 0.035 * u);
+    line(context, [[-0.8 + 0.22 * i, -0.9 - 0.05 * i], [-0.3 + 0.25 * i, -1.09], [0.35 + 0.16 * i, -1.12 + 0.03 * i]].map(([x, yy]) => at.front(x, yy, 0.06)), '#ffffff', 0.035 * u);
   }
+  context.globalAlpha = 1;
+}
+
+// The robot's cap: the upper part of its shell.
+function drawCap(context, at, colours) {
+  const u = at.size;
+  const low = [[-1.22, -0.3], [-1.1, -0.56], [-0.9, -0.79], [-0.52, -0.95], [0, -1.0], [0.52, -0.95], [0.9, -0.79], [1.1, -0.56], [1.22, -0.3]];
+  const edge = low.map(([x, y]) => at.front(x, y, 0.04));
+  context.beginPath();
+  trace(context, edge);
+  for (const [x, y] of [[1.8, -0.3], [1.8, -2.2], [-1.8, -2.2], [-1.8, -0.3]]) context.lineTo(...at.flat(x, y, 0));
+  context.closePath();
+  const [x, y] = at.place(-0.25, -1.2, 0.4);
+  const fill = context.createRadialGradient(x, y, 0, x, y, 1.5 * u);
+  fill.addColorStop(0, colours.accentLight);
+  fill.addColorStop(0.4, colours.accent);
+  fill.addColorStop(1, colours.accentDark);
+  context.fillStyle = fill;
+  context.fill();
+  line(context, edge, 'rgba(255,255,255,.75)', 0.022 * u);
+  context.globalAlpha = 0.35;
+  line(context, low.map(([a, b]) => at.front(a, b + 0.03, 0.04)), colours.fold, 0.02 * u);
   context.globalAlpha = 1;
 }
 
@@ -322,7 +354,7 @@ function drawChin(context, shape, colours) {
   const { chin } = shape;
   const [x, y] = chin.middle;
   glowAt(context, [x, y - 0.02 * chin.size], (0.2 + 0.05 * chin.raise) * chin.size, '255,255,255', 0.22 + 0.2 * chin.raise);
-  glowAt(context, shape.mouth.shadow, 0.2 * chin.size, '60,40,50', 0.12);
+  glowAt(context, shape.mouth.shadow, 0.2 * chin.size, '70,60,80', 0.08);
   if (chin.raise > 0.15) {
     for (const point of chin.dimples) glowAt(context, point, 0.03 * chin.size, '80,50,50', 0.4 * chin.raise);
   }
@@ -335,9 +367,11 @@ function drawNose(context, shape, colours) {
   glowAt(context, [tx + 0.07 * u, ty + 0.05 * u], 0.26 * u, '70,50,60', 0.16);
   for (const point of nose.bridge) glowAt(context, point, 0.11 * u, '255,255,255', 0.26);
   glowAt(context, [tx - 0.03 * u, ty - 0.03 * u], 0.13 * u, '255,255,255', 0.6);
-  nose.nostrils.forEach((point) => disc(context, point, 0.032 * u, colours.fold, [1.25, 0.75], shape.at.roll));
+  nose.nostrils.forEach((point) => disc(context, point, 0.022 * u, colours.fold, [1.25, 0.75], shape.at.roll));
   line(context, nose.arc, colours.nose, 0.024 * u);
-  for (const wing of nose.wings) line(context, wing, colours.nose, 0.022 * u);
+  context.globalAlpha = nose.flare;
+  for (const wing of nose.wings) line(context, wing, colours.fold, 0.02 * u);
+  context.globalAlpha = 1;
 }
 
 function drawEye(context, eye, colours, u) {
@@ -345,8 +379,8 @@ function drawEye(context, eye, colours, u) {
   band(context, eye.socket, eye.upper);
   context.fillStyle = colours.lid;
   context.fill();
-  context.globalAlpha = 0.55;
-  line(context, eye.socket, colours.fold, 0.014 * u);
+  context.globalAlpha = 0.3;
+  line(context, eye.socket, colours.fold, 0.012 * u);
   context.globalAlpha = 1;
   if (eye.opening > 0.02) {
     context.save();
@@ -414,7 +448,7 @@ function drawMouth(context, mouth, colours, u) {
   context.globalAlpha = mouth.gap > 0.02 ? 0.4 : 0.9;
   line(context, mouth.upperIn, colours.mouth, (0.02 + 0.012 * mouth.sucked + 0.006 * mouth.tight) * u);
   context.globalAlpha = 0.8;
-  for (const corner of mouth.corners) glowAt(context, corner, 0.05 * u, '70,30,40', 0.5);
+  for (const corner of mouth.corners) glowAt(context, corner, 0.04 * u, '90,50,60', 0.3);
   context.globalAlpha = 1;
 }
 
@@ -449,13 +483,13 @@ function drawGlow(context, shape, colours) {
       context.fill();
       context.clip();
       const [x, y] = eye.iris;
-      const fill = context.createRadialGradient(x, y, 0.2 * eye.radius, x, y, 1.7 * eye.radius);
-      fill.addColorStop(0, '#ffffff');
-      fill.addColorStop(0.5, colours.accentLight);
-      fill.addColorStop(0.62, colours.accent);
+      const fill = context.createRadialGradient(x, y, 0.3 * eye.radius, x, y, 1.6 * eye.radius);
+      fill.addColorStop(0, colours.accentLight);
+      fill.addColorStop(0.5, colours.accent);
+      fill.addColorStop(0.68, colours.accentDark);
       fill.addColorStop(1, 'rgba(0,0,0,0)');
-      disc(context, [x, y], 1.7 * eye.radius, fill, eye.squash);
-      disc(context, [x, y], 0.5 * eye.radius, '#041016', eye.squash);
+      disc(context, [x, y], 1.6 * eye.radius, fill, eye.squash);
+      disc(context, [x, y], 0.56 * eye.radius, '#041016', eye.squash);
       disc(context, [x - 0.34 * eye.radius, y - 0.36 * eye.radius], 0.22 * eye.radius, '#ffffff');
       context.restore();
     }
