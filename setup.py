@@ -67,6 +67,9 @@ training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>
 bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
+screen = ['aiohttp>=3.9,<4']
+# The pages in a real browser; Chromium itself comes from the system.
+browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']
 
 setup(
     name=package_name,
@@ -77,6 +80,7 @@ setup(
             'py.typed',
             'resources/*.safetensors',
             'resources/demo/*',
+            'screen/static/*',
         ]
     },
     data_files=[
@@ -110,12 +114,15 @@ setup(
         'training': training,
         'bags': bags,
         'onnx': onnx,
+        'screen': screen,
         'test': test,
         'dev': [
             *training,
             *bags,
             *onnx,
+            *screen,
             *test,
+            *browser,
             'mypy',
             'ruff',
             'types-PyYAML',
@@ -135,6 +142,7 @@ setup(
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
             'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
+            'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
         ],
     },
 )

@@ -68,3 +68,8 @@ def reaction_server() -> int:
 def face_actuator_node() -> int:
     """Start `face_actuator_node`."""
     return start('face_actuator_node')
+
+
+def face_screen_node() -> int:
+    """Start `face_screen_node`."""
+    return start('face_screen_node')

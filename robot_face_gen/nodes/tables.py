@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
+from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
 from .parameter_table import ParameterTable, parameter
@@ -30,6 +31,10 @@ STOP_TOPIC = ('robot_face/stop', 'std_msgs/msg/Bool')
 
 def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
+
+
+def _host(value: str) -> str:
+    return '' if value.strip() else 'expected an address'
 
 
 def _whole_steps(value: float) -> str:
@@ -303,6 +308,36 @@ class ActuatorParameters:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScreenParameters:
+    """Parameters of `face_screen_node`."""
+
+    host: str = parameter(
+        '127.0.0.1',
+        'Address to listen on; 0.0.0.0 opens the pages to the network',
+        check=_host,
+    )
+    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    skin: str = parameter(
+        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
+    )
+    colour: str = parameter(
+        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
+    )
+    control: str = parameter(
+        CONTROL[0],
+        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
+        'on this machine), all or none',
+        choices=CONTROL,
+    )
+    allowed_hosts: str = parameter(
+        '',
+        'Further host names of this machine, separated by commas; requests to other names are '
+        'refused',
+    )
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
+
+
 OPENFACE = ParameterTable(
     'openface_node',
     'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
@@ -342,7 +377,13 @@ ACTUATOR = ParameterTable(
     ActuatorParameters,
     listens=(REACTION_TOPIC, STOP_TOPIC),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR)
+SCREEN = ParameterTable(
+    'face_screen_node',
+    'shows the face in web browsers, and a page for inspection',
+    ScreenParameters,
+    listens=(REACTION_TOPIC, FACE, AUDIO),
+)
+TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR, SCREEN)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and
