@@ -139,8 +139,12 @@ class Motion:
         self.window_size = window_size
         table = np.asarray(weights['ages'], 'f')
         self.ages = (age_codes() @ table.T).astype('f')  # (ages, E)
-        self.shapes = [np.asarray(weights[f'{e.name}_shapes'], 'f') for e in EVENTS]
         frames = np.stack([weights[f'{e.name}_frames'] for e in EVENTS]).astype(np.int64)
+        self.shapes = []
+        for event, lengths in zip(EVENTS, frames, strict=True):
+            within = np.arange(event.frames) < lengths[:, None]
+            shapes = np.asarray(weights[f'{event.name}_shapes'], 'f')
+            self.shapes.append(shapes * within[..., None].astype('f'))
         # An event of number 0, before the first one of a session, has no frames.
         self.frames = np.concatenate((np.zeros_like(frames[:, :1]), frames), axis=1)
         self.offset = np.asarray(weights['offset'], 'f')
