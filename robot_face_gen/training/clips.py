@@ -111,9 +111,9 @@ def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor
     for index in range(len(dataset)):
         item = dataset[index]
         for role in ('speaker', 'listener'):
-            for branch, seen in seen_values(item[role]).items():
-                x = torch.where(seen, item[role][branch], 0.0).double()
-                parts = seen.expand_as(x).sum(dim=0), x.sum(dim=0), x.square().sum(dim=0)
+            for branch, valid in seen_values(item[role]).items():
+                x = torch.where(valid, item[role][branch], 0.0).double()
+                parts = valid.expand_as(x).sum(dim=0), x.sum(dim=0), x.square().sum(dim=0)
                 old = sums.get((role, branch), [torch.zeros(())] * 3)
                 sums[role, branch] = [a + b for a, b in zip(old, parts, strict=True)]
     out: dict[str, dict[str, tuple[Tensor, Tensor]]] = {'speaker': {}, 'listener': {}}
