@@ -62,7 +62,7 @@ ament = [
 training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
 bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
-test = ['pytest>=8', 'hypothesis>=6.100']
+test = ['pytest>=8', 'hypothesis>=6.100', 'openai-whisper>=20240930']
 
 setup(
     name=package_name,
@@ -90,7 +90,6 @@ setup(
         'av>=12',
         'numpy>=1.24',
         'opencv-python>=4.8',
-        'openai-whisper>=20240930',
         'psutil>=5.9',
         'pyyaml>=6',
         'safetensors>=0.4.3',
