@@ -213,15 +213,15 @@ def silence_sound(folder):
     write_flac(folder / 'a.flac', np.zeros(4 * 16000), 16000)
 
 
-def shorten_sound(folder):
+def shorten_sound(folder, seconds=2):
     samples, rate = read_audio(folder / 'a.flac')
-    write_flac(folder / 'a.flac', samples[: 2 * rate], rate)
+    write_flac(folder / 'a.flac', samples[: seconds * rate], rate)
 
 
-def change_columns(path, change):
+def change_columns(path, change, rows=dict):
     """Write a CSV again with `change(name, value)`; None leaves the column out."""
     with path.open(newline='') as file:
-        rows = list(csv.DictReader(file))
+        rows = list(map(rows, csv.DictReader(file)))
     kept = [name for name in rows[0] if change(name, rows[0][name]) is not None]
     with path.open('w', newline='') as file:
         writer = csv.DictWriter(file, kept)
@@ -238,7 +238,6 @@ def lose_face(folder):
     'damage, person, what, value',
     [
         (silence_sound, 'a', 'sound level', 'silence'),
-        (shorten_sound, 'a', 'face and sound lengths', '4.00 s and 2.00 s'),
         (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound',
          'none of a.flac, a.wav, a.ogg, a.mp3, a.opus, a.m4a, a.aac, a.aiff, a.aif, a.mp4, a.mov, '
          'a.mkv, a.webm, a.avi, a.m4v, a.mpg, a.wmv; {folder} holds a.csv, b.csv, b.flac'),
@@ -265,6 +264,36 @@ def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, pe
     with (out / 'report.csv').open() as file:
         (row,) = [row for row in csv.DictReader(file) if row['level'] == 'error']
     assert (row['session'], row['what'], row['found']) == (folder.name, what, errors[0].value)
+
+
+def test_the_common_part_of_face_and_voice_is_used(recordings, prepared, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00001_0',))
+    shorten_sound(source / 'dyad_00001_0')
+    # The face is not judged where there is no voice.
+    change_columns(
+        source / 'dyad_00001_0' / 'a.csv', lambda name, value: value,
+        rows=lambda row: {**row, 'success': '0'} if float(row['timestamp']) > 2.2 else row,
+    )  # fmt: skip
+    found = prepare(source, tmp_path / 'out', QUICK)
+    values = {f.what: (f.level, f.value) for f in found}
+    assert values == {
+        'face and sound lengths': ('warning', '4.00 s and 2.00 s'),
+        "both people's lengths": ('warning', '2.00 s and 4.00 s'),
+    }
+    with (tmp_path / 'out' / 'report.csv').open() as file:
+        assert '4.00 s and 2.00 s' in [row['found'] for row in csv.DictReader(file)]
+    assert '4.00 s and 2.00 s' in (tmp_path / 'out' / 'report.html').read_text()
+    (session,) = read_catalogue(tmp_path / 'out').sessions
+    assert session.frames == 50
+    (clip,) = ClipDataset(tmp_path / 'out', 'train', frames=50)
+    whole = ClipDataset(prepared, 'train', frames=50)[2 * 2]
+    for name in ('au', 'pose', 'audio'):
+        np.testing.assert_allclose(
+            clip['speaker'][name][:45], whole['speaker'][name][:45], atol=1e-6
+        )
+    shorten_sound(source / 'dyad_00001_0', seconds=1)
+    with pytest.raises(ValueError, match=r'first error: session dyad_00001_0, face length: 1\.0'):
+        prepare(source, tmp_path / 'short', QUICK)
 
 
 def test_two_sessions_without_a_face_name_their_own_folders(recordings, tmp_path):

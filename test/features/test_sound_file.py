@@ -144,6 +144,42 @@ def test_how_much_of_a_truncated_file_was_read(tmp_path, name, codec):
     assert problems[-1] == f'{tmp_path / name}: truncated: {length_s:.1f} s of 3.0 s could be read'
 
 
+@pytest.mark.parametrize(
+    ('name', 'codec', 'film', 'words'),
+    [
+        ('a.ogg', 'libopus', '', 'the Ogg stream has no last page'),
+        ('a.oga', 'flac', '', 'the Ogg stream has no last page'),
+        ('a.au', 'pcm_s16be', '', 'the file has {there} of {whole} bytes'),
+        ('a.caf', 'pcm_s16le', '', 'the file has {there} of {whole} bytes'),
+        ('a.w64', 'pcm_s16le', '', 'the file has {there} of {whole} bytes'),
+        ('a.mkv', 'libopus', 'mpeg4', 'the file has {there} of {whole} bytes'),
+        ('a.webm', 'libopus', 'libvpx', 'the file has {there} of {whole} bytes'),
+        ('a.avi', 'libmp3lame', 'mpeg4', 'the file has {there} of {whole} bytes'),
+    ],
+)
+def test_a_truncated_file_whose_length_is_not_known(tmp_path, name, codec, film, words):
+    sound = np.concatenate((NOISE, NOISE, NOISE))[:, :1].astype(np.float32)
+    if codec.startswith(('pcm', 'flac')):
+        sound = (sound * 32768).astype(np.int16)
+    container = {'mkv': 'matroska', 'oga': 'ogg'}.get(name[2:], name[2:])
+    encode(tmp_path / name, codec, sound, RATE, container=container, film=film)
+    problems = []
+    read_audio(tmp_path / name, problems)
+    assert problems == []
+    whole = (tmp_path / name).read_bytes()
+    there = len(whole) * 2 // 3
+    for cut in (there, there - 1):
+        (tmp_path / name).write_bytes(whole[:cut])
+        samples, _ = read_audio(tmp_path / name, problems)
+        # Of some kinds FFmpeg finds less: the pictures of a short film come before the sound.
+        assert len(samples) < 2.2 * RATE
+        expected = words.format(there=cut, whole=len(whole))
+        length_s = len(samples) / RATE
+        assert problems[-1] == (
+            f'{tmp_path / name}: truncated: {length_s:.1f} s could be read; {expected}'
+        )
+
+
 def test_an_mp4_that_was_cut_off_has_no_index(tmp_path):
     encode(tmp_path / 'a.mp4', 'aac', CLICK, RATE, film='mpeg4')
     whole = (tmp_path / 'a.mp4').read_bytes()
