@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .whisper_cache import UNTRAINED, locate
+from .whisper_cache import UNTRAINED, locate_intact
 from .whisper_network import AudioEncoder, ModelDimensions, sinusoids
 
 _PREFIX = 'encoder.'
@@ -38,7 +38,7 @@ def load_encoder(weights: str) -> tuple[AudioEncoder, ModelDimensions, str]:
     """
     if weights == UNTRAINED:
         return _untrained(), _TINY, 'whisper-untrained'
-    encoder, dims = _load(locate(weights))
+    encoder, dims = _load(locate_intact(weights))
     return encoder, dims, f'whisper-{dims.n_audio_layer}x{dims.n_audio_state}'
 
 
