@@ -77,6 +77,7 @@ setup(
             'py.typed',
             'resources/*.safetensors',
             'resources/demo/*',
+            'data/templates/*',
         ]
     },
     data_files=[
@@ -92,6 +93,7 @@ setup(
     install_requires=[
         'setuptools',
         'av>=12',
+        'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',
