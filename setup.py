@@ -87,6 +87,7 @@ setup(
             'resources/*.safetensors',
             'resources/demo/*',
             'screen/static/*',
+            'data/templates/*',
         ]
     },
     data_files=[
@@ -103,6 +104,7 @@ setup(
     install_requires=[
         'setuptools',
         'av>=12',
+        'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'psutil>=5.9',

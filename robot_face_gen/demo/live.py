@@ -106,6 +106,7 @@ def _run(
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
+    duration_s = round(duration_s * 1e9) / 1e9  # as it comes back from `_watch`
     os.environ.update(child_environment())  # the recorder finds whom the nodes find
     recorder = Recorder(domain)
     graph: BringupProcess | None = None
