@@ -9,7 +9,15 @@ import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.layout import (
-    AU, AU_NAMES, BRANCHES, INTENSITIES, LANDMARK_POINTS, RX, RY, RZ, TZ,
+    AU,
+    AU_NAMES,
+    BRANCHES,
+    INTENSITIES,
+    LANDMARK_POINTS,
+    RX,
+    RY,
+    RZ,
+    TZ,
 )  # fmt: skip
 
 from .config import CONTROL_HZ, CameraConfig, Range
