@@ -4,6 +4,7 @@
 An entry is two files. `NAME.json` holds a description, the name of the payload and a SHA-256 over
 both; the payload's name contains a part of its hash, so that processes that write the same entry
 at the same time do not disturb each other. An entry that does not pass its check is made again.
+Only the entries used last are kept: weights that change often would fill the disk.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,9 @@ import numpy as np
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
 EXPORT_VERSION = 3
+
+KEPT_ENTRIES = 24
+KEPT_S = 24 * 3600.0  # an entry used since then is kept: a process may be about to open it
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ def cache_folder(name: str = '') -> Path:
         for missing in (cache_path(''), folder):
             missing.parent.mkdir(parents=True, exist_ok=True)
             missing.mkdir(mode=0o700, exist_ok=True)
+            if os.name == 'posix':
+                found = missing.stat()
+                if found.st_uid == os.getuid() and found.st_mode & 0o077:
+                    missing.chmod(0o700)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
@@ -68,6 +77,8 @@ def read_entry(name: str) -> CacheEntry | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    with contextlib.suppress(OSError):  # a cache that cannot be written can be read
+        os.utime(index)  # used now: see `_remove_old`
     return CacheEntry(path, description)
 
 
@@ -97,7 +108,23 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
             {'file': path.name, 'sha256': checksum, 'description': description}
         )
         partial.write_text(entry_text, encoding='utf-8')
+    _remove_old(index.parent)
     return CacheEntry(path, description)
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove entries beyond the `KEPT_ENTRIES` used last, and payloads without an entry."""
+    age_s: dict[Path, float] = {}
+    for path in (*folder.glob('*.json'), *folder.glob('*.onnx'), *folder.glob('*.npz')):
+        with contextlib.suppress(OSError):  # another process removes it too
+            age_s[path] = time.time() - path.stat().st_mtime
+    indexes = sorted((p for p in age_s if p.suffix == '.json'), key=age_s.__getitem__)
+    kept = {p.stem for i, p in enumerate(indexes) if i < KEPT_ENTRIES or age_s[p] < KEPT_S}
+    for path, age in age_s.items():
+        entry = path.stem if path.suffix == '.json' else path.stem.rpartition('-')[0]
+        if age >= KEPT_S and entry not in kept:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextlib.contextmanager

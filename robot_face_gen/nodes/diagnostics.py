@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 
-from robot_face_gen.pipeline.health import ERROR, OK, WARN, Health, Report
+from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health, Report
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -31,7 +33,7 @@ def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticSta
 
 
 class Diagnostics:
-    """Publishes a status for each health; logs level changes and what a node waits for.
+    """Publishes a status for each health; logs every fault that begins or ends.
 
     `look` is called before each report.
     """
@@ -79,11 +81,12 @@ class _Status:
         if not part:
             self._name = node.get_fully_qualified_name().lstrip('/')
         self._prefix = f'{part}: ' if part else ''
-        self._level = OK
+        self._standing: dict[str, tuple[float, str]] = {}  # since when, and the text, by name
+        self._logged_s: dict[str, float] = {}  # when a fault was last logged, by name
         self._reminded = 0
 
     def look(self, *, stands_still: bool) -> DiagnosticStatus:
-        """Make the status and log changes; `stands_still`: simulated time has not started."""
+        """Make the status and log faults; `stands_still`: simulated time has not started."""
         report = self._health.report()
         waiting = self._health.waiting_for()
         if stands_still:
@@ -92,12 +95,28 @@ class _Status:
             if self._reminded % round(REMIND_S / PERIOD_S) == 0:
                 self._logger.info(f'{self._prefix}waiting for {", ".join(waiting)}')
             self._reminded += 1
-        if report.level != self._level:
-            if report.level == OK:
-                self._logger.info(f'{self._prefix}all is well again')
-            elif report.level == ERROR and report.not_logged:
-                self._logger.error(f'{self._prefix}{report.not_logged}')
-            elif report.not_logged and not waiting:
-                self._logger.warning(f'{self._prefix}{report.not_logged}')
-            self._level = report.level
+        self._log_changes(report.faults, time.monotonic())
         return status_message(self._name, '', report)
+
+    def _log_changes(self, faults: Mapping[str, Fault], now_s: float) -> None:
+        """Log each fault once when it begins and once when it ends, whatever else stands.
+
+        One that comes and goes is logged every REMIND_S at most; the diagnostics show all.
+        """
+        for name, fault in faults.items():
+            if name in self._standing or fault.waiting:
+                continue
+            recent = now_s - self._logged_s.get(name, -math.inf) < REMIND_S
+            self._standing[name] = (now_s, '' if recent else fault.text)
+            if not recent:
+                self._logged_s[name] = now_s
+                if not fault.logged:
+                    # rclpy allows only one severity for each line that logs.
+                    if fault.level == ERROR:
+                        self._logger.error(self._prefix + fault.text)
+                    else:
+                        self._logger.warning(self._prefix + fault.text)
+        for name in [name for name in self._standing if name not in faults]:
+            since_s, text = self._standing.pop(name)
+            if text:
+                self._logger.info(f'{self._prefix}over after {now_s - since_s:.0f} s: {text}')

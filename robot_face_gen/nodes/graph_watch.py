@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from robot_face_gen.pipeline.health import Health
 
 # A node that was killed and respawned is listed twice until its lease ends (20 s in Fast DDS).
-CROWDED_LOOKS = 20
+LEASE_LOOKS = 20
+CROWDED_LOOKS = 3  # where the other publisher cannot be such a node
 _LONGEST_NS = 2**62  # middlewares report "no deadline" as 0 or as nearly 2**63 ns
 
 
@@ -34,6 +35,8 @@ class _Endpoint:
     is_publisher: bool
     health: Health
     reported: set[tuple] = field(default_factory=set)  # endpoints already logged
+    looks: int = 0
+    others: dict[tuple, int] = field(default_factory=dict)  # publishers: at which look they came
     crowded_looks: int = 0
 
 
@@ -83,16 +86,32 @@ class GraphWatch:
                 self._log(text)
 
     def _check_publishers(self, endpoint: _Endpoint) -> None:
-        count = self._node.count_publishers(endpoint.topic)
-        endpoint.crowded_looks = endpoint.crowded_looks + 1 if count > 1 else 0
-        if endpoint.crowded_looks >= CROWDED_LOOKS:
-            text = f'{endpoint.topic}: {count} publishers: their messages are mixed'
+        found = self._node.get_publishers_info_by_topic(endpoint.topic)
+        endpoint.looks += 1
+        before = endpoint.others
+        endpoint.others = {
+            (gid := tuple(peer.endpoint_gid)): before.get(gid, endpoint.looks) for peer in found
+        }
+        endpoint.crowded_looks = endpoint.crowded_looks + 1 if len(found) > 1 else 0
+        if endpoint.is_publisher:  # one that came after us has not been replaced by us
+            is_new = any(look > CROWDED_LOOKS for look in endpoint.others.values())
+        else:
+            is_new = len({(peer.node_namespace, peer.node_name) for peer in found}) > 1
+        if endpoint.crowded_looks >= (CROWDED_LOOKS if is_new else LEASE_LOOKS):
+            names = ', '.join(sorted({_full_name(peer) for peer in found}))
+            text = f'{endpoint.topic}: {len(found)} publishers ({names}): messages are mixed'
             endpoint.health.count('crowded', trouble=text)
+
+
+def _full_name(peer: Any) -> str:
+    if peer.node_name.startswith('_'):  # _NODE_NAME_UNKNOWN_: discovered a moment ago
+        return 'unknown node'
+    return f'{peer.node_namespace.rstrip("/")}/{peer.node_name}'
 
 
 def _mismatch(endpoint: _Endpoint, peer: Any) -> str:
     """Why a peer and we exchange no messages; '' where we do."""
-    where = f'{endpoint.topic}: node {peer.node_namespace.rstrip("/")}/{peer.node_name}'
+    where = f'{endpoint.topic}: node {_full_name(peer)}'
     if peer.topic_type != endpoint.kind:
         return f'{where} uses type {peer.topic_type}, expected {endpoint.kind}'
     ours, theirs = endpoint.qos, peer.qos_profile

@@ -28,13 +28,33 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something that is wrong at present.
+
+    Attributes:
+        text: for people.
+        level: WARN or ERROR.
+        logged: whether the text is in the log already.
+        waiting: an input that has not received anything yet.
+    """
+
+    text: str
+    level: int = WARN
+    logged: bool = False
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
 class Report:
-    """Status at one time: level, one line of text, keys and values in a fixed order."""
+    """Status at one time: level, one line of text, keys and values in a fixed order.
+
+    `faults` are by name, errors first; a name stays the same while its fault stands.
+    """
 
     level: int
     message: str
     values: dict[str, str]
-    not_logged: str = ''  # the part of the message that is not in the log yet
+    faults: dict[str, Fault] = field(default_factory=dict)
 
 
 class Health:
@@ -144,34 +164,30 @@ class Health:
         """Current status; errors are first in the message and set the level."""
         with self._lock:
             now = self._clock()
-            troubles = [
-                (text, logged)
-                for since, text, logged in self._troubles.values()
-                if now - since < TROUBLE_S
-            ]
-            warnings = []
+            faults = {
+                name: Fault(text, ERROR, logged) for name, (text, logged) in self._failures.items()
+            }
+            for name, (since, text, logged) in self._troubles.items():
+                if now - since < TROUBLE_S:
+                    faults.setdefault(name, Fault(text, WARN, logged))
             values = dict(self._facts)
             for name, flow in self._flows.items():
                 values[name] = str(flow.total)
                 values[f'{name}_hz'] = f'{_rate(flow.times, now):.2f}'
                 if flow.label and not flow.total:
-                    warnings.append(f'waiting for {flow.label}')
+                    faults[f'{name} missing'] = Fault(f'waiting for {flow.label}', waiting=True)
                 elif flow.stall_s is not None and flow.total:
                     silence = now - flow.times[-1]
                     if silence > flow.stall_s:
-                        warnings.append(f'nothing on {flow.label or name} for {silence:.1f} s')
+                        text = f'nothing on {flow.label or name} for {silence:.1f} s'
+                        faults[f'{name} silent'] = Fault(text)
             values.update((name, str(value)) for name, value in self._counters.items())
             for name, seconds in self._latencies.items():
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'
-            texts = [*self._failures.values(), *troubles, *((text, False) for text in warnings)]
-            level = ERROR if self._failures else WARN if texts else OK
-            return Report(
-                level,
-                '; '.join(text for text, _ in texts) or 'OK',
-                values,
-                '; '.join(text for text, logged in texts if not logged),
-            )
+            level = ERROR if self._failures else WARN if faults else OK
+            message = '; '.join(fault.text for fault in faults.values()) or 'OK'
+            return Report(level, message, values, faults)
 
 
 def _rate(times: deque[float], now: float) -> float:

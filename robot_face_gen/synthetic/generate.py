@@ -35,7 +35,6 @@ from robot_face_gen.data.tracks import (
     frame_count,
 )
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.features.sound_file import write_flac
 
 from .config import GeneratorConfig
 from .conversation import Dyad, Person, generate_conversation
@@ -211,6 +210,8 @@ def plan_speakers(
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:
+    from robot_face_gen.features.sound_file import write_flac  # FFmpeg: prepared data need none
+
     write_openface_csv(folder / f'{name}.csv', person.frames)
     write_flac(folder / f'{name}.flac', person.sound, person.sample_rate)
 
@@ -351,7 +352,10 @@ def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[Prepare
             blocks = embedder.embed(sound, person.sample_rate) if speaks else []
             dim = embedder.dim if speaks else 0
             frames = sessions[0].frames
-            track = align_person(person.frames, blocks, frames, audio_dim=dim, crop=embedder.crop)
+            track = align_person(
+                person.frames, blocks, frames, audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s, crop=embedder.crop,
+            )  # fmt: skip
             write_track(root, name, track)
     return sessions
 

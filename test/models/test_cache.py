@@ -3,10 +3,12 @@
 
 import errno
 import os
+import time
 
 import numpy as np
 import pytest
 
+from robot_face_gen.models import cache
 from robot_face_gen.models.cache import (
     atomic_file,
     cache_path,
@@ -131,3 +133,26 @@ def test_a_digest_depends_on_names_values_types_shapes_and_options():
     ]
     assert len(set(others)) == len(others)
     assert weights_digest(dict(reversed(weights.items()))) == others[0]
+
+
+def test_only_the_entries_used_last_are_kept(folder, make, monkeypatch):
+    monkeypatch.setattr(cache, 'KEPT_ENTRIES', 2)
+    entries = {name: cached(name, make) for name in ('used', 'old', 'older')}
+    stray = folder / 'step-of-an-old-version.npz'
+    stray.write_bytes(b'')
+    two_days_ago = time.time() - 2 * cache.KEPT_S
+    for path in folder.iterdir():
+        os.utime(path, (two_days_ago, two_days_ago))
+    assert read_entry('used') == entries['used']
+    newest = cached('newest', make)
+    kept = [entries['used'].path, newest.path]
+    assert sorted(folder.glob('*.onnx')) == sorted(kept)
+    assert {path.stem for path in folder.glob('*.json')} == {'used', 'newest'}
+    assert not stray.exists()
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
+def test_the_folder_is_for_this_user_alone(folder, make):
+    folder.mkdir(mode=0o755)
+    cached('step', make)
+    assert folder.stat().st_mode & 0o777 == 0o700
