@@ -107,6 +107,7 @@ setup(
         'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
+        'openai-whisper>=20240930',
         'psutil>=5.9',
         'pyyaml>=6',
         'safetensors>=0.4.3',

@@ -235,6 +235,8 @@ def test_every_parameter_is_one_of_the_node_s(graph, files):
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}
+    if 'actuators' in given:
+        given['actuators'] = str(CONFIG.with_name('actuators.yaml'))
     found = made.nodes({**given, **({'namespace': ''} if graph == 'bringup' else {})})
     for node in found:
         for name, value in node.parameters.items():

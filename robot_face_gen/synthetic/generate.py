@@ -168,7 +168,7 @@ class SpeakerJob:
     @property
     def note(self) -> dict[str, Any]:
         """What the dyads depend on, as JSON values."""
-        values = {'seed': self.seed, 'speaker': self.index, 'voices': self.bank}
+        values = {'seed': self.seed, 'index': self.index, 'voices': self.bank}
         values |= {'held_out': self.held_out, **asdict(self.config)}
         return dict(json.loads(json.dumps(values)))
 
