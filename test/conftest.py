@@ -50,7 +50,7 @@ def graph_domain():
         yield use_domain(patch, 50)
 
 
-# Parallel runs (`make test`, pytest-xdist): graphs that are given 25 frames a second come first, one
+# Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
 # after the other in one worker, because they lose frames where they get no processor time. All
 # other tests run file by file in the other workers, at a lower priority.
 # Processes of these tests only wait for each other:

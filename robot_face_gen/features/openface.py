@@ -279,19 +279,13 @@ class OpenFaceFile:
 
 @dataclass(frozen=True)
 class OpenFaceTrack:
-    """A recorded file in memory.
+    """A recorded file in memory."""
 
-    Attributes:
-        path: of the file.
-        frames: in order of time; `stamp_ns` counts from the beginning of the recording.
-        rate_hz: frames a second, from the usual step of their timestamps; 0 for one frame.
-        report: what the reader found.
-    """
-
-    path: str
+    path: str  # of the file
+    # in order of time; `stamp_ns` counts from the beginning of the recording
     frames: list[FaceFrame] = field(repr=False)
-    rate_hz: float
-    report: ReadReport
+    rate_hz: float  # frames a second, from the usual step of their timestamps; 0 for one frame
+    report: ReadReport  # what the reader found
 
     @property
     def problems(self) -> list[str]:

@@ -46,23 +46,15 @@ class Embeddings(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
+    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice."""
 
-    Attributes:
-        faces: frames in order of time; empty if there is no face.
-        samples: (n,) float32 mono; empty if there is no voice.
-        sample_rate: Hz; 0 if there is no voice.
-        title: a readable name.
-        problems: problems found in the files, one line each.
-        report: of the OpenFace file; None if there is no face.
-    """
-
+    # frames in order of time; empty if there is no face
     faces: Sequence[FaceFrame] = field(repr=False)
-    samples: np.ndarray = field(repr=False)
-    sample_rate: int
-    title: str = ''
-    problems: Sequence[str] = ()
-    report: ReadReport | None = None
+    samples: np.ndarray = field(repr=False)  # (n,) float32 mono; empty if there is no voice
+    sample_rate: int  # Hz; 0 if there is no voice
+    title: str = ''  # a readable name
+    problems: Sequence[str] = ()  # problems found in the files, one line each
+    report: ReadReport | None = None  # of the OpenFace file; None if there is no face
 
     @property
     def face_s(self) -> float:
