@@ -58,6 +58,8 @@ _PATIENT = ('tools/', 'msgs/', 'nodes/test_base_node', 'nodes/test_imports', 'no
 
 
 def _is_real_time(item):
+    if item.get_closest_marker('real_time'):
+        return True
     place = item.path.relative_to(Path(__file__).parent).as_posix()
     return item.get_closest_marker('graph') is not None and not place.startswith(_PATIENT)
 
