@@ -26,7 +26,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
 demo: $(VENV)/.messages
-	$(BIN)/robot-face-gen demo $(ARGS)
+	$(BIN)/robot-face-gen demo --download $(ARGS)
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
@@ -45,7 +45,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[onnx$(ROS_EXTRA)]'
+	$(PIP) install --quiet -c constraints.txt -e '.[onnx,screen$(ROS_EXTRA)]'
 	touch $@
 
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python

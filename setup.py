@@ -63,10 +63,19 @@ ament = [
         )
     ),
 ]
-training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
+training = [
+    'lightning>=2.4,<3',
+    'matplotlib>=3.8',
+    'numba>=0.59',
+    'scipy>=1.10',
+    'tensorboard>=2.16',
+]
 bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
+screen = ['aiohttp>=3.9,<4']
+# The pages in a real browser; Chromium itself comes from the system.
+browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']
 
 setup(
     name=package_name,
@@ -77,6 +86,7 @@ setup(
             'py.typed',
             'resources/*.safetensors',
             'resources/demo/*',
+            'screen/static/*',
             'data/templates/*',
         ]
     },
@@ -85,6 +95,7 @@ setup(
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
@@ -111,12 +122,15 @@ setup(
         'training': training,
         'bags': bags,
         'onnx': onnx,
+        'screen': screen,
         'test': test,
         'dev': [
             *training,
             *bags,
             *onnx,
+            *screen,
             *test,
+            *browser,
             'mypy',
             'ruff',
             'types-PyYAML',
@@ -135,6 +149,8 @@ setup(
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
+            'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
+            'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
         ],
     },
 )
