@@ -25,20 +25,14 @@ AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 
 @dataclass
 class BagPerson:
-    """One person of a bag; time 0 is the first face or sound of the bag.
+    """One person of a bag; time 0 is the first face or sound of the bag."""
 
-    Attributes:
-        frames: of the face, in order of time.
-        samples: (n,) float32, zeros where nothing was recorded.
-        sample_rate: Hz; 0 if there is no sound.
-        lost_samples: number of samples missing between the first and the last.
-        clock_drift_s: duration by stamps minus duration by sample counts, first to last chunk.
-    """
-
-    frames: list[FaceFrame] = field(default_factory=list)
+    frames: list[FaceFrame] = field(default_factory=list)  # of the face, in order of time
+    # (n,) float32, zeros where nothing was recorded
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    sample_rate: int = 0
-    lost_samples: int = 0
+    sample_rate: int = 0  # Hz; 0 if there is no sound
+    lost_samples: int = 0  # number of samples missing between the first and the last
+    # duration by stamps minus duration by sample counts, first to last chunk
     clock_drift_s: float = 0.0
 
 

@@ -54,22 +54,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Files of one person of a session.
+    """Files of one person of a session."""
 
-    Attributes:
-        face: an OpenFace CSV, or the bag. It need not exist.
-        sound: a sound file or film, or the bag; None if there is none.
-        topics: namespace of this person's topics in the bag; '' for files.
-        sound_names: names that were looked for; '' for a bag.
-        listing: what the folder holds, for messages; '' for a bag.
-        common_sound: whether `sound` is not this person's own, but that of the whole session.
-    """
-
-    face: Path
-    sound: Path | None
-    topics: str = ''
-    sound_names: str = ''
-    listing: str = ''
+    face: Path  # an OpenFace CSV, or the bag. It need not exist
+    sound: Path | None  # a sound file or film, or the bag; None if there is none
+    topics: str = ''  # namespace of this person's topics in the bag; '' for files
+    sound_names: str = ''  # names that were looked for; '' for a bag
+    listing: str = ''  # what the folder holds, for messages; '' for a bag
+    # whether `sound` is not this person's own, but that of the whole session
     common_sound: bool = False
 
 
