@@ -60,7 +60,7 @@ ament = [
     ),
 ]
 training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
-bags = ['rosbags>=0.10,<0.12']
+bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'hypothesis>=6.100']
 
@@ -129,6 +129,8 @@ setup(
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
+            'record_node = robot_face_gen.nodes.program:record_node',
+            'replay_node = robot_face_gen.nodes.program:replay_node',
         ],
     },
 )

@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_face_gen.extras import require
 from robot_face_gen.features.openface import FaceFrame
 from robot_face_gen.timing import SECOND_NS
 
-MESSAGES = 'robot_face_gen_msgs'
+from .bag_file import MESSAGES, open_bag
+
 FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
 AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 
@@ -40,47 +35,6 @@ class BagPerson:
     sample_rate: int = 0
     lost_samples: int = 0
     clock_drift_s: float = 0.0
-
-
-def message_folder() -> Path:
-    """Folder of the project's `.msg` files: in the source tree, in a ROS workspace, or installed.
-
-    Raises:
-        FileNotFoundError: there is none; the message names the folders that were searched.
-    """
-    package = Path(__file__).resolve().parents[1]
-    workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [
-        *workspaces,
-        sys.prefix,
-        sysconfig.get_path('data'),
-        *package.parents,
-    ]
-    folders = [package.parent / MESSAGES / 'msg']
-    for root in roots:
-        folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]
-    for folder in folders:
-        if any(folder.glob('*.msg')):
-            return folder
-    raise FileNotFoundError(
-        f'no message definitions ({MESSAGES}/msg/*.msg) in '
-        f'{", ".join(map(str, dict.fromkeys(folders)))}: install {MESSAGES}'
-    )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
-    # SQLite bags of ROS 2 Humble do not contain the definitions of their messages.
-    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
-    for file in sorted(message_folder().glob('*.msg')):
-        name = f'{MESSAGES}/msg/{file.stem}'
-        store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
-    try:
-        with highlevel.AnyReader([path], default_typestore=store) as reader:
-            yield reader
-    except (highlevel.AnyReaderError, KeyError, OSError) as error:
-        raise ValueError(f'{path}: cannot be read as a bag: {error}') from None
 
 
 def _stamp(message: Any) -> int:
@@ -149,7 +103,7 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
         ValueError: not a bag, or no face of one of the two people.
     """
     path = Path(path)
-    with _opened(path) as reader:
+    with open_bag(path) as reader:
         faces: list[list[FaceFrame]] = []
         chunks: list[list[Any]] = []
         for namespace in namespaces:

@@ -31,6 +31,11 @@ def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
 
 
+def _not_empty_list(value: str) -> str:
+    names = [name.strip() for name in value.split(',')]
+    return '' if all(names) else 'expected a word or names separated by commas'
+
+
 def _whole_steps(value: float) -> str:
     return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
 
@@ -274,6 +279,66 @@ class ServerParameters(ModelParameters):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordParameters:
+    """Parameters of `record_node`."""
+
+    output: str = parameter(
+        '', "File to write (.mcap); '': recording_DATE-TIME.mcap in the working folder"
+    )
+    topics: str = parameter(
+        'robot',
+        "'robot' (topics of this package and joint commands in the node's namespace and below, "
+        "/diagnostics, /rosout, /tf, /tf_static), 'all', or names separated by commas",
+        check=_not_empty_list,
+    )
+    duration_s: float = parameter(
+        0.0, 'Length of the recording; 0.0: until the node is stopped', unit='s',
+        check=_not_negative,
+    )  # fmt: skip
+    min_free_mb: int = parameter(
+        200,
+        'The recording is completed and ends when the disk has less free space',
+        unit='MB',
+        low=0,
+        high=1_000_000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayParameters:
+    """Parameters of `replay_node`."""
+
+    source: str = parameter(
+        'recording.mcap', 'A bag: a folder, an .mcap or a .db3 file', check=_not_empty
+    )
+    topics: str = parameter(
+        'all',
+        "'all' (with their recorded names), 'sources' (face and sound of one speaker, below the "
+        "node's namespace), or names separated by commas",
+        check=_not_empty_list,
+    )
+    bag_namespace: str = parameter(
+        '', "Namespace in the bag, for 'sources'; '': the only one that has a face or sound"
+    )
+    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
+    loop: bool = parameter(False, 'Start again at the end')
+    clock_hz: float = parameter(
+        0.0,
+        'Rate of /clock with the time of the bag, for nodes with use_sim_time; 0.0: no /clock',
+        unit='Hz',
+        low=0.0,
+        high=1000.0,
+    )
+    start_time: float = parameter(
+        0.0,
+        'Start time by the clock of the system; 0.0 starts at once',
+        unit='s since 1970',
+        check=_not_negative,
+    )
+    exit_at_end: bool = parameter(True, 'Exit at the end of the bag')
+
+
 OPENFACE = ParameterTable(
     'openface_node',
     'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
@@ -307,7 +372,17 @@ SERVER = ParameterTable(
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
+RECORD = ParameterTable(
+    'record_node',
+    'writes the topics of the robot into a bag (MCAP); the file has its name when it is complete',
+    RecordParameters,
+)
+REPLAY = ParameterTable(
+    'replay_node',
+    'publishes the messages of a bag, with /clock if asked for',
+    ReplayParameters,
+)
+TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, RECORD, REPLAY)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and

@@ -74,6 +74,7 @@ class Health:
         self._failures: dict[str, tuple[str, bool]] = {}
         self._logged: dict[str, str] = {}  # text that callers have logged last, by name
         self._facts: dict[str, str] = {}
+        self._note = ''
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
         """Add a sequence of events to be counted.
@@ -154,6 +155,11 @@ class Health:
         """Set a constant value (a device, the id of an encoder)."""
         with self._lock:
             self._facts[name] = str(value)
+
+    def note(self, text: str) -> None:
+        """Set the message that the status has while all is well; '' is 'OK'."""
+        with self._lock:
+            self._note = text
 
     def waiting_for(self) -> list[str]:
         """Labels of the inputs that have not received anything."""

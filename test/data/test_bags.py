@@ -11,7 +11,7 @@ rosbags = pytest.importorskip('rosbags')
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
 
-from robot_face_gen.data import bags  # noqa: E402
+from robot_face_gen.data import bag_file  # noqa: E402
 from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
 from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
 from robot_face_gen.data.prepare import prepare  # noqa: E402
@@ -141,13 +141,13 @@ def test_message_definitions_are_found_where_they_are_installed(
     tmp_path, monkeypatch, package, root
 ):
     installed = tmp_path / 'lib' / 'python3' / 'site-packages' / 'robot_face_gen' / 'data'
-    monkeypatch.setattr(bags, '__file__', str(installed / 'bags.py'))
+    monkeypatch.setattr(bag_file, '__file__', str(installed / 'bag_file.py'))
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path / "workspace"}')
-    monkeypatch.setattr(bags.sys, 'prefix', str(tmp_path / 'prefix'))
-    monkeypatch.setattr(bags.sysconfig, 'get_path', lambda name: str(tmp_path / 'data'))
+    monkeypatch.setattr(bag_file.sys, 'prefix', str(tmp_path / 'prefix'))
+    monkeypatch.setattr(bag_file.sysconfig, 'get_path', lambda name: str(tmp_path / 'data'))
     with pytest.raises(FileNotFoundError, match=r'no message definitions .*install robot_face_ge'):
-        bags.message_folder()
+        bag_file.message_folder()
     folder = tmp_path / root / 'share' / package / 'msg'
     folder.mkdir(parents=True)
     (folder / 'FaceFeatures.msg').touch()
-    assert bags.message_folder() == folder
+    assert bag_file.message_folder() == folder
