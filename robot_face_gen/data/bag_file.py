@@ -57,6 +57,13 @@ def message_folder(package: str = MESSAGES) -> Path:
     )
 
 
+def bag_files(path: Path) -> list[Path]:
+    """The files of a bag, which need not exist."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.is_file())
+
+
 @contextlib.contextmanager
 def open_bag(path: str | Path) -> Iterator[Any]:
     """Open a bag: a folder with metadata.yaml, or one `.mcap` or `.db3` file.

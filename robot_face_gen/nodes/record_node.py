@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -22,6 +22,7 @@ from .tables import RECORD, RecordParameters
 
 LOOK_S = 0.5  # interval at which new topics are looked for
 DEPTH = 500  # messages that the middleware keeps while the disk is busy
+MAX_EARLY = 1000  # messages kept until simulated time has started
 ROBOT = 'robot'
 ALL = 'all'
 # What 'robot' records: our own types, joint commands, and these topics. No images: somebody would
@@ -46,6 +47,7 @@ class RecordNode(BaseNode[RecordParameters]):
         self._channels: dict[str, int] = {}
         self._subscriptions_made: dict[str, tuple[Any, Any]] = {}  # QoS profile, subscription
         self._refused: set[str] = set()
+        self._early: list[tuple[int, bytes]] = []  # received before the first /clock
         self._begin_s = time.monotonic()
         self.health.add_flow('messages')
         self.get_logger().info(
@@ -142,8 +144,15 @@ class RecordNode(BaseNode[RecordParameters]):
     def _write(self, channel: int, data: bytes) -> None:
         if self._writer is None:
             return
+        now_ns = self.now_ns()
+        if now_ns == 0:  # simulated time has not started
+            self._early.append((channel, data))
+            del self._early[:-MAX_EARLY]
+            return
         try:
-            self._writer.write(channel, self.now_ns(), data)
+            for message in (*self._early, (channel, data)):
+                self._writer.write(message[0], now_ns, message[1])
+            self._early.clear()
         except OSError as error:
             self._fail(error)
         else:
@@ -171,23 +180,28 @@ class RecordNode(BaseNode[RecordParameters]):
         if not writer.count:
             writer.abandon()
             writer.part.unlink()
-            self.get_logger().error('no message was received: there is no recording')
             self.exit_code = 1
-            return
+            return self._say('no message was received: there is no recording', is_error=True)
         try:
             writer.close()
         except OSError as error:
             self.exit_code = 1
-            self.get_logger().fatal(
+            return self._say(
                 f'{self._path} cannot be completed ({error.strerror or error}): '
-                f'{recover_command(self._part)}'
+                f'{recover_command(self._part)}',
+                is_error=True,
             )
-        else:
-            size_mb = Path(writer.path).stat().st_size / 1e6
-            self.get_logger().info(
-                f'recorded {writer.path}: {writer.duration_s:.1f} s, {writer.count} messages of '
-                f'{len(self._channels)} topics, {size_mb:.1f} MB'
-            )
+        size_mb = writer.path.stat().st_size / 1e6
+        self._say(
+            f'recorded {writer.path}: {writer.duration_s:.1f} s, {writer.count} messages of '
+            f'{len(self._channels)} topics, {size_mb:.1f} MB'
+        )
+
+    def _say(self, text: str, *, is_error: bool = False) -> None:
+        if self.context.ok():
+            (self.get_logger().error if is_error else self.get_logger().info)(text)
+        else:  # after Ctrl-C, the logger would complain that its topic is gone
+            print(text, file=sys.stderr, flush=True)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from rosgraph_msgs.msg import Clock
 
 from robot_face_gen.data.bag_file import open_bag
+from robot_face_gen.data.bags import speaker_namespace
 from robot_face_gen.tools.topic import message_class
 
 from .bag_qos import replay_profile
@@ -38,12 +39,15 @@ class ReplayNode(BaseNode[ReplayParameters]):
                 self._add(connection, topic)
             if not self._outputs:
                 raise ValueError(f'{self.parameters.source}: no topic can be replayed')
-            self._start_ns, self._end_ns = bag.start_time, bag.end_time
+            first = next(iter(bag.messages(connections=self._chosen(bag))), None)
+            if first is None:
+                raise ValueError(f'{self.parameters.source}: the topics have no message')
+            self._start_ns, length_s = first[1], (bag.end_time - first[1]) / 1e9
         self._clock_output = (
             self.create_publisher(Clock, '/clock', 1) if self.parameters.clock_hz else None
         )
         self.get_logger().info(
-            f'{self.parameters.source}: {(self._end_ns - self._start_ns) / 1e9:.1f} s, replays '
+            f'{self.parameters.source}: {length_s:.1f} s, replays '
             f'{", ".join(sorted(self._publishers_made))}'
         )
         self.start_worker(self._play, 'player')
@@ -52,7 +56,7 @@ class ReplayNode(BaseNode[ReplayParameters]):
         """Connections of the bag to replay, and the name of the topic of each."""
         wanted = self.parameters.topics.strip()
         if wanted == SOURCES:
-            namespace = speaker_namespace(bag, self.parameters.bag_namespace)
+            namespace = speaker_namespace(bag, self.parameters.bag_namespace, 'bag_namespace = ')
             for connection in bag.connections:
                 for topic, kind in (FACE, AUDIO):
                     if (connection.topic, connection.msgtype) == (f'{namespace}/{topic}', kind):
@@ -86,7 +90,8 @@ class ReplayNode(BaseNode[ReplayParameters]):
         self._outputs[connection.id] = publisher
 
     def _play(self) -> None:
-        begin_ns = round(self.parameters.start_time * 1e9)
+        begin_ns = self.now_ns() + round(self.parameters.delay_s * 1e9)
+        begin_ns = max(begin_ns, round(self.parameters.start_time * 1e9))
         while (left_s := (begin_ns - self.now_ns()) / 1e9) > 0.0 and not self.stopping.is_set():
             # Nodes that load their models meanwhile have the time of the bag from the start.
             self._publish_clock(self._start_ns)
@@ -106,15 +111,17 @@ class ReplayNode(BaseNode[ReplayParameters]):
         begin_s = time.monotonic()
         ticks = self._ticks(begin_s)
         with open_bag(self.parameters.source) as bag:
-            chosen = [one for one in bag.connections if one.id in self._outputs]
-            for connection, time_ns, data in bag.messages(connections=chosen):
+            for connection, time_ns, data in bag.messages(connections=self._chosen(bag)):
                 ticks(time_ns)
                 if not self._wait(begin_s, time_ns):
                     return
                 self._outputs[connection.id].publish(bytes(data))
                 self.health.tick('messages_out')
                 self.health.note(f'replays: {(time_ns - self._start_ns) / 1e9:.1f} s')
-        ticks(self._end_ns + AFTER_NS)
+        ticks(time_ns + AFTER_NS)
+
+    def _chosen(self, bag: Any) -> list[Any]:
+        return [one for one in bag.connections if one.id in self._outputs]
 
     def _ticks(self, begin_s: float) -> Callable[[int], None]:
         """A function that publishes /clock until a time of the bag."""
@@ -140,32 +147,6 @@ class ReplayNode(BaseNode[ReplayParameters]):
     def _publish_clock(self, time_ns: int) -> None:
         if self._clock_output is not None:
             self._clock_output.publish(Clock(clock=to_time(time_ns)))
-
-
-def speaker_namespace(bag: Any, given: str) -> str:
-    """Namespace of the speaker's face and sound in a bag, '' or '/name'.
-
-    Raises:
-        ValueError: it has none, or there are several and none is given.
-    """
-    found = sorted(
-        {
-            connection.topic[: -len(topic) - 1]
-            for connection in bag.connections
-            for topic, kind in (FACE, AUDIO)
-            if connection.topic.endswith(f'/{topic}') and connection.msgtype == kind
-        }
-    )
-    wanted = f'/{given.strip("/")}'.rstrip('/')
-    names = ', '.join(name or '/' for name in found) or 'none'
-    if given and wanted in found:
-        return wanted
-    if given or len(found) != 1:
-        raise ValueError(
-            f'bag_namespace = {given!r}: expected the namespace of a face or sound in the bag '
-            f'({names})'
-        )
-    return found[0]
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -336,6 +336,10 @@ class ReplayParameters:
         unit='s since 1970',
         check=_not_negative,
     )
+    delay_s: float = parameter(
+        1.0, 'Time before the first message, so that subscribers find the topics', unit='s',
+        low=0.0, high=600.0,
+    )  # fmt: skip
     exit_at_end: bool = parameter(True, 'Exit at the end of the bag')
 
 

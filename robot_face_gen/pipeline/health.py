@@ -192,7 +192,7 @@ class Health:
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'
             level = ERROR if self._failures else WARN if faults else OK
-            message = '; '.join(fault.text for fault in faults.values()) or 'OK'
+            message = '; '.join(fault.text for fault in faults.values()) or self._note or 'OK'
             return Report(level, message, values, faults)
 
 

@@ -113,18 +113,24 @@ def test_a_bag_is_a_session(dyad, tmp_path):
     write_bag(source / 'good', people, StoragePlugin.MCAP)
     write_bag(source / 'lossy', people, StoragePlugin.MCAP, lose={5, 6, 20})
     write_bag(source / 'alone', {'a': dyad.speaker}, StoragePlugin.MCAP)
+    (source / 'good' / 'good.mcap').rename(source / 'file.mcap')  # a bag of one file
+    write_bag(source / 'good2', people, StoragePlugin.MCAP)
     (source / 'sessions.csv').write_text(
-        'session,split,listener\ngood,train,b\nlossy,train,b\nalone,train,b\n'
+        'session,split,listener\n'
+        'file.mcap,train,b\ngood2,train,b\nlossy,train,b\nalone,train,b\nnone.mcap,train,b\n'
     )
     found = prepare(source, tmp_path / 'out', QUICK)
     errors = {(f.session, f.person, f.what) for f in found if f.level == 'error'}
     assert errors == {
         ('lossy', 'a', 'lost sound'), ('lossy', 'b', 'lost sound'),
         ('alone', 'a', 'file'), ('alone', 'b', 'file'),
+        ('none.mcap', 'a', 'file'), ('none.mcap', 'b', 'file'),
     }  # fmt: skip
-    (clip,) = ClipDataset(tmp_path / 'out', frames=100)
-    assert clip['speaker']['audio_valid'].float().mean() > 0.95
-    assert clip['speaker']['face_valid'].float().mean() > 0.7
+    clips = list(ClipDataset(tmp_path / 'out', frames=100))
+    assert len(clips) == 2
+    for clip in clips:
+        assert clip['speaker']['audio_valid'].float().mean() > 0.95
+        assert clip['speaker']['face_valid'].float().mean() > 0.7
     message = next(f.value for f in found if f.session == 'alone')
     assert 'no topic /b/openface/features' in message
 
