@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import sys
 import sysconfig
@@ -83,7 +84,7 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         name = f'{MESSAGES}/msg/{file.stem}'
         store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
     try:
-        reader = highlevel.AnyReader([path], default_typestore=store)
+        reader = highlevel.AnyReader([_storage(path)], default_typestore=store)
         reader.open()
     except (highlevel.AnyReaderError, KeyError, OSError, TypeError) as error:
         raise ValueError(f'{path}: cannot be read as a bag: {error}{_hint(path)}') from None
@@ -95,6 +96,22 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         raise ValueError(f'{path}: the bag is damaged: {error}') from None
     finally:
         reader.close()
+
+
+def _storage(path: Path) -> Path:
+    """The only file of a bag's folder, if rosbags can read it without metadata.yaml.
+
+    For a folder, rosbags returns no message of a topic whose QoS differ in file and metadata.
+    """
+    files = [file for file in bag_files(path) if file.suffix in BAG_SUFFIXES]
+    if len(files) != 1:
+        return path
+    try:
+        text = (path / 'metadata.yaml').read_text(encoding='utf-8')
+    except OSError:
+        return files[0]
+    is_compressed = re.search(r'compression_mode: *[\'"]?\w', text)
+    return path if is_compressed else files[0]
 
 
 def _hint(path: Path) -> str:

@@ -11,6 +11,12 @@ rosbags = pytest.importorskip('rosbags')
 
 from mcap.reader import make_reader  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
+from rosbags.rosbag2 import (  # noqa: E402
+    CompressionFormat,
+    CompressionMode,
+    StoragePlugin,
+    Writer,
+)
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 
 from robot_face_gen.data.bag_file import (  # noqa: E402
@@ -158,6 +164,32 @@ def test_a_missing_bag_of_a_killed_recording_names_the_command(tmp_path):
         open_bag(tmp_path / 'bag.mcap'),
     ):
         pass
+
+
+def test_a_folder_whose_metadata_has_other_policies_is_read(tmp_path):
+    """As in a bag among rosbag2's own tests, where the metadata was edited."""
+    folder = tmp_path / 'bag'
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        topic = bag.add_connection('/a', STRING[0], typestore=STORE)
+        bag.write(topic, START_NS, string('here'))
+    metadata = folder / 'metadata.yaml'
+    qos = f'"{QOS}"'.replace("'", '')
+    text = metadata.read_text().replace('offered_qos_profiles: []', f'offered_qos_profiles: {qos}')
+    assert qos in text
+    metadata.write_text(text.replace('version: 9', 'version: 8'))
+    with open_bag(folder) as bag:
+        assert [bytes(data) for _, _, data in bag.messages()] == [string('here')]
+
+
+@pytest.mark.parametrize('mode', ['FILE', 'MESSAGE', 'STORAGE'])
+def test_compressed_bags_are_read(tmp_path, mode):
+    writer = Writer(tmp_path / 'bag', version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer as bag:
+        topic = bag.add_connection('/a', STRING[0], typestore=STORE)
+        bag.write(topic, START_NS, string('here'))
+    with open_bag(tmp_path / 'bag') as bag:
+        assert [bytes(data) for _, _, data in bag.messages()] == [string('here')]
 
 
 def test_errors_of_the_reader_are_of_the_bag_and_others_are_not(tmp_path):
