@@ -101,7 +101,7 @@ def test_prepare_without_a_bag_needs_no_rosbags(tmp_path):
     (tmp_path / 'sessions.csv').write_text('session,split\nx,train\n')
     done = command(
         ['rosbags', 'lightning', 'matplotlib', 'onnx'], tmp_path / 'b',
-        'prepare', tmp_path, tmp_path / 'out', '--workers', 1,
+        'prepare', tmp_path, tmp_path / 'out', '--workers', 1, '--encoder', 'untrained',
     )  # fmt: skip
     assert done.returncode == 2
     assert 'none of 1 sessions' in done.stderr

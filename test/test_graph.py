@@ -18,7 +18,7 @@ from robot_face_gen.graph import GRAPHS, NODES, NodeSpec, format_arguments, miss
 from robot_face_gen.nodes.tables import TABLES
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'bringup.yaml'
-NO_SOURCES = {'openface': 'none', 'audio': 'none'}
+NO_SOURCES = {'screen': 'false', 'openface': 'none', 'audio': 'none'}
 
 
 def nodes(graph='bringup', **arguments):
@@ -38,11 +38,19 @@ def files(tmp_path):
     ('arguments', 'expected'),
     [
         (
-            {},
+            {'screen': 'false'},
             {'microphone_node': {'source': 'microphone'}, 'whisper_node': {}, 'reaction_node': {}},
         ),
+        (
+            {**NO_SOURCES, 'screen': 'True', 'screen_host': '::1', 'screen_port': '0'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_screen_node': {'host': '::1', 'port': 0},
+            },
+        ),
         (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
-        ({'openface': '', 'audio': '', 'reaction': 'false'}, {'whisper_node': {}}),
+        ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
         (
             {'bag': '{files}', 'record': '{files}/new.mcap', 'start_time': '7', 'loop': 'true'},
             {
@@ -69,6 +77,7 @@ def files(tmp_path):
         ),
         (
             {
+                'screen': 'false',
                 'openface': '{files}/face.csv',
                 'audio': '{files}/voice.wav',
                 'start_time': '1700000000.5',
@@ -312,3 +321,13 @@ def test_other_entries_are_left_alone(tmp_path, text):
     path = tmp_path / 'robot.yaml'
     path.write_text(text)
     assert misspelt_nodes(str(path)) == []
+
+
+@pytest.mark.parametrize('is_installed', [True, False])
+def test_the_screen_starts_by_itself_where_its_web_server_is_installed(monkeypatch, is_installed):
+    monkeypatch.setattr('robot_face_gen.graph.has_screen', lambda: is_installed)
+    graph = GRAPHS['bringup']()
+    assert ('face_screen_node' in nodes()) == is_installed
+    assert ['aiohttp' in remark for remark in graph.remarks({})] == [True] * (not is_installed)
+    assert graph.remarks({'screen': 'false'}) == []
+    assert 'face_screen_node' in nodes(screen='true')

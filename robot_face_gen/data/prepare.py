@@ -19,7 +19,7 @@ from robot_face_gen.extras import require
 from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .bag_file import bag_files
-from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, NO_VOICE, WARNING, Finding
+from .checks import ERROR, NO_VOICE, WARNING, Finding, Findings, check_lengths
 from .people import PersonJob, PersonResult, prepare_person
 from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
 from .sessions import PersonFiles, Session, read_sessions
@@ -194,12 +194,9 @@ def _join(
         )  # fmt: skip
     lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
-    slack_s = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
-    if abs(a_s - b_s) > slack_s:
-        value = f'{a_s:.2f} s and {b_s:.2f} s'
-        expected = f'a difference of at most {slack_s:.2f} s'
-        findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
-        return None, findings
+    found = Findings(session.name, '')
+    check_lengths(a_s, b_s, found, "both people's lengths")
+    findings += found
     return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 

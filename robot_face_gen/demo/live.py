@@ -25,7 +25,7 @@ NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 FILM = 'demo.mp4'
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
-DELAYS_S = (8.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
+DELAYS_S = (6.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
 _PARAMETERS = """\
 # What the demo sets beside the launch arguments; the seed makes the reaction repeatable.
 /**/reaction_node:

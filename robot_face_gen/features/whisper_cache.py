@@ -9,8 +9,15 @@ from pathlib import Path
 from robot_face_gen.models.store import MODELS, find, how_to_get
 
 UNTRAINED = 'untrained'  # the tiny architecture with fixed random weights
+DEFAULT_WEIGHTS = 'tiny.en'
 _PREFIX = 'whisper-'  # of the names in the model store
 NAMES = tuple(name.removeprefix(_PREFIX) for name in MODELS if name.startswith(_PREFIX))
+
+
+def weights_name(weights: str) -> str:
+    """The name of weights, the same on every machine; '' for a path."""
+    name = weights.removeprefix(_PREFIX)
+    return name if name in (UNTRAINED, *NAMES) else ''
 
 
 def find_cached(weights: str) -> Path | None:

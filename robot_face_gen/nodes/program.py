@@ -88,6 +88,21 @@ def reaction_server() -> int:
     return start('reaction_server')
 
 
+def face_actuator_node() -> int:
+    """Start `face_actuator_node`."""
+    return start('face_actuator_node')
+
+
+def face_screen_node() -> int:
+    """Start `face_screen_node`."""
+    return start('face_screen_node')
+
+
+def face_view_node() -> int:
+    """Start `face_view_node`."""
+    return start('face_view_node')
+
+
 def record_node() -> int:
     """Start `record_node`."""
     return start('record_node')

@@ -17,8 +17,8 @@ from robot_face_gen.tools.topic import message_class, suitable_qos
 
 from .bag_qos import profiles_text
 from .base_node import BaseNode
+from .inspection_tables import RECORD, RecordParameters
 from .run import run
-from .tables import RECORD, RecordParameters
 
 LOOK_S = 0.5  # interval at which new topics are looked for
 DEPTH = 500  # messages that the middleware keeps while the disk is busy

@@ -15,9 +15,10 @@ from robot_face_gen.tools.topic import message_class
 
 from .bag_qos import replay_profile
 from .base_node import BaseNode
+from .inspection_tables import REPLAY, ReplayParameters
 from .messages import to_time
 from .run import run
-from .tables import AUDIO, FACE, REPLAY, ReplayParameters
+from .topics import AUDIO, FACE
 
 ALL, SOURCES = 'all', 'sources'
 PRELUDE_S = 1.0  # interval of /clock while it stands still before the start

@@ -13,27 +13,24 @@ from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
+from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
+from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
+from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
-# Topics and their types.
-FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
-AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
-EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
-REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
 
 
 def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
 
 
-def _not_empty_list(value: str) -> str:
-    names = [name.strip() for name in value.split(',')]
-    return '' if all(names) else 'expected a word or names separated by commas'
+def _host(value: str) -> str:
+    return '' if value.strip() else 'expected an address'
 
 
 def _whole_steps(value: float) -> str:
@@ -280,67 +277,61 @@ class ServerParameters(ModelParameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordParameters:
-    """Parameters of `record_node`."""
+class ActuatorParameters:
+    """Parameters of `face_actuator_node`."""
 
-    output: str = parameter(
-        '', "File to write (.mcap); '': recording_DATE-TIME.mcap in the working folder"
+    actuators: str = parameter(
+        '', "File that declares the actuators; '': the shipped config/actuators.yaml"
     )
-    topics: str = parameter(
-        'robot',
-        "'robot' (topics of this package and joint commands in the node's namespace and below, "
-        "/diagnostics, /rosout, /tf, /tf_static), 'all', or names separated by commas",
-        check=_not_empty_list,
+    rate_hz: float = parameter(50.0, 'Commands per second', unit='Hz', low=10.0, high=200.0)
+    timeout_s: float = parameter(
+        0.3,
+        'Without a reaction for this long, the face eases to an attentive neutral one that blinks',
+        unit='s',
+        low=0.1,
+        high=5.0,
     )
-    duration_s: float = parameter(
-        0.0, 'Length of the recording; 0.0: until the node is stopped', unit='s',
-        check=_not_negative,
-    )  # fmt: skip
-    min_free_mb: int = parameter(
-        200,
-        'The recording is completed and ends when the disk has less free space',
-        unit='MB',
-        low=0,
-        high=1_000_000,
+    ease_s: float = parameter(
+        1.0, 'Duration of the transition to the neutral face', unit='s', low=0.1, high=10.0
+    )
+    enabled: bool = parameter(
+        True, 'Whether it moves from the start; false: after the service ~/enable was called'
+    )
+    joint_states: str = parameter(
+        '',
+        'Topic of measured joint positions from which the motion starts (such as /joint_states); '
+        "'': it starts from the neutral positions",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplayParameters:
-    """Parameters of `replay_node`."""
+class ScreenParameters:
+    """Parameters of `face_screen_node`."""
 
-    source: str = parameter(
-        'recording.mcap', 'A bag: a folder, an .mcap or a .db3 file', check=_not_empty
+    host: str = parameter(
+        '127.0.0.1',
+        'Address to listen on; 0.0.0.0 opens the pages to the network',
+        check=_host,
     )
-    topics: str = parameter(
-        'all',
-        "'all' (with their recorded names), 'sources' (face and sound of one speaker, below the "
-        "node's namespace), or names separated by commas",
-        check=_not_empty_list,
+    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    skin: str = parameter(
+        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
     )
-    bag_namespace: str = parameter(
-        '', "Namespace in the bag, for 'sources'; '': the only one that has a face or sound"
+    colour: str = parameter(
+        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
     )
-    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
-    loop: bool = parameter(False, 'Start again at the end')
-    clock_hz: float = parameter(
-        0.0,
-        'Rate of /clock with the time of the bag, for nodes with use_sim_time; 0.0: no /clock',
-        unit='Hz',
-        low=0.0,
-        high=1000.0,
+    control: str = parameter(
+        CONTROL[0],
+        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
+        'on this machine), all or none',
+        choices=CONTROL,
     )
-    start_time: float = parameter(
-        0.0,
-        'Start time by the clock of the system; 0.0 starts at once',
-        unit='s since 1970',
-        check=_not_negative,
+    allowed_hosts: str = parameter(
+        '',
+        'Further host names of this machine, separated by commas; requests to other names are '
+        'refused',
     )
-    delay_s: float = parameter(
-        1.0, 'Time before the first message, so that subscribers find the topics', unit='s',
-        low=0.0, high=600.0,
-    )  # fmt: skip
-    exit_at_end: bool = parameter(True, 'Exit at the end of the bag')
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
 
 
 OPENFACE = ParameterTable(
@@ -376,17 +367,30 @@ SERVER = ParameterTable(
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-RECORD = ParameterTable(
-    'record_node',
-    'writes the topics of the robot into a bag (MCAP); the file has its name when it is complete',
-    RecordParameters,
+ACTUATOR = ParameterTable(
+    'face_actuator_node',
+    'moves the motors of a face and neck; the file of actuators names the topics it publishes',
+    ActuatorParameters,
+    listens=(REACTION_TOPIC, STOP_TOPIC),
 )
-REPLAY = ParameterTable(
-    'replay_node',
-    'publishes the messages of a bag, with /clock if asked for',
-    ReplayParameters,
+SCREEN = ParameterTable(
+    'face_screen_node',
+    'shows the face in web browsers, and a page for inspection',
+    ScreenParameters,
+    listens=(REACTION_TOPIC, FACE, AUDIO),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, RECORD, REPLAY)
+TABLES = (
+    OPENFACE,
+    MICROPHONE_TABLE,
+    WHISPER,
+    REACTION,
+    SERVER,
+    ACTUATOR,
+    SCREEN,
+    VIEW,
+    RECORD,
+    REPLAY,
+)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and

@@ -23,7 +23,7 @@ class FacePlayer:
         speed: playback speed (1.0 = real time).
         loop: start again at the end.
         start_ns: start of the recording; a first frame at 3 s is due 3 s later.
-        period_ns: of a loop; if shorter than the recording, the length of the recording is used.
+        period_ns: of a loop; if the recording does not fit into it, its own length is used.
 
     Raises:
         ValueError: no frames.
@@ -74,7 +74,8 @@ class FacePlayer:
         self._count += 1
         self._next = next(self._frames, None)
         if self._next is None and self._loop:
-            self._loop_start_ns += max(self._length_ns, self._period_ns)
+            fits = self._period_ns > self._last_ns
+            self._loop_start_ns += self._period_ns if fits else self._length_ns
             self._count = 0
             self._frames = self._open()
             self._next = next(self._frames, None)

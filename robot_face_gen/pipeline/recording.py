@@ -167,6 +167,7 @@ def align_recording(
     embeddings: Iterable[Embeddings],
     *,
     audio_dim: int = 384,
+    audio_delay_s: float = 0.0,
     min_confidence: float = MIN_CONFIDENCE,
     crop: FaceCropParameters | None = None,
 ) -> dict[str, np.ndarray]:
@@ -176,6 +177,7 @@ def align_recording(
         faces: frames with stamps of the recording's clock.
         embeddings: blocks with stamps of the same clock.
         audio_dim: width of an embedding.
+        audio_delay_s: how much older than its face the sound of a frame is.
         min_confidence: frames with a lower confidence are treated as missing.
         crop: parameters of the face crop.
 
@@ -184,7 +186,9 @@ def align_recording(
         face_valid (T,), audio_valid (T,), mask (T, VALUE_MASK_WIDTH), stamp_ns (T,),
         source_stamp_ns (T,), epoch (T,).
     """  # fmt: skip
-    timeline = Timeline(audio_dim=audio_dim, min_confidence=min_confidence, crop=crop)
+    timeline = Timeline(
+        audio_dim=audio_dim, audio_delay_s=audio_delay_s, min_confidence=min_confidence, crop=crop
+    )
     faces = sorted(faces, key=lambda frame: frame.stamp_ns)
     embeddings = sorted(embeddings, key=lambda block: block.stamp_ns)
     last_ns = faces[-1].stamp_ns if faces else 0

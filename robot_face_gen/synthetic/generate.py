@@ -327,7 +327,10 @@ def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[Prepare
             blocks = embedder.embed(sound, person.sample_rate) if speaks else []
             dim = embedder.dim if speaks else 0
             frames = sessions[0].frames
-            track = align_person(person.frames, blocks, frames, audio_dim=dim, crop=embedder.crop)
+            track = align_person(
+                person.frames, blocks, frames, audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s, crop=embedder.crop,
+            )  # fmt: skip
             write_track(root, name, track)
     return sessions
 

@@ -20,7 +20,7 @@ from robot_face_gen.synthetic.config import GeneratorConfig  # noqa: E402
 from robot_face_gen.synthetic.conversation import generate_conversation  # noqa: E402
 
 MESSAGES = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs' / 'msg'
-QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
+QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, device='cpu')
 SECOND_NS = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND_NS
 
@@ -129,7 +129,7 @@ def test_a_bag_is_a_session(dyad, tmp_path):
     clips = list(ClipDataset(tmp_path / 'out', frames=100))
     assert len(clips) == 2
     for clip in clips:
-        assert clip['speaker']['audio_valid'].float().mean() > 0.95
+        assert clip['speaker']['audio_valid'][8:].all()
         assert clip['speaker']['face_valid'].float().mean() > 0.7
     message = next(f.value for f in found if f.session == 'alone')
     assert 'no topic /b/openface/features' in message

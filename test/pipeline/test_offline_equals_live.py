@@ -24,7 +24,8 @@ ATTEMPTS = (
         'reaction_node': {'max_wait_s': 2.0, 'max_backlog_s': 9.0},
     },
 )
-LEAD_S = 6.0  # from the start of the source nodes to the start of the recording
+# From the start of the source nodes to the start of the recording, in each attempt.
+LEAD_S = (3.0, 6.0, 6.0)
 TOLERANCE = 1e-4
 # Counters of frames with less input than in the recording, in addition to `without_audio`.
 INCOMPLETE = {
@@ -40,7 +41,7 @@ INCOMPLETE = {
 }  # fmt: skip
 
 
-def play(folder, openface, audio, duration_s, parameters):
+def play(folder, openface, audio, duration_s, parameters, lead_s):
     """Live reactions to the first seconds, {time in the recording: face}, and the counters."""
     from live_graph import NodeProcess, Peer
 
@@ -58,7 +59,7 @@ def play(folder, openface, audio, duration_s, parameters):
         peer.wait_for(
             lambda: all(node.name in peer.statuses for node in nodes), 'the status of both'
         )
-        start = f'{time.time() + LEAD_S:.6f}'
+        start = f'{time.time() + lead_s:.6f}'
         start_ns = round(float(start) * 1e9)
         nodes += [
             NodeProcess('openface_node', folder, source=openface, start_time=start),
@@ -70,7 +71,7 @@ def play(folder, openface, audio, duration_s, parameters):
             return topic_heard and to_ns(topic_heard[-1][1].source_stamp) >= end_ns
 
         peer.wait_for(
-            lambda: past(peer.heard[topic]), 'the last reaction', LEAD_S + duration_s + 9
+            lambda: past(peer.heard[topic]), 'the last reaction', lead_s + duration_s + 9
         )
         heard = peer.count(topic)
         # Counters that are newer than the last frame include all frames.
@@ -108,10 +109,10 @@ def compare(folder, openface, audio, duration_s):
     }
     expected = {name: value for name, value in expected.items() if value}
     seen = []
-    for attempt, parameters in enumerate(ATTEMPTS):
+    for attempt, (parameters, lead_s) in enumerate(zip(ATTEMPTS, LEAD_S, strict=True)):
         place = folder / str(attempt)
         place.mkdir()
-        live, counters = play(place, openface, audio, duration_s, parameters)
+        live, counters = play(place, openface, audio, duration_s, parameters, lead_s)
         counters.pop('reaction_node late', None)  # frames of a camera faster than 25 Hz
         seen.append(counters)
         if counters == expected:

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
 
+import numpy as np
 import pytest
 from faces import SECOND_NS, make_frame, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sound_files import encode
 
+from robot_face_gen.features.audio_source import AudioFileSource
+from robot_face_gen.features.openface import OpenFaceFile
+from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.graph import bringup_graph
 from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FacePlayer
 
 BEGIN = 1_700_000_000 * SECOND_NS
@@ -63,6 +69,61 @@ def test_a_loop_uses_a_given_longer_period():
     shorter = FacePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
     stamps = [f.stamp_ns - BEGIN for f in play(shorter, BEGIN + SECOND_NS)]
     assert stamps == [i * 40_000_000 for i in range(len(stamps))] and len(stamps) > 20
+
+
+@pytest.mark.parametrize(
+    'sound_s, ending, codec, speed',
+    [
+        (0.40213, 'wav', 'pcm_s16le', 1.0),
+        (0.98765, 'wav', 'pcm_s16le', 2.0),
+        (0.6001, 'mp3', 'libmp3lame', 1.0),
+        (0.98765, 'mp3', 'libmp3lame', 1.0),
+    ],
+)
+def test_repeated_face_and_voice_stay_together(tmp_path, sound_s, ending, codec, speed):
+    """Neither rounding nor the length in a header adds up over an hour of rounds."""
+    face_s, rate = 0.6, 11025
+    frames = make_frames(round(face_s * 25))
+    frames = [*frames[:5], *frames[8:]]  # a gap changes the mean period
+    write_openface_csv(tmp_path / 'face.csv', frames)
+    sound = np.zeros(round(sound_s * rate), np.int16 if ending == 'wav' else np.float32)
+    sound[: rate // 20] = 0.5 * np.iinfo(np.int16).max if ending == 'wav' else 0.5
+    encode(tmp_path / f'voice.{ending}', codec, sound, rate)
+    nodes = {
+        node.name: node.parameters
+        for node in bringup_graph().nodes(
+            {'openface': str(tmp_path / 'face.csv'), 'loop': 'true',
+             'audio': str(tmp_path / f'voice.{ending}')}
+        )
+    }  # fmt: skip
+    period_s = nodes['openface_node']['loop_period_s']
+    assert period_s == nodes['microphone_node']['loop_period_s']
+    assert period_s >= max(face_s, sound_s) - 0.001
+    face = FacePlayer(
+        OpenFaceFile(tmp_path / 'face.csv').frames, speed=speed, loop=True, start_ns=BEGIN,
+        period_ns=round(period_s * SECOND_NS),
+    )  # fmt: skip
+    voice = AudioFileSource(
+        tmp_path / f'voice.{ending}', chunk_s=0.5, speed=speed, loop=True, period_s=period_s,
+        start_time_ns=BEGIN,
+    )  # fmt: skip
+    faces, voices = [], []  # when each round begins
+    for _ in range(1000):
+        faces += [
+            frame.stamp_ns
+            for frame in face.pop(face.next_due_ns)
+            if np.allclose(frame.landmarks, frames[0].landmarks, atol=0.01)
+        ]
+    while len(voices) < len(faces):
+        block = voice.take()
+        for index in np.flatnonzero(block.samples > 0.25):
+            stamp_ns = block.stamp_ns + index * SECOND_NS // block.sample_rate
+            if not voices or stamp_ns - voices[-1] > 0.15 * SECOND_NS:
+                voices.append(stamp_ns)
+    apart_s = np.subtract(faces, voices) / 1e9
+    assert len(faces) > 80
+    assert np.ptp(apart_s) < 3 / rate
+    assert np.abs(apart_s).max() < 0.01
 
 
 def test_a_recording_is_read_while_it_is_played():

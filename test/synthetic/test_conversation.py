@@ -85,7 +85,7 @@ def test_conversations_pass_the_checks():
         length = check_face(speaker.frames, found)
         sound = check_sound(speaker.sound, speaker.sample_rate, found)
         check_lengths(length, sound, found)
-        assert [f for f in found if f.level == ERROR] == []
+        assert [f for f in found if f.level == ERROR or 'lengths' in f.what] == []
         assert (
             judge_lip_sync(speaker.frames, speaker.sound, speaker.sample_rate, 20.0).verdict
             == IN_SYNC
