@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from .viewers import TOPICS, VIEWERS, Viewer
+
 PACKAGE = 'robot_face_gen'
 NODES = (
     'openface_node',
@@ -83,6 +85,9 @@ class NodeSpec:
         parameters: Parameters that override the file.
         log_level: As after `--log-level`.
         respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
+        viewer: The program, if it is another package's.
+        arguments: Its command line.
+        remappings: Topics and what replaces them.
     """
 
     name: str
@@ -91,6 +96,9 @@ class NodeSpec:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     log_level: str = 'info'
     respawn: bool = False
+    viewer: Viewer | None = None
+    arguments: tuple[str, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -380,6 +388,24 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
             ('host', values.text('screen_host')),
             ('port', values.port('screen_port')),
         )
+    started = [name for name in VIEWERS if values.truth(name)]
+    view = values.truth('view')
+    if bool(started) if view is None else view:
+        yield node('face_view_node')
+    for name in started:
+        for viewer in VIEWERS[name]:
+            try:
+                viewer.path()
+            except ValueError as error:
+                raise ValueError(f'{name}:=true: {error}') from None
+            yield NodeSpec(
+                viewer.name,
+                parameters={'use_sim_time': use_sim_time},
+                viewer=viewer,
+                arguments=viewer.arguments(share_folder() / 'config'),
+                remappings=tuple((f'/{topic}', topic) for topic in TOPICS),
+                **common,
+            )
 
 
 def _server_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -447,6 +473,13 @@ def bringup_graph() -> Graph:
                 '',
                 'Namespace of the speaker in the bag; empty: the only one with a face or voice',
             ),
+            Argument(
+                'view',
+                '',
+                'Start face_view_node: both faces as images and markers; empty: with rviz or rqt',
+            ),
+            Argument('rviz', 'false', 'Start rviz2 with config/robot_face.rviz'),
+            Argument('rqt', 'false', 'Start rqt with config/robot_face.perspective'),
             Argument('record', '', 'File (.mcap) to record this robot into; empty: no recording'),
             _CHECKPOINT,
             Argument(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, TransformStamped, Vector3
+from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
@@ -25,6 +26,7 @@ from .messages import to_face_frame, to_ns, to_reaction
 from .run import run
 
 STALL_S = 1.0
+LOOK_S = 0.5  # interval at which subscribers are looked for
 LINE_M = 0.0015  # width of the lines
 MARKER_LIFE_S = 0.5  # a face whose messages have stopped disappears
 ROBOT_COLOUR = ColorRGBA(r=1.0, g=0.67, b=0.43, a=1.0)
@@ -34,7 +36,7 @@ OPTICAL = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
 
 
 class FaceViewNode(BaseNode[ViewParameters]):
-    """Draws what somebody subscribes to, when a message comes; otherwise it ignores them.
+    """Draws what somebody subscribes to, whenever a message comes; otherwise it does nothing.
 
     Publishers are reliable, because rviz asks for that unless told otherwise.
     """
@@ -54,11 +56,25 @@ class FaceViewNode(BaseNode[ViewParameters]):
         self._crop = FaceCrop()
         self._last: np.ndarray | None = None  # landmarks that were seen last, crop units
         self._drawn_ns = 0
-        for kind, topic, callback, flow in (
-            (FaceFeatures, 'openface/features', self._on_face, 'frames_in'),
-            (FaceReaction, 'robot_face/reaction', self._on_reaction, 'reactions_in'),
-        ):
-            self.subscribe(kind, topic, callback, flow=flow, stall_s=STALL_S, depth=2)
+        self._inputs: dict[str, Any] = {}  # subscriptions by flow
+        self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _look(self) -> None:
+        """Subscribe to what is needed for the outputs that somebody subscribes to."""
+        for flow, kind, topic, callback, image in (
+            ('frames_in', FaceFeatures, 'openface/features', self._on_face, self._speaker_image),
+            (
+                'reactions_in', FaceReaction, 'robot_face/reaction', self._on_reaction,
+                self._robot_image,
+            ),
+        ):  # fmt: skip
+            is_needed = any(one.get_subscription_count() for one in (image, self._markers))
+            if is_needed and flow not in self._inputs:
+                self._inputs[flow] = self.subscribe(
+                    kind, topic, callback, flow=flow, stall_s=STALL_S, depth=2
+                )
+            elif not is_needed and flow in self._inputs:
+                self.unsubscribe(self._inputs.pop(flow), flow)
 
     def _make_transforms(self) -> _Transforms | None:
         if not self.parameters.publish_tf:
@@ -75,9 +91,6 @@ class FaceViewNode(BaseNode[ViewParameters]):
     def _on_face(self, message: FaceFeatures) -> None:
         if self._transforms is not None:
             self._transforms.add(message.header.frame_id, OPTICAL, self.parameters.camera_height_m)
-        wants_markers = self._markers.get_subscription_count()
-        if not (wants_markers or self._speaker_image.get_subscription_count()):
-            return
         frame, _ = to_face_frame(message)
         believed = frame.success and frame.confidence >= MIN_CONFIDENCE
         believed = believed and bool(np.isfinite(frame.landmarks).all())
@@ -94,7 +107,7 @@ class FaceViewNode(BaseNode[ViewParameters]):
             side_px: int = self.parameters.image_size_px
             picture = speaker_picture(self._last, believed=believed, side_px=side_px)
             self._publish_image(self._speaker_image, 'speaker_images', picture, message.header)
-        if wants_markers and believed:
+        if believed and self._markers.get_subscription_count():
             from robot_face_gen.face.view import speaker_points
 
             points = speaker_points(
@@ -105,17 +118,13 @@ class FaceViewNode(BaseNode[ViewParameters]):
     def _on_reaction(self, message: FaceReaction) -> None:
         if self._transforms is not None:
             self._transforms.add(message.header.frame_id, Quaternion(), 0.0)
-        wants_image = self._robot_image.get_subscription_count()
-        wants_markers = self._markers.get_subscription_count()
-        if not (wants_image or wants_markers):
-            return
         from robot_face_gen.face.view import robot_picture, robot_points
 
         face = to_reaction(message)
-        if wants_image:
+        if self._robot_image.get_subscription_count():
             picture = robot_picture(face, self.parameters.image_size_px)
             self._publish_image(self._robot_image, 'robot_images', picture, message.header)
-        if wants_markers:
+        if self._markers.get_subscription_count():
             points = robot_points(face['landmarks'], self.parameters.crop_m)
             self._publish_lines('robot', points, ROBOT_COLOUR, message.header)
         delay_ns = self.now_ns() - to_ns(message.header.stamp)

@@ -87,6 +87,11 @@ class Health:
         with self._lock:
             self._flows[name] = Flow(label, stall_s)
 
+    def remove_flow(self, name: str) -> None:
+        """Forget a sequence of events that has ended."""
+        with self._lock:
+            self._flows.pop(name, None)
+
     def tick(self, name: str, count: int = 1) -> None:
         """Count `count` events of a flow."""
         with self._lock:
