@@ -87,7 +87,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/config', sorted(glob('config/*'))),
         (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),

@@ -52,7 +52,13 @@ def files(tmp_path):
         (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
         ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
         (
-            {'bag': '{files}', 'record': '{files}/new.mcap', 'start_time': '7', 'loop': 'true'},
+            {
+                'bag': '{files}',
+                'record': '{files}/new.mcap',
+                'start_time': '7',
+                'loop': 'true',
+                'screen': 'false',
+            },
             {
                 'record_node': {'use_sim_time': True, 'output': '{files}/new.mcap'},
                 'replay_node': {
@@ -247,13 +253,17 @@ def test_errors_name_argument_value_and_expectation(arguments, complaint):
 @pytest.mark.parametrize('graph', sorted(GRAPHS))
 def test_every_parameter_is_one_of_the_node_s(graph, files):
     tables = {table.node: table for table in TABLES}
-    texts = {'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors'}
+    texts = {
+        'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors',
+        'actuators': 'mine.yaml',
+    }  # fmt: skip
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}
     found = []
     if graph == 'bringup':  # a bag replaces the other sources
         given |= {'namespace': '', 'record': str(files / 'new.mcap'), 'bag_namespace': 'a'}
+        given |= {'view': 'true'}
         found = made.nodes({**given, 'openface': '', 'audio': '', 'bag': str(files)})
         given['bag'] = ''
     found += made.nodes(given)
