@@ -26,7 +26,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
 demo: $(VENV)/.messages
-	$(BIN)/robot-face-gen demo $(ARGS)
+	$(BIN)/robot-face-gen demo --download $(ARGS)
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages

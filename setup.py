@@ -63,7 +63,13 @@ ament = [
         )
     ),
 ]
-training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
+training = [
+    'lightning>=2.4,<3',
+    'matplotlib>=3.8',
+    'numba>=0.59',
+    'scipy>=1.10',
+    'tensorboard>=2.16',
+]
 bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
@@ -81,6 +87,7 @@ setup(
             'resources/*.safetensors',
             'resources/demo/*',
             'screen/static/*',
+            'data/templates/*',
         ]
     },
     data_files=[
@@ -97,6 +104,7 @@ setup(
     install_requires=[
         'setuptools',
         'av>=12',
+        'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',

@@ -373,7 +373,11 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         yield node('microphone_node', ('source', values.file('audio')), *played)
     weights = values.text('whisper')
     is_file = Path(weights).expanduser().is_file()
-    yield node('whisper_node', ('weights', _absolute(weights) if is_file else weights))
+    yield node(
+        'whisper_node',
+        ('weights', _absolute(weights) if is_file else weights),
+        ('checkpoint', values.file('checkpoint')),
+    )
     if values.truth('reaction') is not False:
         yield node(
             'reaction_node',
@@ -497,8 +501,8 @@ def bringup_graph() -> Graph:
             Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or '
-                f'untrained; {_OR_FILE}',
+                'Weights of the Whisper encoder: auto (as in the training of the checkpoint), a '
+                f'name such as tiny.en, a .pt file, or untrained; {_OR_FILE}',
             ),
             Argument(
                 'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'

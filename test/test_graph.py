@@ -112,7 +112,11 @@ def files(tmp_path):
                     'exit_at_end': False,
                     'start_time': 1700000000.5,
                 },
-                'whisper_node': {'use_sim_time': True, 'weights': '{files}/tiny.pt'},
+                'whisper_node': {
+                    'use_sim_time': True,
+                    'weights': '{files}/tiny.pt',
+                    'checkpoint': '{files}/model.safetensors',
+                },
                 'reaction_node': {
                     'use_sim_time': True,
                     'checkpoint': '{files}/model.safetensors',

@@ -23,6 +23,7 @@ from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
+TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 
 
 def _not_empty(value: str) -> str:
@@ -34,7 +35,13 @@ def _host(value: str) -> str:
 
 
 def _whole_steps(value: float) -> str:
-    return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+    if value >= 0.0 and abs(value * 50.0 - round(value * 50.0)) < 1e-6:
+        return ''
+    return '' if value == TRAINED else f'expected a multiple of 0.02, or {TRAINED}'
+
+
+def _steps_not_0(value: float) -> str:
+    return _whole_steps(value) if value else f'expected at least 0.02, or {TRAINED}'
 
 
 def _not_negative(value: float) -> str:
@@ -131,34 +138,40 @@ class MicrophoneParameters(PlayedParameters):
 class WhisperParameters:
     """Parameters of `whisper_node`."""
 
+    checkpoint: str = parameter(
+        '',
+        'Model file (safetensors) of the reaction, which was trained with certain embeddings; '
+        "'': the shipped one",
+    )
     weights: str = parameter(
-        'untrained',
-        "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
-        "them), a Whisper model's name such as 'tiny.en', or the path of a .pt file in Whisper's "
-        'format',
+        AUTO,
+        "'auto' (those that the checkpoint was trained with), a Whisper model's name such as "
+        "'tiny.en', the path of a .pt file in Whisper's format, or 'untrained' (fixed random "
+        'weights, no download)',
         check=_not_empty,
     )
     hop_s: float = parameter(
-        0.04,
-        'Sound between two runs of the encoder; a multiple of 20 ms',
+        TRAINED,
+        'Sound between two runs of the encoder, a multiple of 20 ms; -1.0: as in the training',
         unit='s',
-        low=0.02,
+        low=TRAINED,
         high=1.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     context_s: float = parameter(
-        2.0,
-        'Sound that the encoder sees, the newest included',
+        TRAINED,
+        'Sound that the encoder sees, the newest included; -1.0: as in the training',
         unit='s',
-        low=0.2,
+        low=TRAINED,
         high=30.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     settle_s: float = parameter(
-        0.0,
-        'Sound after an embedding that the encoder waits for: more accurate, but later',
+        TRAINED,
+        'Sound after an embedding that the encoder waits for: more accurate, but later; -1.0: as '
+        'in the training',
         unit='s',
-        low=0.0,
+        low=TRAINED,
         high=1.0,
         check=_whole_steps,
     )

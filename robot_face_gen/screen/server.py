@@ -38,6 +38,7 @@ SEND_BUFFER_BYTES = 32768  # of the socket: bounds how old the messages of a slo
 RETRY_S = 2.0  # between attempts to open a port that is in use
 MAX_COMMANDS_PER_S = 20
 STOP_S = 3.0
+KEEPALIVE_S = 15.0  # of an idle HTTP connection
 
 
 @dataclass(eq=False)
@@ -160,7 +161,13 @@ class ScreenServer:
         app.router.add_get('/ws', self._socket)
         app.router.add_get('/favicon.ico', self._icon)
         app.router.add_static('/static/', STATIC)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=0.5,
+        )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
         try:

@@ -238,7 +238,7 @@ function showDiagnostics(now) {
       const stage = key.slice(0, -7);
       return `${stage} ${Number(value).toFixed(0)} / ${Number(values.get(`${stage}_p99_ms`)).toFixed(0)}`;
     });
-    cells[4].textContent = pick(/^(dropped|invalid|skipped|refused|lost|late)/, (key, value) => `${key} ${value}`);
+    cells[4].textContent = pick(/^(dropped|invalid|skipped|refused|lost)/, (key, value) => `${key} ${value}`);
   });
   const isRecording = [...state.statuses.values()].some(({ values }) => values.some(([key, value]) => key === 'recording' && value === 'True'));
   find('#recording').hidden = !isRecording;

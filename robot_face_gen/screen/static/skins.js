@@ -20,7 +20,7 @@ function palette(skin, hue) {
       iris: hsl(26, 48, 36), irisDark: hsl(22, 55, 15), irisLight: hsl(32, 58, 56),
       back: [hsl(hue, 38, 86), hsl(hue, 34, 64)],
       face: ['#ffdcc0', '#f3bd98', '#d99670'], edge: '#b87350', lid: '#eab08a', fold: '#a85f40', brow: '#4a2f22',
-      lip: ['#d9756c', '#c35f5c', '#e2867c'], mouth: '#57181e', tongue: '#d8686b', blush: '255,120,100',
+      lip: ['#d9756c', '#c35f5c', '#e2867c'], mouth: '#57181e', tongue: '#d8686b', blush: '255,120,100', shine: 0.5,
       sclera: ['#ffffff', '#e9e6e6'], lash: '#3a241c', hair: ['#6b4634', '#3f281e'], nose: '#c98560',
     };
   }
@@ -28,7 +28,7 @@ function palette(skin, hue) {
     ...shared,
     back: [hsl(hue, 40, 40), hsl(hue, 52, 13)],
     face: ['#ffffff', '#f1f4f8', '#c3cddb'], edge: '#8d9db1', lid: '#e3e9f1', fold: '#8493a8', brow: '#3b4a5c',
-    lip: ['#e9a9a4', '#dc918f', '#f0b8b1'], mouth: '#4a2032', tongue: '#e0828a', blush: '255,132,132',
+    lip: ['#e9a9a4', '#dc918f', '#f0b8b1'], mouth: '#4a2032', tongue: '#e0828a', blush: '255,132,132', shine: 1,
     sclera: ['#ffffff', '#e6edf3'], lash: '#33435a', nose: '#b3c0cf', plate: '#dfe6ee',
   };
 }
@@ -76,16 +76,19 @@ function line(context, points, colour, width) {
   context.stroke();
 }
 
-// A stroke of varying width.
+// A stroke of varying width with round ends.
 function taper(context, points, widths, colour) {
-  context.strokeStyle = colour;
-  for (let i = 1; i < points.length; i += 1) {
-    context.beginPath();
-    context.moveTo(...points[i - 1]);
-    context.lineTo(...points[i]);
-    context.lineWidth = widths[i];
-    context.stroke();
-  }
+  const last = points.length - 1;
+  const edge = (sign) =>
+    points.map(([x, y], i) => {
+      const [[ax, ay], [bx, by]] = [points[Math.max(i - 1, 0)], points[Math.min(i + 1, last)]];
+      const reach = (sign * widths[i]) / (2 * (Math.hypot(bx - ax, by - ay) || 1));
+      return [x - (by - ay) * reach, y + (bx - ax) * reach];
+    });
+  band(context, edge(-1), edge(1));
+  context.fillStyle = colour;
+  context.fill();
+  for (const i of [0, last]) disc(context, points[i], widths[i] / 2, colour);
 }
 
 export class FacePainter {
@@ -155,7 +158,7 @@ function drawSolid(context, shape, colours, skin, isLive) {
   context.fill();
   context.save();
   context.clip();
-  drawSockets(context, shape, colours);
+  drawSockets(context, shape);
   drawCheeks(context, shape, colours);
   drawChin(context, shape, colours);
   drawNose(context, shape, colours);
@@ -187,9 +190,9 @@ function drawSolid(context, shape, colours, skin, isLive) {
 function drawBody(context, at, colours, skin) {
   const u = at.unit;
   const [x, y] = [at.centre[0], at.centre[1]];
-  const bottom = y + 3 * u;
+  const bottom = Math.max(y + 3 * u, context.canvas.height + 1);
   const [nx, ny] = at.flat(0, 1.0, -0.4);
-  const neck = [[nx - 0.42 * u, ny], [x - 0.44 * u, y + 1.62 * u], [x + 0.44 * u, y + 1.62 * u], [nx + 0.42 * u, ny]];
+  const neck = [[nx - 0.42 * u, ny], [x - 0.44 * u, y + 1.8 * u], [x + 0.44 * u, y + 1.8 * u], [nx + 0.42 * u, ny]];
   const fill = context.createLinearGradient(0, ny, 0, y + 1.7 * u);
   if (skin === 'robot') {
     fill.addColorStop(0, '#3b4858');
@@ -300,10 +303,8 @@ function drawHairFront(context, at, colours) {
   fill.addColorStop(1, colours.hair[1]);
   context.fillStyle = fill;
   context.fill();
-  context.globalAlpha = 0.18;
-  for (const i of [0, 1, 2]) {
-    line(context, [[-0.8 + 0.22 * i, -0.9 - 0.05 * i], [-0.3 + 0.25 * i, -1.09], [0.35 + 0.16 * i, -1.12 + 0.03 * i]].map(([x, yy]) => at.front(x, yy, 0.06)), '#ffffff', 0.035 * u);
-  }
+  context.globalAlpha = 0.13;
+  line(context, [[-0.72, -0.93], [-0.2, -1.1], [0.5, -1.1]].map(([x, yy]) => at.front(x, yy, 0.06)), '#ffffff', 0.07 * u);
   context.globalAlpha = 1;
 }
 
@@ -329,11 +330,11 @@ function drawCap(context, at, colours) {
   context.globalAlpha = 1;
 }
 
-function drawSockets(context, shape, colours) {
+function drawSockets(context, shape) {
   const u = shape.at.size;
   for (const eye of shape.eyes) {
     const [x, y] = eye.socket[Math.round(eye.socket.length / 2)];
-    glowAt(context, [x, y + 0.16 * u], 0.42 * u, colours.skinShade ?? '90,70,80', 0.1);
+    glowAt(context, [x, y + 0.16 * u], 0.42 * u, '90,70,80', 0.1);
   }
 }
 
@@ -353,7 +354,7 @@ function drawCheeks(context, shape, colours) {
 function drawChin(context, shape, colours) {
   const { chin } = shape;
   const [x, y] = chin.middle;
-  glowAt(context, [x, y - 0.02 * chin.size], (0.2 + 0.05 * chin.raise) * chin.size, '255,255,255', 0.22 + 0.2 * chin.raise);
+  glowAt(context, [x, y - 0.02 * chin.size], (0.2 + 0.05 * chin.raise) * chin.size, '255,255,255', (0.22 + 0.2 * chin.raise) * colours.shine);
   glowAt(context, shape.mouth.shadow, 0.2 * chin.size, '70,60,80', 0.08);
   if (chin.raise > 0.15) {
     for (const point of chin.dimples) glowAt(context, point, 0.03 * chin.size, '80,50,50', 0.4 * chin.raise);
@@ -365,8 +366,8 @@ function drawNose(context, shape, colours) {
   const u = nose.size;
   const [tx, ty] = nose.tip;
   glowAt(context, [tx + 0.07 * u, ty + 0.05 * u], 0.26 * u, '70,50,60', 0.16);
-  for (const point of nose.bridge) glowAt(context, point, 0.11 * u, '255,255,255', 0.26);
-  glowAt(context, [tx - 0.03 * u, ty - 0.03 * u], 0.13 * u, '255,255,255', 0.6);
+  for (const point of nose.bridge) glowAt(context, point, 0.13 * u, '255,255,255', 0.26 * colours.shine);
+  glowAt(context, [tx - 0.03 * u, ty - 0.03 * u], 0.13 * u, '255,255,255', 0.6 * colours.shine);
   nose.nostrils.forEach((point) => disc(context, point, 0.022 * u, colours.fold, [1.25, 0.75], shape.at.roll));
   line(context, nose.arc, colours.nose, 0.024 * u);
   context.globalAlpha = nose.flare;
@@ -443,12 +444,12 @@ function drawMouth(context, mouth, colours, u) {
   if (!mouth.sucked) {
     const low = mouth.lowerOut[Math.round(mouth.lowerOut.length / 2)];
     const high = mouth.lowerIn[Math.round(mouth.lowerIn.length / 2)];
-    glowAt(context, [low[0] - 0.04 * u, (low[1] + high[1]) / 2], 0.09 * u, '255,255,255', 0.35);
+    glowAt(context, [low[0] - 0.04 * u, (low[1] + high[1]) / 2], 0.09 * u, '255,255,255', 0.35 * colours.shine);
   }
   context.globalAlpha = mouth.gap > 0.02 ? 0.4 : 0.9;
   line(context, mouth.upperIn, colours.mouth, (0.02 + 0.012 * mouth.sucked + 0.006 * mouth.tight) * u);
   context.globalAlpha = 0.8;
-  for (const corner of mouth.corners) glowAt(context, corner, 0.04 * u, '90,50,60', 0.3);
+  for (const corner of mouth.corners) glowAt(context, corner, 0.04 * u, '90,50,60', 0.2);
   context.globalAlpha = 1;
 }
 
