@@ -28,8 +28,8 @@ files of a session begin at the same time: `timestamp` 0 of a CSV is the first s
 sounds. A person who is never the speaker needs no sound. If a person has no sound file, the only
 other sound file or film of the folder is used as the sound of both people. A session can also be a
 bag (rosbag2 with MCAP or SQLite storage) of this project's topics: then `session` is the bag's
-folder, and the columns `topics_a` and `topics_b` are the namespaces of the two people's topics
-(default `a` and `b`).
+folder or its only file (`.mcap`, `.db3`), and the columns `topics_a` and `topics_b` are the
+namespaces of the two people's topics (default `a` and `b`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+
+from .bag_file import BAG_SUFFIXES
 
 SPLITS = ('train', 'val', 'test')
 TABLE = 'sessions.csv'
@@ -140,7 +142,7 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
     folder = table.parent / name
     if folder.resolve() == table.parent.resolve() or '..' in Path(name).parts:
         raise ValueError(f'{where}: session = {name!r}: expected a folder below {table.parent}')
-    is_bag = (folder / 'metadata.yaml').is_file()
+    is_bag = (folder / 'metadata.yaml').is_file() or folder.suffix in BAG_SUFFIXES
     people = []
     for person in 'ab':
         if is_bag:
