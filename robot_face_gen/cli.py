@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
+    'actuators': ('robot_face_gen.tools.actuators', 'check a file of actuators'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': (
         'robot_face_gen.facial_reaction_model.onnx_runner',
