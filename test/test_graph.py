@@ -97,6 +97,14 @@ def files(tmp_path):
                 'reaction_node': {},
             },
         ),
+        (
+            {**NO_SOURCES, 'actuators': '{files}/mine.yaml'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_actuator_node': {'actuators': '{files}/mine.yaml'},
+            },
+        ),
     ],
 )
 def test_arguments_select_nodes_and_parameters(files, arguments, expected):
@@ -219,6 +227,7 @@ def test_errors_name_argument_value_and_expectation(arguments, complaint):
 def test_every_parameter_is_one_of_the_node_s(graph, files):
     tables = {table.node: table for table in TABLES}
     texts = {'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors'}
+    texts['actuators'] = 'mine.yaml'
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}

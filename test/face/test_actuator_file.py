@@ -4,6 +4,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from robot_face_gen.face.actuator_file import ActuatorFileError, read_actuators
 from robot_face_gen.layout import AU
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
+HEAD = CONFIG / 'actuators.yaml'
 GOOD = """\
 actuators:
   - name: jaw
@@ -162,9 +164,24 @@ def test_a_file_without_actuators_is_refused(read, text):
     assert problems(read, text)
 
 
+def test_the_neck_of_the_urdf_is_that_of_the_examples():
+    root = ElementTree.parse(CONFIG.parent / 'urdf' / 'robot_face.urdf').getroot()
+    head = {actuator.name: actuator for actuator in read_actuators(HEAD).actuators}
+    joints = {joint.get('name'): joint.find('limit') for joint in root.iter('joint')}
+    assert set(joints) == {'neck_pan', 'neck_tilt'}
+    for name, limit in joints.items():
+        found = [float(limit.get(key)) for key in ('lower', 'upper', 'velocity')]
+        assert found == [head[name].low, head[name].high, head[name].max_speed]
+    links = {link.get('name') for link in root.iter('link')}
+    for joint in root.iter('joint'):
+        assert {joint.find('parent').get('link'), joint.find('child').get('link')} <= links
+    names = set(read_actuators(CONFIG / 'actuators_screen.yaml').names)
+    assert set(joints) <= names
+
+
 def test_all_mistakes_are_told_at_once(read):
     text = GOOD.replace('min: 0.0', 'min: low').replace('min: -1', 'min: 3').replace('~/', '7/')
-    assert [line for line, _ in problems(read, text)] == [3, 16, 22]
+    assert [line for line, _ in problems(read, text)] == [3, 15, 22]
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):
