@@ -132,6 +132,14 @@ def files(tmp_path):
                 'reaction_node': {},
             },
         ),
+        (
+            {**NO_SOURCES, 'actuators': '{files}/mine.yaml'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_actuator_node': {'actuators': '{files}/mine.yaml'},
+            },
+        ),
     ],
 )
 def test_arguments_select_nodes_and_parameters(files, arguments, expected):
