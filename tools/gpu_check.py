@@ -23,7 +23,6 @@ from robot_face_gen.facial_reaction_model import (
     create_model,
     make_runner,
 )
-from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.layout import VALUE_MASK_WIDTH
 from robot_face_gen.resources import default_checkpoint
 
@@ -148,17 +147,24 @@ def faces(plan: Plan, *, half: bool) -> list[tuple[int, float, float]]:
 
     Every face has a new frame and a new Whisper context each time. The log-mel spectra are given.
     """
-    encoder = WhisperEncoder.from_name_or_path('untrained', plan.device)
+    encoder = None
+    if importlib.util.find_spec('whisper'):
+        from robot_face_gen.features.whisper_encoder import WhisperEncoder
+
+        encoder = WhisperEncoder.from_name_or_path('untrained', plan.device)
     model, out = load(plan.device), []
     repeats = max(plan.repeats // 10, 5)
     for count in plan.faces:
-        mel = np.zeros((count, encoder.n_mels, CONTEXT_FRAMES), np.float32)
+        whisper_s = 0.0
+        if encoder is not None:
+            mel = np.zeros((count, encoder.n_mels, CONTEXT_FRAMES), np.float32)
 
-        def encode(mel: np.ndarray = mel) -> None:
-            with torch.autocast(plan.device, torch.bfloat16, enabled=half):
-                encoder.encode(mel, CONTEXT_FRAMES // 2 - 2, CONTEXT_FRAMES // 2)
+            def encode(mel: np.ndarray = mel) -> None:
+                assert encoder is not None
+                with torch.autocast(plan.device, torch.bfloat16, enabled=half):
+                    encoder.encode(mel, CONTEXT_FRAMES // 2 - 2, CONTEXT_FRAMES // 2)
 
-        _, whisper_s = median_and_p95_s(encode, repeats)
+            _, whisper_s = median_and_p95_s(encode, repeats)
         sessions = Sessions(make_runner(model, count, backend=plan.backend), 0)
         sessions.clocks[:] = np.arange(count) % model.config.window_size  # begun at any time
         window = speaker(count, 1)
@@ -243,8 +249,8 @@ def main() -> int:
         for count, whisper_s, step_s in faces(plan, half=half):
             fits = whisper_s + step_s <= FRAME_S
             most = count if fits else most
-            whisper = f'{kind} {1e3 * whisper_s:.1f} ms'
-            print(f'| {count} faces, Whisper {whisper} | step {1e3 * step_s:.1f} ms | |')
+            whisper = f'{1e3 * whisper_s:.1f} ms' if whisper_s else 'not installed'
+            print(f'| {count} faces, Whisper {kind} {whisper} | step {1e3 * step_s:.1f} ms | |')
         print(f'| faces at 25 Hz, Whisper in {kind} | {most} | goal 2000 |')
     if importlib.util.find_spec('lightning'):
         for precision in ('32-true', 'bf16-mixed'):

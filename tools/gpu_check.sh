@@ -5,7 +5,8 @@
 # usage: tools/gpu_check.sh [--cpu]     --cpu: run the same code on the CPU, with small numbers
 #
 # It uses the torch of $PYTHON (default: python3). Packages that this Python lacks are installed for this run from
-# .whl/ (not in git).
+# .whl/ (not in git). On a machine with a package index:
+#   pip wheel --no-deps -w .whl openai-whisper && pip download --no-deps -d .whl more-itertools
 # Exit code: 0 passed, 1 the GPU's answers differ from the CPU's, 2 no CUDA device, 124 out of time.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import time
@@ -61,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     shipped = demo_recording()
     openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
     # Read both files before anything is started: an error in them is shown at once.
-    recording = read_recording(openface, audio, speed=args.speed)
+    recording = read_recording(
+        openface, audio, speed=args.speed, duration_s=args.duration or math.inf
+    )
     if args.download:
         _download(args)
     try:

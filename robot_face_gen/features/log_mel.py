@@ -10,26 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-_RATE = 16_000
 FRAME = 160  # samples between frames: 10 ms
 WINDOW = 400  # 25 ms
 FLOOR = -10.0  # log10 of the smallest power
-
-
-def mel_filters(count: int) -> np.ndarray:
-    """Whisper's filters (count, 201) float32 from power spectrum to mel bands.
-
-    Slaney's scale (linear below 1 kHz, logarithmic above), triangles of equal area: librosa's
-    default, from which Whisper's own were made.
-    """
-    linear, above = 200 / 3, np.log(6.4) / 27  # Hz per mel below 1 kHz, log Hz per mel above
-    mels = np.linspace(0.0, 15 + np.log(_RATE / 2 / 1000) / above, count + 2)
-    hz = np.where(mels < 15, linear * mels, 1000 * np.exp(above * (mels - 15)))
-    ramps = hz[:, None] - np.fft.rfftfreq(WINDOW, 1 / _RATE)
-    widths = np.diff(hz)[:, None]
-    triangles = np.minimum(-ramps[:-2] / widths[:-1], ramps[2:] / widths[1:])
-    areas = 2 / (hz[2:] - hz[:-2])[:, None]
-    return (np.maximum(triangles, 0).astype(np.float32) * areas).astype(np.float32)
 
 
 class LogMel:

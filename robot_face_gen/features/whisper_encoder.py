@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder of Whisper for short contexts, with torch."""
+"""The encoder half of Whisper for short contexts: openai-whisper's own classes and weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from whisper.audio import mel_filters
+from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8, resolve_backend
 
-from .log_mel import check_span, mel_filters
-from .whisper_network import AudioEncoder, ModelDimensions
+from .log_mel import check_span
 from .whisper_weights import load_encoder
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class WhisperEncoder:
     """Log-mel frames in, embeddings out.
 
     Args:
-        encoder: the network.
+        encoder: of openai-whisper.
         dims: its dimensions.
         name: a word for the id.
         backend: what computes: `eager` is torch; `onnx` is ONNX Runtime on a CPU, equal to 1e-4
@@ -44,7 +45,8 @@ class WhisperEncoder:
         self.dim, self.n_mels = dims.n_audio_state, dims.n_mels
         self.most_frames = 2 * dims.n_audio_ctx
         self.id = f'{name}:{_digest(encoder)}'
-        self.filters = mel_filters(dims.n_mels)
+        self.filters = mel_filters('cpu', dims.n_mels).numpy()
+        self._positions = encoder.positional_embedding
         self._onnx: OnnxEncoder | None = None
         device = encoder.positional_embedding.device
         if resolve_backend(backend, device, CPU_BACKENDS) != EAGER:
@@ -72,7 +74,7 @@ class WhisperEncoder:
     @property
     def device(self) -> torch.device:
         """Where it runs."""
-        return self._encoder.positional_embedding.device
+        return self._positions.device
 
     @torch.inference_mode()
     def encode(self, mel: np.ndarray, begin: int = 0, end: int | None = None) -> np.ndarray:
@@ -89,10 +91,21 @@ class WhisperEncoder:
         end = check_span(mel, self.n_mels, begin, end)
         if self._onnx is not None:
             return self._onnx.encode(mel.astype(np.float32, copy=False), begin, end)
+        encoder = self._encoder
         x = torch.from_numpy(np.ascontiguousarray(mel, np.float32)).to(self.device)
-        # TF32, the default for convolutions on CUDA, would change the third digit.
+        # TF32, torch's default for convolutions on CUDA, would change the third digit.
         with torch.backends.cudnn.flags(allow_tf32=False):
-            return self._encoder(x, begin, end).float().cpu().numpy()
+            x = torch.nn.functional.gelu(encoder.conv1(x))
+            x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
+        x = x + self._positions[: x.shape[1]]
+        *lower, last = encoder.blocks
+        for block in lower:
+            x = block(x)
+        # The last layer looks at all positions, and answers the wanted ones alone.
+        seen, x = last.attn_ln(x), x[:, begin:end]
+        x = x + last.attn(seen[:, begin:end], seen)[0]
+        x = x + last.mlp(last.mlp_ln(x))
+        return encoder.ln_post(x).float().cpu().numpy()
 
 
 def _digest(encoder: AudioEncoder) -> str:

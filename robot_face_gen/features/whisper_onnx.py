@@ -11,20 +11,20 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from whisper.model import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
 
 from robot_face_gen.models.cache import cached, weights_digest
 from robot_face_gen.models.onnx_export import export
 from robot_face_gen.models.onnx_session import open_session
 
 from .whisper_contexts import ContextEncoder
-from .whisper_network import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
 
 
 class OnnxEncoder:
     """Encodes; a graph for each length of context is exported on first use and kept in the cache.
 
     Args:
-        encoder: on the CPU in float32.
+        encoder: of openai-whisper, on the CPU in float32.
         int8: 8-bit weights: faster, and not quite the same embeddings.
         threads: that work on one context; None is as many as torch has.
 
@@ -96,10 +96,9 @@ class EncoderGraph(nn.Module):
         encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.convolutions = nn.ModuleList((_as_product(encoder.conv1), _as_product(encoder.conv2)))
         self.blocks, self.norm = encoder.blocks, encoder.ln_post
-        attentions = [cast(ResidualAttentionBlock, block).attn for block in encoder.blocks]
-        *lower, last = map(_joined, attentions)
+        *lower, last = (_joined(block.attn) for block in encoder.blocks)
         self.qkv = nn.ModuleList(lower)
-        self.heads = attentions[0].n_head
+        self.heads = encoder.blocks[0].attn.n_head
         self.last = FewQueries(last, self.heads)
         self.positions = nn.Parameter(encoder.positional_embedding[: frames // 2])
 
@@ -128,6 +127,7 @@ class EncoderGraph(nn.Module):
         else:
             attended, x = self.last(seen, span), x[span[0] : span[1]]
         x = x + block.attn.out(attended)
+        assert block.mlp is not None
         return x + block.mlp(block.mlp_ln(x))
 
 

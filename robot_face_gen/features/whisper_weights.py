@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
 from .whisper_cache import UNTRAINED, locate_intact
-from .whisper_network import AudioEncoder, ModelDimensions, sinusoids
 
 _PREFIX = 'encoder.'
 # Of the encoder in a file, to refuse nonsense: the largest Whisper has 1500, 1280, 20, 32.
@@ -48,7 +48,13 @@ def _untrained() -> AudioEncoder:
     Random convolutions keep the spectrum of the newest frames; the attention layers add a little
     of the context. Uniform numbers of a frozen generator: no libm function is in their way.
     """
-    encoder = AudioEncoder(_TINY).requires_grad_(False)
+    encoder = AudioEncoder(
+        _TINY.n_mels,
+        _TINY.n_audio_ctx,
+        _TINY.n_audio_state,
+        _TINY.n_audio_head,
+        _TINY.n_audio_layer,
+    )  # fmt: skip
     generator = np.random.RandomState(20240)
     for name, tensor in sorted(encoder.state_dict().items()):
         if 'positional' in name:
@@ -106,7 +112,13 @@ def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
     if dims.n_mels not in (80, 128) or dims.n_audio_state % (2 * dims.n_audio_head):
         raise ValueError(f'{path}: dims that no Whisper model has: {dims}')
     with torch.device('meta'):  # without memory: dims that lie cannot ask for much of it
-        encoder = AudioEncoder(dims)
+        encoder = AudioEncoder(
+            dims.n_mels,
+            dims.n_audio_ctx,
+            dims.n_audio_state,
+            dims.n_audio_head,
+            dims.n_audio_layer,
+        )
     # The table of positions follows from the dimensions: older files leave it out, and files of
     # half precision round it, so that the same weights would give other embeddings.
     table = sinusoids(dims.n_audio_ctx, dims.n_audio_state)

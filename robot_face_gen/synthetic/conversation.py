@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generated conversation: one speaker and several listeners.
 
-The speaker's voice comes from a bank of spoken phrases or, without one, from a formant synthesiser.
-The listener hears the voice itself; the recording also has the room, the microphone and noise.
+The speaker's voice comes from a bank of spoken phrases or, without one, from a formant
+synthesiser. The listener hears the voice itself; the recording also has the room, the microphone
+and noise.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Source:
 
 
 def _run(*words: str) -> Sound:
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(words, capture_output=True, check=False)
     if done.returncode != 0:
         raise OSError(f'{words[0]} failed: {done.stderr.decode(errors="replace").strip()}')
     with wave.open(io.BytesIO(done.stdout)) as file:

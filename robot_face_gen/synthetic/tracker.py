@@ -9,7 +9,15 @@ import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.layout import (
-    AU, AU_NAMES, BRANCHES, INTENSITIES, LANDMARK_POINTS, RX, RY, RZ, TZ,
+    AU,
+    AU_NAMES,
+    BRANCHES,
+    INTENSITIES,
+    LANDMARK_POINTS,
+    RX,
+    RY,
+    RZ,
+    TZ,
 )  # fmt: skip
 
 from .config import CONTROL_HZ, CameraConfig, Range
@@ -80,7 +88,7 @@ class Faults:
         gaze: (2,) error.
         noise: factor on all noise.
         absent_s: time in which there is no face, begin and end.
-        still: the person sits still and the noise is smooth.
+        still: the noise is smooth, and the face is never lost.
     """
 
     missing: np.ndarray
@@ -118,8 +126,8 @@ def draw_faults(rng: np.random.Generator, config: CameraConfig, duration_s: floa
     gain = np.exp(0.25 * config.scale * np.clip(rng.standard_normal(count), -2, 2))
     gain[INTENSITIES:] = 1
     at_rest = np.zeros(count)
-    for name, (share, values) in _AT_REST.items():
-        present, height = rng.random() < share, rng.uniform(*values)
+    for name, (share, heights) in _AT_REST.items():
+        present, height = rng.random() < share, rng.uniform(*heights)
         at_rest[AU[name]] = config.scale * height * present
     pose = config.scale * rng.normal(0, (0.09, 0.03, 0.02, 0.03))
     gaze = config.scale * rng.normal(0, (0.05, 0.09))
@@ -222,7 +230,9 @@ def track_face(
     confidence = 0.98 - 0.04 * np.abs(rng.standard_normal(count)) - 0.1 * np.abs(angles[:, 1])
     confidence = np.clip(confidence, 0.76, 0.98)
 
-    lost = _lost(rng, config, t) | ((t >= faults.absent_s[0]) & (t < faults.absent_s[1]))
+    lost = (t >= faults.absent_s[0]) & (t < faults.absent_s[1])
+    if not faults.still:
+        lost |= _lost(rng, config, t)
     lost_count = int(lost.sum())
     landmarks[lost] += face_px * rng.normal(0, 0.5, (lost_count, 1))
     au[lost] = 0

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 import torch
+from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.features.whisper_contexts import ContextEncoder
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
-from robot_face_gen.features.whisper_network import AudioEncoder, ModelDimensions
 from robot_face_gen.features.whisper_onnx import exported
 from robot_face_gen.features.whisper_stream import WhisperStream
 from robot_face_gen.models.onnx_session import open_session
@@ -21,7 +21,7 @@ DIMS = ModelDimensions(80, 60, 32, 4, 3, 10, 10, 32, 4, 3)
 @pytest.fixture(scope='module')
 def encoder():
     torch.manual_seed(0)
-    return AudioEncoder(DIMS)
+    return AudioEncoder(DIMS.n_mels, DIMS.n_audio_ctx, 32, 4, 3)
 
 
 @pytest.fixture(scope='module')

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import torch
+from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
-from robot_face_gen.features.whisper_network import AudioEncoder, ModelDimensions
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
 
 pytest.importorskip('onnxruntime')
@@ -25,7 +25,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope='module')
 def encoders():
     torch.manual_seed(0)
-    encoder = AudioEncoder(DIMS)
+    encoder = AudioEncoder(DIMS.n_mels, DIMS.n_audio_ctx, 32, 4, 3)
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

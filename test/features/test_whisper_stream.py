@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whisper.model import AudioEncoder, ModelDimensions
 
 from robot_face_gen.features.log_mel import LogMel
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
-from robot_face_gen.features.whisper_network import AudioEncoder, ModelDimensions
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
 
 RATE = 16000
@@ -326,7 +326,7 @@ def test_silence_and_clipping_are_finite_and_apart(encoder):
 
 def test_state_stays_bounded_and_a_reset_begins_anew():
     dims = ModelDimensions(80, 1500, 16, 2, 1, 9, 9, 16, 1, 1)
-    small = WhisperEncoder(AudioEncoder(dims), dims, 'small')
+    small = WhisperEncoder(AudioEncoder(80, 1500, 16, 2, 1), dims, 'small')
     live = stream(small)
 
     def size():

@@ -8,10 +8,10 @@ from robot_face_gen.synthetic.config import SoundConfig
 from robot_face_gen.synthetic.room import NOISES, make_noise, record, speech_rms
 
 RATE = 16_000
-CLEAN = dict(
-    level_db=(-20, -20), noise_db=(-80, -80), reverberation_s=(0.1, 0.1), direct_db=(40, 40),
-    telephone=0.0,
-)  # fmt: skip
+CLEAN = {
+    'level_db': (-20, -20), 'noise_db': (-80, -80), 'reverberation_s': (0.1, 0.1),
+    'direct_db': (40, 40), 'telephone': 0.0,
+}  # fmt: skip
 
 
 def bursts(seconds=10.0):
@@ -68,5 +68,5 @@ def test_kinds_of_noise(kind):
 def test_silence_stays_finite_and_a_level_that_clips_is_refused():
     sound = record(np.random.default_rng(0), SoundConfig(), np.zeros(RATE), RATE)
     assert np.isfinite(sound).all() and np.abs(sound).max() < 1
-    with pytest.raises(ValueError, match='level_db = .* at most -6 dB'):
+    with pytest.raises(ValueError, match=r'level_db = .* at most -6 dB'):
         SoundConfig(level_db=(-20, 0))
