@@ -116,8 +116,9 @@ def calibrate(
     statistics, spread = model.decoder.heads.statistics, model.vae.prior_spread
     wanted, factors = power_spectra(real), correlation_factors(separate(x).base for x in real)
     mean = np.nanmean(np.stack(real), axis=(0, 1))
-    gain, offset = np.ones(FACE_DIM), np.zeros(FACE_DIM)
+    gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
     out: dict[str, float] = {}
+    spread.fill_(1.0)
     for _ in range(_ROUNDS):
         set_residual(model, np.zeros_like(factors), np.zeros(FACE_DIM))
         quiet = power_spectra(sample_faces(model, speakers, samples))
@@ -125,12 +126,11 @@ def calibrate(
         residual = np.sqrt(variance)[:, None] * factors
         set_residual(model, residual, offset)
         faces = sample_faces(model, speakers, samples)
-        full = power_spectra(faces)
-        added, expected = (full - quiet).sum(axis=0), (process_spectra().T @ variance).sum(axis=0)
-        measured = np.clip(added / np.maximum(expected, 1e-12), 0.2, 1.0)
-        gain[_INTENSITIES] = np.where(expected > 0, measured, 1.0)[_INTENSITIES]
+        expected = process_spectra().T @ variance
+        added = (power_spectra(faces) - quiet) / np.maximum(expected, 1e-12)
+        gain[:, _INTENSITIES] = np.clip(added, 0.2, 3.0)[:, _INTENSITIES]
         error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
-        offset[_INTENSITIES] = np.clip(offset + error, -0.5, 0.5)[_INTENSITIES]
+        offset[_INTENSITIES] = np.clip(offset + error, -0.1, 0.1)[_INTENSITIES]
         set_residual(model, residual, offset)
         if not math.isnan(target):
             heard = [dataset[members[0]]['speaker'] for members in groups.values()]

@@ -20,6 +20,10 @@ _FRAMES = 128  # of a window of the spectra
 _UPDATES = 300
 _FLOOR = 1e-12
 _NO_LANDMARKS = slice(BRANCH_SLICES['landmarks'].stop, FACE_DIM)
+_IS_AU = np.arange(FACE_DIM) >= BRANCH_SLICES['au'].start
+# Expressions are bursts from 0: as Gaussian noise, which the limits cut, they look like no face.
+# So slow motion of action units is left to the latents.
+_SLOWEST_AU = 0.8
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']  # 0 or 1: no noise
 
 
@@ -67,18 +71,19 @@ def fit_variances(real: np.ndarray, quiet: np.ndarray, gain: np.ndarray) -> np.n
     Args:
         real: spectra of real listeners (frequencies, 160), NaN where not known.
         quiet: spectra of samples without residual.
-        gain: (160,), the share of the residual's power that remains when values are limited to
-            their range.
+        gain: (frequencies, 160), the share of the residual's power that remains when values are
+            limited to their range.
     """
     shapes = process_spectra()
     known = np.isfinite(real).all(axis=0)
     target = np.where(known, real, 1.0) + _FLOOR
     variance = np.tile(0.2 * target.mean(axis=0) / shapes.mean(), (len(POLES), 1))
-    for _ in range(_UPDATES):
-        total = quiet + gain * (shapes.T @ variance) + _FLOOR
-        variance *= (shapes @ (target / total**2)) / (shapes @ (1 / total))
     variance[:, ~known] = 0.0
     variance[:, _AU28] = 0.0
+    variance[np.ix_(np.array(POLES) > _SLOWEST_AU, range(_AU28))] *= ~_IS_AU[:_AU28]
+    for _ in range(_UPDATES):
+        total = quiet + gain * (shapes.T @ variance) + _FLOOR
+        variance *= (shapes @ (gain * target / total**2)) / (shapes @ (gain / total))
     return variance
 
 
