@@ -19,6 +19,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
+    'record': ('robot_face_gen.tools.record', "record the robot's topics into a bag"),
+    'replay': ('robot_face_gen.tools.replay', 'publish the messages of a bag'),
+    'render': ('robot_face_gen.demo.render', 'make a film of a bag: both faces, with sound'),
     'actuators': ('robot_face_gen.tools.actuators', 'check a file of actuators'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': (
@@ -27,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     'models': ('robot_face_gen.models.store', 'list and download pretrained models'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
+    'voices': ('robot_face_gen.synthetic.make_bank', 'let synthesisers fill a voice bank'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
     'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),

@@ -12,6 +12,7 @@ PURPOSES = {
     'bags': 'reading ROS 2 bags',
     'onnx': 'ONNX export and the ONNX backends',
     'ros': 'the ROS 2 nodes',
+    'screen': 'the face in a web browser',
 }
 
 

@@ -13,10 +13,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from .viewers import TOPICS, VIEWERS, Viewer
 
 PACKAGE = 'robot_face_gen'
 NODES = (
@@ -26,11 +29,17 @@ NODES = (
     'reaction_node',
     'reaction_server',
     'face_actuator_node',
+    'face_screen_node',
+    'face_view_node',
+    'record_node',
+    'replay_node',
 )
 RESPAWN_DELAY_S = 2.0
+BAG_CLOCK_HZ = 100.0
 
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
+AUTO = 'auto'
 _NOT_STARTED = ('', 'none')
 _LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 _TRUE, _FALSE = ('true', '1'), ('false', '0')
@@ -76,6 +85,9 @@ class NodeSpec:
         parameters: Parameters that override the file.
         log_level: As after `--log-level`.
         respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
+        viewer: The program, if it is another package's.
+        arguments: Its command line.
+        remappings: Topics and what replaces them.
     """
 
     name: str
@@ -84,6 +96,9 @@ class NodeSpec:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     log_level: str = 'info'
     respawn: bool = False
+    viewer: Viewer | None = None
+    arguments: tuple[str, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -126,6 +141,23 @@ class Values:
             raise ValueError(f'{name}:={text}: no such file')
         return text and _absolute(text)
 
+    def path(self, name: str) -> str:
+        """Absolute path of a file or folder that exists; '' if empty."""
+        text = self.text(name)
+        if text and not Path(text).expanduser().exists():
+            raise ValueError(f'{name}:={text}: no such file or folder')
+        return text and _absolute(text)
+
+    def new_file(self, name: str) -> str:
+        """Absolute path of a file that does not exist, in a folder that does; '' if empty."""
+        text = self.text(name)
+        path = Path(text).expanduser()
+        if text and path.exists():
+            raise ValueError(f'{name}:={text}: exists; remove it or choose another name')
+        if text and not path.absolute().parent.is_dir():
+            raise ValueError(f'{name}:={text}: there is no folder {path.absolute().parent}')
+        return text and _absolute(text)
+
     def namespace(self, name: str) -> str:
         """A ROS namespace; '' is the root."""
         text = self.text(name)
@@ -135,6 +167,22 @@ class Values:
                 "starting with a digit, separated by '/'"
             )
         return text
+
+    def port(self, name: str) -> int | None:
+        """A TCP port; None if empty."""
+        text = self.text(name)
+        if text and not (text.isdecimal() and int(text) < 65536):
+            raise ValueError(f'{name}:={text}: expected a port, 0 to 65535')
+        return int(text) if text else None
+
+    def screen(self, name: str) -> bool:
+        """Whether to start the screen: true, false, or auto."""
+        if self.text(name).lower() == AUTO:
+            return has_screen()
+        try:
+            return bool(self.truth(name))
+        except ValueError:
+            raise ValueError(f'{name}:={self.text(name)}: expected true, false or auto') from None
 
     def log_level(self, name: str) -> str:
         """A log level, or LOGGER:=LEVEL."""
@@ -160,6 +208,17 @@ class Graph:
     arguments: tuple[Argument, ...]
     select: Callable[[Values], Iterator[NodeSpec]]
 
+    def remarks(self, given: Mapping[str, str]) -> list[str]:
+        """What to tell the user before the nodes start; arguments as for `nodes`."""
+        values = {**{argument.name: argument.default for argument in self.arguments}, **given}
+        found = misspelt_nodes(values['params_file'])
+        if values.get('screen', '').strip().lower() == AUTO and not has_screen():
+            found.append(
+                'face_screen_node is not started because aiohttp is not installed (pip install '
+                "'robot_face_gen[screen]'; screen:=false hides this message)"
+            )
+        return found
+
     def nodes(self, given: Mapping[str, str]) -> list[NodeSpec]:
         """The nodes that the arguments select; arguments not given have their defaults.
 
@@ -174,6 +233,11 @@ class Graph:
                 raise ValueError(f"unknown argument '{name}'{hint} (known: {', '.join(known)})")
         defaults = {argument.name: argument.default for argument in self.arguments}
         return list(self.select(Values({**defaults, **given})))
+
+
+def has_screen() -> bool:
+    """Whether the web server of `face_screen_node` is installed."""
+    return find_spec('aiohttp') is not None
 
 
 def misspelt_nodes(params_file: str) -> list[str]:
@@ -223,11 +287,11 @@ def _common(values: Values) -> dict[str, Any]:
     return {'params_file': params_file, 'log_level': values.log_level('log_level')}
 
 
-def _start_time(values: Values) -> float | None:
+def _start_time(values: Values, *, simulated: bool) -> float | None:
     """One start time for all recorded sources, s since 1970; None: at once."""
     given, delay_s = values.number('start_time'), values.number('start_delay')
     # Simulated time is not known here: without start_time, sources start at once.
-    if given or values.truth('use_sim_time'):
+    if given or simulated:
         return given or None
     return time.time() + (delay_s or 0.0)
 
@@ -254,22 +318,48 @@ def _loop_period_s(values: Values) -> float | None:
 def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
     use_respawn, namespace = bool(values.truth('use_respawn')), values.namespace('namespace')
     common = {**_common(values), 'namespace': namespace}
-    use_sim_time = bool(values.truth('use_sim_time'))
-    played = (
+    bag = values.path('bag')
+    given_sim_time = bool(values.truth('use_sim_time'))
+    # A bag has its own time, which replay_node publishes.
+    use_sim_time = given_sim_time or bool(bag)
+    common_played = (
         ('speed', values.number('speed')),
         ('loop', values.truth('loop')),
+        ('start_time', _start_time(values, simulated=given_sim_time and not bag)),
+    )
+    exit_at_end = values.truth('exit_at_end')
+    played = (
+        *common_played,
         ('loop_period_s', _loop_period_s(values)),
-        ('exit_at_end', values.truth('exit_at_end')),
-        ('start_time', _start_time(values)),
+        ('exit_at_end', exit_at_end),
     )
 
     def node(name: str, *parameters: tuple[str, Value | None]) -> NodeSpec:
         given = {'use_sim_time': use_sim_time, **_given(parameters)}
-        # A source that exits at the end of its file has finished: no respawn.
-        respawn = use_respawn and not given.get('exit_at_end', False)
+        # A source that exits at the end of its file has finished: no respawn. A second recording
+        # would not replace the first.
+        ends = given.get('exit_at_end', False) or name == 'record_node'
+        respawn = use_respawn and not ends
         return NodeSpec(name, parameters=given, respawn=respawn, **common)
 
-    openface = values.text('openface')
+    if record := values.new_file('record'):
+        yield node('record_node', ('output', record))
+    openface, audio = values.text('openface'), values.text('audio')
+    if bag:
+        for name, value in (('openface', openface), ('audio', audio)):
+            if value not in (*_NOT_STARTED, MICROPHONE):
+                raise ValueError(f'{name}:={value}: the face and voice are those of bag:={bag}')
+        openface = audio = 'none'
+        yield node(
+            'replay_node',
+            ('use_sim_time', False),
+            ('source', bag),
+            ('topics', 'sources'),
+            ('bag_namespace', values.namespace('bag_namespace')),
+            ('clock_hz', BAG_CLOCK_HZ),
+            ('exit_at_end', exit_at_end is not False),
+            *common_played,
+        )
     if openface.startswith(FOLLOW):
         path = openface[len(FOLLOW) :]
         if not path:
@@ -277,14 +367,17 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         yield node('openface_node', ('source', FOLLOW + _absolute(path)))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)
-    audio = values.text('audio')
     if audio.partition(':')[0] == MICROPHONE:
         yield node('microphone_node', ('source', audio))
     elif audio not in _NOT_STARTED:
         yield node('microphone_node', ('source', values.file('audio')), *played)
     weights = values.text('whisper')
     is_file = Path(weights).expanduser().is_file()
-    yield node('whisper_node', ('weights', _absolute(weights) if is_file else weights))
+    yield node(
+        'whisper_node',
+        ('weights', _absolute(weights) if is_file else weights),
+        ('checkpoint', values.file('checkpoint')),
+    )
     if values.truth('reaction') is not False:
         yield node(
             'reaction_node',
@@ -293,6 +386,30 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         )
     if values.text('actuators') not in _NOT_STARTED:
         yield node('face_actuator_node', ('actuators', values.file('actuators')))
+    if values.screen('screen'):
+        yield node(
+            'face_screen_node',
+            ('host', values.text('screen_host')),
+            ('port', values.port('screen_port')),
+        )
+    started = [name for name in VIEWERS if values.truth(name)]
+    view = values.truth('view')
+    if bool(started) if view is None else view:
+        yield node('face_view_node')
+    for name in started:
+        for viewer in VIEWERS[name]:
+            try:
+                viewer.path()
+            except ValueError as error:
+                raise ValueError(f'{name}:=true: {error}') from None
+            yield NodeSpec(
+                viewer.name,
+                parameters={'use_sim_time': use_sim_time},
+                viewer=viewer,
+                arguments=viewer.arguments(share_folder() / 'config'),
+                remappings=tuple((f'/{topic}', topic) for topic in TOPICS),
+                **common,
+            )
 
 
 def _server_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -330,10 +447,10 @@ def _common_arguments() -> tuple[Argument, ...]:
 
 
 def bringup_graph() -> Graph:
-    """One robot: sources of face and voice, Whisper, reaction."""
+    """One robot: sources of face and voice, Whisper, reaction, screen."""
     return Graph(
         'bringup',
-        'one robot: OpenFace and sound sources, Whisper, reaction',
+        'one robot: OpenFace and sound sources, Whisper, reaction, screen',
         (
             Argument('namespace', '', 'Namespace of all nodes and topics'),
             *_common_arguments(),
@@ -349,6 +466,25 @@ def bringup_graph() -> Graph:
                 "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
                 'sound file, a film with sound, or none (another node publishes it)',
             ),
+            Argument(
+                'bag',
+                '',
+                'A recorded bag whose face and voice are replayed on its own clock (/clock, '
+                'use_sim_time), in place of openface and audio',
+            ),
+            Argument(
+                'bag_namespace',
+                '',
+                'Namespace of the speaker in the bag; empty: the only one with a face or voice',
+            ),
+            Argument(
+                'view',
+                '',
+                'Start face_view_node: both faces as images and markers; empty: with rviz or rqt',
+            ),
+            Argument('rviz', 'false', 'Start rviz2 with config/robot_face.rviz'),
+            Argument('rqt', 'false', 'Start rqt with config/robot_face.perspective'),
+            Argument('record', '', 'File (.mcap) to record this robot into; empty: no recording'),
             _CHECKPOINT,
             Argument(
                 'reaction',
@@ -365,8 +501,8 @@ def bringup_graph() -> Graph:
             Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or '
-                f'untrained; {_OR_FILE}',
+                'Weights of the Whisper encoder: auto (as in the training of the checkpoint), a '
+                f'name such as tiny.en, a .pt file, or untrained; {_OR_FILE}',
             ),
             Argument(
                 'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'
@@ -389,6 +525,19 @@ def bringup_graph() -> Graph:
                 '',
                 f'Exit the node of a recorded source at the end of its file; {_OR_FILE}',
             ),
+            Argument(
+                'screen',
+                AUTO,
+                'Start face_screen_node, which shows the face in web browsers: true, false or '
+                'auto (if aiohttp is installed)',
+            ),
+            Argument(
+                'screen_host',
+                '',
+                'Address that the pages are served on: 127.0.0.1 for this machine only, 0.0.0.0 '
+                f'for the network; {_OR_FILE}',
+            ),
+            Argument('screen_port', '', f'TCP port of the pages, 0 for any free one; {_OR_FILE}'),
         ),
         _bringup_nodes,
     )

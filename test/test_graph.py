@@ -18,7 +18,7 @@ from robot_face_gen.graph import GRAPHS, NODES, NodeSpec, format_arguments, miss
 from robot_face_gen.nodes.tables import TABLES
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'bringup.yaml'
-NO_SOURCES = {'openface': 'none', 'audio': 'none'}
+NO_SOURCES = {'screen': 'false', 'openface': 'none', 'audio': 'none'}
 
 
 def nodes(graph='bringup', **arguments):
@@ -38,11 +38,41 @@ def files(tmp_path):
     ('arguments', 'expected'),
     [
         (
-            {},
+            {'screen': 'false'},
             {'microphone_node': {'source': 'microphone'}, 'whisper_node': {}, 'reaction_node': {}},
         ),
+        (
+            {**NO_SOURCES, 'screen': 'True', 'screen_host': '::1', 'screen_port': '0'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_screen_node': {'host': '::1', 'port': 0},
+            },
+        ),
         (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
-        ({'openface': '', 'audio': '', 'reaction': 'false'}, {'whisper_node': {}}),
+        ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
+        (
+            {
+                'bag': '{files}',
+                'record': '{files}/new.mcap',
+                'start_time': '7',
+                'loop': 'true',
+                'screen': 'false',
+            },
+            {
+                'record_node': {'use_sim_time': True, 'output': '{files}/new.mcap'},
+                'replay_node': {
+                    'source': '{files}',
+                    'topics': 'sources',
+                    'clock_hz': 100.0,
+                    'exit_at_end': True,
+                    'start_time': 7.0,
+                    'loop': True,
+                },
+                'whisper_node': {'use_sim_time': True},
+                'reaction_node': {'use_sim_time': True},
+            },
+        ),
         (
             {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
             {
@@ -53,6 +83,7 @@ def files(tmp_path):
         ),
         (
             {
+                'screen': 'false',
                 'openface': '{files}/face.csv',
                 'audio': '{files}/voice.wav',
                 'start_time': '1700000000.5',
@@ -81,7 +112,11 @@ def files(tmp_path):
                     'exit_at_end': False,
                     'start_time': 1700000000.5,
                 },
-                'whisper_node': {'use_sim_time': True, 'weights': '{files}/tiny.pt'},
+                'whisper_node': {
+                    'use_sim_time': True,
+                    'weights': '{files}/tiny.pt',
+                    'checkpoint': '{files}/model.safetensors',
+                },
                 'reaction_node': {
                     'use_sim_time': True,
                     'checkpoint': '{files}/model.safetensors',
@@ -215,6 +250,10 @@ def test_the_server(files):
         ({'use_respawn': '2'}, 'use_respawn:=2: expected true or false'),
         ({'namespace': '1st'}, 'namespace:=1st: expected a namespace'),
         ({'namespace': 'a/'}, 'namespace:=a/: expected a namespace'),
+        ({'bag': 'none.mcap'}, 'bag:=none.mcap: no such file or folder'),
+        ({'bag': str(CONFIG), 'audio': 'microphone:USB'}, 'audio:=microphone:USB: the face and'),
+        ({'record': str(CONFIG)}, f'record:={CONFIG}: exists; remove it or choose another name'),
+        ({'record': 'no/a.mcap'}, 'record:=no/a.mcap: there is no folder'),
         ({'log_level': 'loud'}, 'log_level:=loud: expected one of debug, info, warn, error'),
     ],
 )
@@ -226,12 +265,20 @@ def test_errors_name_argument_value_and_expectation(arguments, complaint):
 @pytest.mark.parametrize('graph', sorted(GRAPHS))
 def test_every_parameter_is_one_of_the_node_s(graph, files):
     tables = {table.node: table for table in TABLES}
-    texts = {'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors'}
-    texts['actuators'] = 'mine.yaml'
+    texts = {
+        'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors',
+        'actuators': 'mine.yaml',
+    }  # fmt: skip
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}
-    found = made.nodes({**given, **({'namespace': ''} if graph == 'bringup' else {})})
+    found = []
+    if graph == 'bringup':  # a bag replaces the other sources
+        given |= {'namespace': '', 'record': str(files / 'new.mcap'), 'bag_namespace': 'a'}
+        given |= {'view': 'true'}
+        found = made.nodes({**given, 'openface': '', 'audio': '', 'bag': str(files)})
+        given['bag'] = ''
+    found += made.nodes(given)
     for node in found:
         for name, value in node.parameters.items():
             if name != 'use_sim_time':
@@ -296,3 +343,13 @@ def test_other_entries_are_left_alone(tmp_path, text):
     path = tmp_path / 'robot.yaml'
     path.write_text(text)
     assert misspelt_nodes(str(path)) == []
+
+
+@pytest.mark.parametrize('is_installed', [True, False])
+def test_the_screen_starts_by_itself_where_its_web_server_is_installed(monkeypatch, is_installed):
+    monkeypatch.setattr('robot_face_gen.graph.has_screen', lambda: is_installed)
+    graph = GRAPHS['bringup']()
+    assert ('face_screen_node' in nodes()) == is_installed
+    assert ['aiohttp' in remark for remark in graph.remarks({})] == [True] * (not is_installed)
+    assert graph.remarks({'screen': 'false'}) == []
+    assert 'face_screen_node' in nodes(screen='true')

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
-from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.timing import PERIOD_NS
 
 from .bags import read_bag
@@ -50,19 +49,12 @@ class PersonJob:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """Result of a job.
+    """Result of a job."""
 
-    Attributes:
-        frames: length of the track; 0 if there is none.
-        findings: tuples (level, what, value, expected).
-        has_voice: whether the person can be the speaker.
-        overview: for the report.
-    """
-
-    frames: int
-    findings: list[tuple[str, str, str, str]]
-    has_voice: bool = False
-    overview: Overview = field(default_factory=Overview)
+    frames: int  # length of the track; 0 if there is none
+    findings: list[tuple[str, str, str, str]]  # tuples (level, what, value, expected)
+    has_voice: bool = False  # whether the person can be the speaker
+    overview: Overview = field(default_factory=Overview)  # for the report
 
     @property
     def usable(self) -> bool:
@@ -110,6 +102,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
         )  # fmt: skip
     level = NO_VOICE if job.speaks else WARNING
     if files.sound is not None and (files.sound.is_file() or not job.speaks):
+        from robot_face_gen.features.sound_file import read_audio  # FFmpeg: generation needs none
+
         try:
             problems: list[str] = []
             recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)

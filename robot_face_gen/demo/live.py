@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.models.backends import AUTO
 from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
@@ -25,7 +27,7 @@ NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 FILM = 'demo.mp4'
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
-DELAYS_S = (8.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
+DELAYS_S = (6.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
 _PARAMETERS = """\
 # What the demo sets beside the launch arguments; the seed makes the reaction repeatable.
 /**/reaction_node:
@@ -46,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
+    parser.add_argument(
+        '--download', action='store_true', help='try to download missing weights of Whisper'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
     shipped = demo_recording()
     openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
     # Read both files before anything is started: an error in them is shown at once.
-    recording = read_recording(openface, audio, speed=args.speed)
+    recording = read_recording(
+        openface, audio, speed=args.speed, duration_s=args.duration or math.inf
+    )
+    if args.download:
+        _download(args)
     try:
         require_ros()
     except ImportError as error:
@@ -68,6 +77,23 @@ def run(args: argparse.Namespace) -> int:
 
     with own_domain() as domain:
         return _run(args, recording, openface, audio, domain)
+
+
+def _download(args: argparse.Namespace) -> None:
+    """Get the weights of Whisper if they are missing; without network, go on without them."""
+    from robot_face_gen.features.whisper_cache import model_name
+    from robot_face_gen.models.store import get
+    from robot_face_gen.pipeline.embedding_contract import read_info, trained_with
+
+    try:
+        weights = args.whisper
+        if weights == AUTO:
+            weights = trained_with(read_info(args.checkpoint))['weights']
+        if not (name := model_name(weights)):
+            return
+        get(name, report=lambda line: print(line, flush=True))
+    except (ValueError, OSError) as error:
+        print(f'note: {error}', flush=True)
 
 
 def _run(
@@ -83,6 +109,7 @@ def _run(
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
+    duration_s = round(duration_s * 1e9) / 1e9  # as it comes back from `_watch`
     os.environ.update(child_environment())  # the recorder finds whom the nodes find
     recorder = Recorder(domain)
     graph: BringupProcess | None = None

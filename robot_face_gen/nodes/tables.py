@@ -13,27 +13,35 @@ from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
+from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
+from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
+from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 FOLLOW = 'follow:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
-# Topics and their types.
-FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
-AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
-EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
-REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
-STOP_TOPIC = ('robot_face/stop', 'std_msgs/msg/Bool')
+TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 
 
 def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
 
 
+def _host(value: str) -> str:
+    return '' if value.strip() else 'expected an address'
+
+
 def _whole_steps(value: float) -> str:
-    return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+    if value >= 0.0 and abs(value * 50.0 - round(value * 50.0)) < 1e-6:
+        return ''
+    return '' if value == TRAINED else f'expected a multiple of 0.02, or {TRAINED}'
+
+
+def _steps_not_0(value: float) -> str:
+    return _whole_steps(value) if value else f'expected at least 0.02, or {TRAINED}'
 
 
 def _not_negative(value: float) -> str:
@@ -130,34 +138,40 @@ class MicrophoneParameters(PlayedParameters):
 class WhisperParameters:
     """Parameters of `whisper_node`."""
 
+    checkpoint: str = parameter(
+        '',
+        'Model file (safetensors) of the reaction, which was trained with certain embeddings; '
+        "'': the shipped one",
+    )
     weights: str = parameter(
-        'untrained',
-        "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
-        "them), a Whisper model's name such as 'tiny.en', or the path of a .pt file in Whisper's "
-        'format',
+        AUTO,
+        "'auto' (those that the checkpoint was trained with), a Whisper model's name such as "
+        "'tiny.en', the path of a .pt file in Whisper's format, or 'untrained' (fixed random "
+        'weights, no download)',
         check=_not_empty,
     )
     hop_s: float = parameter(
-        0.04,
-        'Sound between two runs of the encoder; a multiple of 20 ms',
+        TRAINED,
+        'Sound between two runs of the encoder, a multiple of 20 ms; -1.0: as in the training',
         unit='s',
-        low=0.02,
+        low=TRAINED,
         high=1.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     context_s: float = parameter(
-        2.0,
-        'Sound that the encoder sees, the newest included',
+        TRAINED,
+        'Sound that the encoder sees, the newest included; -1.0: as in the training',
         unit='s',
-        low=0.2,
+        low=TRAINED,
         high=30.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     settle_s: float = parameter(
-        0.0,
-        'Sound after an embedding that the encoder waits for: more accurate, but later',
+        TRAINED,
+        'Sound after an embedding that the encoder waits for: more accurate, but later; -1.0: as '
+        'in the training',
         unit='s',
-        low=0.0,
+        low=TRAINED,
         high=1.0,
         check=_whole_steps,
     )
@@ -303,6 +317,36 @@ class ActuatorParameters:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScreenParameters:
+    """Parameters of `face_screen_node`."""
+
+    host: str = parameter(
+        '127.0.0.1',
+        'Address to listen on; 0.0.0.0 opens the pages to the network',
+        check=_host,
+    )
+    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    skin: str = parameter(
+        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
+    )
+    colour: str = parameter(
+        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
+    )
+    control: str = parameter(
+        CONTROL[0],
+        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
+        'on this machine), all or none',
+        choices=CONTROL,
+    )
+    allowed_hosts: str = parameter(
+        '',
+        'Further host names of this machine, separated by commas; requests to other names are '
+        'refused',
+    )
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
+
+
 OPENFACE = ParameterTable(
     'openface_node',
     'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
@@ -342,7 +386,24 @@ ACTUATOR = ParameterTable(
     ActuatorParameters,
     listens=(REACTION_TOPIC, STOP_TOPIC),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR)
+SCREEN = ParameterTable(
+    'face_screen_node',
+    'shows the face in web browsers, and a page for inspection',
+    ScreenParameters,
+    listens=(REACTION_TOPIC, FACE, AUDIO),
+)
+TABLES = (
+    OPENFACE,
+    MICROPHONE_TABLE,
+    WHISPER,
+    REACTION,
+    SERVER,
+    ACTUATOR,
+    SCREEN,
+    VIEW,
+    RECORD,
+    REPLAY,
+)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and

@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
+from robot_face_gen.facial_reaction_model.sessions import on_host
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.models.backends import AUTO
@@ -28,7 +30,7 @@ from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 from .continuity import Continuity
 from .crop import FaceCropParameters
 from .embedding_contract import trained_with
-from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
+from .loading import Report, load_encoder, load_model, resolve_place, stack
 from .recording import Recording, replay
 from .timeline import Timeline, TimelineFrame
 
@@ -174,23 +176,31 @@ class OfflinePipeline:
         return faces
 
     def _stream(self) -> WhisperStream | None:
-        """The Whisper stream; None if the model was trained with a different encoder."""
+        """The Whisper stream; None without the weights that the model was trained with."""
         made = trained_with(self._model.info)
         weights = made.pop('weights') if self._whisper == AUTO else self._whisper
         made.pop('weights', None)
         place, computes = resolve_place('cpu', 'auto')
-        encoder = load_encoder(
-            weights, made['context_s'], device=place, backend=computes, threads=self._threads,
-            report=self._report,
-        )  # fmt: skip
+        try:
+            encoder = load_encoder(
+                weights, made['context_s'], device=place, backend=computes,
+                threads=self._threads, report=self._report,
+            )  # fmt: skip
+        except WeightsMissing as error:
+            self._note(f'reacting to the face alone: {error}')
+            return None
         expected = self._model.info.audio_encoder
         if expected and encoder.id != expected:
-            self.notes.append(
+            self._note(
                 f'the embeddings are of encoder {encoder.id!r}, the checkpoint was trained with '
                 f'{expected!r}: continuing with the face alone'
             )
             return None
         return WhisperStream(encoder, **made)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def _embeddings(stream: WhisperStream, recording: Recording) -> Iterator[EmbeddingBlock]:

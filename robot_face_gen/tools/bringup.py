@@ -20,7 +20,6 @@ from robot_face_gen.graph import (
     RESPAWN_DELAY_S,
     NodeSpec,
     format_arguments,
-    misspelt_nodes,
 )
 
 from .bringup_process import BringupError, BringupProcess, start_bringup
@@ -75,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     if args.show_args:
         print(format_arguments(graph))
         return 0
-    nodes = graph.nodes(parse_arguments(args.arguments))
+    given = parse_arguments(args.arguments)
+    nodes = graph.nodes(given)
     require_ros()
-    for warning in misspelt_nodes(nodes[0].params_file):
+    for warning in graph.remarks(given):
         get_logger('launch').warning(warning)
     with _parameter_files(nodes) as files:
         settings = [
@@ -116,13 +116,21 @@ def _parameter_files(nodes: Sequence[NodeSpec]) -> Iterator[dict[str, Path]]:
 
 def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
     """The process of a node: this Python, whichever `python3` comes first in PATH."""
+    own = (sys.executable, '-m', 'robot_face_gen.nodes', node.name)
+    viewer = node.viewer
+    remappings = [
+        ('__node', node.name),
+        ('__ns', f'/{node.namespace.lstrip("/")}'),
+        *node.remappings,
+    ]
     return ProcessSettings(
         name=f'{node.name}-{number}',
         cmd=[
-            *(sys.executable, '-m', 'robot_face_gen.nodes', node.name),
+            *((viewer.path(), *node.arguments) if viewer else own),
             *('--ros-args', '--log-level', node.log_level),
-            *('-r', f'__node:={node.name}', '-r', f'__ns:=/{node.namespace.lstrip("/")}'),
-            *('--params-file', node.params_file, '--params-file', str(file)),
+            *(word for before, after in remappings for word in ('-r', f'{before}:={after}')),
+            *(() if viewer else ('--params-file', node.params_file)),
+            *('--params-file', str(file)),
         ],
         env=child_environment(),
         respawn=node.respawn,

@@ -8,7 +8,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
-from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec, misspelt_nodes
+from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec
 
 
 def launch_description(graph: Graph) -> LaunchDescription:
@@ -16,9 +16,9 @@ def launch_description(graph: Graph) -> LaunchDescription:
 
     def select(context: LaunchContext) -> list[Node | LogInfo]:
         names = [argument.name for argument in graph.arguments]
-        nodes = graph.nodes({name: LaunchConfiguration(name).perform(context) for name in names})
-        warnings = misspelt_nodes(nodes[0].params_file)
-        return [*(LogInfo(msg=text) for text in warnings), *map(_launch_node, nodes)]
+        given = {name: LaunchConfiguration(name).perform(context) for name in names}
+        nodes = map(_launch_node, graph.nodes(given))
+        return [*(LogInfo(msg=text) for text in graph.remarks(given)), *nodes]
 
     return LaunchDescription(
         [
@@ -40,13 +40,15 @@ def launch_description(graph: Graph) -> LaunchDescription:
 
 
 def _launch_node(node: NodeSpec) -> Node:
+    viewer = node.viewer
     return Node(
-        package=PACKAGE,
-        executable=node.name,
+        package=viewer.package if viewer else PACKAGE,
+        executable=viewer.executable if viewer else node.name,
         name=node.name,
         namespace=node.namespace,
-        parameters=[node.params_file, dict(node.parameters)],
-        arguments=['--ros-args', '--log-level', node.log_level],
+        parameters=[*([] if viewer else [node.params_file]), dict(node.parameters)],
+        remappings=list(node.remappings),
+        arguments=[*node.arguments, '--ros-args', '--log-level', node.log_level],
         output='screen',
         respawn=node.respawn,
         respawn_delay=RESPAWN_DELAY_S,
