@@ -60,6 +60,7 @@ ament = [
     ),
 ]
 training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
+camera = ['ai-edge-litert>=2.1,<3']
 bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'hypothesis>=6.100']
@@ -103,12 +104,14 @@ setup(
         'colcon': colcon,
         'ament': ament,
         'training': training,
+        'camera': camera,
         'bags': bags,
         'onnx': onnx,
         'test': test,
         'dev': [
             *training,
             *bags,
+            *camera,
             *onnx,
             *test,
             'mypy',
@@ -125,6 +128,7 @@ setup(
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
             'openface_node = robot_face_gen.nodes.program:openface_node',
+            'camera_face_node = robot_face_gen.nodes.program:camera_face_node',
             'microphone_node = robot_face_gen.nodes.program:microphone_node',
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',

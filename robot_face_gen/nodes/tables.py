@@ -18,11 +18,14 @@ from robot_face_gen.timing import MAX_WAIT_S
 from .parameter_table import ParameterTable, parameter
 
 FOLLOW = 'follow:'
+CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
 # Topics and their types.
 FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
 AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
+PICTURES = ('IMAGE_TOPIC', 'sensor_msgs/msg/Image')
+CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
 EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
 REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
 
@@ -33,6 +36,12 @@ def _not_empty(value: str) -> str:
 
 def _whole_steps(value: float) -> str:
     return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+
+
+def _picture_source(value: str) -> str:
+    kind, _, name = value.partition(':')
+    known = f'{kind}:' in (CAMERA, VIDEO, IMAGE) and name.strip()
+    return '' if known else f'expected {CAMERA}NUMBER, {VIDEO}FILE or {IMAGE}TOPIC'
 
 
 def _not_negative(value: float) -> str:
@@ -98,6 +107,47 @@ class OpenFaceParameters(PlayedParameters):
     frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
         0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraParameters(PlayedParameters):
+    """Parameters of `camera_face_node`."""
+
+    source: str = parameter(
+        'camera:0',
+        "'camera:' and its number or path, 'video:' and a film, or 'image:' and a topic of "
+        'sensor_msgs/Image (CompressedImage if its name ends in compressed)',
+        check=_picture_source,
+    )
+    frame_id: str = parameter(
+        'camera_optical_frame',
+        'Frame of the messages: optical (REP 103); of an image topic, that of the image',
+    )
+    width: int = parameter(
+        640, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=7680
+    )
+    height: int = parameter(
+        480, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=4320
+    )
+    rate: float = parameter(
+        30.0, "Requested from a camera; 0.0: the driver's choice", unit='Hz', low=0.0, high=240.0
+    )
+    field_of_view: float = parameter(
+        0.0,
+        "Horizontal, of a camera without camera_info; 0.0: OpenFace's assumption, 65 degrees at "
+        '4:3',
+        unit='degrees',
+        low=0.0,
+        high=170.0,
+    )
+    threads: int = parameter(1, 'Threads of the networks', low=1, high=64)
+    retry_s: float = parameter(
+        1.0,
+        'Time until a missing camera is tried again; doubles up to 10 s',
+        unit='s',
+        low=0.1,
+        high=60.0,
     )
 
 
@@ -280,6 +330,13 @@ OPENFACE = ParameterTable(
     OpenFaceParameters,
     publishes=(FACE,),
 )
+CAMERA_FACE = ParameterTable(
+    'camera_face_node',
+    "tracks a person's face in the pictures of a camera, a film or a topic",
+    CameraParameters,
+    listens=(PICTURES, CAMERA_INFO),
+    publishes=(FACE,),
+)
 MICROPHONE_TABLE = ParameterTable(
     'microphone_node',
     'publishes the sound of a microphone, or of a recording in real time',
@@ -307,7 +364,7 @@ SERVER = ParameterTable(
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-TABLES = (OPENFACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
+TABLES = (OPENFACE, CAMERA_FACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and
