@@ -53,14 +53,14 @@ _SHARE = np.array([share for _, _, share in _LANDMARKS])[:, None]
 _OPENFACE_SIZE = 0.88
 # The mesh's depth is a guess of the network, larger than that of the canonical face.
 _DEPTH_GAIN = 0.85
-# OpenFace reports nods larger than a pinhole camera sees them.
-_PITCH_GAIN = 1.2
+# The network's mesh pitches less than the head does, as a rendered head shows.
+_PITCH_GAIN = 1.35
 # Corners of the eyes (outer, inner) and the centre of the iris, person's right then left eye.
 _EYES = np.array([(33, 133, 468), (263, 362, 473)])
 _EYEBALL_RADIUS_M = 0.012
 _IRIS_ABOVE_CORNERS_M = 0.002  # of an eye that looks straight ahead
 # OpenFace's gaze follows the head more, and the eyes less, than the irises suggest.
-_HEAD_GAIN, _EYE_GAIN = 0.75, 0.3
+_HEAD_GAIN, _EYE_GAIN = 0.75, 0.4
 
 
 @dataclass(frozen=True)
