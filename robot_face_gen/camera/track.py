@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robot_face_gen.features.face_frame import FaceFrame
@@ -34,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track a film; the exit code is 3 if it shows no face."""
-    from robot_face_gen.features.openface_write import OpenFaceWriter
-
     from .sources import VideoFile
 
     if not 0.0 <= args.field_of_view < 180.0:
@@ -46,15 +44,32 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else Path(args.video).with_suffix('.csv')
     if out.resolve() == Path(args.video).resolve():
         raise ValueError(f'{out}: is the film itself: expected the name of a CSV')
-    frames = tracked(video, field_of_view_deg=args.field_of_view, until_s=args.duration)
+    count, found = track(video, out, field_of_view_deg=args.field_of_view, until_s=args.duration)
+    print(f'{out}: {count} frames, {found} with a face')
+    return 0 if found else NO_FACE
+
+
+def track(video: VideoFile, out: Path, **options: Any) -> tuple[int, int]:
+    """Write the frames of a film as an OpenFace CSV.
+
+    Args:
+        video: the film.
+        out: the CSV.
+        options: of `tracked`.
+
+    Returns:
+        tuple: number of frames, and of those with a face.
+    """
+    from robot_face_gen.features.openface_write import OpenFaceWriter
+
+    frames = tracked(video, **options)
     count = found = 0
     with OpenFaceWriter(out, begin_ns=0) as writer:
         for frame in frames:
             writer.write(frame)
             count += 1
             found += frame.success
-    print(f'{out}: {count} frames, {found} with a face')
-    return 0 if found else NO_FACE
+    return count, found
 
 
 def tracked(

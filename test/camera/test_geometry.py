@@ -48,8 +48,8 @@ def test_a_camera_is_guessed_as_openface_guesses_it():
 
 @pytest.mark.parametrize('axis', range(3))
 @pytest.mark.parametrize('angle', [-0.5, -0.2, 0.2, 0.5])
-def test_a_rotation_about_one_axis_has_its_sign_and_size(networks, axis, angle):
-    face, camera = networks.canonical_face, CameraModel.guess(640, 480)
+def test_a_rotation_about_one_axis_has_its_sign_and_size(face_networks, axis, angle):
+    face, camera = face_networks.canonical_face, CameraModel.guess(640, 480)
     turn = rotation(*np.eye(3)[axis] * angle)
     mesh = project(with_irises(face.points, (0, 0)), turn, np.array((0.05, -0.02, 0.7)), camera)
     found, place = HeadPose(face)(mesh, camera)
@@ -63,21 +63,21 @@ def test_a_rotation_about_one_axis_has_its_sign_and_size(networks, axis, angle):
     assert place[2] == pytest.approx(0.88 * 0.7, rel=0.02)
 
 
-def test_nose_down_is_positive_pitch_and_nose_to_the_left_of_the_image_positive_yaw(networks):
-    nose, camera = networks.canonical_face.points[[1]], CameraModel.guess(640, 480)
+def test_nose_down_is_positive_pitch_and_nose_to_the_left_of_the_image_positive_yaw(face_networks):
+    nose, camera = face_networks.canonical_face.points[[1]], CameraModel.guess(640, 480)
     place = np.array((0.0, 0.0, 0.7))
     straight = project(nose, np.eye(3), place, camera)[0]
     assert project(nose, rotation(pitch=0.3), place, camera)[0, 1] > straight[1] + 10
     assert project(nose, rotation(yaw=0.3), place, camera)[0, 0] < straight[0] - 10
-    eyes = networks.canonical_face.points[[33, 263]]  # left and right in the image
+    eyes = face_networks.canonical_face.points[[33, 263]]  # left and right in the image
     left, right = project(eyes, rotation(roll=0.3), place, camera)
     assert right[1] > left[1] + 10
 
 
 @pytest.mark.parametrize('sign', [(1, 0), (0, 1), (-1, 0), (0, -1)])
 @pytest.mark.parametrize('turn', [rotation(), rotation(yaw=0.3, roll=0.2)])
-def test_gaze_follows_the_eyes(networks, sign, turn):
-    face, camera = networks.canonical_face, CameraModel.guess(640, 480)
+def test_gaze_follows_the_eyes(face_networks, sign, turn):
+    face, camera = face_networks.canonical_face, CameraModel.guess(640, 480)
     place = np.array((0.0, 0.0, 0.7))
 
     def gaze(look):
@@ -88,8 +88,8 @@ def test_gaze_follows_the_eyes(networks, sign, turn):
     assert np.allclose(change, 0.4 * np.sin(0.3) * np.array(sign), atol=0.04)
 
 
-def test_gaze_follows_the_head_and_a_straight_face_looks_ahead(networks):
-    face, camera = networks.canonical_face, CameraModel.guess(640, 480)
+def test_gaze_follows_the_head_and_a_straight_face_looks_ahead(face_networks):
+    face, camera = face_networks.canonical_face, CameraModel.guess(640, 480)
     place = np.array((0.0, 0.0, 0.7))
 
     def gaze(turn):
@@ -101,8 +101,8 @@ def test_gaze_follows_the_head_and_a_straight_face_looks_ahead(networks):
     assert gaze(rotation(pitch=0.3))[1] > 0.15  # down
 
 
-def test_landmarks_are_symmetric_and_in_openface_s_order(networks):
-    points = landmarks_68(networks.canonical_face.points)
+def test_landmarks_are_symmetric_and_in_openface_s_order(face_networks):
+    points = landmarks_68(face_networks.canonical_face.points)
     assert np.allclose(points[MIRRORED] * (-1, 1, 1), points, atol=1e-4)
     x, y = points[:, 0], points[:, 1]
     assert (np.diff(x[:17]) > 0).all()  # the jaw from the image's left to its right

@@ -35,8 +35,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(networks, head):
-    return Scene(networks, head)
+def scene(face_networks, head):
+    return Scene(face_networks, head)
 
 
 def moved(scene, steps=8, **amounts):
@@ -174,22 +174,23 @@ def test_a_recording_that_starts_again_is_followed_on(scene):
 
 
 @pytest.mark.parametrize('size', [(320, 240), (1280, 720), (240, 320), (97, 101)])
-def test_images_of_any_size_and_shape(networks, head, size):
+def test_images_of_any_size_and_shape(face_networks, head, size):
     width, height = size
     camera = CameraModel.guess(width, height)
     image = head.draw(rotation(), np.array((0.0, 0.0, 0.5)), camera, width, height)
-    frame = FaceTracker(networks).track(image, 1)
+    frame = FaceTracker(face_networks).track(image, 1)
     assert frame.success
     assert frame.pose[TZ] == pytest.approx(0.88 * 0.5, rel=0.15)
     x, y = frame.landmarks.reshape(2, 68)
     assert min(x.min(), y.min()) > 0 and x.max() < width and y.max() < height
 
 
-def test_a_calibrated_camera_gives_the_distance(networks, head):
+def test_a_calibrated_camera_gives_the_distance(face_networks, head):
     camera = CameraModel(900.0, 320.0, 240.0)
     image = head.draw(rotation(), np.array((0.0, 0.0, 1.0)), camera)
     distances = [
-        FaceTracker(networks, camera=model).track(image, 1).pose[TZ] for model in (None, camera)
+        FaceTracker(face_networks, camera=model).track(image, 1).pose[TZ]
+        for model in (None, camera)
     ]
     assert distances[1] == pytest.approx(0.88, rel=0.1)
     assert distances[0] == pytest.approx(0.88 * 500 / 900, rel=0.1)
