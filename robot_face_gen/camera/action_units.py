@@ -21,7 +21,7 @@ _HIGHEST = 5.0
 # gain to OpenFace's scale. 'mouthSmile' stands for the mean of mouthSmileLeft and mouthSmileRight.
 # Units that are not here (AU06, AU09, AU14, AU20) cannot be told from a mesh: they stay NaN.
 _MAP: dict[str, tuple[dict[str, float], float, float]] = {
-    'AU01': ({'browInnerUp': 1.0, 'inner_brow': 0.05}, 0.4, 5.0),
+    'AU01': ({'browInnerUp': 1.0, 'inner_brow': 0.05}, 0.4, 4.0),
     'AU02': ({'browOuterUp': 1.0, 'browInnerUp': 1.0}, 0.4, 3.8),
     'AU04': ({'browDown': 1.0, 'brows_apart': -0.1}, 0.4, 5.0),
     'AU05': ({'eyeWide': 1.0}, 0.5, 30.0),
