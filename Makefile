@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
 MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py) \
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
+# Of `make test`: the graph waits much, so that two cores are busy with three.
+JOBS ?= 3
 comma := ,
 ROS_EXTRA := $(if $(ROS),,$(comma)ros)
 AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
@@ -24,11 +26,11 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
 demo: $(VENV)/.messages
-	$(BIN)/robot-face-gen demo $(ARGS)
+	$(BIN)/robot-face-gen demo --download $(ARGS)
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -43,7 +45,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[onnx$(ROS_EXTRA)]'
+	$(PIP) install --quiet -c constraints.txt -e '.[onnx,screen$(ROS_EXTRA)]'
 	touch $@
 
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python

@@ -41,7 +41,9 @@ colcon = ['colcon-common-extensions>=0.3']
 ament = [
     'catkin-pkg>=1',
     'cmake>=3.22',
+    'flake8>=6',
     'ninja>=1.10',
+    'pydocstyle>=6',
     *(
         f'ros-jazzy-{name}; {linux_x86_64}'
         for name in (
@@ -52,18 +54,29 @@ ament = [
             'ament-cmake-pytest',
             'ament-cmake-python',
             'ament-cmake-ros',
+            'ament-flake8',
             'ament-package',
+            'ament-pep257',
             'python-cmake-module',
             'rosidl-core-generators',
             'rosidl-default-generators',
         )
     ),
 ]
-training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
+training = [
+    'lightning>=2.4,<3',
+    'matplotlib>=3.8',
+    'numba>=0.59',
+    'scipy>=1.10',
+    'tensorboard>=2.16',
+]
 camera = ['ai-edge-litert>=2.1,<3']
 bags = ['rosbags>=0.10,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
-test = ['pytest>=8', 'hypothesis>=6.100']
+test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
+screen = ['aiohttp>=3.9,<4']
+# The pages in a real browser; Chromium itself comes from the system.
+browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']
 
 setup(
     name=package_name,
@@ -74,6 +87,8 @@ setup(
             'py.typed',
             'resources/*.safetensors',
             'resources/demo/*',
+            'screen/static/*',
+            'data/templates/*',
         ]
     },
     data_files=[
@@ -81,6 +96,7 @@ setup(
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
@@ -89,6 +105,7 @@ setup(
     install_requires=[
         'setuptools',
         'av>=12',
+        'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',
@@ -107,13 +124,16 @@ setup(
         'camera': camera,
         'bags': bags,
         'onnx': onnx,
+        'screen': screen,
         'test': test,
         'dev': [
             *training,
             *bags,
             *camera,
             *onnx,
+            *screen,
             *test,
+            *browser,
             'mypy',
             'ruff',
             'types-PyYAML',
@@ -133,6 +153,8 @@ setup(
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
+            'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
+            'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
         ],
     },
 )

@@ -13,6 +13,7 @@ PURPOSES = {
     'onnx': 'ONNX export and the ONNX backends',
     'camera': 'tracking a face in camera images',
     'ros': 'the ROS 2 nodes',
+    'screen': 'the face in a web browser',
 }
 
 

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,15 @@ import yaml
 
 PACKAGE = 'robot_face_gen'
 NODES = (
-    'openface_node', 'camera_face_node', 'microphone_node', 'whisper_node', 'reaction_node',
+    'openface_node',
+    'camera_face_node',
+    'microphone_node',
+    'whisper_node',
+    'reaction_node',
     'reaction_server',
-)  # fmt: skip
+    'face_actuator_node',
+    'face_screen_node',
+)
 RESPAWN_DELAY_S = 2.0
 
 FOLLOW = 'follow:'
@@ -134,6 +141,22 @@ class Values:
             )
         return text
 
+    def port(self, name: str) -> int | None:
+        """A TCP port; None if empty."""
+        text = self.text(name)
+        if text and not (text.isdecimal() and int(text) < 65536):
+            raise ValueError(f'{name}:={text}: expected a port, 0 to 65535')
+        return int(text) if text else None
+
+    def screen(self, name: str) -> bool:
+        """Whether to start the screen: true, false, or auto."""
+        if self.text(name).lower() == AUTO:
+            return has_screen()
+        try:
+            return bool(self.truth(name))
+        except ValueError:
+            raise ValueError(f'{name}:={self.text(name)}: expected true, false or auto') from None
+
     def log_level(self, name: str) -> str:
         """A log level, or LOGGER:=LEVEL."""
         text = self.text(name)
@@ -158,6 +181,17 @@ class Graph:
     arguments: tuple[Argument, ...]
     select: Callable[[Values], Iterator[NodeSpec]]
 
+    def remarks(self, given: Mapping[str, str]) -> list[str]:
+        """What to tell the user before the nodes start; arguments as for `nodes`."""
+        values = {**{argument.name: argument.default for argument in self.arguments}, **given}
+        found = misspelt_nodes(values['params_file'])
+        if values.get('screen', '').strip().lower() == AUTO and not has_screen():
+            found.append(
+                'face_screen_node is not started because aiohttp is not installed (pip install '
+                "'robot_face_gen[screen]'; screen:=false hides this message)"
+            )
+        return found
+
     def nodes(self, given: Mapping[str, str]) -> list[NodeSpec]:
         """The nodes that the arguments select; arguments not given have their defaults.
 
@@ -172,6 +206,11 @@ class Graph:
                 raise ValueError(f"unknown argument '{name}'{hint} (known: {', '.join(known)})")
         defaults = {argument.name: argument.default for argument in self.arguments}
         return list(self.select(Values({**defaults, **given})))
+
+
+def has_screen() -> bool:
+    """Whether the web server of `face_screen_node` is installed."""
+    return find_spec('aiohttp') is not None
 
 
 def misspelt_nodes(params_file: str) -> list[str]:
@@ -313,12 +352,24 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         yield node('microphone_node', ('source', audio), *played)
     weights = values.text('whisper')
     is_file = Path(weights).expanduser().is_file()
-    yield node('whisper_node', ('weights', _absolute(weights) if is_file else weights))
+    yield node(
+        'whisper_node',
+        ('weights', _absolute(weights) if is_file else weights),
+        ('checkpoint', values.file('checkpoint')),
+    )
     if values.truth('reaction') is not False:
         yield node(
             'reaction_node',
             ('checkpoint', values.file('checkpoint')),
             ('device', values.text('device')),
+        )
+    if values.text('actuators') not in _NOT_STARTED:
+        yield node('face_actuator_node', ('actuators', values.file('actuators')))
+    if values.screen('screen'):
+        yield node(
+            'face_screen_node',
+            ('host', values.text('screen_host')),
+            ('port', values.port('screen_port')),
         )
 
 
@@ -357,10 +408,10 @@ def _common_arguments() -> tuple[Argument, ...]:
 
 
 def bringup_graph() -> Graph:
-    """One robot: sources of face and voice, Whisper, reaction."""
+    """One robot: sources of face and voice, Whisper, reaction, screen."""
     return Graph(
         'bringup',
-        'one robot: OpenFace and sound sources, Whisper, reaction',
+        'one robot: OpenFace and sound sources, Whisper, reaction, screen',
         (
             Argument('namespace', '', 'Namespace of all nodes and topics'),
             *_common_arguments(),
@@ -386,10 +437,16 @@ def bringup_graph() -> Graph:
             ),
             _DEVICE,
             Argument(
+                'actuators',
+                'none',
+                'YAML file of the motors that face_actuator_node moves (docs/actuators.md), or '
+                'none: the node is not started',
+            ),
+            Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or '
-                f'untrained; {_OR_FILE}',
+                'Weights of the Whisper encoder: auto (as in the training of the checkpoint), a '
+                f'name such as tiny.en, a .pt file, or untrained; {_OR_FILE}',
             ),
             Argument(
                 'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'
@@ -412,6 +469,19 @@ def bringup_graph() -> Graph:
                 '',
                 f'Exit the node of a recorded source at the end of its file; {_OR_FILE}',
             ),
+            Argument(
+                'screen',
+                AUTO,
+                'Start face_screen_node, which shows the face in web browsers: true, false or '
+                'auto (if aiohttp is installed)',
+            ),
+            Argument(
+                'screen_host',
+                '',
+                'Address that the pages are served on: 127.0.0.1 for this machine only, 0.0.0.0 '
+                f'for the network; {_OR_FILE}',
+            ),
+            Argument('screen_port', '', f'TCP port of the pages, 0 for any free one; {_OR_FILE}'),
         ),
         _bringup_nodes,
     )

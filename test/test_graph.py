@@ -18,7 +18,7 @@ from robot_face_gen.graph import GRAPHS, NODES, NodeSpec, format_arguments, miss
 from robot_face_gen.nodes.tables import TABLES
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'bringup.yaml'
-NO_SOURCES = {'openface': 'none', 'audio': 'none'}
+NO_SOURCES = {'screen': 'false', 'openface': 'none', 'audio': 'none'}
 
 
 def nodes(graph='bringup', **arguments):
@@ -38,11 +38,19 @@ def files(tmp_path):
     ('arguments', 'expected'),
     [
         (
-            {},
+            {'screen': 'false'},
             {'microphone_node': {'source': 'microphone'}, 'whisper_node': {}, 'reaction_node': {}},
         ),
+        (
+            {**NO_SOURCES, 'screen': 'True', 'screen_host': '::1', 'screen_port': '0'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_screen_node': {'host': '::1', 'port': 0},
+            },
+        ),
         (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
-        ({'openface': '', 'audio': '', 'reaction': 'false'}, {'whisper_node': {}}),
+        ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
         (
             {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
             {
@@ -53,6 +61,7 @@ def files(tmp_path):
         ),
         (
             {
+                'screen': 'false',
                 'openface': '{files}/face.csv',
                 'audio': '{files}/voice.wav',
                 'start_time': '1700000000.5',
@@ -81,7 +90,11 @@ def files(tmp_path):
                     'exit_at_end': False,
                     'start_time': 1700000000.5,
                 },
-                'whisper_node': {'use_sim_time': True, 'weights': '{files}/tiny.pt'},
+                'whisper_node': {
+                    'use_sim_time': True,
+                    'weights': '{files}/tiny.pt',
+                    'checkpoint': '{files}/model.safetensors',
+                },
                 'reaction_node': {
                     'use_sim_time': True,
                     'checkpoint': '{files}/model.safetensors',
@@ -96,11 +109,16 @@ def files(tmp_path):
                 'microphone_node': {'source': 'microphone'},
                 'whisper_node': {},
                 'reaction_node': {},
+                'face_screen_node': {},
             },
         ),
         (
-            {'openface': 'image:/robot/image_raw', 'audio': 'none', 'reaction': 'false'},
-            {'camera_face_node': {'source': 'image:/robot/image_raw'}, 'whisper_node': {}},
+            {'openface': 'image:/robot/image_raw', 'audio': 'none', 'screen': 'false'},
+            {
+                'camera_face_node': {'source': 'image:/robot/image_raw'},
+                'whisper_node': {},
+                'reaction_node': {},
+            },
         ),
         (
             {**NO_SOURCES, 'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
@@ -238,6 +256,8 @@ def test_every_parameter_is_one_of_the_node_s(graph, files):
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}
+    if 'actuators' in given:
+        given['actuators'] = str(CONFIG.with_name('actuators.yaml'))
     found = made.nodes({**given, **({'namespace': ''} if graph == 'bringup' else {})})
     if graph == 'bringup':
         found += made.nodes({'openface': 'camera:0', 'audio': 'none', 'reaction': 'false'})
@@ -305,3 +325,13 @@ def test_other_entries_are_left_alone(tmp_path, text):
     path = tmp_path / 'robot.yaml'
     path.write_text(text)
     assert misspelt_nodes(str(path)) == []
+
+
+@pytest.mark.parametrize('is_installed', [True, False])
+def test_the_screen_starts_by_itself_where_its_web_server_is_installed(monkeypatch, is_installed):
+    monkeypatch.setattr('robot_face_gen.graph.has_screen', lambda: is_installed)
+    graph = GRAPHS['bringup']()
+    assert ('face_screen_node' in nodes()) == is_installed
+    assert ['aiohttp' in remark for remark in graph.remarks({})] == [True] * (not is_installed)
+    assert graph.remarks({'screen': 'false'}) == []
+    assert 'face_screen_node' in nodes(screen='true')

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
-from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.timing import PERIOD_NS
 
 from .bags import read_bag
@@ -110,6 +109,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
         )  # fmt: skip
     level = NO_VOICE if job.speaks else WARNING
     if files.sound is not None and (files.sound.is_file() or not job.speaks):
+        from robot_face_gen.features.sound_file import read_audio  # FFmpeg: generation needs none
+
         try:
             problems: list[str] = []
             recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_face_gen.graph import VIDEO, bringup_graph
+from robot_face_gen.models.backends import AUTO
 from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
@@ -28,7 +29,7 @@ TRACKED = 'speaker.csv'  # what was tracked in a film
 FILM = 'demo.mp4'
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
-DELAYS_S = (8.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
+DELAYS_S = (6.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
 _PARAMETERS = """\
 # What the demo sets beside the launch arguments; the seed makes the reaction repeatable.
 /**/reaction_node:
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
+    parser.add_argument(
+        '--download',
+        action='store_true',
+        help='try to download missing weights of Whisper (and of the tracker, for --video)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from robot_face_gen.resources import demo_recording
 
     check_shared_arguments(args)
+    if args.download:
+        _download(args)
     if args.video:
         openface, audio, tracked = _film(args)
         recording = read_recording(tracked, audio or None, speed=args.speed)
@@ -103,6 +111,24 @@ def _film(args: argparse.Namespace) -> tuple[str, str, Path]:
     return f'{VIDEO}{args.video}', sound, out / TRACKED
 
 
+def _download(args: argparse.Namespace) -> None:
+    """Get missing weights of Whisper and the tracker's; without network, go on without them."""
+    from robot_face_gen.camera.networks import MODEL
+    from robot_face_gen.features.whisper_cache import model_name
+    from robot_face_gen.models.store import get
+    from robot_face_gen.pipeline.embedding_contract import read_info, trained_with
+
+    try:
+        weights = args.whisper
+        if weights == AUTO:
+            weights = trained_with(read_info(args.checkpoint))['weights']
+        for name in (model_name(weights), MODEL if args.video else ''):
+            if name:
+                get(name, report=lambda line: print(line, flush=True))
+    except (ValueError, OSError) as error:
+        print(f'note: {error}', flush=True)
+
+
 def _run(
     args: argparse.Namespace, recording: Recording, openface: str, audio: str, domain: int
 ) -> int:
@@ -116,6 +142,7 @@ def _run(
     duration_s = recording.duration_s
     if args.duration:
         duration_s = min(duration_s, args.duration)
+    duration_s = round(duration_s * 1e9) / 1e9  # as it comes back from `_watch`
     os.environ.update(child_environment())  # the recorder finds whom the nodes find
     recorder = Recorder(domain)
     graph: BringupProcess | None = None

@@ -71,9 +71,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
     )
     parser.add_argument(
         '--whisper',
-        default='untrained',
+        default='auto',
         metavar='NAME|FILE',
-        help='weights of the Whisper encoder (default: %(default)s)',
+        help='weights of the Whisper encoder (default: those of the training of the checkpoint)',
     )
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda (default: %(default)s)'

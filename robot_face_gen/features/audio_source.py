@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -28,22 +27,6 @@ class AudioBlock:
     first_sample: int
     samples: np.ndarray
     sample_rate: int
-
-
-class AudioSource(Protocol):
-    """A stream of blocks in real time."""
-
-    counters: Counter[str]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the stream has ended."""
-
-    def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None after the timeout."""
-
-    def close(self) -> None:
-        """Release the device or file."""
 
 
 class AudioFileSource:

@@ -276,7 +276,8 @@ class Columns:
         for branch, values in branches.items():
             impossible = np.abs(values) > VALUE_LIMITS[branch]
             if impossible.any():
-                for row in np.flatnonzero(impossible.any(axis=1)):
+                # Where the tracker has lost the face, it writes anything.
+                for row in np.flatnonzero(impossible.any(axis=1) & found):
                     column = BRANCH_COLUMNS[branch][int(impossible[row].argmax())]
                     value = values[row, impossible[row].argmax()]
                     self._report.add(

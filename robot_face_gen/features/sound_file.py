@@ -122,7 +122,11 @@ class SoundFile:
         """Blocks (n, channels) float32."""
         with open(self.path, 'rb') as file:
             try:
-                container = av.open(file, options={'format_whitelist': _CONTAINERS})
+                container = av.open(
+                    file,
+                    options={'format_whitelist': _CONTAINERS},
+                    metadata_errors='replace',  # titles are not always UTF-8
+                )
             except (av.FFmpegError, ValueError) as error:
                 raise self._unreadable(error) from None
             with container:

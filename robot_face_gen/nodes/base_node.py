@@ -156,15 +156,25 @@ class BaseNode(Node, Generic[Values]):
         self._watch.add(subscription, kind, health, is_publisher=False)
 
     def advertise(
-        self, kind: type, topic: str, *, flow: str, depth: int = 10, health: Health | None = None
+        self,
+        kind: type,
+        topic: str,
+        *,
+        flow: str,
+        depth: int = 10,
+        health: Health | None = None,
+        reliable: bool = False,
     ) -> Any:
-        """A publisher on a sensor topic; `flow` and `health` as in `subscribe`."""
+        """A publisher on a sensor topic, or a reliable one for commands.
+
+        `flow` and `health` are those of `subscribe`.
+        """
         health = health or self.health
         health.add_flow(flow)
         publisher = self.create_publisher(
             kind,
             topic,
-            sensor_qos(depth),
+            QoSProfile(depth=depth) if reliable else sensor_qos(depth),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )

@@ -68,3 +68,13 @@ def reaction_node() -> int:
 def reaction_server() -> int:
     """Start `reaction_server`."""
     return start('reaction_server')
+
+
+def face_actuator_node() -> int:
+    """Start `face_actuator_node`."""
+    return start('face_actuator_node')
+
+
+def face_screen_node() -> int:
+    """Start `face_screen_node`."""
+    return start('face_screen_node')

@@ -78,6 +78,7 @@ def _speaker_session(parameters: ModelParameters, model: Model, health: Health) 
             max_wait_s=parameters.max_wait_s,
             min_confidence=parameters.min_confidence,
             crop=crop,
+            endless=True,
         ),
         Playout(max_delay_s=parameters.max_playout_delay_s),
         health,

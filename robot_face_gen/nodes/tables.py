@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
+from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
 from .parameter_table import ParameterTable, parameter
@@ -21,6 +22,7 @@ FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
+TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 # Topics and their types.
 FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
 AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
@@ -28,14 +30,25 @@ PICTURES = ('IMAGE_TOPIC', 'sensor_msgs/msg/Image')
 CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
 EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
 REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
+STOP_TOPIC = ('robot_face/stop', 'std_msgs/msg/Bool')
 
 
 def _not_empty(value: str) -> str:
     return '' if value.strip() else 'expected a source'
 
 
+def _host(value: str) -> str:
+    return '' if value.strip() else 'expected an address'
+
+
 def _whole_steps(value: float) -> str:
-    return '' if abs(value * 50.0 - round(value * 50.0)) < 1e-6 else 'expected a multiple of 0.02'
+    if value >= 0.0 and abs(value * 50.0 - round(value * 50.0)) < 1e-6:
+        return ''
+    return '' if value == TRAINED else f'expected a multiple of 0.02, or {TRAINED}'
+
+
+def _steps_not_0(value: float) -> str:
+    return _whole_steps(value) if value else f'expected at least 0.02, or {TRAINED}'
 
 
 def _picture_source(value: str) -> str:
@@ -179,34 +192,40 @@ class MicrophoneParameters(PlayedParameters):
 class WhisperParameters:
     """Parameters of `whisper_node`."""
 
+    checkpoint: str = parameter(
+        '',
+        'Model file (safetensors) of the reaction, which was trained with certain embeddings; '
+        "'': the shipped one",
+    )
     weights: str = parameter(
-        'untrained',
-        "'untrained' (fixed random weights, no download; the shipped checkpoint was trained with "
-        "them), a Whisper model's name such as 'tiny.en', or the path of a .pt file in Whisper's "
-        'format',
+        AUTO,
+        "'auto' (those that the checkpoint was trained with), a Whisper model's name such as "
+        "'tiny.en', the path of a .pt file in Whisper's format, or 'untrained' (fixed random "
+        'weights, no download)',
         check=_not_empty,
     )
     hop_s: float = parameter(
-        0.04,
-        'Sound between two runs of the encoder; a multiple of 20 ms',
+        TRAINED,
+        'Sound between two runs of the encoder, a multiple of 20 ms; -1.0: as in the training',
         unit='s',
-        low=0.02,
+        low=TRAINED,
         high=1.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     context_s: float = parameter(
-        2.0,
-        'Sound that the encoder sees, the newest included',
+        TRAINED,
+        'Sound that the encoder sees, the newest included; -1.0: as in the training',
         unit='s',
-        low=0.2,
+        low=TRAINED,
         high=30.0,
-        check=_whole_steps,
+        check=_steps_not_0,
     )
     settle_s: float = parameter(
-        0.0,
-        'Sound after an embedding that the encoder waits for: more accurate, but later',
+        TRAINED,
+        'Sound after an embedding that the encoder waits for: more accurate, but later; -1.0: as '
+        'in the training',
         unit='s',
-        low=0.0,
+        low=TRAINED,
         high=1.0,
         check=_whole_steps,
     )
@@ -324,6 +343,64 @@ class ServerParameters(ModelParameters):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActuatorParameters:
+    """Parameters of `face_actuator_node`."""
+
+    actuators: str = parameter(
+        '', "File that declares the actuators; '': the shipped config/actuators.yaml"
+    )
+    rate_hz: float = parameter(50.0, 'Commands per second', unit='Hz', low=10.0, high=200.0)
+    timeout_s: float = parameter(
+        0.3,
+        'Without a reaction for this long, the face eases to an attentive neutral one that blinks',
+        unit='s',
+        low=0.1,
+        high=5.0,
+    )
+    ease_s: float = parameter(
+        1.0, 'Duration of the transition to the neutral face', unit='s', low=0.1, high=10.0
+    )
+    enabled: bool = parameter(
+        True, 'Whether it moves from the start; false: after the service ~/enable was called'
+    )
+    joint_states: str = parameter(
+        '',
+        'Topic of measured joint positions from which the motion starts (such as /joint_states); '
+        "'': it starts from the neutral positions",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenParameters:
+    """Parameters of `face_screen_node`."""
+
+    host: str = parameter(
+        '127.0.0.1',
+        'Address to listen on; 0.0.0.0 opens the pages to the network',
+        check=_host,
+    )
+    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    skin: str = parameter(
+        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
+    )
+    colour: str = parameter(
+        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
+    )
+    control: str = parameter(
+        CONTROL[0],
+        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
+        'on this machine), all or none',
+        choices=CONTROL,
+    )
+    allowed_hosts: str = parameter(
+        '',
+        'Further host names of this machine, separated by commas; requests to other names are '
+        'refused',
+    )
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
+
+
 OPENFACE = ParameterTable(
     'openface_node',
     'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
@@ -364,7 +441,21 @@ SERVER = ParameterTable(
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
-TABLES = (OPENFACE, CAMERA_FACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER)
+ACTUATOR = ParameterTable(
+    'face_actuator_node',
+    'moves the motors of a face and neck; the file of actuators names the topics it publishes',
+    ActuatorParameters,
+    listens=(REACTION_TOPIC, STOP_TOPIC),
+)
+SCREEN = ParameterTable(
+    'face_screen_node',
+    'shows the face in web browsers, and a page for inspection',
+    ScreenParameters,
+    listens=(REACTION_TOPIC, FACE, AUDIO),
+)
+TABLES = (
+    OPENFACE, CAMERA_FACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR, SCREEN,
+)  # fmt: skip
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and

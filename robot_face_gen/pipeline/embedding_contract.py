@@ -8,8 +8,10 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
+from robot_face_gen.facial_reaction_model import checkpoint as checkpoints
 from robot_face_gen.facial_reaction_model.config import CheckpointInfo
 from robot_face_gen.features.whisper_cache import DEFAULT_WEIGHTS, UNTRAINED, weights_name
+from robot_face_gen.resources import default_checkpoint
 from robot_face_gen.timing import CONTEXT_S, EMBEDDING_RATE_HZ, HOP_S, SETTLE_S
 
 from .health import Health
@@ -19,6 +21,16 @@ from .health import Health
 MADE_BY = {'hop_s': HOP_S, 'context_s': CONTEXT_S, 'settle_s': SETTLE_S}
 EXPECTED = 'expected_'  # prefix of the values of the checkpoint in the diagnostics
 SEEN = 50  # newest messages that are compared
+
+
+def read_info(checkpoint: str) -> CheckpointInfo:
+    """The description of a checkpoint, or of the shipped one if the path is ''.
+
+    Raises:
+        ValueError, OSError: the checkpoint cannot be read.
+    """
+    path = checkpoint or default_checkpoint()
+    return checkpoints.read_info(path) if path else CheckpointInfo()
 
 
 def trained_with(info: CheckpointInfo) -> dict[str, Any]:

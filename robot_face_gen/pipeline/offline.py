@@ -19,12 +19,14 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.models.backends import AUTO
 from robot_face_gen.resources import default_checkpoint
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .continuity import Continuity
 from .crop import FaceCropParameters
 from .embedding_contract import trained_with
 from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
@@ -138,6 +140,7 @@ class OfflinePipeline:
         blocks = _embeddings(stream, recording) if stream else iter(())
         until_ns = round(recording.duration_s * 1e9)
         number, epoch = 0, None
+        continuities = [Continuity() for _ in self._sessions]
         for frames in _runs(
             replay(timeline, recording.faces, blocks, until_ns), config.window_size
         ):
@@ -146,7 +149,10 @@ class OfflinePipeline:
                     session.reset()
             epoch = frames[0].epoch
             window = stack(frames)
-            answers = [self._answer(session, window) for session in self._sessions]
+            answers = [
+                continuity.apply(frames, self._answer(session, window))
+                for session, continuity in zip(self._sessions, continuities, strict=True)
+            ]
             for index, frame in enumerate(frames):
                 faces = tuple({n: answer[n][index] for n in BRANCHES} for answer in answers)
                 if all(np.isfinite(part).all() for face in faces for part in face.values()):
@@ -169,23 +175,31 @@ class OfflinePipeline:
         return faces
 
     def _stream(self) -> WhisperStream | None:
-        """The Whisper stream; None if the model was trained with a different encoder."""
+        """The Whisper stream; None without the weights that the model was trained with."""
         made = trained_with(self._model.info)
         weights = made.pop('weights') if self._whisper == AUTO else self._whisper
         made.pop('weights', None)
         place, computes = resolve_place('cpu', 'auto')
-        encoder = load_encoder(
-            weights, made['context_s'], device=place, backend=computes, threads=self._threads,
-            report=self._report,
-        )  # fmt: skip
+        try:
+            encoder = load_encoder(
+                weights, made['context_s'], device=place, backend=computes,
+                threads=self._threads, report=self._report,
+            )  # fmt: skip
+        except WeightsMissing as error:
+            self._note(f'reacting to the face alone: {error}')
+            return None
         expected = self._model.info.audio_encoder
         if expected and encoder.id != expected:
-            self.notes.append(
+            self._note(
                 f'the embeddings are of encoder {encoder.id!r}, the checkpoint was trained with '
                 f'{expected!r}: continuing with the face alone'
             )
             return None
         return WhisperStream(encoder, **made)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def _embeddings(stream: WhisperStream, recording: Recording) -> Iterator[EmbeddingBlock]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
 from robot_face_gen.features.openface import ReadReport, read_openface_csv
-from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
@@ -116,6 +115,8 @@ def read_recording(
         report = track.report
         problems = [f'{openface}: {problem}' for problem in track.problems]
     if audio is not None:
+        from robot_face_gen.features.sound_file import read_audio  # FFmpeg: a face needs none
+
         samples, rate = read_audio(audio, problems)
     title = Path(openface or audio or '').name
     return Recording(faces, samples, round(rate * speed), title, problems, report)

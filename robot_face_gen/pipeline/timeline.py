@@ -77,6 +77,7 @@ class Timeline:
         jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
         alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
+        endless: slots continue while there is no input at all.
 
     Raises:
         ValueError: an impossible delay.
@@ -85,7 +86,7 @@ class Timeline:
     def __init__(
         self, *, audio_dim: int = 384, audio_delay_s: float = 0.0, max_wait_s: float = MAX_WAIT_S,
         min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
-        alive_s: float = 1.0, crop: FaceCropParameters | None = None,
+        alive_s: float = 1.0, crop: FaceCropParameters | None = None, endless: bool = False,
     ) -> None:  # fmt: skip
         if not 0.0 <= audio_delay_s <= MAX_AUDIO_DELAY_S:
             raise ValueError(
@@ -99,6 +100,7 @@ class Timeline:
         self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
         self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
         self._crop = FaceCrop(crop)
+        self._endless = endless
         self._anchor_ns: int | None = None
         self._next = 0
         self._epoch = 0
@@ -176,6 +178,8 @@ class Timeline:
             until_ns: only slots whose middle is before this time; None: all.
         """
         out, self._ended = self._ended, []
+        if self._endless:
+            self._skip_unseen(now_ns)
         while (
             self._has_grid()
             and (until_ns is None or self._middle_ns(self._next) < until_ns)
@@ -183,6 +187,20 @@ class Timeline:
         ):
             out.append(self._take())
         return out
+
+    def _skip_unseen(self, now_ns: int) -> None:
+        """Leave out slots without input that are long past: the process stood still."""
+        if (
+            self._anchor_ns is None
+            or len(self._faces)
+            or self._voice.reaches(self._middle_ns(self._next), EMBEDDING_NS)
+        ):
+            return
+        late_ns = now_ns - self._middle_ns(self._next)
+        if late_ns > 2 * self._jump_ns:
+            slots = late_ns // PERIOD_NS
+            self._next += slots
+            self.counters['skipped'] += slots
 
     def flush(self) -> list[TimelineFrame]:
         """All slots up to the last frame, without waiting."""
@@ -267,7 +285,7 @@ class Timeline:
             return False
         if not face and not voice:
             # Nothing has arrived for this slot or later ones: continue for `jump_s`.
-            if middle > self._known_until_ns + self._jump_ns:
+            if middle > self._known_until_ns + self._jump_ns and not self._endless:
                 return False
             usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
             return now_ns >= middle + max(usual) + self.max_wait_ns

@@ -20,7 +20,6 @@ from robot_face_gen.graph import (
     RESPAWN_DELAY_S,
     NodeSpec,
     format_arguments,
-    misspelt_nodes,
 )
 
 from .bringup_process import BringupError, BringupProcess, start_bringup
@@ -75,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     if args.show_args:
         print(format_arguments(graph))
         return 0
-    nodes = graph.nodes(parse_arguments(args.arguments))
+    given = parse_arguments(args.arguments)
+    nodes = graph.nodes(given)
     require_ros()
-    for warning in misspelt_nodes(nodes[0].params_file):
+    for warning in graph.remarks(given):
         get_logger('launch').warning(warning)
     with _parameter_files(nodes) as files:
         settings = [

@@ -8,7 +8,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
-from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec, misspelt_nodes
+from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec
 
 
 def launch_description(graph: Graph) -> LaunchDescription:
@@ -16,9 +16,9 @@ def launch_description(graph: Graph) -> LaunchDescription:
 
     def select(context: LaunchContext) -> list[Node | LogInfo]:
         names = [argument.name for argument in graph.arguments]
-        nodes = graph.nodes({name: LaunchConfiguration(name).perform(context) for name in names})
-        warnings = misspelt_nodes(nodes[0].params_file)
-        return [*(LogInfo(msg=text) for text in warnings), *map(_launch_node, nodes)]
+        given = {name: LaunchConfiguration(name).perform(context) for name in names}
+        nodes = map(_launch_node, graph.nodes(given))
+        return [*(LogInfo(msg=text) for text in graph.remarks(given)), *nodes]
 
     return LaunchDescription(
         [

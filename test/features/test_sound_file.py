@@ -97,6 +97,27 @@ def test_a_film_without_sound_says_so(tmp_path):
         read_audio(tmp_path / 'a.mp4')
 
 
+@pytest.mark.parametrize('name', ['a.mp4', 'a.mp3', 'a.flac'])
+def test_a_title_that_is_not_utf_8(tmp_path, name):
+    import av
+
+    sound = CLICK if name != 'a.flac' else (CLICK * 32767).astype(np.int16)
+    encode(tmp_path / 'b', {'a.mp4': 'aac', 'a.mp3': 'libmp3lame', 'a.flac': 'flac'}[name],
+           sound, RATE, container=name[2:])  # fmt: skip
+    with av.open(str(tmp_path / 'b')) as source, av.open(str(tmp_path / name), 'w') as out:
+        out.metadata['title'] = 'Ad\u00edos'
+        stream = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    data = (tmp_path / name).read_bytes()
+    assert b'Ad\xc3\xados' in data
+    (tmp_path / name).write_bytes(data.replace(b'Ad\xc3\xados', b'Ad\xed\xe9os'))
+    samples, rate = read_audio(tmp_path / name)
+    assert onset_s(samples, rate) == pytest.approx(0.5, abs=0.03)
+
+
 def test_channels_in_opposite_phase_do_not_become_silence(tmp_path):
     left = (NOISE[:, :1] * 32768).astype(np.int16)
     late = np.zeros((RATE, 2), np.int16)  # silence at the beginning decides nothing

@@ -511,3 +511,37 @@ def test_a_real_recording_loses_no_frame(real_recordings):
     assert arrays['source_stamp_ns'].tolist() == [f.stamp_ns for f in track.frames]
     assert arrays['face_valid'].all()
     assert 0.0 < arrays['landmarks'].min() < arrays['landmarks'].max() < 1.0
+
+
+def test_an_endless_timeline_goes_on_without_any_input():
+    timeline = Timeline(audio_dim=DIM, endless=True)
+    frames = make_frames(25, start_ns=START)
+    out = []
+    for now in range(START, START + 10_000 * MS, 20 * MS):
+        while frames and frames[0].stamp_ns <= now - 20 * MS:
+            timeline.push_face(frames.pop(0), now)
+        out += [(frame, now) for frame in timeline.pop(now)]
+    check(out)
+    assert len(out) >= 240 and out[-1][1] - out[-1][0].stamp_ns < 200 * MS
+    assert not any(frame.face_valid for frame, _ in out[30:])
+    late = make_frames(25, start_ns=START + 10_013 * MS)  # the camera is back
+    for frame in late:
+        timeline.push_face(frame, frame.stamp_ns + 20 * MS)
+        out += [(slot, frame.stamp_ns) for slot in timeline.pop(frame.stamp_ns + 20 * MS)]
+    assert {frame.epoch for frame, _ in out} == {1}
+    assert sum(frame.face_valid for frame, _ in out[-20:]) >= 15
+
+
+@pytest.mark.parametrize('gap_s', [3, 3600])
+def test_an_endless_timeline_skips_the_time_in_which_the_process_stood_still(gap_s):
+    timeline = Timeline(audio_dim=DIM, endless=True)
+    for frame in make_frames(25, start_ns=START):
+        timeline.push_face(frame, frame.stamp_ns + 20 * MS)
+    before = timeline.pop(START + 1_000 * MS)
+    now = START + (1 + gap_s) * 1_000 * MS
+    after = timeline.pop(now)
+    assert len(before) + len(after) < 60
+    assert now - after[-1].stamp_ns < 200 * MS
+    assert timeline.counters['skipped'] >= 25 * gap_s - 50
+    grid_ns = after[-1].stamp_ns - before[0].stamp_ns
+    assert grid_ns % PERIOD_NS == 0 and after[-1].index == grid_ns // PERIOD_NS

@@ -16,7 +16,7 @@ from robot_face_gen.tools.bringup import BringupError, parse_arguments, start_br
 
 FACE = str(demo_recording()[0])
 # Nodes that load quickly: no model.
-FAST = {'openface': FACE, 'loop': 'true', 'audio': 'none', 'reaction': 'false'}
+FAST = {'openface': FACE, 'loop': 'true', 'audio': 'none', 'reaction': 'false', 'screen': 'false'}
 
 
 def run(*words, **options):

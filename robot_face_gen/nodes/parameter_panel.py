@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and sets the settable parameters of the robot's nodes, and switches its actuators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.parameter import Parameter, parameter_value_to_python
+from std_srvs.srv import SetBool
+
+from robot_face_gen.screen.wire import Command, pack
+
+from .parameter_table import ParameterTable, Row
+from .tables import SERVER, TABLES
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+ENABLE_SERVICE = 'face_actuator_node/enable'
+REFRESH_S = 2.0
+PATIENCE_S = 3.0  # for the answer of a node
+Answer = Callable[[bool, str], None]
+_TABLES = {table.node: table for table in TABLES if any(row.settable for row in table)}
+
+
+@dataclass
+class _Target:
+    """A node that runs, and clients of its services."""
+
+    table: ParameterTable
+    get: Any
+    set: Any
+    values: dict[str, Any]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for row in self.table if row.settable]
+
+
+class ParameterPanel:
+    """The settable parameters of the nodes of one robot.
+
+    Nodes in the namespace of `node` count, and a `reaction_server` anywhere. `refresh` runs in the
+    executor's thread, `run` in any.
+
+    Args:
+        node: whose namespace and clients are used.
+        send: called with the kind and the text of a message for the pages.
+    """
+
+    def __init__(self, node: Node, send: Callable[..., None]) -> None:
+        self._node, self._send = node, send
+        self._targets: dict[str, _Target] = {}
+        self._enable: Any = None
+        self._refreshed_s = -REFRESH_S
+        self._pending: dict[Any, tuple[float, Any, Answer]] = {}
+
+    def refresh(self) -> None:
+        """Look which nodes run and ask for their values, every REFRESH_S."""
+        now_s = time.monotonic()
+        for future, (since_s, client, answer) in tuple(self._pending.items()):
+            if now_s - since_s <= PATIENCE_S:
+                continue
+            if self._pending.pop(future, None) is not None:
+                client.remove_pending_request(future)
+                answer(False, f'no answer within {PATIENCE_S:g} s')
+        if now_s - self._refreshed_s < REFRESH_S:
+            return
+        self._refreshed_s = now_s
+        if self._enable is None:
+            self._enable = self._node.create_client(SetBool, ENABLE_SERVICE)
+        self._find_nodes()
+        for name, target in self._targets.items():
+            if target.get.service_is_ready():
+                self._ask(name, target)
+        self._tell()
+
+    def run(self, command: Command, answer: Answer) -> None:
+        """Carry out a page's command; `answer` is called once with (ok, text).
+
+        Raises:
+            ValueError: the command names a node or parameter that cannot be set.
+        """
+        if command.kind == 'enable':
+            if self._enable is None or not self._enable.service_is_ready():
+                raise ValueError(f'service {ENABLE_SERVICE} was not found')
+            self._call(
+                self._enable, SetBool.Request(data=bool(command.value)), answer, _enable_result
+            )
+            return
+        target = self._targets.get(command.node)
+        if target is None or not target.set.service_is_ready():
+            raise ValueError(f'node {command.node} was not found')
+        row = next((row for row in target.rows if row.name == command.name), None)
+        if row is None:
+            raise ValueError(f'{command.node} has no settable parameter {command.name}')
+        value = command.value
+        if isinstance(row.default, float) and type(value) is int:
+            value = float(value)
+        elif type(row.default) is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if reason := row.reason_against(value):
+            raise ValueError(reason)
+        parameter = Parameter(row.name, value=value).to_parameter_msg()
+        self._call(target.set, SetParameters.Request(parameters=[parameter]), answer, _set_result)
+        self._refreshed_s = -REFRESH_S  # show the new value at once
+
+    def _find_nodes(self) -> None:
+        own = self._node.get_namespace()
+        found = {}
+        for name, namespace in self._node.get_node_names_and_namespaces():
+            if name in _TABLES and (namespace == own or name == SERVER.node):
+                found[f'{namespace.rstrip("/")}/{name}'] = _TABLES[name]
+        for name in self._targets.keys() - found.keys():
+            target = self._targets.pop(name)
+            self._node.destroy_client(target.get)
+            self._node.destroy_client(target.set)
+        for name in sorted(found.keys() - self._targets.keys()):
+            self._targets[name] = _Target(
+                found[name],
+                self._node.create_client(GetParameters, f'{name}/get_parameters'),
+                self._node.create_client(SetParameters, f'{name}/set_parameters'),
+                {},
+            )
+
+    def _ask(self, name: str, target: _Target) -> None:
+        names = [row.name for row in target.rows]
+
+        def read(response: Any) -> tuple[bool, str]:
+            values = map(parameter_value_to_python, response.values)
+            found = dict(zip(names, values, strict=False))
+            if found != target.values:
+                target.values = found
+                self._tell()
+            return True, ''
+
+        self._call(target.get, GetParameters.Request(names=names), lambda *_: None, read)
+
+    def _call(
+        self, client: Any, request: Any, answer: Answer, read: Callable[[Any], tuple[bool, str]]
+    ) -> None:
+        future = client.call_async(request)
+        self._pending[future] = (time.monotonic(), client, answer)
+
+        def done(future: Any) -> None:
+            if self._pending.pop(future, None) is not None:
+                answer(*read(future.result()))
+
+        future.add_done_callback(done)
+
+    def _tell(self) -> None:
+        nodes = [
+            {
+                'node': name,
+                'rows': [
+                    {
+                        'name': row.name,
+                        'value': target.values[row.name],
+                        'low': row.low,
+                        'high': row.high,
+                        'whole': isinstance(row.default, int),
+                        'unit': row.unit,
+                        'text': row.text,
+                    }
+                    for row in target.rows
+                    if row.name in target.values and row.low is not None
+                ],
+            }
+            for name, target in self._targets.items()
+            if target.values
+        ]
+        can_enable = self._enable is not None and self._enable.service_is_ready()
+        message = pack('parameters', nodes=nodes, enable=can_enable)
+        self._send('parameters', message, remember=True)
+
+
+def _set_result(response: Any) -> tuple[bool, str]:
+    result = response.results[0]
+    return result.successful, result.reason
+
+
+def _enable_result(response: Any) -> tuple[bool, str]:
+    return response.success, response.message

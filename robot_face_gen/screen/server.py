@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web server of the robot's screen: pages, and a WebSocket for each viewer.
+
+It runs in a thread of its own. `send_face` and `send_text` may be called from any thread; they
+never wait for a viewer: each viewer has a short queue that drops its oldest messages, and one that
+does not read for SEND_TIMEOUT_S is disconnected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from .access import (
+    content_security_policy,
+    is_allowed_host,
+    is_same_origin,
+    may_control,
+    own_names,
+)
+from .settings import ServerSettings
+from .wire import MAX_COMMAND_BYTES, Command, pack, read_command
+
+PAGES = {'/': 'face.html', '/inspect': 'inspect.html'}
+STATIC = Path(__file__).with_name('static')
+QUEUE = 16  # messages for one viewer: 0.6 s of faces
+SEND_TIMEOUT_S = 4.0
+HEARTBEAT_S = 5.0  # a viewer that does not answer a ping is disconnected
+SEND_BUFFER_BYTES = 32768  # of the socket: bounds how old the messages of a slow viewer get
+RETRY_S = 2.0  # between attempts to open a port that is in use
+MAX_COMMANDS_PER_S = 20
+STOP_S = 3.0
+KEEPALIVE_S = 15.0  # of an idle HTTP connection
+
+
+@dataclass(eq=False)
+class _Viewer:
+    """One page."""
+
+    inspects: bool
+    peer: str
+    socket: web.WebSocketResponse
+    waiting: deque[bytes | str] = field(default_factory=lambda: deque(maxlen=QUEUE))
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    commands: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS_PER_S))
+
+
+class ScreenServer:
+    """Serves the pages.
+
+    Args:
+        settings: where and for whom.
+        log: called with (level, text) from the server's thread; level is 'info' or 'error'.
+        on_command: a page's command, with a function that answers it (ok, text); called in the
+            server's thread, must not block.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        log: Callable[[str, str], None],
+        on_command: Callable[[Command, Callable[[bool, str], None]], None],
+    ) -> None:
+        self._settings, self._log, self._on_command = settings, log, on_command
+        self._names = own_names((*settings.allowed_hosts, settings.host))
+        self._viewers: set[_Viewer] = set()
+        self._counters: Counter[str] = Counter()
+        self._remembered: dict[str, str] = {}  # newest text of each type, for new pages
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name='screen', daemon=True)
+        self.trouble = ''  # why the port is not open
+        self.address = ''  # 'http://127.0.0.1:8090/' once it is
+
+    def start(self, *tasks: Callable[[], Awaitable[None]]) -> None:
+        """Start to listen; `tasks` run in the server's event loop until it stops."""
+        self._tasks = tasks
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect all viewers and end the thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S)
+
+    @property
+    def viewers(self) -> int:
+        """Pages that are open."""
+        return len(self._viewers)
+
+    @property
+    def inspectors(self) -> int:
+        """Pages of `/inspect` that are open."""
+        return sum(viewer.inspects for viewer in tuple(self._viewers))
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Messages dropped, requests refused, viewers disconnected."""
+        return Counter(self._counters)
+
+    def send_face(self, short: bytes, long: Callable[[], bytes]) -> None:
+        """Send a face to all pages.
+
+        Args:
+            short: message without landmarks, for the face page.
+            long: makes the message with landmarks; called if `/inspect` is open.
+        """
+        if self._viewers:
+            full = long() if self.inspectors else short
+            self._call(lambda: self._deliver(short, full))
+
+    def send_text(self, kind: str, message: str, *, remember: bool = False) -> None:
+        """Send a JSON message to the pages of `/inspect`; `remember`: also to later ones."""
+        self._call(lambda: self._deliver_text(kind, message, remember))
+
+    def send_inspectors(self, message: bytes) -> None:
+        """Send a binary message to the pages of `/inspect`."""
+        self._call(lambda: self._deliver(None, message))
+
+    def _call(self, function: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(function)
+
+    def _deliver(self, short: bytes | None, full: bytes | str) -> None:
+        for viewer in self._viewers:
+            message = full if viewer.inspects else short
+            if message is not None:
+                self._queue(viewer, message)
+
+    def _queue(self, viewer: _Viewer, message: bytes | str) -> None:
+        if len(viewer.waiting) == QUEUE:
+            self._counters['dropped'] += 1
+        viewer.waiting.append(message)
+        viewer.news.set()
+
+    def _deliver_text(self, kind: str, message: str, remember: bool) -> None:
+        if remember:
+            self._remembered[kind] = message
+        self._deliver(None, message)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_COMMAND_BYTES)
+        for path in PAGES:
+            app.router.add_get(path, self._page)
+        app.router.add_get('/ws', self._socket)
+        app.router.add_get('/favicon.ico', self._icon)
+        app.router.add_static('/static/', STATIC)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=0.5,
+        )
+        await runner.setup()
+        tasks = [asyncio.ensure_future(task()) for task in self._tasks]
+        try:
+            if await self._listen(runner):
+                await self._stopping.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for viewer in tuple(self._viewers):
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(
+                        viewer.socket.close(code=WSCloseCode.GOING_AWAY), timeout=0.2
+                    )
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> bool:
+        """Open the port, and try again while that fails; False if stopped before."""
+        where = f'{self._settings.host}:{self._settings.port}'
+        while not self._stopping.is_set():
+            site = web.TCPSite(
+                runner, self._settings.host, self._settings.port, reuse_address=True
+            )
+            try:
+                await site.start()
+            except OSError as error:
+                await site.stop() if site in runner.sites else None
+                trouble = f'cannot listen on {where}: {error.strerror or error}'
+                if trouble != self.trouble:
+                    self._log('error', f'{trouble}; trying again every {RETRY_S:g} s')
+                self.trouble = trouble
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), RETRY_S)
+                continue
+            self.trouble = ''
+            port = runner.addresses[0][1]
+            self.address = f'http://{_shown_host(self._settings.host)}:{port}/'
+            self._log('info', f'face on {self.address} (inspection: {self.address}inspect)')
+            return True
+        return False
+
+    @web.middleware
+    async def _guard(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        host = request.headers.get('Host')
+        if not is_allowed_host(host, self._names):
+            self._counters['refused'] += 1
+            raise web.HTTPForbidden(
+                text='This server does not answer to that host name (parameter allowed_hosts).\n'
+            )
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(
+                {
+                    'Content-Security-Policy': content_security_policy(str(host)),
+                    'X-Content-Type-Options': 'nosniff',
+                    'Referrer-Policy': 'no-referrer',
+                    'Cache-Control': 'no-cache',
+                }
+            )
+        return response
+
+    async def _page(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / PAGES[request.path])
+
+    async def _icon(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / 'icon.svg')
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        if not is_same_origin(request.headers.get('Origin'), request.headers.get('Host')):
+            self._counters['refused'] += 1
+            raise web.HTTPForbidden(text='WebSockets are for pages of this server.\n')
+        if len(self._viewers) >= self._settings.max_viewers:
+            self._counters['refused'] += 1
+            raise web.HTTPServiceUnavailable(
+                text=f'{self._settings.max_viewers} viewers are connected (max_viewers).\n'
+            )
+        connection = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=MAX_COMMAND_BYTES, compress=False
+        )
+        viewer = _Viewer(request.query.get('view') == 'inspect', request.remote or '', connection)
+        self._viewers.add(viewer)  # before any await: the limit holds
+        sender: asyncio.Task[None] | None = None
+        try:
+            await connection.prepare(request)
+            _bound_send_buffer(request)
+            controls = may_control(self._settings.control, viewer.peer)
+            viewer.waiting.append(
+                pack(
+                    'hello',
+                    skin=self._settings.skin,
+                    colour=self._settings.colour,
+                    controls=controls,
+                )
+            )
+            if viewer.inspects:
+                viewer.waiting.extend(self._remembered.values())
+            viewer.news.set()
+            sender = asyncio.ensure_future(self._send(viewer))
+            await self._receive(viewer, controls)
+        except (ConnectionError, asyncio.TimeoutError, RuntimeError):
+            pass
+        finally:
+            self._viewers.discard(viewer)
+            if sender is not None:
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+        return connection
+
+    async def _receive(self, viewer: _Viewer, controls: bool) -> None:
+        async for message in viewer.socket:
+            if message.type is not WSMsgType.TEXT or not viewer.inspects:
+                self._counters['refused'] += 1
+                break
+            self._take(viewer, message.data, controls)
+
+    def _take(self, viewer: _Viewer, text: str, controls: bool) -> None:
+        """Check a page's message and pass it on; each one is answered."""
+
+        def answer(ok: bool, reason: str, command: Command | None = None) -> None:
+            about = {} if command is None else {'node': command.node, 'name': command.name}
+            reply = pack('result', ok=ok, text=reason, **about)
+            self._call(lambda: self._queue(viewer, reply))
+
+        now = self._loop.time()
+        full = len(viewer.commands) == MAX_COMMANDS_PER_S
+        too_many = full and now - viewer.commands[0] < 1.0
+        viewer.commands.append(now)
+        try:
+            if too_many:
+                raise ValueError(f'more than {MAX_COMMANDS_PER_S} messages a second')
+            command = read_command(text)
+            if not controls:
+                raise ValueError(f'parameter control = {self._settings.control}: not from here')
+            self._on_command(command, lambda ok, reason: answer(ok, reason, command))
+        except ValueError as error:
+            self._counters['refused'] += 1
+            answer(False, str(error))
+
+    async def _send(self, viewer: _Viewer) -> None:
+        try:
+            while True:
+                await viewer.news.wait()
+                viewer.news.clear()
+                while viewer.waiting:
+                    message = viewer.waiting.popleft()
+                    send = (
+                        viewer.socket.send_str(message)
+                        if isinstance(message, str)
+                        else viewer.socket.send_bytes(message)
+                    )
+                    await asyncio.wait_for(send, SEND_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            self._counters['stuck_viewers'] += 1
+            self._disconnect(viewer)
+        except (ConnectionError, RuntimeError):
+            self._disconnect(viewer)
+
+    def _disconnect(self, viewer: _Viewer) -> None:
+        """Cut the connection without the closing handshake, which waits for the viewer."""
+        self._viewers.discard(viewer)
+        request = viewer.socket._req
+        if request is not None and request.transport is not None:
+            request.transport.abort()
+
+
+def _bound_send_buffer(request: web.Request) -> None:
+    transport = request.transport
+    connection = transport.get_extra_info('socket') if transport is not None else None
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _shown_host(host: str) -> str:
+    """A host as in an address: one that a viewer on this machine can open."""
+    if host in ('', '0.0.0.0', '::'):
+        return 'localhost'
+    return f'[{host}]' if ':' in host else host
