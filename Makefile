@@ -10,7 +10,7 @@ VENV := .venv$(ROS:%=-%)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
-MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py) \
+MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py robot_face_gen_msgs/tf2_msgs/*/*) \
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
 # Of `make test`: the graph waits much, so that two cores are busy with three.
 JOBS ?= 3

@@ -71,7 +71,7 @@ training = [
     'tensorboard>=2.16',
 ]
 camera = ['ai-edge-litert>=2.1,<3']
-bags = ['rosbags>=0.10,<0.12']
+bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
 screen = ['aiohttp>=3.9,<4']
@@ -95,7 +95,7 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/config', sorted(glob('config/*'))),
         (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
@@ -155,6 +155,9 @@ setup(
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
             'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
             'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
+            'face_view_node = robot_face_gen.nodes.program:face_view_node',
+            'record_node = robot_face_gen.nodes.program:record_node',
+            'replay_node = robot_face_gen.nodes.program:replay_node',
         ],
     },
 )

@@ -20,6 +20,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
+    'record': ('robot_face_gen.tools.record', "record the robot's topics into a bag"),
+    'replay': ('robot_face_gen.tools.replay', 'publish the messages of a bag'),
+    'render': ('robot_face_gen.demo.render', 'make a film of a bag: both faces, with sound'),
+    'actuators': ('robot_face_gen.tools.actuators', 'check a file of actuators'),
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': (
         'robot_face_gen.facial_reaction_model.onnx_runner',

@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from .viewers import TOPICS, VIEWERS, Viewer
+
 PACKAGE = 'robot_face_gen'
 NODES = (
     'openface_node',
@@ -29,8 +31,12 @@ NODES = (
     'reaction_server',
     'face_actuator_node',
     'face_screen_node',
+    'face_view_node',
+    'record_node',
+    'replay_node',
 )
 RESPAWN_DELAY_S = 2.0
+BAG_CLOCK_HZ = 100.0
 
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'  # sources of camera_face_node
@@ -81,6 +87,9 @@ class NodeSpec:
         parameters: Parameters that override the file.
         log_level: As after `--log-level`.
         respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
+        viewer: The program, if it is another package's.
+        arguments: Its command line.
+        remappings: Topics and what replaces them.
     """
 
     name: str
@@ -89,6 +98,9 @@ class NodeSpec:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     log_level: str = 'info'
     respawn: bool = False
+    viewer: Viewer | None = None
+    arguments: tuple[str, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -129,6 +141,23 @@ class Values:
         text = self.text(name).removeprefix(prefix)
         if (text or prefix) and not Path(text).expanduser().is_file():
             raise ValueError(f'{name}:={prefix}{text}: no such file')
+        return text and _absolute(text)
+
+    def path(self, name: str) -> str:
+        """Absolute path of a file or folder that exists; '' if empty."""
+        text = self.text(name)
+        if text and not Path(text).expanduser().exists():
+            raise ValueError(f'{name}:={text}: no such file or folder')
+        return text and _absolute(text)
+
+    def new_file(self, name: str) -> str:
+        """Absolute path of a file that does not exist, in a folder that does; '' if empty."""
+        text = self.text(name)
+        path = Path(text).expanduser()
+        if text and path.exists():
+            raise ValueError(f'{name}:={text}: exists; remove it or choose another name')
+        if text and not path.absolute().parent.is_dir():
+            raise ValueError(f'{name}:={text}: there is no folder {path.absolute().parent}')
         return text and _absolute(text)
 
     def namespace(self, name: str) -> str:
@@ -260,11 +289,11 @@ def _common(values: Values) -> dict[str, Any]:
     return {'params_file': params_file, 'log_level': values.log_level('log_level')}
 
 
-def _start_time(values: Values) -> float | None:
+def _start_time(values: Values, *, simulated: bool) -> float | None:
     """One start time for all recorded sources, s since 1970; None: at once."""
     given, delay_s = values.number('start_time'), values.number('start_delay')
     # Simulated time is not known here: without start_time, sources start at once.
-    if given or values.truth('use_sim_time'):
+    if given or simulated:
         return given or None
     return time.time() + (delay_s or 0.0)
 
@@ -317,22 +346,48 @@ def _audio(values: Values) -> str:
 def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
     use_respawn, namespace = bool(values.truth('use_respawn')), values.namespace('namespace')
     common = {**_common(values), 'namespace': namespace}
-    use_sim_time = bool(values.truth('use_sim_time'))
-    played = (
+    bag = values.path('bag')
+    given_sim_time = bool(values.truth('use_sim_time'))
+    # A bag has its own time, which replay_node publishes.
+    use_sim_time = given_sim_time or bool(bag)
+    common_played = (
         ('speed', values.number('speed')),
         ('loop', values.truth('loop')),
+        ('start_time', _start_time(values, simulated=given_sim_time and not bag)),
+    )
+    exit_at_end = values.truth('exit_at_end')
+    played = (
+        *common_played,
         ('loop_period_s', _loop_period_s(values)),
-        ('exit_at_end', values.truth('exit_at_end')),
-        ('start_time', _start_time(values)),
+        ('exit_at_end', exit_at_end),
     )
 
     def node(name: str, *parameters: tuple[str, Value | None]) -> NodeSpec:
         given = {'use_sim_time': use_sim_time, **_given(parameters)}
-        # A source that exits at the end of its file has finished: no respawn.
-        respawn = use_respawn and not given.get('exit_at_end', False)
+        # A source that exits at the end of its file has finished: no respawn. A second recording
+        # would not replace the first.
+        ends = given.get('exit_at_end', False) or name == 'record_node'
+        respawn = use_respawn and not ends
         return NodeSpec(name, parameters=given, respawn=respawn, **common)
 
-    openface = values.text('openface')
+    if record := values.new_file('record'):
+        yield node('record_node', ('output', record))
+    openface, audio = values.text('openface'), _audio(values)
+    if bag:
+        for name, value in (('openface', openface), ('audio', audio)):
+            if value not in (*_NOT_STARTED, MICROPHONE):
+                raise ValueError(f'{name}:={value}: the face and voice are those of bag:={bag}')
+        openface = audio = 'none'
+        yield node(
+            'replay_node',
+            ('use_sim_time', False),
+            ('source', bag),
+            ('topics', 'sources'),
+            ('bag_namespace', values.namespace('bag_namespace')),
+            ('clock_hz', BAG_CLOCK_HZ),
+            ('exit_at_end', exit_at_end is not False),
+            *common_played,
+        )
     if openface.startswith(FOLLOW):
         path = openface[len(FOLLOW) :]
         if not path:
@@ -345,7 +400,6 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         yield node('camera_face_node', ('source', openface))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)
-    audio = _audio(values)
     if audio.partition(':')[0] == MICROPHONE:
         yield node('microphone_node', ('source', audio))
     elif audio not in _NOT_STARTED:
@@ -371,6 +425,24 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
             ('host', values.text('screen_host')),
             ('port', values.port('screen_port')),
         )
+    started = [name for name in VIEWERS if values.truth(name)]
+    view = values.truth('view')
+    if bool(started) if view is None else view:
+        yield node('face_view_node')
+    for name in started:
+        for viewer in VIEWERS[name]:
+            try:
+                viewer.path()
+            except ValueError as error:
+                raise ValueError(f'{name}:=true: {error}') from None
+            yield NodeSpec(
+                viewer.name,
+                parameters={'use_sim_time': use_sim_time},
+                viewer=viewer,
+                arguments=viewer.arguments(share_folder() / 'config'),
+                remappings=tuple((f'/{topic}', topic) for topic in TOPICS),
+                **common,
+            )
 
 
 def _server_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -429,6 +501,25 @@ def bringup_graph() -> Graph:
                 'sound file, a film with sound, or none (another node publishes it); auto: the '
                 "film's own sound with openface:=video:FILE, else the microphone",
             ),
+            Argument(
+                'bag',
+                '',
+                'A recorded bag whose face and voice are replayed on its own clock (/clock, '
+                'use_sim_time), in place of openface and audio',
+            ),
+            Argument(
+                'bag_namespace',
+                '',
+                'Namespace of the speaker in the bag; empty: the only one with a face or voice',
+            ),
+            Argument(
+                'view',
+                '',
+                'Start face_view_node: both faces as images and markers; empty: with rviz or rqt',
+            ),
+            Argument('rviz', 'false', 'Start rviz2 with config/robot_face.rviz'),
+            Argument('rqt', 'false', 'Start rqt with config/robot_face.perspective'),
+            Argument('record', '', 'File (.mcap) to record this robot into; empty: no recording'),
             _CHECKPOINT,
             Argument(
                 'reaction',

@@ -71,23 +71,28 @@ def graph_domain():
         yield use_domain(patch, 50)
 
 
-# Parallel runs (`make test`, pytest-xdist): tests of the running graph come first, one after the
-# other in one worker: it is given 25 frames a second and loses some where it gets no processor
-# time. All other tests run file by file in the other workers, at a lower priority.
+# Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
+# after the other in one worker, because they lose frames where they get no processor time. All
+# other tests run file by file in the other workers, at a lower priority.
+# Processes of these tests only wait for each other:
+_PATIENT = ('tools/', 'msgs/', 'nodes/test_base_node', 'nodes/test_imports', 'nodes/test_run')
 
 
-def _is_graph(item):
-    return item.get_closest_marker('graph') is not None
+def _is_real_time(item):
+    if item.get_closest_marker('real_time'):
+        return True
+    place = item.path.relative_to(Path(__file__).parent).as_posix()
+    return item.get_closest_marker('graph') is not None and not place.startswith(_PATIENT)
 
 
 def pytest_collection_modifyitems(config, items):
     if getattr(config.option, 'dist', 'no') == 'loadgroup':
-        items.sort(key=lambda item: not _is_graph(item))
+        items.sort(key=lambda item: not _is_real_time(item))
         for item in items:
-            group = 'graph' if _is_graph(item) else item.location[0]
+            group = 'real time' if _is_real_time(item) else item.location[0]
             item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item):
-    if hasattr(item.config, 'workerinput') and not _is_graph(item) and os.nice(0) < 10:
+    if hasattr(item.config, 'workerinput') and not _is_real_time(item) and os.nice(0) < 10:
         os.nice(10)

@@ -49,19 +49,12 @@ class PersonJob:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """Result of a job.
+    """Result of a job."""
 
-    Attributes:
-        frames: length of the track; 0 if there is none.
-        findings: tuples (level, what, value, expected).
-        has_voice: whether the person can be the speaker.
-        overview: for the report.
-    """
-
-    frames: int
-    findings: list[tuple[str, str, str, str]]
-    has_voice: bool = False
-    overview: Overview = field(default_factory=Overview)
+    frames: int  # length of the track; 0 if there is none
+    findings: list[tuple[str, str, str, str]]  # tuples (level, what, value, expected)
+    has_voice: bool = False  # whether the person can be the speaker
+    overview: Overview = field(default_factory=Overview)  # for the report
 
     @property
     def usable(self) -> bool:

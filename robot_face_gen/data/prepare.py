@@ -18,6 +18,7 @@ from tqdm import tqdm
 from robot_face_gen.extras import require
 from robot_face_gen.timing import FRAME_RATE_HZ
 
+from .bag_file import bag_files
 from .checks import ERROR, NO_VOICE, WARNING, Finding, Findings, check_lengths
 from .people import PersonJob, PersonResult, prepare_person
 from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
@@ -139,7 +140,7 @@ def _jobs(
     for session in sessions:
         for place, files in enumerate(session.people):
             if session.is_bag:
-                paths = sorted(path for path in files.face.iterdir() if path.is_file())
+                paths = bag_files(files.face)
                 content = digest(paths, [settings, session.namespaces, place])
             else:
                 content = digest([files.face, files.sound or Path()], _settings(files, settings))

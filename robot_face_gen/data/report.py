@@ -34,19 +34,12 @@ _MAX_LAG_S = 1.0
 
 @dataclass(frozen=True)
 class SessionReport:
-    """What is reported of a session.
+    """What is reported of a session."""
 
-    Attributes:
-        session: the row of the table, with the names of files.
-        prepared: as it is stored; None if it is not used.
-        findings: of the session and both people.
-        people: of a and b.
-    """
-
-    session: Session
-    prepared: PreparedSession | None
-    findings: list[Finding]
-    people: tuple[Overview, Overview]
+    session: Session  # the row of the table, with the names of files
+    prepared: PreparedSession | None  # as it is stored; None if it is not used
+    findings: list[Finding]  # of the session and both people
+    people: tuple[Overview, Overview]  # of a and b
 
     def role(self, place: int) -> str:
         """What the person a (0) or b (1) can be."""

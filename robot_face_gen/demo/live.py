@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import time
@@ -73,13 +74,17 @@ def run(args: argparse.Namespace) -> int:
         _download(args)
     if args.video:
         openface, audio, tracked = _film(args)
-        recording = read_recording(tracked, audio or None, speed=args.speed)
+        recording = read_recording(
+            tracked, audio or None, speed=args.speed, duration_s=args.duration or math.inf
+        )
         recording = replace(recording, title=Path(args.video).name)
     else:
         shipped = demo_recording()
         openface, audio = str(args.openface or shipped[0]), str(args.audio or shipped[1])
         # Read both files before anything is started: an error in them is shown at once.
-        recording = read_recording(openface, audio, speed=args.speed)
+        recording = read_recording(
+            openface, audio, speed=args.speed, duration_s=args.duration or math.inf
+        )
     try:
         require_ros()
     except ImportError as error:
@@ -196,19 +201,15 @@ def _start(
         'whisper': args.whisper,
         'device': args.device,
         'params_file': str(parameters),
+        'screen': 'false',
     }
-    names = [node.name for node in bringup_graph().nodes({'openface': openface, 'audio': audio})]
+    given = {name: value for name, value in given.items() if value}
+    names = [node.name for node in bringup_graph().nodes(given)]
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()
         start_ns = time.time_ns() + round(delay_s * 1e9)
-        graph = start_bringup(
-            {
-                'start_time': f'{start_ns / 1e9:.6f}',
-                **{name: value for name, value in given.items() if value},
-            },
-            log_file=log,
-        )
+        graph = start_bringup({'start_time': f'{start_ns / 1e9:.6f}', **given}, log_file=log)
         try:
             while time.time_ns() < start_ns - 300_000_000:
                 if graph.exits:

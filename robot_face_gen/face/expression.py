@@ -29,6 +29,8 @@ _NAMES = tuple(_PROTOTYPES)
 _WEIGHTS = np.zeros((len(_NAMES), len(AU)))
 for _row, (_units, _, _) in enumerate(_PROTOTYPES.values()):
     _WEIGHTS[_row, [AU[unit] for unit in _units]] = 1.0 / len(_units)
+# Units of another expression count a little against it: fear is surprise with two units more.
+_WEIGHTS[(_WEIGHTS == 0.0) & _WEIGHTS.any(axis=0)] = -0.1
 _PLACES = np.array([[valence, arousal] for _, valence, arousal in _PROTOTYPES.values()])
 
 

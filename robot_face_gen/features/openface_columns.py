@@ -56,33 +56,19 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class FaceTable:
-    """Rows of a file as arrays: n rows, NaN where a value is missing.
+    """Rows of a file as arrays: n rows, NaN where a value is missing."""
 
-    Attributes:
-        line: (n,) number of the line in the file.
-        time: (n,) float64, timestamp as written.
-        frame: (n,) float64, number of the camera frame.
-        face_id: (n,) float64.
-        confidence: (n,) 0..1.
-        success: (n,) bool.
-        landmarks: (n, 136) float32 pixels; all or none of a row are NaN.
-        au: (n, 18) float32.
-        pose: (n, 4) float32 radians and metres.
-        gaze: (n, 2) float32 radians.
-        place: (n, 3) float64: centre x, y and size of the face in pixels.
-    """
-
-    line: np.ndarray
-    time: np.ndarray
-    frame: np.ndarray
-    face_id: np.ndarray
-    confidence: np.ndarray
-    success: np.ndarray
-    landmarks: np.ndarray
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    place: np.ndarray
+    line: np.ndarray  # (n,) number of the line in the file
+    time: np.ndarray  # (n,) float64, timestamp as written
+    frame: np.ndarray  # (n,) float64, number of the camera frame
+    face_id: np.ndarray  # (n,) float64
+    confidence: np.ndarray  # (n,) 0..1
+    success: np.ndarray  # (n,) bool
+    landmarks: np.ndarray  # (n, 136) float32 pixels; all or none of a row are NaN
+    au: np.ndarray  # (n, 18) float32
+    pose: np.ndarray  # (n, 4) float32 radians and metres
+    gaze: np.ndarray  # (n, 2) float32 radians
+    place: np.ndarray  # (n, 3) float64: centre x, y and size of the face in pixels
 
 
 class Columns:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -287,12 +288,15 @@ def sound_length_s(path: str | Path) -> float:
     return file.duration_s or sum(map(len, file.blocks())) / file.sample_rate
 
 
-def read_audio(path: str | Path, problems: list[str] | None = None) -> tuple[np.ndarray, int]:
-    """All sound of a file or film.
+def read_audio(
+    path: str | Path, problems: list[str] | None = None, until_s: float = math.inf
+) -> tuple[np.ndarray, int]:
+    """All sound of a file or film, or at least its first seconds.
 
     Args:
         path: of the file.
         problems: what was found is appended, one line each.
+        until_s: what is later than this need not be read.
 
     Returns:
         tuple: mono samples (n,) float32 of full scale 1, and their rate in Hz.
@@ -302,7 +306,13 @@ def read_audio(path: str | Path, problems: list[str] | None = None) -> tuple[np.
         ValueError: no sound file, no sound in it, or samples that are not finite or not scaled.
     """
     file = SoundFile(path)
-    mono = np.concatenate(list(file.blocks()))
+    blocks, count = [], 0
+    for block in file.blocks():
+        blocks.append(block)
+        count += len(block)
+        if count >= until_s * file.sample_rate:
+            break
+    mono = np.concatenate(blocks)
     bad = np.flatnonzero(~np.isfinite(mono))
     if len(bad):
         raise ValueError(

@@ -16,21 +16,23 @@ from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
 from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
+from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
+from .topics import (
+    AUDIO,
+    CAMERA_INFO,
+    EMBEDDING,
+    FACE,
+    PICTURES,
+    REACTION_TOPIC,
+    STOP_TOPIC,
+)  # fmt: skip
 
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
-# Topics and their types.
-FACE = ('openface/features', 'robot_face_gen_msgs/msg/FaceFeatures')
-AUDIO = ('audio', 'robot_face_gen_msgs/msg/AudioChunk')
-PICTURES = ('IMAGE_TOPIC', 'sensor_msgs/msg/Image')
-CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
-EMBEDDING = ('whisper/embedding', 'robot_face_gen_msgs/msg/AudioEmbedding')
-REACTION_TOPIC = ('robot_face/reaction', 'robot_face_gen_msgs/msg/FaceReaction')
-STOP_TOPIC = ('robot_face/stop', 'std_msgs/msg/Bool')
 
 
 def _not_empty(value: str) -> str:
@@ -454,8 +456,18 @@ SCREEN = ParameterTable(
     listens=(REACTION_TOPIC, FACE, AUDIO),
 )
 TABLES = (
-    OPENFACE, CAMERA_FACE, MICROPHONE_TABLE, WHISPER, REACTION, SERVER, ACTUATOR, SCREEN,
-)  # fmt: skip
+    OPENFACE,
+    CAMERA_FACE,
+    MICROPHONE_TABLE,
+    WHISPER,
+    REACTION,
+    SERVER,
+    ACTUATOR,
+    SCREEN,
+    VIEW,
+    RECORD,
+    REPLAY,
+)
 
 _HEADER = """\
 # Every parameter of every node with its default. In brackets: unit, allowed values, and

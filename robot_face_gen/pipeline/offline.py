@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
+from robot_face_gen.facial_reaction_model.sessions import on_host
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
@@ -29,7 +30,7 @@ from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 from .continuity import Continuity
 from .crop import FaceCropParameters
 from .embedding_contract import trained_with
-from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
+from .loading import Report, load_encoder, load_model, resolve_place, stack
 from .recording import Recording, replay
 from .timeline import Timeline, TimelineFrame
 

@@ -45,23 +45,15 @@ class Embeddings(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
+    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice."""
 
-    Attributes:
-        faces: frames in order of time; empty if there is no face.
-        samples: (n,) float32 mono; empty if there is no voice.
-        sample_rate: Hz; 0 if there is no voice.
-        title: a readable name.
-        problems: problems found in the files, one line each.
-        report: of the OpenFace file; None if there is no face.
-    """
-
+    # frames in order of time; empty if there is no face
     faces: Sequence[FaceFrame] = field(repr=False)
-    samples: np.ndarray = field(repr=False)
-    sample_rate: int
-    title: str = ''
-    problems: Sequence[str] = ()
-    report: ReadReport | None = None
+    samples: np.ndarray = field(repr=False)  # (n,) float32 mono; empty if there is no voice
+    sample_rate: int  # Hz; 0 if there is no voice
+    title: str = ''  # a readable name
+    problems: Sequence[str] = ()  # problems found in the files, one line each
+    report: ReadReport | None = None  # of the OpenFace file; None if there is no face
 
     @property
     def face_s(self) -> float:
@@ -88,12 +80,20 @@ class Recording:
 
 
 def read_recording(
-    openface: str | Path | None, audio: str | Path | None, *, speed: float = 1.0
+    openface: str | Path | None,
+    audio: str | Path | None,
+    *,
+    speed: float = 1.0,
+    duration_s: float = math.inf,
 ) -> Recording:
     """Read both files; one of them may be None.
 
-    A playback speed other than 1.0 changes stamps and sample rate as in `openface_node` and
-    `microphone_node`.
+    Args:
+        openface: OpenFace CSV.
+        audio: sound file or film.
+        speed: playback speed; it changes stamps and sample rate as in `openface_node` and
+            `microphone_node`.
+        duration_s: stop after so many seconds of playing; the rest of the files is not read.
 
     Raises:
         OSError: a file cannot be read.
@@ -110,16 +110,17 @@ def read_recording(
     if openface is not None:
         if not Path(openface).is_file():
             raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
-        track = read_openface_csv(openface)
+        track = read_openface_csv(openface, until_s=duration_s * speed)
         faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
         report = track.report
         problems = [f'{openface}: {problem}' for problem in track.problems]
     if audio is not None:
         from robot_face_gen.features.sound_file import read_audio  # FFmpeg: a face needs none
 
-        samples, rate = read_audio(audio, problems)
+        samples, rate = read_audio(audio, problems, until_s=duration_s * speed)
     title = Path(openface or audio or '').name
-    return Recording(faces, samples, round(rate * speed), title, problems, report)
+    recording = Recording(faces, samples, round(rate * speed), title, problems, report)
+    return recording if math.isinf(duration_s) else recording.until(duration_s)
 
 
 def replay(

@@ -29,7 +29,16 @@ API = {
     'EnvironmentVariable': {'default_value'},
     'LaunchConfiguration': set(),
     'Node': {
-        *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
+        *(
+            'package',
+            'executable',
+            'name',
+            'namespace',
+            'parameters',
+            'remappings',
+            'arguments',
+            'output',
+        ),
         *('respawn', 'respawn_delay'),
     },
 }
