@@ -10,7 +10,7 @@ from pathlib import Path
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface import OpenFaceError, OpenFaceFile
 from robot_face_gen.features.openface_follow import OpenFaceFollower
-from robot_face_gen.pipeline.playback import FaceFollower, FacePlayer
+from robot_face_gen.pipeline.playback import FaceFollower, FramePlayer
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
@@ -47,7 +47,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             self.start_worker(lambda: self.play(partial(self._play, recording)), 'player')
 
     def _play(self, recording: OpenFaceFile, begin_ns: int) -> None:
-        player = FacePlayer(
+        player = FramePlayer(
             recording.frames,
             speed=self.parameters.speed,
             loop=self.parameters.loop,
@@ -126,7 +126,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         while self.sleep_until(self.now_ns() + round(poll_s * SECOND_NS)):
             self._publish(follower, 'rows')
 
-    def _publish(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
+    def _publish(self, source: FramePlayer | FaceFollower, flow: str = '') -> None:
         """Publish the frames that are due."""
         skipped = source.skipped
         for frame in source.pop(self.now_ns()):
