@@ -31,6 +31,8 @@ from .topics import (
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 
@@ -116,12 +118,19 @@ class OpenFaceParameters(PlayedParameters):
 
     source: str = parameter(
         'openface.csv',
-        "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
+        "A recorded CSV, 'follow:' and the CSV that FeatureExtraction is writing, or 'hri' or "
+        "'hri:' and a face's id: a face that ROS4HRI (hri_msgs) tracks",
         check=_not_empty,
     )
     frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
         0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+    )
+    hri_full_intensity: float = parameter(
+        1.0,
+        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
+        low=0.01,
+        high=100.0,
     )
 
 
@@ -172,8 +181,8 @@ class MicrophoneParameters(PlayedParameters):
 
     source: str = parameter(
         MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
-        'or a film with sound',
+        "'microphone' (the default one), 'microphone:' and its name or number, 'topic:' and a "
+        'topic of audio_common_msgs, or a file: sound or a film with sound',
         check=_not_empty,
     )
     frame_id: str = parameter('microphone', 'Frame of the messages')
