@@ -256,9 +256,11 @@ def test_disabled_it_sends_nothing(peer, head):
     call_enable(peer, False)
     wait_for_silence(peer)
     wait_for_state(peer, 'disabled')
+    assert peer.values(NODE)['enabled'] == 'False'
     call_enable(peer, True)
     more(peer, 10)
     wait_for_state(peer, 'fresh')
+    assert peer.values(NODE)['enabled'] == 'True'
 
 
 def test_bad_reactions_are_counted_and_eased_over(peer, head, source):
