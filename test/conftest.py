@@ -30,6 +30,27 @@ def real_recordings():
     return paths
 
 
+@pytest.fixture(scope='session')
+def face_networks():
+    """The face landmarker, where its file and LiteRT are."""
+    from robot_face_gen.models import store
+
+    pytest.importorskip('ai_edge_litert', reason='the extra [camera] is not installed')
+    if store.find('face-landmarker') is None:
+        pytest.skip(store.how_to_get('face-landmarker'))
+    from robot_face_gen.camera.networks import FaceNetworks
+
+    return FaceNetworks()
+
+
+@pytest.fixture(scope='session')
+def head(face_networks):
+    """A head that can be drawn."""
+    from rendered_head import Head
+
+    return Head(face_networks.canonical_face)
+
+
 def use_domain(monkeypatch, offset):
     """A ROS domain that no other test run here is likely to use; set in the environment."""
     domain = 1 + (os.getpid() * 7 + offset) % 100

@@ -125,6 +125,24 @@ def files(tmp_path):
             },
         ),
         (
+            {'openface': 'camera:/dev/video2'},
+            {
+                'camera_face_node': {'source': 'camera:/dev/video2'},
+                'microphone_node': {'source': 'microphone'},
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_screen_node': {},
+            },
+        ),
+        (
+            {'openface': 'image:/robot/image_raw', 'audio': 'none', 'screen': 'false'},
+            {
+                'camera_face_node': {'source': 'image:/robot/image_raw'},
+                'whisper_node': {},
+                'reaction_node': {},
+            },
+        ),
+        (
             {**NO_SOURCES, 'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
             {
                 'openface_node': {'source': 'follow:{files}/later.csv'},
@@ -238,6 +256,9 @@ def test_the_server(files):
         ({'xyzzy': ''}, "unknown argument 'xyzzy' (known: namespace, params_file, "),
         ({'openface': '/no.csv'}, 'openface:=/no.csv: no such file'),
         ({'openface': 'follow:'}, 'openface:=follow:: expected follow:FILE'),
+        ({'openface': 'video:/no.mp4'}, 'openface:=video:/no.mp4: no such file'),
+        ({'openface': 'video:'}, 'openface:=video:: no such file'),
+        ({'openface': f'video:{__file__}'}, 'test_graph.py: no film'),
         ({'audio': '/no.wav'}, 'audio:=/no.wav: no such file'),
         ({'params_file': '/no.yaml'}, 'params_file:=/no.yaml: no such file'),
         ({'params_file': ''}, 'params_file:=: expected a YAML file'),
@@ -279,6 +300,8 @@ def test_every_parameter_is_one_of_the_node_s(graph, files):
         found = made.nodes({**given, 'openface': '', 'audio': '', 'bag': str(files)})
         given['bag'] = ''
     found += made.nodes(given)
+    if graph == 'bringup':
+        found += made.nodes({'openface': 'camera:0', 'audio': 'none', 'screen': 'false'})
     for node in found:
         for name, value in node.parameters.items():
             if name != 'use_sim_time':
