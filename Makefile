@@ -21,7 +21,7 @@ AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: demo test lint colcon clean
+.PHONY: demo test models lint colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -31,6 +31,10 @@ demo: $(VENV)/.messages
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
+
+# What the tests of the camera need; they are skipped without it.
+models: $(VENV)/.dev
+	$(BIN)/robot-face-gen models get face-landmarker
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,7 +49,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[onnx,screen$(ROS_EXTRA)]'
+	$(PIP) install --quiet -c constraints.txt -e '.[camera,onnx,screen$(ROS_EXTRA)]'
 	touch $@
 
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python
