@@ -39,6 +39,11 @@ def test_the_pictures_of_a_film(tmp_path):
         assert all(p.image[:, :40].mean() < 20 for p in found)
 
 
+def test_the_first_picture_is_at_time_0(tmp_path):
+    found = list(VideoFile(write_film(tmp_path / 'a.mkv', pictures(5), first=40)).pictures())
+    assert [p.stamp_ns for p in found] == [i * 40_000_000 for i in range(5)]
+
+
 def test_a_film_with_sound(tmp_path):
     sound = np.zeros(16000, np.float32)
     assert VideoFile(write_film(tmp_path / 'a.mp4', pictures(25), sound=sound)).has_sound
