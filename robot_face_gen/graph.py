@@ -41,6 +41,8 @@ BAG_CLOCK_HZ = 100.0
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'  # sources of camera_face_node
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 AUTO = 'auto'
 _NOT_STARTED = ('', 'none')
 _LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
@@ -304,10 +306,8 @@ def _loop_period_s(values: Values) -> float | None:
     None without `loop:=true`, and where a file cannot be read: its node reports why.
     """
     sources = [values.text('openface'), _audio(values)]
-    live = (
-        sources[0].startswith((FOLLOW, CAMERA, IMAGE))
-        or sources[1].partition(':')[0] == MICROPHONE
-    )
+    face, sound = (source.partition(':')[0] for source in sources)
+    live = f'{face}:' in (FOLLOW, CAMERA, IMAGE) or face == HRI or sound in (MICROPHONE, TOPIC)
     if not values.truth('loop') or live or any(source in _NOT_STARTED for source in sources):
         return None
     from robot_face_gen.features.sound_file import sound_length_s
@@ -388,7 +388,9 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
             ('exit_at_end', exit_at_end is not False),
             *common_played,
         )
-    if openface.startswith(FOLLOW):
+    if openface.partition(':')[0] == HRI:
+        yield node('openface_node', ('source', openface))
+    elif openface.startswith(FOLLOW):
         path = openface[len(FOLLOW) :]
         if not path:
             raise ValueError(f'openface:={openface}: expected {FOLLOW}FILE')
@@ -400,7 +402,9 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         yield node('camera_face_node', ('source', openface))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)
-    if audio.partition(':')[0] == MICROPHONE:
+    if audio.partition(':')[0] == TOPIC and not audio.partition(':')[2]:
+        raise ValueError(f'audio:={audio}: expected topic:NAME')
+    if audio.partition(':')[0] in (MICROPHONE, TOPIC):
         yield node('microphone_node', ('source', audio))
     elif audio not in _NOT_STARTED:
         yield node('microphone_node', ('source', audio), *played)
@@ -492,14 +496,16 @@ def bringup_graph() -> Graph:
                 'none',
                 "Source of the speaker's face: camera:NUMBER (or its path), video:FILE, "
                 'image:TOPIC, a recorded OpenFace CSV, follow:FILE for the CSV that '
-                'FeatureExtraction is writing, or none (another node publishes it)',
+                'FeatureExtraction is writing, hri or hri:ID (a face of ROS4HRI), or none '
+                '(another node publishes it)',
             ),
             Argument(
                 'audio',
                 AUTO,
                 "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
-                'sound file, a film with sound, or none (another node publishes it); auto: the '
-                "film's own sound with openface:=video:FILE, else the microphone",
+                'sound file, a film with sound, topic:NAME (audio_common_msgs), or none (another '
+                "node publishes it); auto: the film's own sound with openface:=video:FILE, else "
+                'the microphone',
             ),
             Argument(
                 'bag',

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and
-`python -m robot_face_gen.nodes.tables markdown > docs/parameters.md` write the generated files.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml`, `... markdown >
+docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generated files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from robot_face_gen.timing import MAX_WAIT_S
 
 from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
+from .security_policy import sros2_policy
 from .topics import (
     AUDIO,
     CAMERA_INFO,
@@ -31,6 +32,8 @@ from .topics import (
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 
@@ -116,12 +119,19 @@ class OpenFaceParameters(PlayedParameters):
 
     source: str = parameter(
         'openface.csv',
-        "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
+        "A recorded CSV, 'follow:' and the CSV that FeatureExtraction is writing, or 'hri' or "
+        "'hri:' and a face's id: a face that ROS4HRI (hri_msgs) tracks",
         check=_not_empty,
     )
     frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
         0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+    )
+    hri_full_intensity: float = parameter(
+        1.0,
+        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
+        low=0.01,
+        high=100.0,
     )
 
 
@@ -172,8 +182,8 @@ class MicrophoneParameters(PlayedParameters):
 
     source: str = parameter(
         MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
-        'or a film with sound',
+        "'microphone' (the default one), 'microphone:' and its name or number, 'topic:' and a "
+        'topic of audio_common_msgs, or a file: sound or a film with sound',
         check=_not_empty,
     )
     frame_id: str = parameter('microphone', 'Frame of the messages')
@@ -487,4 +497,5 @@ def markdown() -> str:
 
 
 if __name__ == '__main__':
-    print({'yaml': bringup_yaml, 'markdown': markdown}[sys.argv[1]](), end='')
+    texts = {'yaml': bringup_yaml, 'markdown': markdown, 'sros2': lambda: sros2_policy(TABLES)}
+    print(texts[sys.argv[1]](), end='')

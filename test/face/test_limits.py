@@ -142,8 +142,10 @@ def test_what_was_limited_is_counted():
     assert dict(limiter.counters) == {
         'limited_position': 1,
         'limited_speed': 1,
-        'limited_acceleration': 1,
+        'limited_acceleration': 0,
     }
+    limiter.step(np.array([-0.01]))
+    assert limiter.counters['limited_acceleration'] == 1
     quiet = MotionLimiter(one(), 0.02, np.zeros(1))
     quiet.step(np.array([0.001]))
     quiet.step(None)
