@@ -27,7 +27,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 DEMO_EXTRAS := camera,onnx,screen
 LOCKS := requirements-build.txt requirements-demo.txt
 
-.PHONY: demo test lint lock colcon clean
+.PHONY: demo test models lint lock colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -37,6 +37,10 @@ demo: $(VENV)/.messages
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
+
+# What the tests of the camera need; they are skipped without it.
+models: $(VENV)/.dev
+	$(BIN)/robot-face-gen models get face-landmarker
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
