@@ -41,7 +41,9 @@ colcon = ['colcon-common-extensions>=0.3']
 ament = [
     'catkin-pkg>=1',
     'cmake>=3.22',
+    'flake8>=6',
     'ninja>=1.10',
+    'pydocstyle>=6',
     *(
         f'ros-jazzy-{name}; {linux_x86_64}'
         for name in (
@@ -52,18 +54,27 @@ ament = [
             'ament-cmake-pytest',
             'ament-cmake-python',
             'ament-cmake-ros',
+            'ament-flake8',
             'ament-package',
+            'ament-pep257',
             'python-cmake-module',
             'rosidl-core-generators',
             'rosidl-default-generators',
         )
     ),
 ]
-training = ['lightning>=2.4,<3', 'matplotlib>=3.8', 'numba>=0.59', 'tensorboard>=2.16']
-bags = ['rosbags>=0.10,<0.12']
+training = [
+    'lightning>=2.4,<3',
+    'matplotlib>=3.8',
+    'numba>=0.59',
+    'scipy>=1.10',
+    'tensorboard>=2.16',
+]
+camera = ['ai-edge-litert>=2.1,<3']
+bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
+test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
 screen = ['aiohttp>=3.9,<4']
-test = ['pytest>=8', 'hypothesis>=6.100']
 # The pages in a real browser; Chromium itself comes from the system.
 browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']
 
@@ -77,13 +88,15 @@ setup(
             'resources/*.safetensors',
             'resources/demo/*',
             'screen/static/*',
+            'data/templates/*',
         ]
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{package_name}/config', sorted(glob('config/*.yaml') + glob('config/*.xml'))),
+        (f'share/{package_name}/config', sorted(glob('config/*'))),
+        (f'share/{package_name}/urdf', sorted(glob('urdf/*.urdf'))),
         # For reading bags where robot_face_gen_msgs is not installed.
         (f'share/{package_name}/msg', sorted(glob('robot_face_gen_msgs/msg/*.msg'))),
     ],
@@ -92,6 +105,7 @@ setup(
     install_requires=[
         'setuptools',
         'av>=12',
+        'jinja2>=3.1',
         'numpy>=1.24',
         'opencv-python>=4.8',
         'openai-whisper>=20240930',
@@ -107,6 +121,7 @@ setup(
         'colcon': colcon,
         'ament': ament,
         'training': training,
+        'camera': camera,
         'bags': bags,
         'onnx': onnx,
         'screen': screen,
@@ -114,6 +129,7 @@ setup(
         'dev': [
             *training,
             *bags,
+            *camera,
             *onnx,
             *screen,
             *test,
@@ -132,11 +148,16 @@ setup(
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
             'openface_node = robot_face_gen.nodes.program:openface_node',
+            'camera_face_node = robot_face_gen.nodes.program:camera_face_node',
             'microphone_node = robot_face_gen.nodes.program:microphone_node',
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',
             'reaction_server = robot_face_gen.nodes.program:reaction_server',
+            'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
             'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
+            'face_view_node = robot_face_gen.nodes.program:face_view_node',
+            'record_node = robot_face_gen.nodes.program:record_node',
+            'replay_node = robot_face_gen.nodes.program:replay_node',
         ],
     },
 )

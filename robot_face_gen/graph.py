@@ -19,19 +19,30 @@ from typing import Any
 
 import yaml
 
+from .viewers import TOPICS, VIEWERS, Viewer
+
 PACKAGE = 'robot_face_gen'
 NODES = (
     'openface_node',
+    'camera_face_node',
     'microphone_node',
     'whisper_node',
     'reaction_node',
     'reaction_server',
+    'face_actuator_node',
     'face_screen_node',
+    'face_view_node',
+    'record_node',
+    'replay_node',
 )
 RESPAWN_DELAY_S = 2.0
+BAG_CLOCK_HZ = 100.0
 
 FOLLOW = 'follow:'
+CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'  # sources of camera_face_node
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 AUTO = 'auto'
 _NOT_STARTED = ('', 'none')
 _LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
@@ -78,6 +89,9 @@ class NodeSpec:
         parameters: Parameters that override the file.
         log_level: As after `--log-level`.
         respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
+        viewer: The program, if it is another package's.
+        arguments: Its command line.
+        remappings: Topics and what replaces them.
     """
 
     name: str
@@ -86,6 +100,9 @@ class NodeSpec:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     log_level: str = 'info'
     respawn: bool = False
+    viewer: Viewer | None = None
+    arguments: tuple[str, ...] = ()
+    remappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -121,11 +138,28 @@ class Values:
             raise ValueError(f'{name}:={self.text(name)}: expected true or false')
         return text in _TRUE if text else None
 
-    def file(self, name: str) -> str:
-        """Absolute path of a file that exists; '' if empty."""
+    def file(self, name: str, prefix: str = '') -> str:
+        """Absolute path of a file that exists; '' if empty. A prefix of the value is left out."""
+        text = self.text(name).removeprefix(prefix)
+        if (text or prefix) and not Path(text).expanduser().is_file():
+            raise ValueError(f'{name}:={prefix}{text}: no such file')
+        return text and _absolute(text)
+
+    def path(self, name: str) -> str:
+        """Absolute path of a file or folder that exists; '' if empty."""
         text = self.text(name)
-        if text and not Path(text).expanduser().is_file():
-            raise ValueError(f'{name}:={text}: no such file')
+        if text and not Path(text).expanduser().exists():
+            raise ValueError(f'{name}:={text}: no such file or folder')
+        return text and _absolute(text)
+
+    def new_file(self, name: str) -> str:
+        """Absolute path of a file that does not exist, in a folder that does; '' if empty."""
+        text = self.text(name)
+        path = Path(text).expanduser()
+        if text and path.exists():
+            raise ValueError(f'{name}:={text}: exists; remove it or choose another name')
+        if text and not path.absolute().parent.is_dir():
+            raise ValueError(f'{name}:={text}: there is no folder {path.absolute().parent}')
         return text and _absolute(text)
 
     def namespace(self, name: str) -> str:
@@ -257,11 +291,11 @@ def _common(values: Values) -> dict[str, Any]:
     return {'params_file': params_file, 'log_level': values.log_level('log_level')}
 
 
-def _start_time(values: Values) -> float | None:
+def _start_time(values: Values, *, simulated: bool) -> float | None:
     """One start time for all recorded sources, s since 1970; None: at once."""
     given, delay_s = values.number('start_time'), values.number('start_delay')
     # Simulated time is not known here: without start_time, sources start at once.
-    if given or values.truth('use_sim_time'):
+    if given or simulated:
         return given or None
     return time.time() + (delay_s or 0.0)
 
@@ -271,66 +305,148 @@ def _loop_period_s(values: Values) -> float | None:
 
     None without `loop:=true`, and where a file cannot be read: its node reports why.
     """
-    sources = [values.text(name) for name in ('openface', 'audio')]
-    live = sources[0].startswith(FOLLOW) or sources[1].partition(':')[0] == MICROPHONE
+    sources = [values.text('openface'), _audio(values)]
+    face, sound = (source.partition(':')[0] for source in sources)
+    live = f'{face}:' in (FOLLOW, CAMERA, IMAGE) or face == HRI or sound in (MICROPHONE, TOPIC)
     if not values.truth('loop') or live or any(source in _NOT_STARTED for source in sources):
         return None
-    from robot_face_gen.features.openface import OpenFaceFile
     from robot_face_gen.features.sound_file import sound_length_s
 
     try:
-        face_s = OpenFaceFile(values.file('openface')).duration_s
-        return round(max(face_s, sound_length_s(values.file('audio'))), 3)
+        if sources[0].startswith(VIDEO):
+            from robot_face_gen.camera.sources import VideoFile
+
+            face_s = VideoFile(values.file('openface', VIDEO)).duration_s
+        else:
+            from robot_face_gen.features.openface import OpenFaceFile
+
+            face_s = OpenFaceFile(values.file('openface')).duration_s
+        return round(max(face_s, sound_length_s(sources[1])), 3)
     except (OSError, ValueError):
         return None
+
+
+def _audio(values: Values) -> str:
+    """Source of the voice: a film, if that is the source of the face, has its own sound."""
+    audio, openface = values.text('audio'), values.text('openface')
+    if audio != AUTO:
+        as_it_is = audio in _NOT_STARTED or audio.partition(':')[0] == MICROPHONE
+        return audio if as_it_is else values.file('audio')
+    if not openface.startswith(VIDEO):
+        return MICROPHONE
+    from robot_face_gen.camera.sources import VideoFile
+
+    path = values.file('openface', VIDEO)
+    try:
+        return path if VideoFile(path).has_sound else 'none'
+    except (OSError, ValueError) as error:
+        raise ValueError(f'openface:={openface}: {error}') from None
 
 
 def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
     use_respawn, namespace = bool(values.truth('use_respawn')), values.namespace('namespace')
     common = {**_common(values), 'namespace': namespace}
-    use_sim_time = bool(values.truth('use_sim_time'))
-    played = (
+    bag = values.path('bag')
+    given_sim_time = bool(values.truth('use_sim_time'))
+    # A bag has its own time, which replay_node publishes.
+    use_sim_time = given_sim_time or bool(bag)
+    common_played = (
         ('speed', values.number('speed')),
         ('loop', values.truth('loop')),
+        ('start_time', _start_time(values, simulated=given_sim_time and not bag)),
+    )
+    exit_at_end = values.truth('exit_at_end')
+    played = (
+        *common_played,
         ('loop_period_s', _loop_period_s(values)),
-        ('exit_at_end', values.truth('exit_at_end')),
-        ('start_time', _start_time(values)),
+        ('exit_at_end', exit_at_end),
     )
 
     def node(name: str, *parameters: tuple[str, Value | None]) -> NodeSpec:
         given = {'use_sim_time': use_sim_time, **_given(parameters)}
-        # A source that exits at the end of its file has finished: no respawn.
-        respawn = use_respawn and not given.get('exit_at_end', False)
+        # A source that exits at the end of its file has finished: no respawn. A second recording
+        # would not replace the first.
+        ends = given.get('exit_at_end', False) or name == 'record_node'
+        respawn = use_respawn and not ends
         return NodeSpec(name, parameters=given, respawn=respawn, **common)
 
-    openface = values.text('openface')
-    if openface.startswith(FOLLOW):
+    if record := values.new_file('record'):
+        yield node('record_node', ('output', record))
+    openface, audio = values.text('openface'), _audio(values)
+    if bag:
+        for name, value in (('openface', openface), ('audio', audio)):
+            if value not in (*_NOT_STARTED, MICROPHONE):
+                raise ValueError(f'{name}:={value}: the face and voice are those of bag:={bag}')
+        openface = audio = 'none'
+        yield node(
+            'replay_node',
+            ('use_sim_time', False),
+            ('source', bag),
+            ('topics', 'sources'),
+            ('bag_namespace', values.namespace('bag_namespace')),
+            ('clock_hz', BAG_CLOCK_HZ),
+            ('exit_at_end', exit_at_end is not False),
+            *common_played,
+        )
+    if openface.partition(':')[0] == HRI:
+        yield node('openface_node', ('source', openface))
+    elif openface.startswith(FOLLOW):
         path = openface[len(FOLLOW) :]
         if not path:
             raise ValueError(f'openface:={openface}: expected {FOLLOW}FILE')
         yield node('openface_node', ('source', FOLLOW + _absolute(path)))
+    elif openface.startswith(VIDEO):
+        film = values.file('openface', VIDEO)
+        yield node('camera_face_node', ('source', VIDEO + film), *played)
+    elif openface.startswith((CAMERA, IMAGE)):
+        yield node('camera_face_node', ('source', openface))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)
-    audio = values.text('audio')
-    if audio.partition(':')[0] == MICROPHONE:
+    if audio.partition(':')[0] == TOPIC and not audio.partition(':')[2]:
+        raise ValueError(f'audio:={audio}: expected topic:NAME')
+    if audio.partition(':')[0] in (MICROPHONE, TOPIC):
         yield node('microphone_node', ('source', audio))
     elif audio not in _NOT_STARTED:
-        yield node('microphone_node', ('source', values.file('audio')), *played)
+        yield node('microphone_node', ('source', audio), *played)
     weights = values.text('whisper')
     is_file = Path(weights).expanduser().is_file()
-    yield node('whisper_node', ('weights', _absolute(weights) if is_file else weights))
+    yield node(
+        'whisper_node',
+        ('weights', _absolute(weights) if is_file else weights),
+        ('checkpoint', values.file('checkpoint')),
+    )
     if values.truth('reaction') is not False:
         yield node(
             'reaction_node',
             ('checkpoint', values.file('checkpoint')),
             ('device', values.text('device')),
         )
+    if values.text('actuators') not in _NOT_STARTED:
+        yield node('face_actuator_node', ('actuators', values.file('actuators')))
     if values.screen('screen'):
         yield node(
             'face_screen_node',
             ('host', values.text('screen_host')),
             ('port', values.port('screen_port')),
         )
+    started = [name for name in VIEWERS if values.truth(name)]
+    view = values.truth('view')
+    if bool(started) if view is None else view:
+        yield node('face_view_node')
+    for name in started:
+        for viewer in VIEWERS[name]:
+            try:
+                viewer.path()
+            except ValueError as error:
+                raise ValueError(f'{name}:=true: {error}') from None
+            yield NodeSpec(
+                viewer.name,
+                parameters={'use_sim_time': use_sim_time},
+                viewer=viewer,
+                arguments=viewer.arguments(share_folder() / 'config'),
+                remappings=tuple((f'/{topic}', topic) for topic in TOPICS),
+                **common,
+            )
 
 
 def _server_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -378,15 +494,38 @@ def bringup_graph() -> Graph:
             Argument(
                 'openface',
                 'none',
-                "Source of the speaker's face: a recorded OpenFace CSV, follow:FILE for the CSV "
-                'that FeatureExtraction is writing, or none (another node publishes it)',
+                "Source of the speaker's face: camera:NUMBER (or its path), video:FILE, "
+                'image:TOPIC, a recorded OpenFace CSV, follow:FILE for the CSV that '
+                'FeatureExtraction is writing, hri or hri:ID (a face of ROS4HRI), or none '
+                '(another node publishes it)',
             ),
             Argument(
                 'audio',
-                MICROPHONE,
+                AUTO,
                 "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
-                'sound file, a film with sound, or none (another node publishes it)',
+                'sound file, a film with sound, topic:NAME (audio_common_msgs), or none (another '
+                "node publishes it); auto: the film's own sound with openface:=video:FILE, else "
+                'the microphone',
             ),
+            Argument(
+                'bag',
+                '',
+                'A recorded bag whose face and voice are replayed on its own clock (/clock, '
+                'use_sim_time), in place of openface and audio',
+            ),
+            Argument(
+                'bag_namespace',
+                '',
+                'Namespace of the speaker in the bag; empty: the only one with a face or voice',
+            ),
+            Argument(
+                'view',
+                '',
+                'Start face_view_node: both faces as images and markers; empty: with rviz or rqt',
+            ),
+            Argument('rviz', 'false', 'Start rviz2 with config/robot_face.rviz'),
+            Argument('rqt', 'false', 'Start rqt with config/robot_face.perspective'),
+            Argument('record', '', 'File (.mcap) to record this robot into; empty: no recording'),
             _CHECKPOINT,
             Argument(
                 'reaction',
@@ -395,10 +534,16 @@ def bringup_graph() -> Graph:
             ),
             _DEVICE,
             Argument(
+                'actuators',
+                'none',
+                'YAML file of the motors that face_actuator_node moves (docs/actuators.md), or '
+                'none: the node is not started',
+            ),
+            Argument(
                 'whisper',
                 '',
-                'Weights of the Whisper encoder: a name such as tiny.en, a .pt file, or '
-                f'untrained; {_OR_FILE}',
+                'Weights of the Whisper encoder: auto (as in the training of the checkpoint), a '
+                f'name such as tiny.en, a .pt file, or untrained; {_OR_FILE}',
             ),
             Argument(
                 'speed', '', f'Playback speed of recorded sources (1.0: real time); {_OR_FILE}'

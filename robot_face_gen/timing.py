@@ -18,7 +18,10 @@ EMBEDDING_NS = SECOND_NS // EMBEDDING_RATE_HZ
 EMBEDDINGS_PER_FRAME = EMBEDDING_RATE_HZ // FRAME_RATE_HZ
 
 AUDIO_RATE_HZ = 16_000
-HOP_S = PERIOD_S  # sound between two runs of the Whisper encoder
+# Of the Whisper encoder; docs/performance.md says how they were chosen.
+HOP_S = 0.08  # sound between two runs
+CONTEXT_S = 2.0  # sound that it sees
+SETTLE_S = 0.12  # sound that must follow an embedding
+MAX_AUDIO_DELAY_S = 1.0  # of the sound of a frame
 MAX_WAIT_S = 0.08  # how much longer than usual a frame waits for its face or sound
-CONTEXT_S = 2.0  # sound that the Whisper encoder sees
 CLIP_FRAMES = 30 * FRAME_RATE_HZ  # of a training clip, and of the history that the model sees

@@ -17,7 +17,8 @@ from message_build import MessageBuild, MessageBuildError  # noqa: E402
 
 package = ElementTree.parse(HERE / 'package.xml').getroot()
 name = package.findtext('name')
-share = f'share/{name}'
+# tf2_msgs is a standard package, of which the package index has no wheel.
+FOLDERS = {name: HERE, 'tf2_msgs': HERE / 'tf2_msgs'}
 
 
 class BuildMessages(build_ext):
@@ -26,27 +27,32 @@ class BuildMessages(build_ext):
     def run(self):
         if self.inplace or getattr(self, 'editable_mode', False):
             raise SystemExit(f'{name} is compiled: it cannot be installed with --editable')
-        target = Path(self.build_lib, name)
+        self.distribution.data_files = []
+        for extension in self.extensions:
+            self.build_package(extension.name.partition('.')[0], extension.name)
+
+    def build_package(self, package, extension):
+        """Build one package of messages; its files for `share` are added to data_files."""
+        target, folder = Path(self.build_lib, package), Path(self.build_temp, package)
         shutil.rmtree(target, ignore_errors=True)
-        extension = Path(self.get_ext_fullpath(self.extensions[0].name))
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            interfaces = MessageBuild(HERE, Path(self.build_temp)).build(target, extension)
+            build = MessageBuild(FOLDERS[package], folder / 'work')
+            interfaces = build.build(target, Path(self.get_ext_fullpath(extension)))
         except MessageBuildError as error:
             raise SystemExit(f'error: {error}') from None
         names = sorted(f'msg/{file.name}' for file in interfaces if file.suffix != '.json')
-        self.distribution.data_files = [
-            self.index_resource('packages', ''),
-            self.index_resource('rosidl_interfaces', '\n'.join(names)),
-            (share, [str(HERE / 'package.xml')]),
+        share = f'share/{package}'
+        for kind, text in (('packages', ''), ('rosidl_interfaces', '\n'.join(names))):
+            file = folder / kind / package
+            file.parent.mkdir()
+            file.write_text(text)
+            index = f'share/ament_index/resource_index/{kind}'
+            self.distribution.data_files.append((index, [str(file)]))
+        self.distribution.data_files += [
+            (share, [str(FOLDERS[package] / 'package.xml')]),
             (f'{share}/msg', sorted(map(str, interfaces))),
         ]
-
-    def index_resource(self, kind, text):
-        """Entry of data_files for this package's file in the ament index."""
-        file = Path(self.build_temp, kind, name)
-        file.parent.mkdir()
-        file.write_text(text)
-        return f'share/ament_index/resource_index/{kind}', [str(file)]
 
 
 # Build folders outside the sources: a folder that remains would keep files of deleted messages.
@@ -58,10 +64,17 @@ with tempfile.TemporaryDirectory() as build:
         license=package.findtext('license'),
         packages=[],
         py_modules=[],
-        ext_modules=[Extension(f'{name}.{name}_s__rosidl_typesupport_c', sources=[])],
+        ext_modules=[
+            Extension(f'{each}.{each}_s__rosidl_typesupport_c', sources=[]) for each in FOLDERS
+        ],
         cmdclass={'build_ext': BuildMessages},
         options={'build': {'build_base': build}, 'egg_info': {'egg_base': build}},
         python_requires='>=3.10',
-        install_requires=['numpy>=1.24', 'ros-rosidl-generator-py~=0.22.2', 'ros-std-msgs~=5.3.6'],
+        install_requires=[
+            'numpy>=1.24',
+            'ros-geometry-msgs~=5.3.6',
+            'ros-rosidl-generator-py~=0.22.2',
+            'ros-std-msgs~=5.3.6',
+        ],
         zip_safe=False,
     )

@@ -30,10 +30,69 @@ def real_recordings():
     return paths
 
 
-@pytest.fixture
-def ros_domain(monkeypatch):
+@pytest.fixture(scope='session')
+def face_networks():
+    """The face landmarker, where its file and LiteRT are."""
+    from robot_face_gen.models import store
+
+    pytest.importorskip('ai_edge_litert', reason='the extra [camera] is not installed')
+    if store.find('face-landmarker') is None:
+        pytest.skip(store.how_to_get('face-landmarker'))
+    from robot_face_gen.camera.networks import FaceNetworks
+
+    return FaceNetworks()
+
+
+@pytest.fixture(scope='session')
+def head(face_networks):
+    """A head that can be drawn."""
+    from rendered_head import Head
+
+    return Head(face_networks.canonical_face)
+
+
+def use_domain(monkeypatch, offset):
     """A ROS domain that no other test run here is likely to use; set in the environment."""
-    domain = 1 + (os.getpid() * 7 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])) % 100
+    domain = 1 + (os.getpid() * 7 + offset) % 100
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     return domain
+
+
+@pytest.fixture
+def ros_domain(monkeypatch):
+    return use_domain(monkeypatch, 0)
+
+
+@pytest.fixture(scope='module')
+def graph_domain():
+    """As `ros_domain`, for processes that several tests of a module share."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield use_domain(patch, 50)
+
+
+# Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
+# after the other in one worker, because they lose frames where they get no processor time. All
+# other tests run file by file in the other workers, at a lower priority.
+# Processes of these tests only wait for each other:
+_PATIENT = ('tools/', 'msgs/', 'nodes/test_base_node', 'nodes/test_imports', 'nodes/test_run')
+
+
+def _is_real_time(item):
+    if item.get_closest_marker('real_time'):
+        return True
+    place = item.path.relative_to(Path(__file__).parent).as_posix()
+    return item.get_closest_marker('graph') is not None and not place.startswith(_PATIENT)
+
+
+def pytest_collection_modifyitems(config, items):
+    if getattr(config.option, 'dist', 'no') == 'loadgroup':
+        items.sort(key=lambda item: not _is_real_time(item))
+        for item in items:
+            group = 'real time' if _is_real_time(item) else item.location[0]
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_runtest_setup(item):
+    if hasattr(item.config, 'workerinput') and not _is_real_time(item) and os.nice(0) < 10:
+        os.nice(10)

@@ -52,6 +52,28 @@ def files(tmp_path):
         (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
         ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
         (
+            {
+                'bag': '{files}',
+                'record': '{files}/new.mcap',
+                'start_time': '7',
+                'loop': 'true',
+                'screen': 'false',
+            },
+            {
+                'record_node': {'use_sim_time': True, 'output': '{files}/new.mcap'},
+                'replay_node': {
+                    'source': '{files}',
+                    'topics': 'sources',
+                    'clock_hz': 100.0,
+                    'exit_at_end': True,
+                    'start_time': 7.0,
+                    'loop': True,
+                },
+                'whisper_node': {'use_sim_time': True},
+                'reaction_node': {'use_sim_time': True},
+            },
+        ),
+        (
             {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
             {
                 'microphone_node': {'source': 'microphone:USB'},
@@ -90,7 +112,11 @@ def files(tmp_path):
                     'exit_at_end': False,
                     'start_time': 1700000000.5,
                 },
-                'whisper_node': {'use_sim_time': True, 'weights': '{files}/tiny.pt'},
+                'whisper_node': {
+                    'use_sim_time': True,
+                    'weights': '{files}/tiny.pt',
+                    'checkpoint': '{files}/model.safetensors',
+                },
                 'reaction_node': {
                     'use_sim_time': True,
                     'checkpoint': '{files}/model.safetensors',
@@ -99,11 +125,37 @@ def files(tmp_path):
             },
         ),
         (
+            {'openface': 'camera:/dev/video2'},
+            {
+                'camera_face_node': {'source': 'camera:/dev/video2'},
+                'microphone_node': {'source': 'microphone'},
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_screen_node': {},
+            },
+        ),
+        (
+            {'openface': 'image:/robot/image_raw', 'audio': 'none', 'screen': 'false'},
+            {
+                'camera_face_node': {'source': 'image:/robot/image_raw'},
+                'whisper_node': {},
+                'reaction_node': {},
+            },
+        ),
+        (
             {**NO_SOURCES, 'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
             {
                 'openface_node': {'source': 'follow:{files}/later.csv'},
                 'whisper_node': {'weights': 'tiny'},
                 'reaction_node': {},
+            },
+        ),
+        (
+            {**NO_SOURCES, 'actuators': '{files}/mine.yaml'},
+            {
+                'whisper_node': {},
+                'reaction_node': {},
+                'face_actuator_node': {'actuators': '{files}/mine.yaml'},
             },
         ),
     ],
@@ -204,6 +256,9 @@ def test_the_server(files):
         ({'xyzzy': ''}, "unknown argument 'xyzzy' (known: namespace, params_file, "),
         ({'openface': '/no.csv'}, 'openface:=/no.csv: no such file'),
         ({'openface': 'follow:'}, 'openface:=follow:: expected follow:FILE'),
+        ({'openface': 'video:/no.mp4'}, 'openface:=video:/no.mp4: no such file'),
+        ({'openface': 'video:'}, 'openface:=video:: no such file'),
+        ({'openface': f'video:{__file__}'}, 'test_graph.py: no film'),
         ({'audio': '/no.wav'}, 'audio:=/no.wav: no such file'),
         ({'params_file': '/no.yaml'}, 'params_file:=/no.yaml: no such file'),
         ({'params_file': ''}, 'params_file:=: expected a YAML file'),
@@ -216,6 +271,10 @@ def test_the_server(files):
         ({'use_respawn': '2'}, 'use_respawn:=2: expected true or false'),
         ({'namespace': '1st'}, 'namespace:=1st: expected a namespace'),
         ({'namespace': 'a/'}, 'namespace:=a/: expected a namespace'),
+        ({'bag': 'none.mcap'}, 'bag:=none.mcap: no such file or folder'),
+        ({'bag': str(CONFIG), 'audio': 'microphone:USB'}, 'audio:=microphone:USB: the face and'),
+        ({'record': str(CONFIG)}, f'record:={CONFIG}: exists; remove it or choose another name'),
+        ({'record': 'no/a.mcap'}, 'record:=no/a.mcap: there is no folder'),
         ({'log_level': 'loud'}, 'log_level:=loud: expected one of debug, info, warn, error'),
     ],
 )
@@ -227,11 +286,22 @@ def test_errors_name_argument_value_and_expectation(arguments, complaint):
 @pytest.mark.parametrize('graph', sorted(GRAPHS))
 def test_every_parameter_is_one_of_the_node_s(graph, files):
     tables = {table.node: table for table in TABLES}
-    texts = {'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors'}
+    texts = {
+        'openface': 'face.csv', 'audio': 'voice.wav', 'checkpoint': 'model.safetensors',
+        'actuators': 'mine.yaml',
+    }  # fmt: skip
     made = GRAPHS[graph]()
     given = {argument.name: argument.default or '1' for argument in made.arguments}
     given |= {name: str(files / file) for name, file in texts.items() if name in given}
-    found = made.nodes({**given, **({'namespace': ''} if graph == 'bringup' else {})})
+    found = []
+    if graph == 'bringup':  # a bag replaces the other sources
+        given |= {'namespace': '', 'record': str(files / 'new.mcap'), 'bag_namespace': 'a'}
+        given |= {'view': 'true'}
+        found = made.nodes({**given, 'openface': '', 'audio': '', 'bag': str(files)})
+        given['bag'] = ''
+    found += made.nodes(given)
+    if graph == 'bringup':
+        found += made.nodes({'openface': 'camera:0', 'audio': 'none', 'screen': 'false'})
     for node in found:
         for name, value in node.parameters.items():
             if name != 'use_sim_time':

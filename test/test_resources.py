@@ -6,6 +6,7 @@ from safetensors import safe_open
 from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.features.whisper_stream import WhisperStream
+from robot_face_gen.pipeline.embedding_contract import trained_with
 from robot_face_gen.resources import default_checkpoint, demo_recording
 
 
@@ -15,7 +16,8 @@ def test_shipped_weights_fit_the_encoder_that_needs_no_download():
     model = load_checkpoint(path)
     encoder = WhisperEncoder.from_name_or_path('untrained')
     assert model.info.audio_encoder == encoder.id
-    assert model.info.audio == WhisperStream(encoder).description()  # the nodes' defaults
+    assert model.info.audio == WhisperStream(encoder).description()
+    assert trained_with(model.info) == {'weights': 'untrained', **model.info.audio}
     assert model.config.audio_dim == encoder.dim
     assert model.info.trained
 

@@ -54,6 +54,6 @@ set +u; . install/setup.sh; set -u
 unset COLCON_PYTHON_EXECUTABLE
 colcon test --packages-select robot_face_gen --return-code-on-test-failure --event-handlers console_direct+ \
   --pytest-args -q test/msgs test/nodes/test_messages.py test/facial_reaction_model/test_model.py \
-  test/features/test_openface.py test/test_resources.py
+  test/features/test_openface.py test/test_resources.py test/test_ament_linters.py
 colcon test-result --all
 colcon test-result --all | grep -Eq '^Summary: [1-9][0-9]* tests' || { echo 'colcon counted no test'; exit 1; }

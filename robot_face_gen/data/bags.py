@@ -3,92 +3,77 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_face_gen.extras import require
 from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-MESSAGES = 'robot_face_gen_msgs'
+from .bag_file import MESSAGES, open_bag
+
+FACE_TOPIC, AUDIO_TOPIC, REACTION_TOPIC = 'openface/features', 'audio', 'robot_face/reaction'
 FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
 AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
+REACTION_TYPE = f'{MESSAGES}/msg/FaceReaction'
 
 
 @dataclass
 class BagPerson:
-    """One person of a bag; time 0 is the first face or sound of the bag.
+    """One person of a bag; time 0 is the first face or sound of the bag."""
 
-    Attributes:
-        frames: of the face, in order of time.
-        samples: (n,) float32, zeros where nothing was recorded.
-        sample_rate: Hz; 0 if there is no sound.
-        lost_samples: number of samples missing between the first and the last.
-        clock_drift_s: duration by stamps minus duration by sample counts, first to last chunk.
-    """
-
-    frames: list[FaceFrame] = field(default_factory=list)
+    frames: list[FaceFrame] = field(default_factory=list)  # of the face, in order of time
+    # (n,) float32, zeros where nothing was recorded
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    sample_rate: int = 0
-    lost_samples: int = 0
+    sample_rate: int = 0  # Hz; 0 if there is no sound
+    lost_samples: int = 0  # number of samples missing between the first and the last
+    # duration by stamps minus duration by sample counts, first to last chunk
     clock_drift_s: float = 0.0
 
 
-def message_folder() -> Path:
-    """Folder of the project's `.msg` files: in the source tree, in a ROS workspace, or installed.
+@dataclass(frozen=True)
+class BagReaction:
+    """One reaction of the robot: when it was to be shown, the frame it answers, the face."""
 
-    Raises:
-        FileNotFoundError: there is none; the message names the folders that were searched.
+    stamp_ns: int
+    source_ns: int
+    face: dict[str, np.ndarray]
+
+
+@dataclass
+class BagRun:
+    """One robot of a bag and its speaker; time 0 is the first of their messages.
+
+    Attributes:
+        speaker: face and sound.
+        reactions: of the robot, in order of time.
+        duration_s: until the last of their messages.
+        missing: what the bag does not have, for the user.
     """
-    package = Path(__file__).resolve().parents[1]
-    workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [
-        *workspaces,
-        sys.prefix,
-        sysconfig.get_path('data'),
-        *package.parents,
-    ]
-    folders = [package.parent / MESSAGES / 'msg']
-    for root in roots:
-        folders += [Path(root, 'share', name, 'msg') for name in (MESSAGES, 'robot_face_gen')]
-    for folder in folders:
-        if any(folder.glob('*.msg')):
-            return folder
-    raise FileNotFoundError(
-        f'no message definitions ({MESSAGES}/msg/*.msg) in '
-        f'{", ".join(map(str, dict.fromkeys(folders)))}: install {MESSAGES}'
-    )
 
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
-    # SQLite bags of ROS 2 Humble do not contain the definitions of their messages.
-    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
-    for file in sorted(message_folder().glob('*.msg')):
-        name = f'{MESSAGES}/msg/{file.stem}'
-        store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
-    try:
-        with highlevel.AnyReader([path], default_typestore=store) as reader:
-            yield reader
-    except (highlevel.AnyReaderError, KeyError, OSError) as error:
-        raise ValueError(f'{path}: cannot be read as a bag: {error}') from None
+    speaker: BagPerson
+    reactions: list[BagReaction]
+    duration_s: float
+    missing: list[str]
 
 
 def _stamp(message: Any) -> int:
-    return int(message.header.stamp.sec) * SECOND_NS + int(message.header.stamp.nanosec)
+    return _time(message.header.stamp)
+
+
+def _time(stamp: Any) -> int:
+    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
+
+
+def _full(namespace: str) -> str:
+    """A namespace as topics begin with it: '' or '/name'."""
+    return f'/{namespace.strip("/")}'.rstrip('/')
 
 
 def _topic(reader: Any, namespace: str, name: str, kind: str) -> list[Any]:
-    wanted = f'/{namespace.strip("/")}/{name}'
+    wanted = f'{_full(namespace)}/{name}'
     return [c for c in reader.connections if c.topic == wanted and c.msgtype == kind]
 
 
@@ -104,6 +89,92 @@ def _face_frame(message: Any) -> FaceFrame:
         pose=np.asarray(message.pose, np.float32),
         gaze=np.asarray(message.gaze, np.float32),
     )
+
+
+def _messages(reader: Any, connections: list[Any]) -> list[Any]:
+    # For an empty list of connections rosbags returns all messages.
+    return [
+        reader.deserialize(raw, connection.msgtype)
+        for connection, _, raw in (reader.messages(connections=connections) if connections else ())
+    ]
+
+
+def speaker_namespace(reader: Any, given: str, where: str) -> str:
+    """Namespace of one robot's topics in a bag, '' or '/name'.
+
+    Args:
+        reader: of the bag.
+        given: the namespace asked for; '' finds the only one.
+        where: how the user gives it, for errors.
+
+    Raises:
+        ValueError: it has none, or there are several and none is given.
+    """
+    topics = ((FACE_TOPIC, FACE_TYPE), (AUDIO_TOPIC, AUDIO_TYPE), (REACTION_TOPIC, REACTION_TYPE))
+    found = sorted(
+        {
+            connection.topic[: -len(topic) - 1]
+            for connection in reader.connections
+            for topic, kind in topics
+            if connection.topic.endswith(f'/{topic}') and connection.msgtype == kind
+        }
+    )
+    if given and _full(given) in found:
+        return _full(given)
+    if given or len(found) != 1:
+        names = ', '.join(name or '/' for name in found) or 'none'
+        raise ValueError(
+            f'{where}{given!r}: expected the namespace of a face, sound or reaction in the bag '
+            f'({names})'
+        )
+    return found[0]
+
+
+def read_run(path: str | Path, namespace: str = '') -> BagRun:
+    """Read one robot's run: the speaker and the reactions.
+
+    Args:
+        path: of the bag.
+        namespace: of the robot's topics; '': the only one in the bag.
+
+    Raises:
+        ImportError: rosbags is not installed; the message names the pip command.
+        ValueError: not a bag, or it has neither a face nor a reaction.
+    """
+    with open_bag(path) as reader:
+        namespace = speaker_namespace(reader, namespace, f'{path}: --namespace ')
+        found = {
+            topic: _messages(reader, _topic(reader, namespace, topic, kind))
+            for topic, kind in (
+                (FACE_TOPIC, FACE_TYPE), (AUDIO_TOPIC, AUDIO_TYPE), (REACTION_TOPIC, REACTION_TYPE)
+            )
+        }  # fmt: skip
+    if not found[FACE_TOPIC] and not found[REACTION_TOPIC]:
+        raise ValueError(f'{path}: no message on {namespace}/{FACE_TOPIC} and {REACTION_TOPIC}')
+    stamps = [_stamp(message) for messages in found.values() for message in messages]
+    origin_ns = min(stamps)
+    speaker = _join(found[AUDIO_TOPIC], origin_ns)
+    faces = [_face_frame(message) for message in found[FACE_TOPIC]]
+    speaker.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
+    reactions = [
+        BagReaction(
+            _stamp(message) - origin_ns,
+            _time(message.source_stamp) - origin_ns,
+            {
+                'landmarks': np.asarray(message.landmarks, np.float32),
+                'au': np.asarray(message.action_units, np.float32),
+                'pose': np.asarray(message.pose, np.float32),
+                'gaze': np.asarray(message.gaze, np.float32),
+            },
+        )
+        for message in found[REACTION_TOPIC]
+    ]
+    missing = [f'{path}: no message on {namespace}/{topic}' for topic in found if not found[topic]]
+    duration_s = max(
+        (max(stamps) - origin_ns) / 1e9 + PERIOD_NS / 1e9,
+        len(speaker.samples) / max(speaker.sample_rate, 1),
+    )
+    return BagRun(speaker, reactions, duration_s, missing)
 
 
 def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
@@ -149,32 +220,18 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
         ValueError: not a bag, or no face of one of the two people.
     """
     path = Path(path)
-    with _opened(path) as reader:
+    with open_bag(path) as reader:
         faces: list[list[FaceFrame]] = []
         chunks: list[list[Any]] = []
         for namespace in namespaces:
-            connections = _topic(reader, namespace, 'openface/features', FACE_TYPE)
+            connections = _topic(reader, namespace, FACE_TOPIC, FACE_TYPE)
             if not connections:
                 raise ValueError(
                     f'{path}: no topic /{namespace.strip("/")}/openface/features of type '
                     f'{FACE_TYPE}; the bag has {sorted(reader.topics)}'
                 )
-            sound = _topic(reader, namespace, 'audio', AUDIO_TYPE)
-            faces.append(
-                [
-                    _face_frame(reader.deserialize(raw, connection.msgtype))
-                    for connection, _, raw in reader.messages(connections=connections)
-                ]
-            )
-            # For an empty list of connections rosbags returns all messages.
-            chunks.append(
-                [
-                    reader.deserialize(raw, connection.msgtype)
-                    for connection, _, raw in reader.messages(connections=sound)
-                ]
-                if sound
-                else []
-            )
+            faces.append([_face_frame(message) for message in _messages(reader, connections)])
+            chunks.append(_messages(reader, _topic(reader, namespace, AUDIO_TOPIC, AUDIO_TYPE)))
     stamps = [frame.stamp_ns for some in faces for frame in some]
     stamps += [_stamp(chunk) for some in chunks for chunk in some]
     if not stamps:
@@ -186,8 +243,6 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
             person = _join(sound, origin)
         except ValueError as error:
             raise ValueError(f'{path}, /{namespace.strip("/")}/audio: {error}') from None
-        person.frames = [
-            FaceFrame(**{**vars(frame), 'stamp_ns': frame.stamp_ns - origin}) for frame in frames
-        ]
+        person.frames = [replace(frame, stamp_ns=frame.stamp_ns - origin) for frame in frames]
         people.append(person)
     return people[0], people[1]

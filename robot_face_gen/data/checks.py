@@ -57,6 +57,12 @@ class Findings(list[Finding]):
         return any(finding.level == ERROR for finding in self)
 
 
+def face_length_s(frames: Sequence[FaceFrame]) -> float:
+    """From time 0 to one usual step after the last frame; 0 for less than two frames."""
+    t = np.array([frame.stamp_ns for frame in frames]) / 1e9
+    return float(t[-1] + np.median(np.diff(t))) if len(t) > 1 else 0.0
+
+
 def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
     """Check rate, gaps, length of a face track, and how long the face is seen.
 
@@ -76,7 +82,7 @@ def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
         )
         return 0.0
     step = float(np.median(steps))
-    length = float(t[-1] + step)
+    length = face_length_s(frames)
     if not RATES_HZ[0] <= 1 / step <= RATES_HZ[1]:
         found.add(
             ERROR, 'face rate', f'{1 / step:.2f} Hz', f'{RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz'
@@ -122,13 +128,18 @@ def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float
     return length
 
 
-def check_lengths(face_s: float, sound_s: float, found: Findings, level: str = ERROR) -> None:
-    """Check that a face and its sound have the same length: else a clock drifts or one is cut."""
-    slack = max(LENGTH_SLACK_S, LENGTH_SLACK * face_s)
-    if abs(face_s - sound_s) > slack:
+def check_lengths(
+    a_s: float, b_s: float, found: Findings, what: str = 'face and sound lengths'
+) -> None:
+    """Check that two tracks of a session have the same length: else a clock drifts or one is cut.
+
+    It is a warning: the common part is used.
+    """
+    slack = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
+    if abs(a_s - b_s) > slack:
         found.add(
-            level,
-            'face and sound lengths',
-            f'{face_s:.2f} s and {sound_s:.2f} s',
-            f'a difference of at most {slack:.2f} s: cut both to the same time',
+            WARNING,
+            what,
+            f'{a_s:.2f} s and {b_s:.2f} s',
+            f'a difference of at most {slack:.2f} s; the common part is used',
         )

@@ -39,33 +39,21 @@ _SILENT_DB = -100.0
 
 @dataclass(frozen=True)
 class Lag:
-    """Measurement in one window.
+    """Measurement in one window."""
 
-    Attributes:
-        time_s: centre of the window.
-        lag_s: of the sound behind the mouth; negative: the sound is early.
-        correlation: of lip opening and loudness at that lag.
-    """
-
-    time_s: float
-    lag_s: float
-    correlation: float
+    time_s: float  # centre of the window
+    lag_s: float  # of the sound behind the mouth; negative: the sound is early
+    correlation: float  # of lip opening and loudness at that lag
 
 
 @dataclass(frozen=True)
 class LipSync:
-    """Verdict on one person.
+    """Verdict on one person."""
 
-    Attributes:
-        verdict: 'in sync', 'offset', 'drift' or 'not judged'.
-        reason: why, one line for people.
-        lags: the windows that were used.
-        offset_s: at the first and at the last of them; (0, 0) without a verdict.
-    """
-
-    verdict: str
-    reason: str
-    lags: list[Lag] = field(default_factory=list)
+    verdict: str  # 'in sync', 'offset', 'drift' or 'not judged'
+    reason: str  # why, one line for people
+    lags: list[Lag] = field(default_factory=list)  # the windows that were used
+    # at the first and at the last of them; (0, 0) without a verdict
     offset_s: tuple[float, float] = (0.0, 0.0)
 
 

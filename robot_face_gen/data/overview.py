@@ -21,39 +21,25 @@ QUIETEST_DB = -60.0  # lower end of the levels that are shown
 
 @dataclass(frozen=True)
 class Overview:
-    """One person of a session.
+    """One person of a session."""
 
-    Attributes:
-        face_s: end of the face in seconds; 0 without a face.
-        sound_s: length of the sound in seconds; 0 without a sound.
-        rate_hz: usual frames a second; 0 without a face.
-        sample_rate: of the sound in Hz.
-        frames: of the tracker.
-        valid: frames with a face.
-        partly_valid: those of them in which a value is missing.
-        speech_s: how long a person speaks, by loudness.
-        bin_s: length of a bin of the timeline in seconds.
-        complete: percent of each bin with a face that has all values.
-        partial: percent of each bin with a face of which a value is missing.
-        level_db: highest level of the sound in each bin, dB of full scale.
-        speech: percent of each bin with speech.
-        lip_sync: of sound and mouth; None if it was not looked at.
-    """
-
-    face_s: float = 0.0
-    sound_s: float = 0.0
-    rate_hz: float = 0.0
-    sample_rate: int = 0
-    frames: int = 0
-    valid: int = 0
-    partly_valid: int = 0
-    speech_s: float = 0.0
-    bin_s: float = _SHORTEST_BIN_S
+    face_s: float = 0.0  # end of the face in seconds; 0 without a face
+    sound_s: float = 0.0  # length of the sound in seconds; 0 without a sound
+    rate_hz: float = 0.0  # usual frames a second; 0 without a face
+    sample_rate: int = 0  # of the sound in Hz
+    frames: int = 0  # of the tracker
+    valid: int = 0  # frames with a face
+    partly_valid: int = 0  # those of them in which a value is missing
+    speech_s: float = 0.0  # how long a person speaks, by loudness
+    bin_s: float = _SHORTEST_BIN_S  # length of a bin of the timeline in seconds
+    # percent of each bin with a face that has all values
     complete: list[int] = field(default_factory=list)
+    # percent of each bin with a face of which a value is missing
     partial: list[int] = field(default_factory=list)
+    # highest level of the sound in each bin, dB of full scale
     level_db: list[int] = field(default_factory=list)
-    speech: list[int] = field(default_factory=list)
-    lip_sync: LipSync | None = None
+    speech: list[int] = field(default_factory=list)  # percent of each bin with speech
+    lip_sync: LipSync | None = None  # of sound and mouth; None if it was not looked at
 
     @property
     def length_s(self) -> float:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
-from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.timing import PERIOD_NS
 
 from .bags import read_bag
@@ -22,6 +22,7 @@ from .checks import (
     check_face,
     check_lengths,
     check_sound,
+    face_length_s,
 )
 from .lip_sync import DRIFT, MAX_DRIFT_S, MAX_OFFSET_S, OFFSET, LipSync, judge_lip_sync
 from .overview import Overview, measure
@@ -32,7 +33,7 @@ from .tracks import Embedder, align_person, frame_count
 MAX_LOST_SOUND = 0.01
 MAX_CLOCK_DRIFT_S = 0.1
 # Of the results that are stored beside the tracks; others are computed again.
-_RESULT_FORMAT = 2
+_RESULT_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,12 @@ class PersonJob:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """Result of a job.
+    """Result of a job."""
 
-    Attributes:
-        frames: length of the track; 0 if there is none.
-        findings: tuples (level, what, value, expected).
-        has_voice: whether the person can be the speaker.
-        overview: for the report.
-    """
-
-    frames: int
-    findings: list[tuple[str, str, str, str]]
-    has_voice: bool = False
-    overview: Overview = field(default_factory=Overview)
+    frames: int  # length of the track; 0 if there is none
+    findings: list[tuple[str, str, str, str]]  # tuples (level, what, value, expected)
+    has_voice: bool = False  # whether the person can be the speaker
+    overview: Overview = field(default_factory=Overview)  # for the report
 
     @property
     def usable(self) -> bool:
@@ -108,6 +102,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
         )  # fmt: skip
     level = NO_VOICE if job.speaks else WARNING
     if files.sound is not None and (files.sound.is_file() or not job.speaks):
+        from robot_face_gen.features.sound_file import read_audio  # FFmpeg: generation needs none
+
         try:
             problems: list[str] = []
             recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)
@@ -208,17 +204,18 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
     found, sync, count = Findings('', ''), None, 0
     recorded = _read_bag(job, found) if job.files.topics else _read_files(job, found)
     frames, samples, rate = recorded.frames, recorded.samples, recorded.sample_rate
-    length_s = 0.0
-    if frames or not found.bad:
-        length_s = check_face(frames, found)
+    length_s, sound_s = 0.0, len(samples) / rate if rate else 0.0
     if rate and job.speaks:
         check_sound(samples, rate, found)
     has_voice = bool(rate) and job.speaks and not any(f.level == NO_VOICE for f in found)
-    if rate and length_s:
-        sound_s = len(samples) / rate
-        check_lengths(length_s, sound_s, found, ERROR if has_voice else WARNING)
-        if has_voice:
-            length_s = min(length_s, sound_s)
+    if frames or not found.bad:
+        face_s = face_length_s(frames)
+        if rate and face_s:
+            check_lengths(face_s, sound_s, found)
+        # The part of a speaker's face without the voice is neither used nor judged.
+        until_s = sound_s if has_voice else math.inf
+        used = [frame for frame in frames if frame.stamp_ns < until_s * 1e9]
+        length_s = min(check_face(used, found), until_s)
     if has_voice and length_s:
         sync = _check_lip_sync(recorded, length_s, found)
     overview = measure(frames if length_s else [], samples, rate, sync)
@@ -227,7 +224,12 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
             blocks = embedder.embed(samples, rate) if has_voice else []
             dim, count = embedder.dim if has_voice else 0, frame_count(length_s)
             track = align_person(
-                _from_time_0(frames), blocks, count, audio_dim=dim, crop=embedder.crop
+                _from_time_0(frames),
+                blocks,
+                count,
+                audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s,
+                crop=embedder.crop,
             )
         except ValueError as error:
             found.add(

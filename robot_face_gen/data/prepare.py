@@ -18,7 +18,8 @@ from tqdm import tqdm
 from robot_face_gen.extras import require
 from robot_face_gen.timing import FRAME_RATE_HZ
 
-from .checks import ERROR, LENGTH_SLACK, LENGTH_SLACK_S, NO_VOICE, WARNING, Finding
+from .bag_file import bag_files
+from .checks import ERROR, NO_VOICE, WARNING, Finding, Findings, check_lengths
 from .people import PersonJob, PersonResult, prepare_person
 from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
 from .sessions import PersonFiles, Session, read_sessions
@@ -139,7 +140,7 @@ def _jobs(
     for session in sessions:
         for place, files in enumerate(session.people):
             if session.is_bag:
-                paths = sorted(path for path in files.face.iterdir() if path.is_file())
+                paths = bag_files(files.face)
                 content = digest(paths, [settings, session.namespaces, place])
             else:
                 content = digest([files.face, files.sound or Path()], _settings(files, settings))
@@ -193,12 +194,9 @@ def _join(
         )  # fmt: skip
     lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
-    slack_s = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
-    if abs(a_s - b_s) > slack_s:
-        value = f'{a_s:.2f} s and {b_s:.2f} s'
-        expected = f'a difference of at most {slack_s:.2f} s'
-        findings.append(Finding(session.name, '', ERROR, "both people's lengths", value, expected))
-        return None, findings
+    found = Findings(session.name, '')
+    check_lengths(a_s, b_s, found, "both people's lengths")
+    findings += found
     return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 

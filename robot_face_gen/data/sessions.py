@@ -28,8 +28,8 @@ files of a session begin at the same time: `timestamp` 0 of a CSV is the first s
 sounds. A person who is never the speaker needs no sound. If a person has no sound file, the only
 other sound file or film of the folder is used as the sound of both people. A session can also be a
 bag (rosbag2 with MCAP or SQLite storage) of this project's topics: then `session` is the bag's
-folder, and the columns `topics_a` and `topics_b` are the namespaces of the two people's topics
-(default `a` and `b`).
+folder or its only file (`.mcap`, `.db3`), and the columns `topics_a` and `topics_b` are the
+namespaces of the two people's topics (default `a` and `b`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+
+from .bag_file import BAG_SUFFIXES
 
 SPLITS = ('train', 'val', 'test')
 TABLE = 'sessions.csv'
@@ -54,22 +56,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Files of one person of a session.
+    """Files of one person of a session."""
 
-    Attributes:
-        face: an OpenFace CSV, or the bag. It need not exist.
-        sound: a sound file or film, or the bag; None if there is none.
-        topics: namespace of this person's topics in the bag; '' for files.
-        sound_names: names that were looked for; '' for a bag.
-        listing: what the folder holds, for messages; '' for a bag.
-        common_sound: whether `sound` is not this person's own, but that of the whole session.
-    """
-
-    face: Path
-    sound: Path | None
-    topics: str = ''
-    sound_names: str = ''
-    listing: str = ''
+    face: Path  # an OpenFace CSV, or the bag. It need not exist
+    sound: Path | None  # a sound file or film, or the bag; None if there is none
+    topics: str = ''  # namespace of this person's topics in the bag; '' for files
+    sound_names: str = ''  # names that were looked for; '' for a bag
+    listing: str = ''  # what the folder holds, for messages; '' for a bag
+    # whether `sound` is not this person's own, but that of the whole session
     common_sound: bool = False
 
 
@@ -148,7 +142,7 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
     folder = table.parent / name
     if folder.resolve() == table.parent.resolve() or '..' in Path(name).parts:
         raise ValueError(f'{where}: session = {name!r}: expected a folder below {table.parent}')
-    is_bag = (folder / 'metadata.yaml').is_file()
+    is_bag = (folder / 'metadata.yaml').is_file() or folder.suffix in BAG_SUFFIXES
     people = []
     for person in 'ab':
         if is_bag:

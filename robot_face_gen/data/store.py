@@ -53,17 +53,13 @@ class PreparedSession:
 
 @dataclass
 class Catalogue:
-    """Contents of a folder of prepared data.
+    """Contents of a folder of prepared data."""
 
-    Attributes:
-        description: `name`, `audio_encoder` (id of the weights), `audio` (how embeddings were
-            computed) and `face_crop` (parameters of the landmarks' crop).
-        sessions: all sessions.
-        spread: branch -> standard deviation of each value over valid frames of the train split.
-    """
-
+    # `name`, `audio_encoder` (id of the weights), `audio` (how embeddings were computed) and
+    # `face_crop` (parameters of the landmarks' crop)
     description: dict[str, Any]
-    sessions: list[PreparedSession] = field(default_factory=list)
+    sessions: list[PreparedSession] = field(default_factory=list)  # all sessions
+    # branch -> standard deviation of each value over valid frames of the train split
     spread: dict[str, list[float]] = field(default_factory=dict)
 
 

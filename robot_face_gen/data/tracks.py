@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.whisper_cache import DEFAULT_WEIGHTS, weights_name
 from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.pipeline.crop import FaceCropParameters
 from robot_face_gen.pipeline.recording import Embeddings, align_recording
@@ -20,7 +21,9 @@ from robot_face_gen.timing import (
     EMBEDDINGS_PER_FRAME,
     FRAME_RATE_HZ,
     HOP_S,
+    MAX_AUDIO_DELAY_S,
     PERIOD_NS,
+    SETTLE_S,
 )
 
 from .store import Track, hold_last_valid
@@ -37,6 +40,7 @@ def align_person(
     count: int,
     *,
     audio_dim: int,
+    audio_delay_s: float = 0.0,
     crop: FaceCropParameters | None = None,
 ) -> Track:
     """Align a person to the grid whose frame k is at 40 ms x k of the session's clock.
@@ -49,6 +53,7 @@ def align_person(
         blocks: embeddings of the person's voice on the same clock; none if the voice is not used.
         count: length of the track in frames.
         audio_dim: width of an embedding; 0 if there are none.
+        audio_delay_s: how much older than its face the sound of a frame is.
         crop: parameters of the face crop.
 
     Returns:
@@ -56,7 +61,9 @@ def align_person(
         face, the last one is repeated and marked as not valid.
     """
     # Without embeddings the live timeline would return empty ones of its default width.
-    found = align_recording(frames, blocks, audio_dim=max(audio_dim, 1), crop=crop)
+    found = align_recording(
+        frames, blocks, audio_dim=max(audio_dim, 1), audio_delay_s=audio_delay_s, crop=crop
+    )
     # The stamp of a timeline frame is half a period after its centre. Integer division, because
     # all centres have the same phase: rounding could move some up and others down.
     place = found['stamp_ns'].astype(np.int64) // PERIOD_NS
@@ -84,18 +91,21 @@ def align_person(
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """How embeddings are computed; the defaults are those of the nodes."""
+    """How embeddings are computed, and which of them a frame uses."""
 
-    encoder: str = 'untrained'  # weights by name (`tiny`), by path, or `untrained`
+    encoder: str = DEFAULT_WEIGHTS  # weights by name, by path, or `untrained`
     hop_s: float = HOP_S  # sound between two runs of the encoder
     context_s: float = CONTEXT_S  # sound that the encoder sees
-    settle_s: float = 0.0  # sound that must follow an embedding before it is used
+    settle_s: float = SETTLE_S  # sound that must follow an embedding before it is used
+    # How much older than its face the sound of a frame is. None: so old that the live robot never
+    # waits for the encoder, `WhisperStream.delay_s`.
+    delay_s: float | None = None
     device: str = 'auto'  # of the encoder: auto, cpu, cuda
 
     @classmethod
     def from_arguments(cls, args: argparse.Namespace) -> EmbeddingConfig:
         """Make it from the command line, see `add_embedding_arguments`."""
-        return cls(args.encoder, args.hop, args.context, args.settle, args.device)
+        return cls(args.encoder, args.hop, args.context, args.settle, args.delay, args.device)
 
 
 def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +126,11 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
             help=f'{text}, in seconds (default %(default)s)',
         )  # fmt: skip
     parser.add_argument(
+        '--delay', type=float, metavar='S',
+        help='how much older than its face the sound of a frame is, in seconds (default: hop + '
+        'settle, so that no frame waits for the encoder)',
+    )  # fmt: skip
+    parser.add_argument(
         '--device', default=defaults.device, help='of the encoder: auto, cpu or cuda'
     )
     parser.add_argument(
@@ -132,7 +147,7 @@ class Embedder:
         crop: parameters of the face crop, part of the description of prepared data.
 
     Raises:
-        ValueError: unknown weights or impossible times.
+        ValueError: unknown weights, weights that are not there, or impossible times.
     """
 
     def __init__(self, config: EmbeddingConfig, crop: FaceCropParameters | None = None) -> None:
@@ -148,9 +163,14 @@ class Embedder:
         self.crop = crop or FaceCropParameters()
         self._encoder = WhisperEncoder.from_name_or_path(config.encoder, device)
         # Checks the times before any work is done.
-        self._times = WhisperStream(
-            self._encoder, config.hop_s, config.context_s, config.settle_s
-        ).description()
+        stream = WhisperStream(self._encoder, config.hop_s, config.context_s, config.settle_s)
+        delay_s = stream.delay_s if config.delay_s is None else config.delay_s
+        if not 0 <= delay_s <= MAX_AUDIO_DELAY_S:
+            raise ValueError(f'--delay {delay_s:g}: expected 0 to {MAX_AUDIO_DELAY_S:g} seconds')
+        self.audio_delay_s = delay_s
+        self._audio: dict[str, Any] = {**stream.description(), 'delay_s': delay_s}
+        if name := weights_name(config.encoder):  # no path: a checkpoint is shared
+            self._audio['weights'] = name
 
     @property
     def dim(self) -> int:
@@ -162,7 +182,7 @@ class Embedder:
         """What prepared data depends on and a checkpoint stores."""
         return {
             'audio_encoder': self._encoder.id,
-            'audio': self._times,
+            'audio': self._audio,
             'face_crop': asdict(self.crop),
         }
 

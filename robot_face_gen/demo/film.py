@@ -69,29 +69,29 @@ class Film:
         self._faces = []
         crop, last = FaceCrop(), None
         for frame in frames:
-            believed = frame.success and frame.confidence >= min_confidence
-            crop.update(frame.landmarks, believed)
-            if believed or last is None:
+            valid = frame.success and frame.confidence >= min_confidence
+            crop.update(frame.landmarks, valid)
+            if valid or last is None:
                 last = {
                     'landmarks': crop.to_crop(frame.landmarks),
                     'au': frame.au,
                     'pose': frame.pose,
                     'gaze': frame.gaze,
                 }
-            self._faces.append((last, believed))
+            self._faces.append((last, valid))
 
     def picture(self, time_s: float) -> np.ndarray:
         """The picture at a time of the recording, (720, 1280, 3) BGR."""
         now_ns = self._start_ns + round(time_s * 1e9)
         seen = bisect.bisect_right(self._stamps, now_ns) - 1
         shown = bisect.bisect_right(self._published, now_ns) - 1
-        speaker, believed = self._faces[seen] if seen >= 0 else (None, False)
+        speaker, valid = self._faces[seen] if seen >= 0 else (None, False)
         reaction = self._reactions[shown] if shown >= 0 else None
         latency = None
         if reaction is not None and self._is_live:
             latency = (reaction.published_ns - reaction.source_ns) / 1e6
         return self._stage.draw(
-            time_s, speaker, believed, reaction.face if reaction else None, latency
+            time_s, speaker, valid, reaction.face if reaction else None, latency
         )
 
     def write_sheet(self, path: Path) -> None:

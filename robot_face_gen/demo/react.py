@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,9 +72,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
     )
     parser.add_argument(
         '--whisper',
-        default='untrained',
+        default='auto',
         metavar='NAME|FILE',
-        help='weights of the Whisper encoder (default: %(default)s)',
+        help='weights of the Whisper encoder (default: those of the training of the checkpoint)',
     )
     parser.add_argument(
         '--device', default='auto', help='auto, cpu or cuda (default: %(default)s)'
@@ -119,7 +120,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--samples {args.samples}: expected 1 to {MAX_SAMPLES}')
     if not args.openface and not args.audio:
         raise ValueError('expected --openface FILE, --audio FILE, or both')
-    recording = read_recording(args.openface or None, args.audio or None, speed=args.speed)
+    recording = read_recording(
+        args.openface or None, args.audio or None, speed=args.speed,
+        duration_s=args.duration or math.inf,
+    )  # fmt: skip
     return answer(args, recording, samples=args.samples, backend=args.backend)
 
 
@@ -153,8 +157,6 @@ def answer(
     out.mkdir(parents=True, exist_ok=True)
     for problem in recording.problems:
         print(f'note: {problem}')
-    if args.duration:
-        recording = recording.until(args.duration)
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
     usage = Usage.of_this_process('react')

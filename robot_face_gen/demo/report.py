@@ -254,7 +254,7 @@ def warnings(record: Record) -> list[str]:
     for name, values in sorted(record.diagnostics.items()):
         node = name.rpartition('/')[2]
         if values.get('trained') == 'False':
-            told.append(f'{node}: the model is untrained: the face moves, but means nothing')
+            told.append(f'{node}: the model is untrained: its reactions are arbitrary')
         if values.get('level') == '2':
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make models, and save and load them with their configuration in one safetensors file.
 
-Nothing in a file is executed. `read_checkpoint` and `read_config` need no torch.
+Nothing in a file is executed. `read_checkpoint`, `read_info` and `read_config` need no torch.
 """
 
 from __future__ import annotations
@@ -38,22 +38,7 @@ def read_checkpoint(
         OSError: the file cannot be read.
         ValueError: it is not a checkpoint of this format, or damaged; the message says where.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such checkpoint')
-    try:
-        with safe_open(path, framework='np') as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, TypeError) as error:  # TypeError: a type that numpy does not have
-        raise ValueError(f'{path}: not a safetensors file, or damaged ({error})') from None
-    if metadata.get('format') != FORMAT:
-        raise ValueError(f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r}')
-    try:
-        config = ModelConfig.from_mapping(json.loads(metadata['config']))
-        info = CheckpointInfo.from_dict(json.loads(metadata['info']))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: its description is damaged: {error}') from None
+    config, info, weights = _read(Path(path), with_weights=True)
     if _MERGE in weights and _MISSING not in weights:  # saved before there were masks
         width = weights[_MERGE].shape[-1]
         weights[_MISSING] = np.zeros((width, VALUE_MASK_WIDTH), np.float32)
@@ -63,6 +48,37 @@ def read_checkpoint(
             raise ValueError(f'{path}: {name} holds values that are not finite')
         if name.endswith('_std') and not (array > 0).all():
             raise ValueError(f'{path}: {name} holds {array.min()}: expected above 0')
+    return config, info, weights
+
+
+def read_info(path: str | Path) -> CheckpointInfo:
+    """What a checkpoint says about its training and its inputs; the weights are not read.
+
+    Raises:
+        OSError, ValueError: as `read_checkpoint`.
+    """
+    return _read(Path(path), with_weights=False)[1]
+
+
+def _read(
+    path: Path, *, with_weights: bool
+) -> tuple[ModelConfig, CheckpointInfo, dict[str, np.ndarray]]:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such checkpoint')
+    try:
+        with safe_open(path, framework='np') as file:
+            metadata = file.metadata() or {}
+            names = file.keys() if with_weights else ()
+            weights = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, TypeError) as error:  # TypeError: a type that numpy does not have
+        raise ValueError(f'{path}: not a safetensors file, or damaged ({error})') from None
+    if metadata.get('format') != FORMAT:
+        raise ValueError(f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r}')
+    try:
+        config = ModelConfig.from_mapping(json.loads(metadata['config']))
+        info = CheckpointInfo.from_dict(json.loads(metadata['info']))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path}: its description is damaged: {error}') from None
     return config, info, weights
 
 

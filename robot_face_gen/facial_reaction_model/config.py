@@ -11,6 +11,7 @@ from typing import Any
 from ..layout import BRANCHES as BRANCHES
 from ..layout import FACE_DIM as FACE_DIM
 from ..timing import EMBEDDINGS_PER_FRAME as EMBEDDINGS_PER_FRAME
+from ..timing import MAX_AUDIO_DELAY_S
 
 MAX_TEMPERATURE = 10.0
 # Largest value of each size. A checkpoint is data: its numbers must not exhaust the memory.
@@ -147,6 +148,20 @@ class CheckpointInfo:
         """Whether the weights were trained."""
         return bool(self.trained_on)
 
+    @property
+    def audio_delay_s(self) -> float:
+        """How much older than its face the sound of a frame is; 0 in older checkpoints.
+
+        Raises:
+            ValueError: the value is impossible.
+        """
+        value = self.audio.get('delay_s', 0.0)
+        if type(value) not in (int, float) or not 0.0 <= value <= MAX_AUDIO_DELAY_S:
+            raise ValueError(
+                f'audio: delay_s = {value!r}: expected 0 to {MAX_AUDIO_DELAY_S:g} seconds'
+            )
+        return float(value)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain names and values."""
         return asdict(self)
@@ -156,7 +171,7 @@ class CheckpointInfo:
         """The inverse of `to_dict`; unknown names (of a later version) are ignored.
 
         Raises:
-            ValueError: a value has the wrong type.
+            ValueError: a value has the wrong type, or is impossible.
         """
         known = {f.name: f for f in fields(cls)}
         for name, value in values.items():
@@ -164,7 +179,9 @@ class CheckpointInfo:
                 kind = str if known[name].type == 'str' else dict
                 if not isinstance(value, kind):
                     raise ValueError(f'{name} = {value!r}: expected {kind.__name__}')
-        return cls(**{name: value for name, value in values.items() if name in known})
+        info = cls(**{name: value for name, value in values.items() if name in known})
+        _ = info.audio_delay_s  # checks it
+        return info
 
 
 # 68 points of a neutral face in thousandths of the face crop: jaw, brows, nose, eyes, lips.

@@ -233,7 +233,7 @@ class Sessions:
                 raise ValueError(f'{len(speaker["au"])} speakers: expected one')
         except ValueError as error:
             raise ValueError(f'face {face}: {error}') from None
-        return {name: _on_host(value) for name, value in speaker.items()}
+        return {name: on_host(value) for name, value in speaker.items()}
 
     def process(self, speaker: Mapping[str, Any]) -> Arrays:
         """React to the next frames of all speakers together, any number of frames.
@@ -244,7 +244,7 @@ class Sessions:
         Returns:
             dict: (S, n, 136 | 18 | 4 | 2).
         """
-        arrays = {name: _on_host(value) for name, value in speaker.items()}
+        arrays = {name: on_host(value) for name, value in speaker.items()}
         frames, most = arrays['au'].shape[1], self.config.window_size
         if frames <= most:
             return self._step(arrays, None)
@@ -305,7 +305,7 @@ class Sessions:
         arrays = {}
         for name, part in mine.items():
             if isinstance(part, np.ndarray):
-                arrays[name] = _on_host(saved[name])
+                arrays[name] = on_host(saved[name])
                 if arrays[name].shape != part.shape:
                     raise ValueError(
                         f'saved session: {name!r} has shape {arrays[name].shape}: '
@@ -326,7 +326,7 @@ class Sessions:
         self.runner.write_state(arrays)
 
 
-def _on_host(value: Any) -> np.ndarray:
+def on_host(value: Any) -> np.ndarray:
     """An array, or a tensor from any device, as an array."""
     if hasattr(value, 'detach'):
         value = value.detach().cpu()

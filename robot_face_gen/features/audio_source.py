@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from robot_face_gen.timing import SECOND_NS
 
 from .resample import LEAST_RATE, MOST_RATE, to_mono
+
+_MOST_CUT_S = 0.1  # of a repeated recording that is longer than its period
 
 
 @dataclass(frozen=True)
@@ -26,22 +27,6 @@ class AudioBlock:
     first_sample: int
     samples: np.ndarray
     sample_rate: int
-
-
-class AudioSource(Protocol):
-    """A stream of blocks in real time."""
-
-    counters: Counter[str]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the stream has ended."""
-
-    def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block; None after the timeout."""
-
-    def close(self) -> None:
-        """Release the device or file."""
 
 
 class AudioFileSource:
@@ -57,8 +42,8 @@ class AudioFileSource:
         speed: playback speed (1.0 = real time).
         start_time_ns: when the first sample is played, by `clock`; None is at once.
         loop: begin again at the end.
-        period_s: of a loop, in the time of the recording; silence is added where the recording is
-            shorter.
+        period_s: of a loop, in the time of the recording: silence is added where the recording is
+            shorter. A period that is shorter than the recording is not used.
         clock: gives the time in ns.
         sleep: waits for seconds.
 
@@ -91,7 +76,11 @@ class AudioFileSource:
                 f'{LEAST_RATE / rate:.3g} to {MOST_RATE / rate:.3g}'
             )
         self._chunk = max(1, round(chunk_s * self.sample_rate))
-        self._period = round(period_s * rate)  # in samples
+        # A recording that is hardly longer is cut: lengths in headers are not exact, and face and
+        # voice must have one period.
+        used = loop and period_s > 0 and self.file.duration_s < period_s + _MOST_CUT_S
+        self._period = period_s * rate if used else 0.0  # in samples, not rounded
+        self._rounds = 0
         self._start_ns = clock() if start_time_ns is None else start_time_ns
         self._loop, self._clock, self._sleep = loop, clock, sleep
         self._blocks = self.file.blocks()
@@ -104,20 +93,23 @@ class AudioFileSource:
 
     def _read_block(self) -> np.ndarray:
         """The next samples, at most a chunk; empty at the end."""
-        while len(self._decoded) < self._chunk:
+        # Rounds end at multiples of the exact period: what is rounded must not add up.
+        end = round((self._rounds + 1) * self._period) - round(self._rounds * self._period)
+        while len(self._decoded) < self._chunk and not 0 < end <= self._round:
             samples = next(self._blocks, None)
             if samples is None:
                 break
-            samples, bad = to_mono(samples)
+            samples, bad = to_mono(samples[: end - self._round] if end else samples)
             self.counters['bad_samples'] += bad
             self._round += len(samples)
             self._decoded = np.concatenate((self._decoded, samples))
         if not len(self._decoded) and self._loop:
-            if self._round < self._period:
-                count = min(self._period - self._round, self._chunk)
+            if self._round < end:
+                count = min(end - self._round, self._chunk)
                 self._round += count
                 return np.zeros(count, np.float32)
             self._round, self._blocks = 0, self.file.blocks()
+            self._rounds += 1
             return self._read_block()
         block, self._decoded = self._decoded[: self._chunk], self._decoded[self._chunk :]
         return block

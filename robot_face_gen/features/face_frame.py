@@ -18,28 +18,17 @@ class FaceFrame:
     """One camera frame as a tracker reports it.
 
     NaN marks a missing value. Landmarks are all valid or all NaN.
-
-    Attributes:
-        stamp_ns: time of capture.
-        confidence: 0..1.
-        success: whether the tracker says that it found the face.
-        image_width: pixels; 0 where unknown.
-        image_height: pixels; 0 where unknown.
-        landmarks: (136,) float32 pixels, x0..x67 then y0..y67.
-        au: (18,) float32, 17 intensities 0..5 and the presence of AU28.
-        pose: (4,) float32, Rx Ry Rz in radians and Tz in metres.
-        gaze: (2,) float32 radians.
     """
 
-    stamp_ns: int
-    confidence: float
-    success: bool
-    image_width: int
-    image_height: int
-    landmarks: np.ndarray
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
+    stamp_ns: int  # time of capture
+    confidence: float  # 0..1
+    success: bool  # whether the tracker says that it found the face
+    image_width: int  # pixels; 0 where unknown
+    image_height: int  # pixels; 0 where unknown
+    landmarks: np.ndarray  # (136,) float32 pixels, x0..x67 then y0..y67
+    au: np.ndarray  # (18,) float32, 17 intensities 0..5 and the presence of AU28
+    pose: np.ndarray  # (4,) float32, Rx Ry Rz in radians and Tz in metres
+    gaze: np.ndarray  # (2,) float32 radians
 
     @cached_property
     def mask(self) -> np.ndarray:

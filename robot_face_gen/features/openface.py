@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -279,19 +280,13 @@ class OpenFaceFile:
 
 @dataclass(frozen=True)
 class OpenFaceTrack:
-    """A recorded file in memory.
+    """A recorded file in memory."""
 
-    Attributes:
-        path: of the file.
-        frames: in order of time; `stamp_ns` counts from the beginning of the recording.
-        rate_hz: frames a second, from the usual step of their timestamps; 0 for one frame.
-        report: what the reader found.
-    """
-
-    path: str
+    path: str  # of the file
+    # in order of time; `stamp_ns` counts from the beginning of the recording
     frames: list[FaceFrame] = field(repr=False)
-    rate_hz: float
-    report: ReadReport
+    rate_hz: float  # frames a second, from the usual step of their timestamps; 0 for one frame
+    report: ReadReport  # what the reader found
 
     @property
     def problems(self) -> list[str]:
@@ -299,8 +294,8 @@ class OpenFaceTrack:
         return self.report.lines()
 
 
-def read_openface_csv(path: str | Path) -> OpenFaceTrack:
-    """Read a recorded file as a whole.
+def read_openface_csv(path: str | Path, until_s: float = math.inf) -> OpenFaceTrack:
+    """Read a recorded file as a whole, or its frames before a time.
 
     Rows without all their cells are left out, as are those whose time does not increase. A cell
     that is not a number makes that value missing (NaN). Where there are several faces, one person
@@ -311,7 +306,9 @@ def read_openface_csv(path: str | Path) -> OpenFaceTrack:
         OSError: the file cannot be read.
     """
     report = ReadReport()
-    frames = list(_stream(str(path), report))
+    end_ns = until_s * SECOND_NS
+    stream = _stream(str(path), report)
+    frames = list(itertools.takewhile(lambda frame: frame.stamp_ns < end_ns, stream))
     return OpenFaceTrack(str(path), frames, _rate_hz([f.stamp_ns for f in frames]), report)
 
 

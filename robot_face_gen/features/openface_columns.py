@@ -56,33 +56,19 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class FaceTable:
-    """Rows of a file as arrays: n rows, NaN where a value is missing.
+    """Rows of a file as arrays: n rows, NaN where a value is missing."""
 
-    Attributes:
-        line: (n,) number of the line in the file.
-        time: (n,) float64, timestamp as written.
-        frame: (n,) float64, number of the camera frame.
-        face_id: (n,) float64.
-        confidence: (n,) 0..1.
-        success: (n,) bool.
-        landmarks: (n, 136) float32 pixels; all or none of a row are NaN.
-        au: (n, 18) float32.
-        pose: (n, 4) float32 radians and metres.
-        gaze: (n, 2) float32 radians.
-        place: (n, 3) float64: centre x, y and size of the face in pixels.
-    """
-
-    line: np.ndarray
-    time: np.ndarray
-    frame: np.ndarray
-    face_id: np.ndarray
-    confidence: np.ndarray
-    success: np.ndarray
-    landmarks: np.ndarray
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    place: np.ndarray
+    line: np.ndarray  # (n,) number of the line in the file
+    time: np.ndarray  # (n,) float64, timestamp as written
+    frame: np.ndarray  # (n,) float64, number of the camera frame
+    face_id: np.ndarray  # (n,) float64
+    confidence: np.ndarray  # (n,) 0..1
+    success: np.ndarray  # (n,) bool
+    landmarks: np.ndarray  # (n, 136) float32 pixels; all or none of a row are NaN
+    au: np.ndarray  # (n, 18) float32
+    pose: np.ndarray  # (n, 4) float32 radians and metres
+    gaze: np.ndarray  # (n, 2) float32 radians
+    place: np.ndarray  # (n, 3) float64: centre x, y and size of the face in pixels
 
 
 class Columns:
@@ -233,20 +219,21 @@ class Columns:
         return cells if np.isfinite(cells).all() and len(cells) == len(texts) else None
 
     def _slow(self, number: int, row: list[str]) -> list[float]:
-        values, told = [], set()
+        values, told, lost = [], set(), False
         for name, column in zip(self._names, self._columns, strict=True):
             text = row[column].strip()
             value = _number(text)
             if value is None:
                 value = math.nan
                 branch = _branch(name)
-                if branch not in told and branch not in _HINTS:
+                if branch not in told and branch not in _HINTS and not lost:
                     told.add(branch)
                     kind = _kind(text)
                     self._report.add(
                         f'{_label(branch)}: a value is {kind}',
                         f'line {number}, column {name}: {text[:40]!r}',
                     )
+            lost = lost or (name == 'success' and value == 0.0)
             values.append(value)
         return values
 
@@ -276,7 +263,8 @@ class Columns:
         for branch, values in branches.items():
             impossible = np.abs(values) > VALUE_LIMITS[branch]
             if impossible.any():
-                for row in np.flatnonzero(impossible.any(axis=1)):
+                # Where the tracker has lost the face, it writes anything.
+                for row in np.flatnonzero(impossible.any(axis=1) & found):
                     column = BRANCH_COLUMNS[branch][int(impossible[row].argmax())]
                     value = values[row, impossible[row].argmax()]
                     self._report.add(

@@ -17,21 +17,13 @@ _UNKNOWN = 2.0  # distance where one of the two positions is not known
 
 @dataclass(frozen=True)
 class Sighting:
-    """One face in one picture.
+    """One face in one picture."""
 
-    Attributes:
-        time_s: of the picture.
-        face_id: as the tracker gives it, NaN without.
-        found: whether the tracker says that it found the face.
-        place: centre x, y and size in pixels; NaN where unknown.
-        frame: all that the tracker says.
-    """
-
-    time_s: float
-    face_id: float
-    found: bool
-    place: tuple[float, float, float]
-    frame: FaceFrame
+    time_s: float  # of the picture
+    face_id: float  # as the tracker gives it, NaN without
+    found: bool  # whether the tracker says that it found the face
+    place: tuple[float, float, float]  # centre x, y and size in pixels; NaN where unknown
+    frame: FaceFrame  # all that the tracker says
 
 
 def _distance(a: Sighting, b: Sighting) -> float:

@@ -15,31 +15,21 @@ class OpenFaceError(ValueError):
 
 @dataclass
 class ReadReport:
-    """What a reader found in a file.
+    """What a reader found in a file."""
 
-    Attributes:
-        rows: complete rows.
-        frames: camera frames of the person who is followed.
-        valid: frames in which the tracker found the face and at least one value is there.
-        partly_valid: those of them in which a value is missing.
-        bad_rows: rows that could not be used.
-        other_rows: rows of people who are not followed.
-        missing: what the file has no columns for, and the option of FeatureExtraction that adds
-            it; '' if nothing is missing.
-        problems: kind of problem -> number of rows.
-        examples: kind of problem -> line, column, value of the first one.
-        latest: the newest problems, one line each.
-    """
-
-    rows: int = 0
-    frames: int = 0
-    valid: int = 0
-    partly_valid: int = 0
-    bad_rows: int = 0
-    other_rows: int = 0
+    rows: int = 0  # complete rows
+    frames: int = 0  # camera frames of the person who is followed
+    valid: int = 0  # frames in which the tracker found the face and at least one value is there
+    partly_valid: int = 0  # those of them in which a value is missing
+    bad_rows: int = 0  # rows that could not be used
+    other_rows: int = 0  # rows of people who are not followed
+    # what the file has no columns for, and the option of FeatureExtraction that adds it; '' if
+    # nothing is missing
     missing: str = ''
-    problems: Counter[str] = field(default_factory=Counter)
+    problems: Counter[str] = field(default_factory=Counter)  # kind of problem -> number of rows
+    # kind of problem -> line, column, value of the first one
     examples: dict[str, str] = field(default_factory=dict)
+    # the newest problems, one line each
     latest: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
 
     def add(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from .file_kind import HEAD_BYTES, foreign_kind
 from .resample import LEAST_RATE, LOUDEST, MOST_RATE
+from .sound_headers import has_mp3_length, missing_end, wav_length_s
 
 # FFmpeg's names. Raw streams without a container are not among them, except MP3, AAC and AC-3:
 # FFmpeg would take nearly any bytes for one of the others.
@@ -122,7 +123,11 @@ class SoundFile:
         """Blocks (n, channels) float32."""
         with open(self.path, 'rb') as file:
             try:
-                container = av.open(file, options={'format_whitelist': _CONTAINERS})
+                container = av.open(
+                    file,
+                    options={'format_whitelist': _CONTAINERS},
+                    metadata_errors='replace',  # titles are not always UTF-8
+                )
             except (av.FFmpegError, ValueError) as error:
                 raise self._unreadable(error) from None
             with container:
@@ -197,6 +202,9 @@ class SoundFile:
                 self.problems.append(
                     f'truncated: {length_s:.1f} s of {declared_s:.1f} s could be read'
                 )
+            # The sizes in a WAV are often wrong by a byte, but its length was checked.
+            elif container.format.name != 'wav' and (end := missing_end(self.path)):
+                self.problems.append(f'truncated: {length_s:.1f} s could be read; {end}')
             elif error is not None:
                 self.problems.append(f'damaged: read until {length_s:.1f} s ({_text(error)})')
 
@@ -210,14 +218,14 @@ class SoundFile:
         late_s = 0.0
         if origin_s is not None and stream.start_time is not None:
             late_s = float(stream.start_time * stream.time_base) - origin_s
-        if name in _GUESSED_LENGTH or (name in _RAW and not _has_length(self.path)):
+        if name in _GUESSED_LENGTH or (name in _RAW and not has_mp3_length(self.path)):
             return 0.0
         if name == 'wav':
-            duration_s = _wav_s(self.path, stream) or duration_s
+            duration_s = wav_length_s(self.path, stream) or duration_s
         if not self.duration_s and duration_s > 0:
             self.duration_s = max(0.0, duration_s + (late_s if stream.duration else 0.0))
         if name == 'wav':
-            return _wav_s(self.path, stream)
+            return wav_length_s(self.path, stream)
         exact = name in _EXACT_LENGTH or name == 'mp3'
         if exact or (name.startswith('matroska') and origin_s is None):
             return duration_s + late_s
@@ -265,35 +273,6 @@ def _samples(frame: Any) -> np.ndarray:
     return np.ascontiguousarray(values.astype(np.float32) / full)
 
 
-def _wav_s(path: str, stream: Any) -> float:
-    """Length that the header of a WAV file gives to its data; 0 where it gives none."""
-    bytes_s = (stream.bit_rate or 0) / 8
-    with open(path, 'rb') as file:
-        name, size = file.read(12)[:4], 0
-        while name != b'data':
-            file.seek(size + size % 2, io.SEEK_CUR)
-            chunk = file.read(8)
-            if len(chunk) < 8:
-                return 0.0
-            name, size = chunk[:4], int.from_bytes(chunk[4:], 'little')
-    # Killed recorders write 0 or -1.
-    return size / bytes_s if size < 0x7FFF_0000 and bytes_s else 0.0
-
-
-def _has_length(path: str) -> bool:
-    """Whether an MP3 file begins with a frame that tells how many frames follow."""
-    with open(path, 'rb') as file:
-        head = file.read(10)
-        tag = 0
-        if head[:3] == b'ID3' and len(head) == 10:
-            for byte in head[6:]:
-                tag = tag * 128 + (byte & 127)
-            tag += 10
-        file.seek(tag)
-        first = file.read(512)
-    return b'Xing' in first or b'Info' in first
-
-
 def _text(error: Exception) -> str:
     return ' '.join(str(getattr(error, 'strerror', None) or error).split())
 
@@ -309,12 +288,15 @@ def sound_length_s(path: str | Path) -> float:
     return file.duration_s or sum(map(len, file.blocks())) / file.sample_rate
 
 
-def read_audio(path: str | Path, problems: list[str] | None = None) -> tuple[np.ndarray, int]:
-    """All sound of a file or film.
+def read_audio(
+    path: str | Path, problems: list[str] | None = None, until_s: float = math.inf
+) -> tuple[np.ndarray, int]:
+    """All sound of a file or film, or at least its first seconds.
 
     Args:
         path: of the file.
         problems: what was found is appended, one line each.
+        until_s: what is later than this need not be read.
 
     Returns:
         tuple: mono samples (n,) float32 of full scale 1, and their rate in Hz.
@@ -324,7 +306,13 @@ def read_audio(path: str | Path, problems: list[str] | None = None) -> tuple[np.
         ValueError: no sound file, no sound in it, or samples that are not finite or not scaled.
     """
     file = SoundFile(path)
-    mono = np.concatenate(list(file.blocks()))
+    blocks, count = [], 0
+    for block in file.blocks():
+        blocks.append(block)
+        count += len(block)
+        if count >= until_s * file.sample_rate:
+            break
+    mono = np.concatenate(blocks)
     bad = np.flatnonzero(~np.isfinite(mono))
     if len(bad):
         raise ValueError(

@@ -6,11 +6,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from robot_face_gen.models.store import MODELS, find, how_to_get
+from robot_face_gen.models.store import MODELS, find, how_to_get, is_intact
 
 UNTRAINED = 'untrained'  # the tiny architecture with fixed random weights
+DEFAULT_WEIGHTS = 'tiny.en'
 _PREFIX = 'whisper-'  # of the names in the model store
 NAMES = tuple(name.removeprefix(_PREFIX) for name in MODELS if name.startswith(_PREFIX))
+
+
+def weights_name(weights: str) -> str:
+    """The name of weights, the same on every machine; '' for a path."""
+    name = weights.removeprefix(_PREFIX)
+    return name if name in (UNTRAINED, *NAMES) else ''
+
+
+def model_name(weights: str) -> str:
+    """The name of weights in the model store; '' for a path and for `untrained`."""
+    name = weights.removeprefix(_PREFIX)
+    return f'{_PREFIX}{name}' if name in NAMES and not Path(weights).is_file() else ''
 
 
 def find_cached(weights: str) -> Path | None:
@@ -31,19 +44,37 @@ def find_cached(weights: str) -> Path | None:
     return path if path.is_file() else None
 
 
+class WeightsMissing(ValueError):
+    """Weights of the model store that are not there, or damaged; the text says how to get them."""
+
+
 def locate(weights: str) -> Path:
     """The file of weights, see `find_cached`.
 
     Raises:
-        ValueError: there is none; the message says how to get it.
+        WeightsMissing: there is none, but it can be downloaded.
+        ValueError: no file, and no known name.
     """
     path = find_cached(weights)
     if path is not None:
         return path
-    name = weights.removeprefix(_PREFIX)
-    if name in NAMES:
-        raise ValueError(f'Whisper weights {weights!r}: {how_to_get(f"{_PREFIX}{name}")}')
+    if model := model_name(weights):
+        raise WeightsMissing(f'Whisper weights {weights!r}: {how_to_get(model)}')
     raise ValueError(
         f'{weights}: no such file, and not the name of Whisper weights: known are {UNTRAINED}, '
         f'{", ".join(NAMES)}'
     )
+
+
+def locate_intact(weights: str) -> Path:
+    """As `locate`; also checks the hash of a file of the store, which takes a moment.
+
+    Raises:
+        WeightsMissing: see `locate`; or the file is damaged.
+        ValueError: see `locate`.
+    """
+    path = locate(weights)
+    model = model_name(weights)
+    if model and path == MODELS[model].path and not is_intact(model):
+        raise WeightsMissing(f'Whisper weights {weights!r}: {how_to_get(model)}')
+    return path

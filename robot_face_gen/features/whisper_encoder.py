@@ -93,8 +93,10 @@ class WhisperEncoder:
             return self._onnx.encode(mel.astype(np.float32, copy=False), begin, end)
         encoder = self._encoder
         x = torch.from_numpy(np.ascontiguousarray(mel, np.float32)).to(self.device)
-        x = torch.nn.functional.gelu(encoder.conv1(x))
-        x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
+        # TF32, torch's default for convolutions on CUDA, would change the third digit.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            x = torch.nn.functional.gelu(encoder.conv1(x))
+            x = torch.nn.functional.gelu(encoder.conv2(x)).permute(0, 2, 1)
         x = x + self._positions[: x.shape[1]]
         *lower, last = encoder.blocks
         for block in lower:

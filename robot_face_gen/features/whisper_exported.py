@@ -21,7 +21,7 @@ from robot_face_gen.models.export_process import export_in_child, run_export
 from robot_face_gen.models.onnx_session import open_session
 
 from .log_mel import check_span
-from .whisper_cache import UNTRAINED, locate
+from .whisper_cache import UNTRAINED, locate, locate_intact
 from .whisper_contexts import ContextEncoder
 
 
@@ -61,6 +61,8 @@ class ExportedWhisper:
         require('onnxruntime', 'onnx')
         entry = exported(self._weights, frames, int8=self._int8)
         if entry is None:
+            if self._weights != UNTRAINED:
+                locate_intact(self._weights)  # here: errors of the child have no type of their own
             options = ['--int8'] if self._int8 else []
             export_in_child(__name__, self._weights, str(frames), *options)
             entry = exported(self._weights, frames, int8=self._int8)

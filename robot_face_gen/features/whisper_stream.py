@@ -35,7 +35,7 @@ _STEPS = 8  # rounding steps of the loudest bin per unit of log10
 _RANGE = 8.0  # below the loudest bin (log10)
 _SAME_S = 0.1  # largest difference of the times of a sample that is sent twice
 _AGAIN_S = 0.1  # this much old sound in order: the sender plays it again
-_BATCH = 32  # contexts encoded at once
+_BATCH, _BATCH_ON_GPU = 32, 256  # contexts encoded at once
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,7 @@ class WhisperStream:
     def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         blocks: list[EmbeddingBlock] = []
         waiting: list[tuple[int, np.ndarray]] = []
+        most = _BATCH if str(self.encoder.device) == 'cpu' else _BATCH_ON_GPU
 
         def run() -> None:
             end = self._frames // 2 - self._settle
@@ -173,7 +174,7 @@ class WhisperStream:
 
         for context in contexts:
             waiting.append(context)
-            if len(waiting) == _BATCH:
+            if len(waiting) == most:
                 run()
         if waiting:
             run()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
-from .whisper_cache import UNTRAINED, locate
+from .whisper_cache import UNTRAINED, locate_intact
 
 _PREFIX = 'encoder.'
 # Of the encoder in a file, to refuse nonsense: the largest Whisper has 1500, 1280, 20, 32.
@@ -38,7 +38,7 @@ def load_encoder(weights: str) -> tuple[AudioEncoder, ModelDimensions, str]:
     """
     if weights == UNTRAINED:
         return _untrained(), _TINY, 'whisper-untrained'
-    encoder, dims = _load(locate(weights))
+    encoder, dims = _load(locate_intact(weights))
     return encoder, dims, f'whisper-{dims.n_audio_layer}x{dims.n_audio_state}'
 
 

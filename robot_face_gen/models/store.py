@@ -58,6 +58,11 @@ class ModelFile:
         """Where the file is, or would be."""
         return cache_path('models') / self.file
 
+    @property
+    def note(self) -> Path:
+        """The file with its SHA-256, as `sha256sum` writes it."""
+        return self.path.with_name(f'{self.file}.sha256')
+
 
 _OPENAI = 'https://openaipublic.azureedge.net/main/whisper/models'
 _TINY_EN = 'd3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03'
@@ -121,20 +126,47 @@ def find(name: str) -> Path | None:
     return model.path if model is not None and model.path.is_file() else None
 
 
+def is_intact(name: str) -> bool:
+    """Whether the file of a model is there with the hash that it had when it was stored.
+
+    A file without a note of its hash, as copied from another machine, is compared with its
+    sources; a converted one cannot be.
+    """
+    model = MODELS[name]
+    if not model.path.is_file():
+        return False
+    if model.note.is_file():
+        expected = {model.note.read_text(encoding='utf-8').split(' ')[0]}
+    elif any(source.is_ctranslate2 for source in model.sources):
+        return True
+    else:
+        expected = {source.sha256 for source in model.sources}
+    return _sha256(model.path) in expected
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
+
+
 def how_to_get(name: str) -> str:
-    """One line that says how to get a missing file."""
+    """One line that says how to get a missing or damaged file."""
+    path = MODELS[name].path
     return (
-        f'{MODELS[name].path} is missing: run `robot-face-gen models get {name}` once, with '
-        'network, or copy the file there from another machine'
+        f'{path} is {"damaged" if path.is_file() else "missing"}: run `robot-face-gen models get '
+        f'{name}` once, with network, or copy the file there from another machine'
     )
 
 
 def get(name: str, *, force: bool = False, report: Callable[[str], object] = str) -> Path:
-    """The file of a model, downloaded if it is missing.
+    """The file of a model, downloaded if it is missing or damaged.
 
     Args:
         name: a key of `MODELS`.
-        force: download a file that is there again, for example because it was damaged later.
+        force: download a file that is there again.
         report: called with one line about each step that takes long.
 
     Raises:
@@ -144,8 +176,10 @@ def get(name: str, *, force: bool = False, report: Callable[[str], object] = str
     if name not in MODELS:
         raise ValueError(f'{name}: no such model: known are {", ".join(MODELS)}')
     model = MODELS[name]
-    if not force and model.path.is_file():
+    if not force and is_intact(name):
         return model.path
+    if model.path.is_file() and not force:
+        report(f'{name}: {model.path} is damaged, it is replaced')
     folder = cache_folder('models')
     reasons = []
     for source in model.sources:
@@ -164,6 +198,10 @@ def get(name: str, *, force: bool = False, report: Callable[[str], object] = str
                     convert_whisper(downloaded, partial)
                 else:
                     downloaded.replace(partial)
+                stored = _sha256(partial)
+            # After the file: an interruption leaves no note that is wrong for long.
+            with atomic_file(model.note) as partial:
+                partial.write_text(f'{stored}  {model.file}\n', encoding='utf-8')
             return model.path
     raise ValueError(
         f'{name} cannot be downloaded ({"; ".join(reasons)}). Run `robot-face-gen models get '

@@ -121,7 +121,7 @@ class BaseNode(Node, Generic[Values]):
         stall_s: float,
         depth: int = 10,
         health: Health | None = None,
-    ) -> None:
+    ) -> Any:
         """Subscribe to a sensor topic; a message that `callback` refuses is counted and dropped.
 
         Args:
@@ -132,6 +132,9 @@ class BaseNode(Node, Generic[Values]):
             stall_s: silence after which the level rises.
             depth: messages that the middleware keeps while the executor is busy.
             health: where it is counted; None is the node's.
+
+        Returns:
+            Subscription: for `unsubscribe`.
         """
         resolved, health = self.resolve_topic_name(topic), health or self.health
         health.add_flow(flow, resolved, stall_s)
@@ -154,17 +157,34 @@ class BaseNode(Node, Generic[Values]):
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
         self._watch.add(subscription, kind, health, is_publisher=False)
+        return subscription
+
+    def unsubscribe(self, subscription: Any, flow: str) -> None:
+        """End a subscription of the node; its flow leaves the diagnostics."""
+        self._watch.remove(subscription)
+        self.health.remove_flow(flow)
+        self.destroy_subscription(subscription)
 
     def advertise(
-        self, kind: type, topic: str, *, flow: str, depth: int = 10, health: Health | None = None
+        self,
+        kind: type,
+        topic: str,
+        *,
+        flow: str,
+        depth: int = 10,
+        health: Health | None = None,
+        reliable: bool = False,
     ) -> Any:
-        """A publisher on a sensor topic; `flow` and `health` as in `subscribe`."""
+        """A publisher on a sensor topic, or a reliable one for commands.
+
+        `flow` and `health` are those of `subscribe`.
+        """
         health = health or self.health
         health.add_flow(flow)
         publisher = self.create_publisher(
             kind,
             topic,
-            sensor_qos(depth),
+            QoSProfile(depth=depth) if reliable else sensor_qos(depth),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )

@@ -111,8 +111,11 @@ class _Status:
             if not recent:
                 self._logged_s[name] = now_s
                 if not fault.logged:
-                    log = self._logger.error if fault.level == ERROR else self._logger.warning
-                    log(self._prefix + fault.text)
+                    # rclpy allows only one severity for each line that logs.
+                    if fault.level == ERROR:
+                        self._logger.error(self._prefix + fault.text)
+                    else:
+                        self._logger.warning(self._prefix + fault.text)
         for name in [name for name in self._standing if name not in faults]:
             since_s, text = self._standing.pop(name)
             if text:

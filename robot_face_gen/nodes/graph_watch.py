@@ -65,6 +65,11 @@ class GraphWatch:
             )
         )
 
+    def remove(self, subscription: Any) -> None:
+        """Do not watch a subscription any more."""
+        topic = subscription.topic_name
+        self._endpoints = [e for e in self._endpoints if e.is_publisher or e.topic != topic]
+
     def look(self) -> None:
         """Report peers that cannot talk to us, and topics that several nodes publish."""
         for endpoint in self._endpoints:

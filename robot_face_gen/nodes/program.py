@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def end_quietly(*_: object) -> None:
@@ -40,9 +41,36 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
     return int(importlib.import_module(f'robot_face_gen.nodes.{name}').main(args))
 
 
+def run_node(name: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> int:
+    """Run one of our nodes in this process, as its program does.
+
+    Args:
+        name: one of `graph.NODES`.
+        parameters: of the node, by name.
+        remappings: names of topics, `__ns` or `__node`, and what replaces them.
+
+    Returns:
+        int: exit code.
+    """
+    from robot_face_gen.tools.ros import child_environment
+
+    os.environ.update(child_environment())
+    # JSON is YAML with every string quoted: ROS' YAML 1.1 reads a plain y as true.
+    words = [f'{key}:={json.dumps(value)}' for key, value in parameters.items()]
+    arguments = [word for pair in words for word in ('-p', pair)]
+    for before, after in remappings.items():
+        arguments += ['-r', f'{before}:={after}']
+    return start(name, ['--ros-args', *arguments])
+
+
 def openface_node() -> int:
     """Start `openface_node`."""
     return start('openface_node')
+
+
+def camera_face_node() -> int:
+    """Start `camera_face_node`."""
+    return start('camera_face_node')
 
 
 def microphone_node() -> int:
@@ -65,6 +93,26 @@ def reaction_server() -> int:
     return start('reaction_server')
 
 
+def face_actuator_node() -> int:
+    """Start `face_actuator_node`."""
+    return start('face_actuator_node')
+
+
 def face_screen_node() -> int:
     """Start `face_screen_node`."""
     return start('face_screen_node')
+
+
+def face_view_node() -> int:
+    """Start `face_view_node`."""
+    return start('face_view_node')
+
+
+def record_node() -> int:
+    """Start `record_node`."""
+    return start('record_node')
+
+
+def replay_node() -> int:
+    """Start `replay_node`."""
+    return start('replay_node')

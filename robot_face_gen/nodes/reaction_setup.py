@@ -74,9 +74,11 @@ def _speaker_session(parameters: ModelParameters, model: Model, health: Health) 
     return SpeakerSession(
         Timeline(
             audio_dim=model.config.audio_dim,
+            audio_delay_s=model.info.audio_delay_s,
             max_wait_s=parameters.max_wait_s,
             min_confidence=parameters.min_confidence,
             crop=crop,
+            endless=True,
         ),
         Playout(max_delay_s=parameters.max_playout_delay_s),
         health,

@@ -58,6 +58,7 @@ def hear_ctrl_c() -> None:
 
 def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
     node: BaseNode | None = None
+    code = 0
     try:
         try:
             rclpy.init(args=None if args is None else list(args))
@@ -68,9 +69,9 @@ def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
         except (ValueError, OSError, ImportError, RuntimeError) as error:
             # Without a context it was Ctrl-C that made something fail.
             return _refuse(error) if rclpy.ok() else 0
-        return _spin(node)
+        code = _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
+        pass
     finally:
         # Terminal and launcher may both send SIGINT: the second must not interrupt the cleanup.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -79,6 +80,8 @@ def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
         rclpy.try_shutdown()
         if args is not None:  # the process goes on after this call
             signal.signal(signal.SIGINT, previous)
+    # The end of a node can fail, too.
+    return code or (node.exit_code if node is not None else None) or 0
 
 
 def _refuse(error: Exception) -> int:

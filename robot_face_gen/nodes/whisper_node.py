@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
@@ -30,7 +31,14 @@ class WhisperNode(BaseNode[WhisperParameters]):
         # After rclpy.init, so that Ctrl-C ends a long import cleanly.
         from .whisper_setup import make_stream
 
-        self._stream = make_stream(self.parameters, self.health, self.get_logger())
+        try:
+            self._stream = make_stream(self.parameters, self.health, self.get_logger())
+        except WeightsMissing as error:
+            # The graph goes on: the robot answers the face until this node is started again.
+            text = f'no embeddings, the robot reacts to the face alone: {error}; then start again'
+            self.get_logger().error(text)
+            self.health.fail('weights', text, logged=True)
+            return
         self._inbox: Inbox[Chunk] = Inbox(self.parameters.max_queue_s)
         self._frame_id = ''
         self._publisher = self.advertise(

@@ -9,39 +9,51 @@ import numpy as np
 
 from robot_face_gen.features.whisper_cache import UNTRAINED
 from robot_face_gen.features.whisper_stream import WhisperStream
-from robot_face_gen.models.backends import CPU_BACKENDS
-from robot_face_gen.pipeline.embedding_contract import MADE_BY
+from robot_face_gen.models.backends import AUTO, CPU_BACKENDS
+from robot_face_gen.pipeline.embedding_contract import read_info, trained_with
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import load_encoder, resolve_place
 
-from .tables import WhisperParameters
+from .tables import TRAINED, WhisperParameters
+
+
+def settings(parameters: WhisperParameters) -> dict[str, Any]:
+    """The weights and times in force: those of the parameters, or of the checkpoint's training.
+
+    Raises:
+        ValueError, OSError: the checkpoint cannot be read.
+    """
+    found = trained_with(read_info(parameters.checkpoint))
+    given = {name: getattr(parameters, name) for name in found}
+    return found | {name: value for name, value in given.items() if value not in (AUTO, TRAINED)}
 
 
 def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> WhisperStream:
     """Load the encoder, log what it is, and warm it up.
 
     Raises:
+        WeightsMissing: weights that must be downloaded first.
         ValueError: weights that are none, a device that is not there or not for this backend.
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    weights = parameters.weights
+    made_by = settings(parameters)
+    weights, context_s = made_by.pop('weights'), made_by['context_s']
     device, backend = resolve_place(parameters.device, parameters.backend, CPU_BACKENDS)
     encoder = load_encoder(
-        weights, parameters.context_s, device=device, backend=backend,
+        weights, context_s, device=device, backend=backend,
         threads=parameters.threads, report=logger.info,
     )  # fmt: skip
-    made_by = {name: getattr(parameters, name) for name in MADE_BY}
     stream = WhisperStream(encoder, **made_by)
     # Warm up: the first call is slow.
-    encoder.encode(np.zeros((1, encoder.n_mels, round(parameters.context_s * 100)), np.float32))
+    encoder.encode(np.zeros((1, encoder.n_mels, round(context_s * 100)), np.float32))
     if weights == UNTRAINED:
         logger.warning(
             f'{encoder.id}: untrained encoder, its embeddings do not represent speech; on {device}'
         )
     else:
         logger.info(f'{weights}: {encoder.id}, on {device}')
-    facts = {'encoder': encoder.id, 'device': device, 'backend': backend, **made_by}
-    for name, value in facts.items():
+    made_by |= {'weights': weights, 'encoder': encoder.id, 'device': device, 'backend': backend}
+    for name, value in made_by.items():
         health.fact(name, value)
     return stream

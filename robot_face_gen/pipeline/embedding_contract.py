@@ -8,14 +8,47 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
-from robot_face_gen.timing import EMBEDDING_RATE_HZ
+from robot_face_gen.facial_reaction_model import checkpoint as checkpoints
+from robot_face_gen.facial_reaction_model.config import CheckpointInfo
+from robot_face_gen.features.whisper_cache import DEFAULT_WEIGHTS, UNTRAINED, weights_name
+from robot_face_gen.resources import default_checkpoint
+from robot_face_gen.timing import CONTEXT_S, EMBEDDING_RATE_HZ, HOP_S, SETTLE_S
 
 from .health import Health
 
-# Parameters of `whisper_node`, also in the `audio` of a checkpoint.
-MADE_BY = ('hop_s', 'context_s', 'settle_s')
+# Times among the parameters of `whisper_node`, also in the `audio` of a checkpoint, and what they
+# are where neither says.
+MADE_BY = {'hop_s': HOP_S, 'context_s': CONTEXT_S, 'settle_s': SETTLE_S}
 EXPECTED = 'expected_'  # prefix of the values of the checkpoint in the diagnostics
 SEEN = 50  # newest messages that are compared
+
+
+def read_info(checkpoint: str) -> CheckpointInfo:
+    """The description of a checkpoint, or of the shipped one if the path is ''.
+
+    Raises:
+        ValueError, OSError: the checkpoint cannot be read.
+    """
+    path = checkpoint or default_checkpoint()
+    return checkpoints.read_info(path) if path else CheckpointInfo()
+
+
+def trained_with(info: CheckpointInfo) -> dict[str, Any]:
+    """How the embeddings were computed that a checkpoint was trained with.
+
+    Returns:
+        dict: `weights` (a name for `WhisperEncoder.from_name_or_path`), `hop_s`, `context_s` and
+        `settle_s` in seconds; the defaults of a training where the checkpoint does not say.
+    """
+    audio = info.audio
+    weights = weights_name(str(audio.get('weights', '')))
+    if info.audio_encoder.startswith(f'whisper-{UNTRAINED}:'):  # older ones have no name
+        weights = UNTRAINED
+    times = {
+        name: audio[name] if _is_number(audio.get(name)) else default
+        for name, default in MADE_BY.items()
+    }
+    return {'weights': weights or DEFAULT_WEIGHTS, **times}
 
 
 def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
@@ -26,7 +59,8 @@ def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
         audio: parameters of the embeddings of the training; missing names are unknown.
         health: of the node.
     """
-    known = {name: audio[name] for name in MADE_BY if _is_number(audio.get(name))}
+    names = (*MADE_BY, 'delay_s')
+    known = {name: audio[name] for name in names if _is_number(audio.get(name))}
     for name, value in known.items():
         health.fact(f'{EXPECTED}{name}', value)
     parts = [f'of {encoder}'] if encoder else []

@@ -74,6 +74,7 @@ class Health:
         self._failures: dict[str, tuple[str, bool]] = {}
         self._logged: dict[str, str] = {}  # text that callers have logged last, by name
         self._facts: dict[str, str] = {}
+        self._note = ''
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
         """Add a sequence of events to be counted.
@@ -85,6 +86,11 @@ class Health:
         """
         with self._lock:
             self._flows[name] = Flow(label, stall_s)
+
+    def remove_flow(self, name: str) -> None:
+        """Forget a sequence of events that has ended."""
+        with self._lock:
+            self._flows.pop(name, None)
 
     def tick(self, name: str, count: int = 1) -> None:
         """Count `count` events of a flow."""
@@ -155,6 +161,11 @@ class Health:
         with self._lock:
             self._facts[name] = str(value)
 
+    def note(self, text: str) -> None:
+        """Set the message that the status has while all is well; '' is 'OK'."""
+        with self._lock:
+            self._note = text
+
     def waiting_for(self) -> list[str]:
         """Labels of the inputs that have not received anything."""
         with self._lock:
@@ -186,7 +197,7 @@ class Health:
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'
             level = ERROR if self._failures else WARN if faults else OK
-            message = '; '.join(fault.text for fault in faults.values()) or 'OK'
+            message = '; '.join(fault.text for fault in faults.values()) or self._note or 'OK'
             return Report(level, message, values, faults)
 
 

@@ -145,8 +145,3 @@ def stack(frames: Sequence[TimelineFrame]) -> dict[str, np.ndarray]:
     }
     window['face_mask'] = np.stack([frame.mask for frame in frames])[None]
     return window
-
-
-def on_host(values: Any) -> np.ndarray:
-    """Convert a tensor on any device to an array; arrays are returned as they are."""
-    return values if isinstance(values, np.ndarray) else values.cpu().numpy()

@@ -18,20 +18,23 @@ from pathlib import Path
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
+from robot_face_gen.facial_reaction_model.sessions import on_host
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.features.whisper_cache import UNTRAINED
+from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.layout import BRANCHES
+from robot_face_gen.models.backends import AUTO
 from robot_face_gen.resources import default_checkpoint
-from robot_face_gen.timing import CONTEXT_S, HOP_S, PERIOD_NS, SECOND_NS
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .continuity import Continuity
 from .crop import FaceCropParameters
-from .loading import Report, load_encoder, load_model, on_host, resolve_place, stack
+from .embedding_contract import trained_with
+from .loading import Report, load_encoder, load_model, resolve_place, stack
 from .recording import Recording, replay
 from .timeline import Timeline, TimelineFrame
 
 _CHUNK_S = 0.5  # sound encoded at a time
-_EMBEDDING = {'hop_s': HOP_S, 'context_s': CONTEXT_S, 'settle_s': 0.0}  # as in `whisper_node`
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class OfflinePipeline:
     Args:
         seeds: one listener for each.
         checkpoint: safetensors file; None: the one in the package.
-        whisper: weights of the encoder, see `WhisperEncoder.from_name_or_path`.
+        whisper: weights of the encoder, see `WhisperEncoder.from_name_or_path`; 'auto': those
+            that the checkpoint was trained with.
         temperature: scale of the noise, 0 or more.
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
@@ -87,7 +91,7 @@ class OfflinePipeline:
         seeds: Sequence[int] = (0,),
         *,
         checkpoint: str | Path | None = None,
-        whisper: str = UNTRAINED,
+        whisper: str = AUTO,
         temperature: float = 1.0,
         device: str = 'auto',
         backend: str = 'auto',
@@ -129,6 +133,7 @@ class OfflinePipeline:
             session.reset()
         timeline = Timeline(
             audio_dim=config.audio_dim,
+            audio_delay_s=info.audio_delay_s,
             min_confidence=self._min_confidence,
             crop=FaceCropParameters(**info.face_crop) if info.face_crop else None,
         )
@@ -136,6 +141,7 @@ class OfflinePipeline:
         blocks = _embeddings(stream, recording) if stream else iter(())
         until_ns = round(recording.duration_s * 1e9)
         number, epoch = 0, None
+        continuities = [Continuity() for _ in self._sessions]
         for frames in _runs(
             replay(timeline, recording.faces, blocks, until_ns), config.window_size
         ):
@@ -144,7 +150,10 @@ class OfflinePipeline:
                     session.reset()
             epoch = frames[0].epoch
             window = stack(frames)
-            answers = [self._answer(session, window) for session in self._sessions]
+            answers = [
+                continuity.apply(frames, self._answer(session, window))
+                for session, continuity in zip(self._sessions, continuities, strict=True)
+            ]
             for index, frame in enumerate(frames):
                 faces = tuple({n: answer[n][index] for n in BRANCHES} for answer in answers)
                 if all(np.isfinite(part).all() for face in faces for part in face.values()):
@@ -167,24 +176,31 @@ class OfflinePipeline:
         return faces
 
     def _stream(self) -> WhisperStream | None:
-        """The Whisper stream; None if the model was trained with a different encoder."""
-        trained = self._model.info.audio
-        hop_s, context_s, settle_s = (
-            float(trained.get(name, default)) for name, default in _EMBEDDING.items()
-        )
+        """The Whisper stream; None without the weights that the model was trained with."""
+        made = trained_with(self._model.info)
+        weights = made.pop('weights') if self._whisper == AUTO else self._whisper
+        made.pop('weights', None)
         place, computes = resolve_place('cpu', 'auto')
-        encoder = load_encoder(
-            self._whisper, context_s, device=place, backend=computes, threads=self._threads,
-            report=self._report,
-        )  # fmt: skip
+        try:
+            encoder = load_encoder(
+                weights, made['context_s'], device=place, backend=computes,
+                threads=self._threads, report=self._report,
+            )  # fmt: skip
+        except WeightsMissing as error:
+            self._note(f'reacting to the face alone: {error}')
+            return None
         expected = self._model.info.audio_encoder
         if expected and encoder.id != expected:
-            self.notes.append(
+            self._note(
                 f'the embeddings are of encoder {encoder.id!r}, the checkpoint was trained with '
                 f'{expected!r}: continuing with the face alone'
             )
             return None
-        return WhisperStream(encoder, hop_s, context_s, settle_s)
+        return WhisperStream(encoder, **made)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def _embeddings(stream: WhisperStream, recording: Recording) -> Iterator[EmbeddingBlock]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
 from robot_face_gen.features.openface import ReadReport, read_openface_csv
-from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
@@ -46,23 +45,15 @@ class Embeddings(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice.
+    """A speaker's face and voice on one clock: 0 ns is the first sample of the voice."""
 
-    Attributes:
-        faces: frames in order of time; empty if there is no face.
-        samples: (n,) float32 mono; empty if there is no voice.
-        sample_rate: Hz; 0 if there is no voice.
-        title: a readable name.
-        problems: problems found in the files, one line each.
-        report: of the OpenFace file; None if there is no face.
-    """
-
+    # frames in order of time; empty if there is no face
     faces: Sequence[FaceFrame] = field(repr=False)
-    samples: np.ndarray = field(repr=False)
-    sample_rate: int
-    title: str = ''
-    problems: Sequence[str] = ()
-    report: ReadReport | None = None
+    samples: np.ndarray = field(repr=False)  # (n,) float32 mono; empty if there is no voice
+    sample_rate: int  # Hz; 0 if there is no voice
+    title: str = ''  # a readable name
+    problems: Sequence[str] = ()  # problems found in the files, one line each
+    report: ReadReport | None = None  # of the OpenFace file; None if there is no face
 
     @property
     def face_s(self) -> float:
@@ -89,12 +80,20 @@ class Recording:
 
 
 def read_recording(
-    openface: str | Path | None, audio: str | Path | None, *, speed: float = 1.0
+    openface: str | Path | None,
+    audio: str | Path | None,
+    *,
+    speed: float = 1.0,
+    duration_s: float = math.inf,
 ) -> Recording:
     """Read both files; one of them may be None.
 
-    A playback speed other than 1.0 changes stamps and sample rate as in `openface_node` and
-    `microphone_node`.
+    Args:
+        openface: OpenFace CSV.
+        audio: sound file or film.
+        speed: playback speed; it changes stamps and sample rate as in `openface_node` and
+            `microphone_node`.
+        duration_s: stop after so many seconds of playing; the rest of the files is not read.
 
     Raises:
         OSError: a file cannot be read.
@@ -111,14 +110,17 @@ def read_recording(
     if openface is not None:
         if not Path(openface).is_file():
             raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
-        track = read_openface_csv(openface)
+        track = read_openface_csv(openface, until_s=duration_s * speed)
         faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
         report = track.report
         problems = [f'{openface}: {problem}' for problem in track.problems]
     if audio is not None:
-        samples, rate = read_audio(audio, problems)
+        from robot_face_gen.features.sound_file import read_audio  # FFmpeg: a face needs none
+
+        samples, rate = read_audio(audio, problems, until_s=duration_s * speed)
     title = Path(openface or audio or '').name
-    return Recording(faces, samples, round(rate * speed), title, problems, report)
+    recording = Recording(faces, samples, round(rate * speed), title, problems, report)
+    return recording if math.isinf(duration_s) else recording.until(duration_s)
 
 
 def replay(
@@ -167,6 +169,7 @@ def align_recording(
     embeddings: Iterable[Embeddings],
     *,
     audio_dim: int = 384,
+    audio_delay_s: float = 0.0,
     min_confidence: float = MIN_CONFIDENCE,
     crop: FaceCropParameters | None = None,
 ) -> dict[str, np.ndarray]:
@@ -176,6 +179,7 @@ def align_recording(
         faces: frames with stamps of the recording's clock.
         embeddings: blocks with stamps of the same clock.
         audio_dim: width of an embedding.
+        audio_delay_s: how much older than its face the sound of a frame is.
         min_confidence: frames with a lower confidence are treated as missing.
         crop: parameters of the face crop.
 
@@ -184,7 +188,9 @@ def align_recording(
         face_valid (T,), audio_valid (T,), mask (T, VALUE_MASK_WIDTH), stamp_ns (T,),
         source_stamp_ns (T,), epoch (T,).
     """  # fmt: skip
-    timeline = Timeline(audio_dim=audio_dim, min_confidence=min_confidence, crop=crop)
+    timeline = Timeline(
+        audio_dim=audio_dim, audio_delay_s=audio_delay_s, min_confidence=min_confidence, crop=crop
+    )
     faces = sorted(faces, key=lambda frame: frame.stamp_ns)
     embeddings = sorted(embeddings, key=lambda block: block.stamp_ns)
     last_ns = faces[-1].stamp_ns if faces else 0

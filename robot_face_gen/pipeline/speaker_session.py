@@ -14,6 +14,7 @@ import numpy as np
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .continuity import Continuity
 from .health import Health
 from .playout import Playout
 from .timeline import Timeline, TimelineFrame
@@ -99,6 +100,7 @@ class SpeakerSession:
     ) -> None:
         self.timeline, self.health = timeline, health
         self.stamps = StampClock()
+        self._continuity = Continuity()
         self._playout = playout
         self._spread_ns = playout.max_delay_ns  # allowed in addition to the delay of a hop
         self._lock = threading.Lock()  # guards the playout, which two threads use
@@ -181,6 +183,7 @@ class SpeakerSession:
             )
             return False
         self.health.latency('model', took_s)
+        faces = self._continuity.apply(frames, faces)
         now_ns = self.stamps.time_ns(now_ns)
         ready_ns = now_ns + round(took_s * 1e9)
         with self._lock:

@@ -4,12 +4,14 @@
 The middle of slot n is at anchor + 40 ms x n. The anchor is the stamp of the first frame. A slot
 uses the earliest frame stamped within 20 ms of its middle, so that cameras of 25, 30 or 60 frames
 a second are reduced to 25 Hz without looking ahead. It uses the two newest embeddings that end
-before its middle (+ 10 ms, because the grid of the sound has its own phase).
+`audio_delay_s` before its middle or earlier (+ 10 ms, because the grid of the sound has its own
+phase). To do so, the delay is added to the stamps of all embeddings when they arrive.
 
 A slot is returned as soon as both are there. It waits for a stream that is alive, at most for the
 usual delay of that stream plus `max_wait_s`. It does not wait for a stream that has stopped.
-In the first 0.2 s of an epoch it also waits for a voice that has not started: the first embeddings
-of a live voice arrive late. If both streams stop, slots continue for `jump_s`, then they stop.
+In the first 0.2 s that can have sound, it also waits for a voice that has not started: the first
+embeddings of a live voice arrive late. If both streams stop, slots continue for `jump_s`, then
+they stop.
 
 Other events; each is counted:
 - no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
@@ -43,6 +45,7 @@ from robot_face_gen.timing import (
     EMBEDDING_NS,
     EMBEDDING_RATE_HZ,
     EMBEDDINGS_PER_FRAME,
+    MAX_AUDIO_DELAY_S,
     MAX_WAIT_S,
     PERIOD_NS,
 )
@@ -66,6 +69,7 @@ class Timeline:
 
     Args:
         audio_dim: width of an embedding.
+        audio_delay_s: how much older than its face the sound of a slot is: as in the training.
         max_wait_s: how long a slot waits for a stream in addition to its usual delay.
         min_confidence: frames with a lower confidence are treated as missing; may be changed at
             any time.
@@ -73,13 +77,22 @@ class Timeline:
         jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
         alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
+        endless: slots continue while there is no input at all.
+
+    Raises:
+        ValueError: an impossible delay.
     """
 
     def __init__(
-        self, *, audio_dim: int = 384, max_wait_s: float = MAX_WAIT_S,
+        self, *, audio_dim: int = 384, audio_delay_s: float = 0.0, max_wait_s: float = MAX_WAIT_S,
         min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
-        alive_s: float = 1.0, crop: FaceCropParameters | None = None,
+        alive_s: float = 1.0, crop: FaceCropParameters | None = None, endless: bool = False,
     ) -> None:  # fmt: skip
+        if not 0.0 <= audio_delay_s <= MAX_AUDIO_DELAY_S:
+            raise ValueError(
+                f'audio_delay_s = {audio_delay_s}: expected 0 to {MAX_AUDIO_DELAY_S:g}'
+            )
+        self._audio_delay_ns = round(audio_delay_s * 1e9)
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
         self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
@@ -87,6 +100,7 @@ class Timeline:
         self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
         self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
         self._crop = FaceCrop(crop)
+        self._endless = endless
         self._anchor_ns: int | None = None
         self._next = 0
         self._epoch = 0
@@ -142,6 +156,7 @@ class Timeline:
         if not np.isfinite(data).all():
             self.counters['audio_not_finite'] += 1
             return
+        stamp_ns += self._audio_delay_ns  # from here on, all times of sound are the slots'
         newest = self._voice.last_ns
         if newest is not None and stamp_ns < newest - self._jump_ns:
             self.counters['audio_jumps'] += 1
@@ -152,7 +167,8 @@ class Timeline:
                 self.counters[event] += 1
         end_ns = stamp_ns + len(data) * EMBEDDING_NS
         self._known_until_ns = max(self._known_until_ns, end_ns)
-        self._voice_arrivals.arrived(end_ns, now_ns)
+        # The first embedding of a block has waited longest.
+        self._voice_arrivals.arrived(stamp_ns + EMBEDDING_NS, now_ns)
 
     def pop(self, now_ns: int, until_ns: int | None = None) -> list[TimelineFrame]:
         """Slots that are complete or have waited long enough.
@@ -162,6 +178,8 @@ class Timeline:
             until_ns: only slots whose middle is before this time; None: all.
         """
         out, self._ended = self._ended, []
+        if self._endless:
+            self._skip_unseen(now_ns)
         while (
             self._has_grid()
             and (until_ns is None or self._middle_ns(self._next) < until_ns)
@@ -169,6 +187,20 @@ class Timeline:
         ):
             out.append(self._take())
         return out
+
+    def _skip_unseen(self, now_ns: int) -> None:
+        """Leave out slots without input that are long past: the process stood still."""
+        if (
+            self._anchor_ns is None
+            or len(self._faces)
+            or self._voice.reaches(self._middle_ns(self._next), EMBEDDING_NS)
+        ):
+            return
+        late_ns = now_ns - self._longest_wait_ns() - self._middle_ns(self._next)
+        if late_ns > 2 * self._jump_ns:
+            slots = late_ns // PERIOD_NS
+            self._next += slots
+            self.counters['skipped'] += slots
 
     def flush(self) -> list[TimelineFrame]:
         """All slots up to the last frame, without waiting."""
@@ -249,12 +281,13 @@ class Timeline:
         middle = self._middle_ns(self._next)
         face = len(self._faces) > 0  # of this slot, or of a later one if this one's was lost
         voice = self._voice.reaches(middle + _PHASE_NS, EMBEDDING_NS)
+        if not face and now_ns < middle:  # delayed sound is there before its time
+            return False
         if not face and not voice:
             # Nothing has arrived for this slot or later ones: continue for `jump_s`.
-            if middle > self._known_until_ns + self._jump_ns:
+            if middle > self._known_until_ns + self._jump_ns and not self._endless:
                 return False
-            usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
-            return now_ns >= middle + max(usual) + self.max_wait_ns
+            return now_ns >= middle + self._longest_wait_ns()
         waits = []
         if not face and self._face_arrivals.alive(now_ns):
             waits.append(self._face_arrivals.usual_delay_ns())
@@ -264,13 +297,17 @@ class Timeline:
             return True
         return now_ns >= middle + max(waits) + self.max_wait_ns
 
+    def _longest_wait_ns(self) -> int:
+        usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
+        return max(usual) + self.max_wait_ns
+
     def _voice_may_start(self, middle_ns: int) -> bool:
         """Whether a voice that has not started may still deliver sound for this slot.
 
-        Not for the first slot: its sound would be from before the first frame.
+        Not for the first slots: their sound would be from before the first frame.
         """
         assert self._anchor_ns is not None
-        since_ns = middle_ns - self._anchor_ns
+        since_ns = middle_ns - self._anchor_ns - self._audio_delay_ns
         return self._voice_arrivals.never and 0 < since_ns < _VOICE_START_NS
 
     def _take(self) -> TimelineFrame:

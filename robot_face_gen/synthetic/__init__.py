@@ -5,3 +5,7 @@
 sound), `motion` (the speaker's face), `listener` (the listener's face), `face_shape` and `tracker`
 (what a camera and OpenFace report). `config` has every parameter.
 """
+
+from robot_face_gen.extras import require
+
+require('scipy', 'training')

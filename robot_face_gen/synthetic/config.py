@@ -40,15 +40,13 @@ class SpeakerConfig:
     # length of a pause after a question; the listener may answer in it
     answer_pause_s: Range = (1.6, 2.6)
     question: float = 0.18  # share of phrases that are questions
-    raised: float = 0.18  # share of phrases in a raised voice, with a frown
-    amused: float = 0.3  # share of phrases with a smile
-    emphatic: float = 0.34  # share of phrases with raised brows at stressed syllables
+    raised: float = 0.06  # share of phrases in a raised voice, with a frown
+    amused: float = 0.2  # share of phrases with a smile
+    emphatic: float = 0.25  # share of phrases with raised brows at stressed syllables
     expressiveness: Range = (0.8, 1.2)  # gain of smiles, brow raises and frowns
     head_motion: Range = (0.7, 1.3)  # gain of the head motion
     look_away: float = 0.55  # probability of looking away when a phrase begins
-    blink_interval_s: Range = (2.5, 5.0)  # mean time between blinks
-    # level of the background noise relative to speech, negative
-    room_noise_db: Range = (-62.0, -45.0)
+    blinks_per_min: Range = (13.0, 26.0)  # mean rate of blinks
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -65,30 +63,37 @@ class SpeakerConfig:
 class ListenerConfig:
     """How listeners react: the function from speaker to listener, and their independent motion."""
 
-    lag_s: Range = (0.3, 1.2)  # delay of mirrored facial expressions
+    lag_s: Range = (0.4, 1.0)  # delay of mirrored facial expressions
     smile_gain: Range = (0.55, 1.15)  # gain from the speaker's smile to the listener's
+    smile_mirror: float = 0.75  # probability that a smile is mirrored
     brow_gain: Range = (0.5, 1.1)  # gain from the speaker's brow raise to the listener's
-    frown_gain: Range = (0.5, 1.1)  # gain from a raised voice to the listener's frown
-    # from a stressed syllable, or from the detection of a pause, to the nod
-    nod_lag_s: Range = (0.3, 0.6)
-    nod_rad: Range = (0.09, 0.18)  # depth of a nod at a pause, radians
-    stress_nod: float = 0.4  # depth of a nod at a stressed syllable, relative to a nod at a pause
-    nod_jitter_s: float = 0.05  # standard deviation of the time of a nod
-    nod_miss: float = 0.1  # probability that the listener does not nod at an occasion
-    nod_spread: float = 0.2  # relative standard deviation of the depth of a nod
-    gaze_gain: Range = (0.5, 1.0)  # gain from the speaker's gaze to the listener's
-    tilt_gain: Range = (0.5, 1.0)  # gain from the speaker's head yaw and roll to the listener's
+    brow_mirror: float = 0.4  # probability that a brow raise is mirrored
+    brow_flash: float = 0.1  # probability of a brow raise of the listener's own in a pause
+    frown_gain: Range = (0.4, 1.0)  # gain from a raised voice to the listener's frown
+    nodding: Range = (0.4, 0.8)  # probability of a nod in a pause
+    nod_lag_s: Range = (0.0, 0.25)  # from the detection of a pause to the begin of a nod
+    nod_rad: Range = (0.06, 0.13)  # depth of a nod, radians
+    nod_s: Range = (0.45, 0.75)  # duration of a nod of one cycle
+    stress_nod: float = 0.05  # probability of a nod at a stressed syllable
+    nod_jitter_s: float = 0.06  # standard deviation of the time of a nod
+    nod_spread: float = 0.3  # relative standard deviation of the depth of a nod
+    gaze_gain: Range = (0.15, 0.4)  # gain from the speaker's gaze to the listener's
+    tilt_gain: Range = (0.3, 0.7)  # gain from the speaker's head yaw and roll to the listener's
     # how far the listener leans forward while the speaker is loud, metres
-    lean_m: Range = (0.02, 0.05)
-    answer: float = 0.6  # probability of a short answer to a question
-    backchannel: float = 0.35  # probability of a short sound ("mhm") in a pause
+    lean_m: Range = (0.01, 0.03)
+    answer: float = 0.1  # probability of a short answer to a question
+    backchannel: float = 0.25  # probability of a short sound ("mhm") in a pause
     own_motion: Range = (0.7, 1.3)  # gain of the motion that is independent of the speaker
-    blink_interval_s: Range = (2.5, 5.0)  # mean time between blinks
+    # smiles, frowns and looks away without a reason that can be seen, each
+    own_per_min: Range = (0.2, 1.2)
+    blinks_per_min: Range = (10.0, 20.0)  # mean rate of blinks
 
     def __post_init__(self) -> None:
         """Check every value."""
         _check_ranges(self)
-        for name in ('answer', 'backchannel', 'nod_miss'):
+        for name in (
+            'answer', 'backchannel', 'smile_mirror', 'brow_mirror', 'brow_flash', 'stress_nod'
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'ListenerConfig.{name} = {getattr(self, name)}: expected 0 to 1')
         slowest = max(self.lag_s[1], self.nod_lag_s[1])
@@ -110,11 +115,20 @@ class CameraConfig:
     listener_distance_m: Range = (0.62, 0.68)  # from the camera to a listener
     identity: float = 1.0  # how much the face shapes and positions of speakers differ, 0 to 1
     listener_identity: float = 0.3  # the same for listeners; small, because a robot has one face
-    landmark_noise: float = 0.003  # noise of a landmark, relative to the width of the face
-    au_noise: float = 0.06  # noise of the intensity of an action unit
-    pose_noise_rad: float = 0.006  # noise of a head angle
-    gaze_noise_rad: float = 0.01  # noise of a gaze angle
-    distance_noise: float = 0.003  # relative noise of Tz
+    # Noise of the tracker, as in real OpenFace files. The noise of a listener's face is this
+    # share of it: a robot must learn the motion, not the noise.
+    listener_noise: float = 0.15
+    landmark_noise: float = 0.003  # of a landmark, relative to the width of the face
+    au_noise: float = 0.05  # of the intensity of an action unit
+    pose_noise_rad: float = 0.0025  # of a head angle
+    gaze_noise_rad: float = 0.009  # of a gaze angle
+    distance_noise: float = 0.0025  # relative, of Tz
+    # Speakers only: share with values that are never delivered (see `tracker`), share whose face
+    # is away for some seconds, and how much the scale of the values differs between people.
+    missing: float = 0.35
+    absent: float = 0.15
+    absent_s: Range = (2.0, 5.0)
+    scale: float = 1.0
     dropouts_per_minute: float = 1.5  # how often the tracker loses the face
     dropout_s: Range = (0.1, 0.8)  # duration of such a dropout
 
@@ -123,6 +137,23 @@ class CameraConfig:
         _check_ranges(self)
         if not self.fps or min(self.fps) <= 0:
             raise ValueError(f'CameraConfig.fps = {self.fps}: expected rates above 0')
+
+
+@dataclass(frozen=True)
+class SoundConfig:
+    """What room and microphone do to the speaker's voice."""
+
+    level_db: Range = (-40.0, -12.0)  # of the speech in the recording, relative to full scale
+    noise_db: Range = (-45.0, -10.0)  # of the background noise relative to the speech
+    reverberation_s: Range = (0.1, 0.7)  # time in which a sound decays by 60 dB
+    direct_db: Range = (-2.0, 16.0)  # of the direct sound relative to the reverberation
+    telephone: float = 0.12  # share of microphones that pass 300 to 3400 Hz only
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _check_ranges(self)
+        if self.level_db[1] > -6:
+            raise ValueError(f'SoundConfig.level_db = {self.level_db}: expected at most -6 dB')
 
 
 @dataclass(frozen=True)
@@ -135,6 +166,7 @@ class GeneratorConfig:
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)  # parameters of the speaker
     listener: ListenerConfig = field(default_factory=ListenerConfig)  # parameters of the listeners
     camera: CameraConfig = field(default_factory=CameraConfig)  # parameters of cameras and tracker
+    sound: SoundConfig = field(default_factory=SoundConfig)  # parameters of room and microphone
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -1,40 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generated conversation: one speaker and several listeners.
 
-How much of the listener follows from the speaker, with the default parameters: the share of a
-listener's variance over time that is common to all listeners of the same speaker (measured on the
-tracker's output, 4 speakers with 4 listeners each) is
-
-    landmarks 0.60, action units 0.76, pose 0.57, gaze 0.72
-
-and before the tracker, with known lags and gains of the listener (24 listeners, 6 speakers)
-
-    action units 0.90, pose 0.74, gaze 0.93
-
-The rest is independent of the speaker: idle motion, blinks, variation of nods, own speech. A ridge
-regression from the last 1.4 s of the speaker's face, fitted to 12 speakers, reaches on 4 other
-speakers FRCorr of one sample / FRDist 0.53 / 0.030 (landmarks), 0.51 / 1.13 (action units),
-0.54 / 0.31 (pose), 0.73 / 0.33 (gaze). Copying the speaker reaches 0.26 / 0.042, 0.17 / 2.75,
-0.21 / 2.49, 0.48 / 0.37; the mean face has FRCorr 0 and FRDist 0.040, 2.20, 0.46, 0.99. So a model
-that has learned the function is better than both.
+The speaker's voice comes from a bank of spoken phrases or, without one, from a formant
+synthesiser. The listener hears the voice itself; the recording also has the room, the microphone
+and noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.timing import AUDIO_RATE_HZ
 
 from .config import CONTROL_HZ, GeneratorConfig
 from .listener import ListenerTraits, listener_motion, listener_script
 from .motion import Motion, speaker_motion
+from .room import record
 from .script import Script, write_script
 from .signals import children, draw
-from .tracker import draw_camera_setup, track_face
+from .spoken import Speech, speak
+from .tracker import Faults, draw_camera_setup, draw_faults, track_face
 from .voice import Voice, articulate, envelope, synthesise
+from .voice_bank import load_bank
 
 
 @dataclass(frozen=True)
@@ -68,37 +60,63 @@ def _voice(rng: np.random.Generator, config: GeneratorConfig) -> Voice:
         pitch_hz=draw(rng, speaker.pitch_hz),
         vocal_tract=draw(rng, speaker.vocal_tract),
         breath=float(rng.uniform(0.02, 0.1)),
-        room_noise_db=draw(rng, speaker.room_noise_db),
     )
 
 
+def _speech(
+    rng: np.random.Generator, config: GeneratorConfig, voices: Path | None, held_out: bool
+) -> Speech:
+    words_rng, voice_rng, sound_rng = children(rng, 3)
+    if voices is not None:
+        if config.sample_rate != AUDIO_RATE_HZ:
+            raise ValueError(
+                f'GeneratorConfig.sample_rate = {config.sample_rate}: expected {AUDIO_RATE_HZ}, '
+                'the rate of the voice bank'
+            )
+        bank = load_bank(voices)
+        return speak(words_rng, config.speaker, config.duration_s, bank, held_out=held_out)
+    rate = draw(words_rng, config.speaker.syllables_per_s)
+    script = write_script(words_rng, config.speaker, config.duration_s, rate)
+    mouth = articulate(script, round(config.duration_s * CONTROL_HZ))
+    sound = synthesise(mouth, _voice(voice_rng, config), sound_rng, config.sample_rate)
+    return Speech(script, mouth, sound, [])
+
+
 def generate_conversation(
-    seed: int | Sequence[int], config: GeneratorConfig | None = None
+    seed: int | Sequence[int],
+    config: GeneratorConfig | None = None,
+    voices: Path | None = None,
+    *,
+    held_out: bool = False,
 ) -> Dyad:
     """Generate a conversation.
 
     Args:
-        seed: the same seed and configuration give the same conversation, bit for bit.
+        seed: the same seed, configuration and voices give the same conversation, bit for bit.
         config: parameters.
+        voices: a voice bank; None: the formant synthesiser.
+        held_out: use the speakers of the bank that are kept for tests.
 
     Returns:
         Dyad: the speaker and `config.listeners` listeners.
+
+    Raises:
+        ValueError: the voice bank cannot be used.
     """
     config = config or GeneratorConfig()
     rng = np.random.default_rng(seed)
     speaker_rng, *listener_rngs = children(rng, 1 + config.listeners)
     steps = round(config.duration_s * CONTROL_HZ)
-    words_rng, voice_rng, sound_rng, face_rng, camera_rng = children(speaker_rng, 5)
-    rate = draw(words_rng, config.speaker.syllables_per_s)
-    script = write_script(words_rng, config.speaker, config.duration_s, rate)
-    articulation = articulate(script, steps)
-    sound = synthesise(articulation, _voice(voice_rng, config), sound_rng, config.sample_rate)
-    loudness = envelope(sound, config.sample_rate, steps)
-    motion = speaker_motion(face_rng, config.speaker, script, articulation, loudness)
+    speech_rng, room_rng, face_rng, camera_rng, fault_rng = children(speaker_rng, 5)
+    speech = _speech(speech_rng, config, voices, held_out)
+    loudness = envelope(speech.sound, config.sample_rate, steps)
+    motion = speaker_motion(face_rng, config.speaker, speech.script, speech.mouth, loudness)
     camera = config.camera
     setup = draw_camera_setup(camera_rng, camera, camera.distance_m, camera.identity)
-    frames = track_face(camera_rng, camera, setup, motion)
-    speaker = Person(frames, sound, config.sample_rate, script, motion)
+    faults = draw_faults(fault_rng, camera, config.duration_s)
+    frames = track_face(camera_rng, camera, setup, motion, faults)
+    sound = record(room_rng, config.sound, speech.sound, config.sample_rate, speech.others)
+    speaker = Person(frames, sound, config.sample_rate, speech.script, motion)
     listeners = [_listener(r, config, speaker, loudness) for r in listener_rngs]
     return Dyad(speaker, listeners)
 
@@ -127,5 +145,6 @@ def _listener(
     setup = draw_camera_setup(
         camera_rng, camera, camera.listener_distance_m, camera.listener_identity
     )
-    frames = track_face(camera_rng, camera, setup, motion)
+    faults = Faults.none(camera.listener_noise)
+    frames = track_face(camera_rng, camera, setup, motion, faults)
     return Person(frames, sound, config.sample_rate, script, motion)

@@ -35,10 +35,10 @@ from robot_face_gen.data.tracks import (
     frame_count,
 )
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.features.sound_file import write_flac
 
 from .config import GeneratorConfig
-from .conversation import Person, generate_conversation
+from .conversation import Dyad, Person, generate_conversation
+from .voice_bank import bank_digest, load_bank
 
 NOTE = 'generated.json'
 _DYADS = 8  # default number
@@ -76,6 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite', action='store_true', help='replace the dyads or the data set in OUT'
     )
+    parser.add_argument(
+        '--voices', type=Path, metavar='BANK',
+        help='voice bank, see `robot-face-gen voices`; default: a formant synthesiser',
+    )  # fmt: skip
     add_embedding_arguments(parser)
 
 
@@ -85,6 +89,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--seed {args.seed}: expected at least 0')
     config = GeneratorConfig(duration_s=args.duration, listeners=args.listeners)
     plan = _plan(args, config)
+    if args.voices is not None:
+        load_bank(args.voices)  # an error comes before any work
+        digest_of_bank = bank_digest(args.voices)
+        plan = [replace(job, voices=args.voices, bank=digest_of_bank) for job in plan]
     how: dict[str, Any] = {
         'overwrite': args.overwrite, 'workers': args.workers, 'progress': True
     }  # fmt: skip
@@ -127,17 +135,31 @@ class SpeakerJob:
         seed: of the plan.
         split: train, val or test.
         config: its `listeners` is the number of dyads of this speaker.
+        voices: a voice bank; None: the formant synthesiser.
+        bank: digest of the voice bank, '' without one.
     """
 
     index: int
     seed: int
     split: str
     config: GeneratorConfig
+    voices: Path | None = None
+    bank: str = ''
 
     @property
     def group(self) -> str:
         """Name of what the speaker says, see `sessions`."""
         return f'speaker_{self.index:05d}'
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the voice is one that is kept for tests."""
+        return bool(self.bank) and self.split == 'test'
+
+    def generate(self) -> Dyad:
+        """Generate the dyads."""
+        seed = (self.seed, self.index)
+        return generate_conversation(seed, self.config, self.voices, held_out=self.held_out)
 
     def session(self, listener: int) -> str:
         """Name of a dyad."""
@@ -146,7 +168,8 @@ class SpeakerJob:
     @property
     def note(self) -> dict[str, Any]:
         """What the dyads depend on, as JSON values."""
-        values = {'seed': self.seed, 'speaker': self.index, **asdict(self.config)}
+        values = {'seed': self.seed, 'index': self.index, 'voices': self.bank}
+        values |= {'held_out': self.held_out, **asdict(self.config)}
         return dict(json.loads(json.dumps(values)))
 
 
@@ -187,6 +210,8 @@ def plan_speakers(
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:
+    from robot_face_gen.features.sound_file import write_flac  # FFmpeg: prepared data need none
+
     write_openface_csv(folder / f'{name}.csv', person.frames)
     write_flac(folder / f'{name}.flac', person.sound, person.sample_rate)
 
@@ -200,7 +225,7 @@ def write_recordings(job: SpeakerJob, root: Path) -> list[str]:
     names = [job.session(listener) for listener in range(job.config.listeners)]
     if all((root / name / NOTE).is_file() for name in names):
         return names
-    dyad = generate_conversation((job.seed, job.index), job.config)
+    dyad = job.generate()
     speaker: Path | None = None
     for name, listener in zip(names, dyad.listeners, strict=True):
         folder = root / f'.{name}.{os.getpid()}'
@@ -304,7 +329,7 @@ def _check_table(plan: list[SpeakerJob], root: Path) -> None:
 
 
 def _prepared_sessions(job: SpeakerJob, embedder: Embedder) -> list[PreparedSession]:
-    key = digest([], [asdict(job.config), job.seed, job.index, embedder.description])
+    key = digest([], [job.note, embedder.description])
     count = frame_count(job.config.duration_s)
     return [
         PreparedSession(
@@ -319,7 +344,7 @@ def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[Prepare
     sessions = _prepared_sessions(job, embedder)
     names = [sessions[0].tracks[0], *(session.tracks[1] for session in sessions)]
     if not all(track_path(root, name).is_file() for name in names):
-        dyad = generate_conversation((job.seed, job.index), job.config)
+        dyad = job.generate()
         for name, person in zip(names, [dyad.speaker, *dyad.listeners], strict=True):
             speaks = person is dyad.speaker
             # 16 bits, as in a sound file: then the result equals that of a recording.
@@ -327,7 +352,10 @@ def make_tracks(job: SpeakerJob, root: Path, embedder: Embedder) -> list[Prepare
             blocks = embedder.embed(sound, person.sample_rate) if speaks else []
             dim = embedder.dim if speaks else 0
             frames = sessions[0].frames
-            track = align_person(person.frames, blocks, frames, audio_dim=dim, crop=embedder.crop)
+            track = align_person(
+                person.frames, blocks, frames, audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s, crop=embedder.crop,
+            )  # fmt: skip
             write_track(root, name, track)
     return sessions
 

@@ -2,8 +2,9 @@
 """The listener: a known random function of the speaker's past, plus independent motion.
 
 The function is causal: what the listener does at a time depends on the speaker up to a lag before
-that time. Lags and gains of a listener, and time and depth of a nod, are random. So several
-listeners of one speaker differ, and each is an appropriate listener.
+that time. Lags and gains of a listener, whether a smile is mirrored, times of blinks, and time,
+depth and number of cycles of a nod are random. So several listeners of one speaker differ, and
+each is an appropriate listener. `docs/data.md` compares the rates with published ones.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import numpy as np
 from robot_face_gen.layout import AU, RX, RY, RZ, TZ
 
 from .config import CONTROL_HZ, ListenerConfig
-from .motion import Motion, add_mouth, own_motion
+from .gestures import add_blinks, add_nod, blink_intensity, point_process
+from .motion import Motion, Mouth, add_mouth, own_motion
 from .script import Phrase, Script, make_hum, make_phrase
-from .signals import add_blinks, add_bump, add_hold, children, delayed, draw, smooth
-from .voice import Articulation, articulate
+from .signals import add_bump, add_hold, children, delayed, draw, smooth
+from .voice import articulate
 
 # A silence of this length is detected as a pause.
 PAUSE_DETECTION_S = 0.25
-# Loudness above which a voice counts as raised, relative to normal speech.
-RAISED = 0.85
+# Loudness above which a voice counts as raised, relative to the speaker's own running level.
+RAISED = 1.5
+_RUNNING_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ class ListenerTraits:
     smile_gain: float
     brow_gain: float
     frown_gain: float
+    nodding: float
     nod_lag_s: float
     nod_rad: float
     gaze_gain: float
     tilt_gain: float
     lean_m: float
     own_motion: float
-    blink_interval_s: float
+    own_per_min: float
+    blinks_per_min: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator, config: ListenerConfig) -> ListenerTraits:
@@ -88,25 +93,70 @@ def _nods(
     speaker: Script,
     steps: int,
 ) -> np.ndarray:
-    """Nods at pauses and smaller ones at stressed syllables; (T,) radians, down is positive."""
+    """Nods in pauses and a few at stressed syllables; (T,) radians, down is positive."""
     nod = np.zeros(steps)
-    at_pauses = [
-        (phrase.stop_s + PAUSE_DETECTION_S, 1.0, 0.85)
+    # A nod is more likely after a longer phrase.
+    occasions = [
+        (
+            phrase.stop_s + PAUSE_DETECTION_S,
+            traits.nodding * np.clip(0.5 + 0.25 * (phrase.stop_s - phrase.start_s), 0.5, 1.25),
+            1.0,
+        )
         for phrase, _ in pauses(speaker, steps / CONTROL_HZ)
     ]
-    at_stress = [
-        (s.peak_s, config.stress_nod * s.stress, 0.6) for s in speaker.syllables if s.stress
-    ]
-    for source, occasions in zip(children(rng, 2), (at_pauses, at_stress), strict=True):
-        for moment, depth, length in occasions:
-            missed = source.random() < config.nod_miss
-            jitter = np.clip(config.nod_jitter_s * source.standard_normal(), -0.15, 0.15)
-            spread = max(0.2, 1 + config.nod_spread * source.standard_normal())
-            if not missed:
-                # The nod is deepest nod_lag_s after the occasion, but never begins before it.
-                start = moment + max(0.0, traits.nod_lag_s + jitter - length / 2)
-                add_bump(nod, start, length, depth * traits.nod_rad * spread)
+    at_stress = [(s.peak_s + 0.2, config.stress_nod, 0.7) for s in speaker.syllables if s.stress]
+    for source, places in zip(children(rng, 2), (occasions, at_stress), strict=True):
+        for moment, probability, depth in places:
+            one = children(source, 1)[0]
+            nods = one.random() < probability
+            jitter = float(np.clip(config.nod_jitter_s * one.standard_normal(), -0.15, 0.15))
+            spread = max(0.3, 1 + config.nod_spread * one.standard_normal())
+            if nods:
+                # Never before the occasion.
+                start = moment + max(0.0, traits.nod_lag_s + jitter)
+                add_nod(nod, one, start, depth * traits.nod_rad * spread, config.nod_s)
     return nod
+
+
+def _mirrored(
+    rng: np.random.Generator,
+    signal: np.ndarray,
+    phrases: list[Phrase],
+    probability: float,
+    gain: float,
+) -> np.ndarray:
+    """A signal of the speaker, times a gain that is drawn anew when each of `phrases` begins."""
+    gains = np.full(len(signal), gain)
+    for phrase in phrases:
+        mirrors, spread = rng.random() < probability, rng.uniform(0.8, 1.2)
+        gains[round(phrase.start_s * CONTROL_HZ) :] = gain * (spread if mirrors else 0.1)
+    return np.asarray(smooth(gains, 0.1) * signal)
+
+
+def raised_voice(loudness: np.ndarray) -> np.ndarray:
+    """How far a voice is above the speaker's own running level; (T,), 0 for ordinary speech."""
+    speaks = (loudness > 0.2).astype(float)
+    # Before anything is heard, the level is taken to be normal.
+    known = smooth(speaks, _RUNNING_S) + 0.002
+    running = (smooth(loudness * speaks, _RUNNING_S) + 0.002 * 0.8) / known
+    return np.maximum(smooth(loudness * speaks, 0.2) / running - RAISED, 0)
+
+
+def _own_gestures(rng: np.random.Generator, motion: Motion, traits: ListenerTraits) -> None:
+    """Smiles, frowns and looks away without a reason that can be seen."""
+    rate = np.full(len(motion), traits.own_per_min / 60)
+    for kind, source in zip(('smile', 'frown', 'look'), children(rng, 3), strict=True):
+        for t in point_process(source, rate, 1.0):
+            length, height = source.uniform(0.8, 2.5), source.uniform(0.6, 1.5)
+            side = source.choice((-1.0, 1.0))
+            if kind == 'smile':
+                add_hold(motion.au[:, AU['AU12']], t, t + length, height, 0.4)
+                add_hold(motion.au[:, AU['AU06']], t, t + length, 0.5 * height, 0.4)
+            elif kind == 'frown':
+                add_hold(motion.au[:, AU['AU04']], t, t + length, 0.7 * height, 0.5)
+            else:
+                add_hold(motion.gaze[:, 0], t, t + 0.6 * length, 0.2 * side * height, 0.12)
+                add_hold(motion.pose[:, RY], t, t + 0.6 * length, 0.05 * side * height, 0.4)
 
 
 def listener_motion(
@@ -118,7 +168,7 @@ def listener_motion(
     loudness: np.ndarray,
     own_script: Script,
     own_loudness: np.ndarray,
-    own_articulation: Articulation | None = None,
+    own_mouth: Mouth | None = None,
 ) -> Motion:
     """The face of a listener.
 
@@ -131,7 +181,7 @@ def listener_motion(
         loudness: (T,) envelope of the speaker's voice, 1 for normal speech.
         own_script: what the listener says.
         own_loudness: (T,) envelope of the listener's voice.
-        own_articulation: control signals of `own_script`; computed if not given.
+        own_mouth: control signals of `own_script`; computed if not given.
 
     Returns:
         Motion: (T,) as the speaker's.
@@ -139,26 +189,38 @@ def listener_motion(
     steps = len(speaker)
     motion = own_motion(rng, steps, traits.own_motion)
     lag = traits.lag_s
-    smile = traits.smile_gain * _perceived(speaker.au[:, AU['AU12']], lag, 0.1)
+    nod_rng, smile_rng, brow_rng, flash_rng, own_rng, said_rng, blink_rng = children(rng, 7)
+    kinds = {
+        kind: [p for p in script.phrases if p.kind in kind.split()]
+        for kind in ('amused', 'question emphatic')
+    }
+    smile = _perceived(
+        _mirrored(smile_rng, speaker.au[:, AU['AU12']], kinds['amused'], config.smile_mirror,
+                  traits.smile_gain), lag, 0.1,
+    )  # fmt: skip
     motion.au[:, AU['AU12']] += smile
     motion.au[:, AU['AU06']] += 0.75 * smile
     motion.au[:, AU['AU14']] += 0.3 * smile
     motion.au[:, AU['AU25']] += 0.25 * smile
-    brows = traits.brow_gain * _perceived(
-        0.5 * (speaker.au[:, AU['AU01']] + speaker.au[:, AU['AU02']]), lag, 0.08
-    )
+    raised_brows = 0.5 * (speaker.au[:, AU['AU01']] + speaker.au[:, AU['AU02']])
+    brows = _perceived(
+        _mirrored(brow_rng, raised_brows, kinds['question emphatic'], config.brow_mirror,
+                  traits.brow_gain), lag, 0.08,
+    )  # fmt: skip
+    for phrase, _ in pauses(script, steps / CONTROL_HZ):
+        flashes, length, height = flash_rng.random(), *flash_rng.uniform((0.4, 1.2), (0.8, 2.4))
+        if flashes < config.brow_flash:
+            add_bump(brows, phrase.stop_s + PAUSE_DETECTION_S, length, height)
     motion.au[:, AU['AU01']] += brows
     motion.au[:, AU['AU02']] += 0.9 * brows
     motion.au[:, AU['AU05']] += 0.35 * brows
-    # A raised voice is loud for longer than a syllable.
-    heard = smooth(np.maximum(loudness - RAISED, 0), 0.25)
-    frown = traits.frown_gain * np.minimum(5.0 * delayed(heard, max(0.0, lag - 0.3)), 2.8)
+    heard = delayed(raised_voice(loudness), max(0.0, lag - 0.3))
+    frown = traits.frown_gain * np.minimum(5.0 * heard, 2.5)
     motion.au[:, AU['AU04']] += frown
     motion.au[:, AU['AU07']] += 0.6 * frown
     motion.au[:, AU['AU17']] += 0.4 * frown
     motion.au[:, AU['AU15']] += 0.3 * frown
 
-    nod_rng, smile_rng, end_rng, blink_rng = children(rng, 4)
     nod = _nods(nod_rng, config, traits, script, steps)
     lively = delayed(smooth(np.minimum(loudness, 2.5), 0.5), max(0.0, lag - 0.3))
     motion.pose[:, RX] += nod
@@ -168,18 +230,14 @@ def listener_motion(
     motion.gaze[:, 0] += traits.gaze_gain * _perceived(speaker.gaze[:, 0], lag, 0.06)
     # The eyes stay on the speaker while the head nods.
     motion.gaze[:, 1] += traits.gaze_gain * _perceived(speaker.gaze[:, 1], lag, 0.06) - 0.4 * nod
+    _own_gestures(own_rng, motion, traits)
 
-    add_mouth(motion, own_articulation or articulate(own_script, steps), own_loudness)
+    add_mouth(motion, own_mouth or articulate(own_script, steps), own_loudness)
     for phrase in own_script.phrases:
         if phrase.kind != 'hum':
             smiles = np.zeros(steps)
-            add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, smile_rng.uniform(0.3, 0.8), 0.3)
+            add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, said_rng.uniform(0.3, 0.8), 0.3)
             motion.au[:, AU['AU12']] += smiles
-    # Listeners blink at the end of phrases, and at random times.
-    ends = [
-        phrase.stop_s + PAUSE_DETECTION_S + traits.nod_lag_s
-        for phrase, _ in pauses(script, steps / CONTROL_HZ)
-        if end_rng.random() < 0.6
-    ]
-    add_blinks(motion.au[:, AU['AU45']], blink_rng, 2.0 * traits.blink_interval_s, ends)
+    intensity = blink_intensity(traits.blinks_per_min, script, steps)
+    add_blinks(motion.au[:, AU['AU45']], blink_rng, intensity)
     return motion

@@ -10,9 +10,9 @@ import numpy as np
 from robot_face_gen.layout import AU, BRANCHES, RX, RY, RZ, TZ
 
 from .config import CONTROL_HZ, SpeakerConfig
+from .gestures import add_blinks, blink_intensity
 from .script import Script
-from .signals import add_blinks, add_bump, add_hold, draw, smooth, wander
-from .voice import Articulation
+from .signals import add_bump, add_hold, draw, smooth, wander
 
 
 @dataclass
@@ -38,19 +38,31 @@ class Motion:
         return len(self.au)
 
 
-def add_mouth(motion: Motion, a: Articulation, loudness: np.ndarray) -> None:
+@dataclass
+class Mouth:
+    """Control signals of a mouth that speaks, sampled at `CONTROL_HZ`; all (T,) float64."""
+
+    voiced: np.ndarray  # amplitude of the voice, 1 for a normal vowel
+    hiss: np.ndarray  # amplitude of the consonant noise
+    open: np.ndarray  # opening of the mouth, 0..1
+    round: np.ndarray  # rounding of the lips, 0..1
+    spread: np.ndarray  # spreading of the lips, 0..1
+    closed: np.ndarray  # closure of the lips, 0..1
+
+
+def add_mouth(motion: Motion, a: Mouth, loudness: np.ndarray) -> None:
     """Add the mouth motion that belongs to a sound.
 
     Args:
         motion: changed in place.
-        a: control signals of voice and mouth.
+        a: control signals of the mouth.
         loudness: (T,) envelope of the sound, 1 for a normal vowel.
     """
     effort = smooth(np.sqrt(np.minimum(loudness, 4.0)), 0.015)
-    jaw = smooth(a.open * effort, 0.025)
+    jaw = smooth(a.open * effort, 0.04)
     closed = smooth(a.closed, 0.012)
     open_lips = np.clip(1 - 1.2 * closed, 0, 1)
-    parted = smooth((a.voiced + a.hiss > 0.05).astype(float), 0.03)
+    parted = smooth((a.voiced + a.hiss > 0.05).astype(float), 0.05)
     motion.au[:, AU['AU25']] += open_lips * (0.7 * parted + 2.0 * jaw)
     motion.au[:, AU['AU26']] += open_lips * 1.7 * jaw
     motion.au[:, AU['AU20']] += 0.7 * smooth(a.spread * parted, 0.03)
@@ -63,8 +75,8 @@ def add_mouth(motion: Motion, a: Articulation, loudness: np.ndarray) -> None:
 def own_motion(rng: np.random.Generator, steps: int, gain: float) -> Motion:
     """Small, slow random motion that is independent of the conversation."""
     motion = Motion.still(steps)
-    for axis, size in ((RX, 0.018), (RY, 0.025), (RZ, 0.014), (TZ, 0.005)):
-        motion.pose[:, axis] = gain * size * wander(rng, steps, 0.9)
+    for axis, size in ((RX, 0.014), (RY, 0.02), (RZ, 0.012), (TZ, 0.005)):
+        motion.pose[:, axis] = gain * size * wander(rng, steps, 1.3)
     for axis, size in ((0, 0.02), (1, 0.015)):
         motion.gaze[:, axis] = gain * size * wander(rng, steps, 0.5)
     for name, size in (
@@ -79,7 +91,7 @@ def speaker_motion(
     rng: np.random.Generator,
     config: SpeakerConfig,
     script: Script,
-    a: Articulation,
+    a: Mouth,
     loudness: np.ndarray,
 ) -> Motion:
     """The face of a speaker: mouth, smiles, brows, head beats, gaze, blinks.
@@ -88,7 +100,7 @@ def speaker_motion(
         rng: random generator.
         config: parameters of speakers.
         script: what is said.
-        a: control signals of voice and mouth.
+        a: control signals of the mouth.
         loudness: (T,) envelope of the sound.
     """
     steps = len(loudness)
@@ -97,7 +109,6 @@ def speaker_motion(
     add_mouth(motion, a, loudness)
     smile, brows, frown = np.zeros(steps), np.zeros(steps), np.zeros(steps)
     turn, tilt, nod = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-    blinks = []
     for phrase in script.phrases:
         start, stop = phrase.start_s, phrase.stop_s
         if phrase.kind == 'amused':
@@ -122,8 +133,6 @@ def speaker_motion(
                 add_bump(brows, s.start_s - 0.12, 0.75, s.stress * rng.uniform(1.6, 2.6))
             if s.stress:
                 add_bump(nod, s.peak_s - 0.15, 0.4, s.stress * rng.uniform(0.03, 0.07))
-        if rng.random() < 0.6:
-            blinks.append(stop + rng.uniform(0.0, 0.25))
     motion.au[:, AU['AU12']] += strong * smile
     motion.au[:, AU['AU06']] += 0.75 * strong * smile
     motion.au[:, AU['AU01']] += 0.9 * strong * brows
@@ -135,7 +144,8 @@ def speaker_motion(
     motion.pose[:, RY] += lively * turn
     motion.pose[:, RZ] += lively * tilt
     motion.pose[:, TZ] -= 0.012 * lively * smooth(np.minimum(loudness, 3), 0.5)
-    add_blinks(motion.au[:, AU['AU45']], rng, 1.6 * draw(rng, config.blink_interval_s), blinks)
+    intensity = blink_intensity(draw(rng, config.blinks_per_min), script, steps)
+    add_blinks(motion.au[:, AU['AU45']], rng, intensity)
     _suck_lips(rng, motion, script)
     return motion
 

@@ -4,22 +4,14 @@
 from __future__ import annotations
 
 import numpy as np
-
-from robot_face_gen.extras import require
+from scipy.signal import lfilter
 
 from .config import CONTROL_HZ
 
-numba = require('numba', 'training')
 
-
-@numba.njit(cache=True)
 def _one_pole(x: np.ndarray, share: float) -> np.ndarray:
-    out = np.empty_like(x)
-    state = x[0]
-    for t in range(len(x)):
-        state += share * (x[t] - state)
-        out[t] = state
-    return out
+    """Low-pass filter that begins at rest at the first value."""
+    return np.asarray(lfilter([share], [1.0, share - 1.0], x, zi=[(1.0 - share) * x[0]])[0])
 
 
 def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
@@ -83,22 +75,6 @@ def add_hold(
 
 def _ease(x: np.ndarray) -> np.ndarray:
     return x * x * (3 - 2 * x)
-
-
-def add_blinks(
-    x: np.ndarray, rng: np.random.Generator, interval_s: float, at_s: list[float]
-) -> None:
-    """Add eye blinks (AU45) at given times and at random times, in place."""
-    given_rng, own_rng = children(rng, 2)
-    duration = len(x) / CONTROL_HZ
-    blinks = np.zeros_like(x)
-    for t in at_s:
-        add_bump(blinks, t, given_rng.uniform(0.2, 0.36), given_rng.uniform(1.6, 3.2))
-    t = own_rng.exponential(interval_s)
-    while t < duration:
-        add_bump(blinks, t, own_rng.uniform(0.2, 0.36), own_rng.uniform(1.6, 3.2))
-        t += 0.4 + own_rng.exponential(interval_s)
-    x += np.minimum(blinks, 3.5)
 
 
 def children(rng: np.random.Generator, count: int) -> list[np.random.Generator]:

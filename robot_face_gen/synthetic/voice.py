@@ -10,17 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-
-from robot_face_gen.extras import require
+from scipy.signal import sosfilt
 
 from .config import CONTROL_HZ
+from .motion import Mouth
 from .script import VOWELS, Script
 from .signals import smooth
 
-numba = require('numba', 'training')
-
 _FIXED_FORMANT = 3500.0
 _BANDWIDTHS = np.array([70.0, 95.0, 130.0, 220.0])
+_HOLD = 2  # control steps for which the resonators stay the same
 # Root mean square of a normal vowel; full scale is 1.
 SPEECH_LEVEL = 0.05
 
@@ -32,24 +31,17 @@ class Voice:
     pitch_hz: float  # mean pitch
     vocal_tract: float  # factor on all formants
     breath: float  # share of breath noise in the source
-    room_noise_db: float  # background noise relative to `SPEECH_LEVEL`
 
 
 @dataclass
-class Articulation:
-    """Control signals of voice and mouth, sampled at `CONTROL_HZ`; all arrays (T,) float64."""
+class Articulation(Mouth):
+    """Control signals of mouth and voice, sampled at `CONTROL_HZ`; all arrays (T,) float64."""
 
-    voiced: np.ndarray  # amplitude of the glottal source, 1 for a normal vowel
-    hiss: np.ndarray  # amplitude of the consonant noise
-    hiss_hz: np.ndarray  # centre frequency of that noise
+    hiss_hz: np.ndarray  # centre frequency of the consonant noise
     pitch: np.ndarray  # relative to the mean pitch of the voice
     f1: np.ndarray  # first formant of an average adult, Hz
     f2: np.ndarray  # second formant
     f3: np.ndarray  # third formant
-    open: np.ndarray  # opening of the mouth, 0..1
-    round: np.ndarray  # rounding of the lips, 0..1
-    spread: np.ndarray  # spreading of the lips, 0..1
-    closed: np.ndarray  # closure of the lips, 0..1
 
 
 def articulate(script: Script, steps: int) -> Articulation:
@@ -99,81 +91,21 @@ def articulate(script: Script, steps: int) -> Articulation:
     return a
 
 
-@numba.njit(cache=True)
-def _synthesise(
-    source: np.ndarray,
-    hiss: np.ndarray,
-    hiss_hz: np.ndarray,
-    formants: np.ndarray,
-    bandwidths: np.ndarray,
-    voiced: np.ndarray,
-    hertz: np.ndarray,
-    breath: float,
-    rate: float,
-    control_hz: float,
-) -> np.ndarray:
-    """Run the resonators sample by sample; `source` is white noise for breath and consonants."""
-    count = len(source)
-    out = np.empty(count)
-    memory = np.zeros((5, 2))
-    coefficients = np.zeros((5, 3))
-    phase, before = 0.0, 0.0
-    hold = max(1, int(rate / (2 * control_hz)))  # coefficients change every 2.5 ms
-    last = len(voiced) - 1
-    loud, air, pitch = 0.0, 0.0, 0.0
-    for n in range(count):
-        if n % hold == 0:
-            position = n * control_hz / rate
-            i = min(int(position), last)
-            j = min(i + 1, last)
-            w = position - int(position)
-            loud = (1 - w) * voiced[i] + w * voiced[j]
-            air = (1 - w) * hiss[i] + w * hiss[j]
-            pitch = (1 - w) * hertz[i] + w * hertz[j]
-            for r in range(5):
-                if r < 4:
-                    centre = (1 - w) * formants[r, i] + w * formants[r, j]
-                    width = bandwidths[r]
-                else:
-                    centre, width = hiss_hz[i], 900.0
-                centre = min(centre, 0.45 * rate)
-                radius = np.exp(-np.pi * width / rate)
-                c = -radius * radius
-                b = 2 * radius * np.cos(2 * np.pi * centre / rate)
-                coefficients[r, 0] = 1 - b - c if r < 4 else 1 - radius
-                coefficients[r, 1], coefficients[r, 2] = b, c
-        phase += pitch / rate
-        if phase >= 1:
-            phase -= 1
-        # Flow through the glottis: opens slowly, closes fast, then stays closed.
-        if phase < 0.4:
-            flow = 0.5 - 0.5 * np.cos(np.pi * phase / 0.4)
-        elif phase < 0.56:
-            flow = np.cos(0.5 * np.pi * (phase - 0.4) / 0.16)
-        else:
-            flow = 0.0
-        noise = source[n]
-        # The lips radiate the derivative; the scale makes high and low voices equally loud.
-        x = loud * ((flow - before) * rate / (8 * max(pitch, 50.0)) + breath * flow * noise)
-        before = flow
-        for r in range(4):
-            y = (
-                coefficients[r, 0] * x
-                + coefficients[r, 1] * memory[r, 0]
-                + coefficients[r, 2] * memory[r, 1]
-            )
-            memory[r, 1] = memory[r, 0]
-            memory[r, 0] = y
-            x = y
-        y = (
-            coefficients[4, 0] * air * noise
-            + coefficients[4, 1] * memory[4, 0]
-            + coefficients[4, 2] * memory[4, 1]
-        )
-        memory[4, 1] = memory[4, 0]
-        memory[4, 0] = y
-        out[n] = x + y
-    return out
+def _resonators(hertz: np.ndarray, bandwidth_hz: np.ndarray, rate: float) -> np.ndarray:
+    """Second-order sections (T, k, 6) of resonators (T, k) with gain 1 at 0 Hz."""
+    radius = np.exp(-np.pi * bandwidth_hz / rate)
+    b, c = 2 * radius * np.cos(2 * np.pi * np.minimum(hertz, 0.45 * rate) / rate), -(radius**2)
+    sections = np.zeros((*hertz.shape, 6))
+    sections[..., 0], sections[..., 3] = 1 - b - c, 1
+    sections[..., 4], sections[..., 5] = -b, -c
+    return sections
+
+
+def _flow(phase: np.ndarray) -> np.ndarray:
+    """Flow through the glottis: opens slowly, closes fast, then stays closed."""
+    opening = 0.5 - 0.5 * np.cos(np.pi * phase / 0.4)
+    closing = np.cos(0.5 * np.pi * (phase - 0.4) / 0.16)
+    return np.where(phase < 0.4, opening, np.where(phase < 0.56, closing, 0.0))
 
 
 def synthesise(
@@ -191,23 +123,39 @@ def synthesise(
         np.ndarray: (n,) float32, -1..1, exactly as long as the control signals.
     """
     count = round(len(a.voiced) * sample_rate / CONTROL_HZ)
-    formants = np.stack((a.f1, a.f2, a.f3, np.full_like(a.f1, _FIXED_FORMANT)))
-    flutter = 1 + 0.01 * smooth(rng.standard_normal(len(a.pitch)), 0.01) * 3
-    sound = _synthesise(
-        rng.standard_normal(count),
-        a.hiss,
-        a.hiss_hz,
-        formants * voice.vocal_tract,
-        _BANDWIDTHS,
-        a.voiced,
-        a.pitch * flutter * voice.pitch_hz,
-        voice.breath,
-        float(sample_rate),
-        float(CONTROL_HZ),
-    )
+    sound = np.zeros(count)
+    blocks = [k for k in range(0, len(a.voiced), _HOLD) if a.voiced[k] + a.hiss[k] > 1e-4]
+    if not blocks:
+        return sound.astype(np.float32)
+    # Only from the first to the last sound.
+    first, last = blocks[0], min(blocks[-1] + _HOLD, len(a.voiced))
+    offset = first * sample_rate // CONTROL_HZ
+    at = np.arange(offset, last * sample_rate // CONTROL_HZ) * CONTROL_HZ / sample_rate
+    flutter = 1 + 0.03 * smooth(rng.standard_normal(len(a.pitch)), 0.01)
+    steps = np.arange(len(a.voiced))
+    loud, air, pitch = (np.interp(at, steps, x) for x in (a.voiced, a.hiss, a.pitch * flutter))
+    noise = rng.standard_normal(len(at))
+    pitch *= voice.pitch_hz
+    flow = _flow(np.cumsum(pitch) / sample_rate % 1)
+    # The lips radiate the derivative; the scale makes high and low voices equally loud.
+    source = np.diff(flow, prepend=0.0) * sample_rate / (8 * np.maximum(pitch, 50.0))
+    source = loud * (source + voice.breath * flow * noise)
+    hiss = air * noise
+    formants = np.stack((a.f1, a.f2, a.f3, np.full_like(a.f1, _FIXED_FORMANT)), axis=1)
+    sections = _resonators(formants * voice.vocal_tract, _BANDWIDTHS, sample_rate)
+    noisy = _resonators(a.hiss_hz[:, None], np.array([900.0]), sample_rate)
+    noisy[..., 0] = 1 - np.exp(-np.pi * 900.0 / sample_rate)
+    memory, noisy_memory = np.zeros((4, 2)), np.zeros((1, 2))
+    for k in blocks:
+        begin, end = (t * sample_rate // CONTROL_HZ for t in (k, min(k + _HOLD, last)))
+        place = slice(begin - offset, end - offset)
+        spoken, memory = sosfilt(sections[k], source[place], zi=memory)
+        sound[begin:end] = spoken
+        if a.hiss[k : k + _HOLD].any():
+            hissed, noisy_memory = sosfilt(noisy[k], hiss[place], zi=noisy_memory)
+            sound[begin:end] += hissed
     # Normalise the level of the source: loudness means the same for every voice.
     sound *= SPEECH_LEVEL / 0.85
-    sound += SPEECH_LEVEL * 10 ** (voice.room_noise_db / 20) * rng.standard_normal(count)
     # Soft clipping keeps a raised voice below full scale.
     return np.tanh(sound).astype(np.float32)
 

@@ -116,13 +116,21 @@ def _parameter_files(nodes: Sequence[NodeSpec]) -> Iterator[dict[str, Path]]:
 
 def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
     """The process of a node: this Python, whichever `python3` comes first in PATH."""
+    own = (sys.executable, '-m', 'robot_face_gen.nodes', node.name)
+    viewer = node.viewer
+    remappings = [
+        ('__node', node.name),
+        ('__ns', f'/{node.namespace.lstrip("/")}'),
+        *node.remappings,
+    ]
     return ProcessSettings(
         name=f'{node.name}-{number}',
         cmd=[
-            *(sys.executable, '-m', 'robot_face_gen.nodes', node.name),
+            *((viewer.path(), *node.arguments) if viewer else own),
             *('--ros-args', '--log-level', node.log_level),
-            *('-r', f'__node:={node.name}', '-r', f'__ns:=/{node.namespace.lstrip("/")}'),
-            *('--params-file', node.params_file, '--params-file', str(file)),
+            *(word for before, after in remappings for word in ('-r', f'{before}:={after}')),
+            *(() if viewer else ('--params-file', node.params_file)),
+            *('--params-file', str(file)),
         ],
         env=child_environment(),
         respawn=node.respawn,

@@ -40,13 +40,15 @@ def launch_description(graph: Graph) -> LaunchDescription:
 
 
 def _launch_node(node: NodeSpec) -> Node:
+    viewer = node.viewer
     return Node(
-        package=PACKAGE,
-        executable=node.name,
+        package=viewer.package if viewer else PACKAGE,
+        executable=viewer.executable if viewer else node.name,
         name=node.name,
         namespace=node.namespace,
-        parameters=[node.params_file, dict(node.parameters)],
-        arguments=['--ros-args', '--log-level', node.log_level],
+        parameters=[*([] if viewer else [node.params_file]), dict(node.parameters)],
+        remappings=list(node.remappings),
+        arguments=[*node.arguments, '--ros-args', '--log-level', node.log_level],
         output='screen',
         respawn=node.respawn,
         respawn_delay=RESPAWN_DELAY_S,

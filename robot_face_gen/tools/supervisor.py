@@ -23,25 +23,15 @@ _STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 @dataclass(frozen=True)
 class ProcessSettings:
-    """A process to run.
+    """A process to run."""
 
-    Attributes:
-        name: Name in the log, as 'reaction_node-1'.
-        cmd: Program and arguments.
-        env: The whole environment; None: the same as ours.
-        respawn: Whether it is started again when it exits by itself.
-        respawn_delay_s: Delay before that.
-        sigterm_timeout_s: Time from SIGINT to SIGTERM when it is to end.
-        sigkill_timeout_s: Time from SIGTERM to SIGKILL.
-    """
-
-    name: str
-    cmd: Sequence[str]
-    env: Mapping[str, str] | None = None
-    respawn: bool = False
-    respawn_delay_s: float = 0.0
-    sigterm_timeout_s: float = 5.0
-    sigkill_timeout_s: float = 5.0
+    name: str  # Name in the log, as 'reaction_node-1'
+    cmd: Sequence[str]  # Program and arguments
+    env: Mapping[str, str] | None = None  # The whole environment; None: the same as ours
+    respawn: bool = False  # Whether it is started again when it exits by itself
+    respawn_delay_s: float = 0.0  # Delay before that
+    sigterm_timeout_s: float = 5.0  # Time from SIGINT to SIGTERM when it is to end
+    sigkill_timeout_s: float = 5.0  # Time from SIGTERM to SIGKILL
 
 
 def describe_exit(code: int) -> str:
@@ -56,22 +46,14 @@ def describe_exit(code: int) -> str:
 
 @dataclass
 class Supervisor:
-    """Runs one process; `run` returns when it will not be started again.
+    """Runs one process; `run` returns when it will not be started again."""
 
-    Attributes:
-        settings: What to run.
-        on_line: Called with each line of output.
-        on_started: Called with the process id after each start.
-        on_exited: Called with the exit code each time it has exited; 127 if it could not be
-            started.
-        log: Starts and exits are reported here.
-    """
-
-    settings: ProcessSettings
-    on_line: LineHandler
-    on_started: Callable[[int], None]
+    settings: ProcessSettings  # What to run
+    on_line: LineHandler  # Called with each line of output
+    on_started: Callable[[int], None]  # Called with the process id after each start
+    # Called with the exit code each time it has exited; 127 if it could not be started
     on_exited: Callable[[int], None]
-    log: logging.Logger
+    log: logging.Logger  # Starts and exits are reported here
     _child: ChildProcess | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the graph in real processes, and increases its rate until it loses frames."""
 
+import pytest
+
+from robot_face_gen.bench import graph, server
 from robot_face_gen.bench.graph import NODES, measure_fastest, measure_graph
 from robot_face_gen.bench.report import print_part
 from robot_face_gen.bench.server import measure_server
+
+pytestmark = pytest.mark.graph
+
+
+@pytest.fixture(autouse=True)
+def settle_quickly(monkeypatch):
+    monkeypatch.setattr(graph, 'SETTLE_S', 0.6)
+    monkeypatch.setattr(server, 'SETTLE_S', 1.0)
 
 
 def test_latency_cost_and_highest_rate_of_the_graph(capsys):

@@ -11,7 +11,7 @@ rosbags = pytest.importorskip('rosbags')
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
 
-from robot_face_gen.data import bags  # noqa: E402
+from robot_face_gen.data import bag_file  # noqa: E402
 from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
 from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
 from robot_face_gen.data.prepare import prepare  # noqa: E402
@@ -20,7 +20,7 @@ from robot_face_gen.synthetic.config import GeneratorConfig  # noqa: E402
 from robot_face_gen.synthetic.conversation import generate_conversation  # noqa: E402
 
 MESSAGES = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs' / 'msg'
-QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
+QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, device='cpu')
 SECOND_NS = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND_NS
 
@@ -113,18 +113,24 @@ def test_a_bag_is_a_session(dyad, tmp_path):
     write_bag(source / 'good', people, StoragePlugin.MCAP)
     write_bag(source / 'lossy', people, StoragePlugin.MCAP, lose={5, 6, 20})
     write_bag(source / 'alone', {'a': dyad.speaker}, StoragePlugin.MCAP)
+    (source / 'good' / 'good.mcap').rename(source / 'file.mcap')  # a bag of one file
+    write_bag(source / 'good2', people, StoragePlugin.MCAP)
     (source / 'sessions.csv').write_text(
-        'session,split,listener\ngood,train,b\nlossy,train,b\nalone,train,b\n'
+        'session,split,listener\n'
+        'file.mcap,train,b\ngood2,train,b\nlossy,train,b\nalone,train,b\nnone.mcap,train,b\n'
     )
     found = prepare(source, tmp_path / 'out', QUICK)
     errors = {(f.session, f.person, f.what) for f in found if f.level == 'error'}
     assert errors == {
         ('lossy', 'a', 'lost sound'), ('lossy', 'b', 'lost sound'),
         ('alone', 'a', 'file'), ('alone', 'b', 'file'),
+        ('none.mcap', 'a', 'file'), ('none.mcap', 'b', 'file'),
     }  # fmt: skip
-    (clip,) = ClipDataset(tmp_path / 'out', frames=100)
-    assert clip['speaker']['audio_valid'].float().mean() > 0.95
-    assert clip['speaker']['face_valid'].float().mean() > 0.7
+    clips = list(ClipDataset(tmp_path / 'out', frames=100))
+    assert len(clips) == 2
+    for clip in clips:
+        assert clip['speaker']['audio_valid'][8:].all()
+        assert clip['speaker']['face_valid'].float().mean() > 0.7
     message = next(f.value for f in found if f.session == 'alone')
     assert 'no topic /b/openface/features' in message
 
@@ -141,13 +147,13 @@ def test_message_definitions_are_found_where_they_are_installed(
     tmp_path, monkeypatch, package, root
 ):
     installed = tmp_path / 'lib' / 'python3' / 'site-packages' / 'robot_face_gen' / 'data'
-    monkeypatch.setattr(bags, '__file__', str(installed / 'bags.py'))
+    monkeypatch.setattr(bag_file, '__file__', str(installed / 'bag_file.py'))
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path / "workspace"}')
-    monkeypatch.setattr(bags.sys, 'prefix', str(tmp_path / 'prefix'))
-    monkeypatch.setattr(bags.sysconfig, 'get_path', lambda name: str(tmp_path / 'data'))
+    monkeypatch.setattr(bag_file.sys, 'prefix', str(tmp_path / 'prefix'))
+    monkeypatch.setattr(bag_file.sysconfig, 'get_path', lambda name: str(tmp_path / 'data'))
     with pytest.raises(FileNotFoundError, match=r'no message definitions .*install robot_face_ge'):
-        bags.message_folder()
+        bag_file.message_folder()
     folder = tmp_path / root / 'share' / package / 'msg'
     folder.mkdir(parents=True)
     (folder / 'FaceFeatures.msg').touch()
-    assert bags.message_folder() == folder
+    assert bag_file.message_folder() == folder

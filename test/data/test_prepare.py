@@ -24,7 +24,7 @@ from robot_face_gen.synthetic.generate import (
     make_plan,
 )
 
-QUICK = EmbeddingConfig(hop_s=0.08, context_s=0.4, device='cpu')
+QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
 PLAN = make_plan(3, 7, CONFIG, 'train')
 
@@ -61,7 +61,7 @@ def test_prepared_clips_of_100_frames(prepared):
     for clip in data:
         speaker, listener = clip['speaker'], clip['listener']
         assert speaker['audio'].shape == (100, 2, 384)
-        assert speaker['audio_valid'].float().mean() > 0.95
+        assert not speaker['audio_valid'][:3].any() and speaker['audio_valid'][5:].all()
         assert speaker['face_valid'].float().mean() > 0.7
         for person in (speaker, listener):
             seen = person['landmarks'][person['face_valid']]
@@ -69,7 +69,9 @@ def test_prepared_clips_of_100_frames(prepared):
             assert all(bool(np.isfinite(x.numpy()).all()) for x in person.values())
     description = data.description
     assert description['audio_encoder'] == Embedder(QUICK).description['audio_encoder']
-    assert description['audio'] == {'hop_s': 0.08, 'context_s': 0.4, 'settle_s': 0.0}
+    assert description['audio'] == {
+        'hop_s': 0.08, 'context_s': 0.4, 'settle_s': 0.04, 'delay_s': 0.12, 'weights': 'untrained',
+    }  # fmt: skip
     assert 'memory_frames' in description['face_crop']
 
 
@@ -103,7 +105,7 @@ def test_features_equal_those_of_the_recording(recordings, prepared):
 
     # Stream the voice in pieces of 20 ms.
     samples, rate = read_audio(folder / 'a.flac')
-    stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4)
+    stream = WhisperStream(WhisperEncoder.from_name_or_path('untrained'), 0.08, 0.4, 0.04)
     live = {}
     for begin in range(0, len(samples), 320):
         part = samples[begin : begin + 320]
@@ -111,7 +113,7 @@ def test_features_equal_those_of_the_recording(recordings, prepared):
             for i, row in enumerate(block.data):
                 live[(block.stamp_ns + i * 20_000_000 + 20_000_000) // 1_000_000] = row
     for k in (20, 50, 90):
-        expected = np.stack([live[40 * k - 20], live[40 * k]])
+        expected = np.stack([live[40 * k - 120 - 20], live[40 * k - 120]])  # as old as the delay
         np.testing.assert_allclose(clip['audio'][k], expected, atol=2e-3)  # half precision
 
 
@@ -153,7 +155,7 @@ def test_interrupted_preparation_continues(recordings, prepared, tmp_path):
     assert {p.name for p in (tmp_path / 'tracks').iterdir()} == names
     assert all(p.stat().st_mtime_ns == at for p, at in before.items())
     # Other settings give other tracks, and another data set.
-    other = EmbeddingConfig(hop_s=0.08, context_s=0.48, device='cpu')
+    other = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.48, device='cpu')
     with pytest.raises(ValueError, match=r"dataset\.json: this data set has audio = .*'context_s"):
         prepare(recordings, tmp_path, other)
     assert data_set_files(tmp_path) == data_set_files(prepared)
@@ -168,8 +170,8 @@ def test_a_data_set_is_never_replaced_silently(recordings, prepared, tmp_path, c
     out = tmp_path / 'out'
     shutil.copytree(prepared, out)
     first = copied(recordings, tmp_path / 'first', ['dyad_00000_0'])
-    words = ['prepare', str(first), str(out), '--hop', '0.08', '--context', '0.4',
-             '--workers', '1', '--device', 'cpu']  # fmt: skip
+    how = '--encoder untrained --hop 0.08 --context 0.4 --settle 0.04 --workers 1 --device cpu'
+    words = ['prepare', str(first), str(out), *how.split()]
     assert main(words) == 2
     error = capsys.readouterr().err
     assert "session 'dyad_00000_0' is there with other content" in error  # here without a group
@@ -211,15 +213,15 @@ def silence_sound(folder):
     write_flac(folder / 'a.flac', np.zeros(4 * 16000), 16000)
 
 
-def shorten_sound(folder):
+def shorten_sound(folder, seconds=2):
     samples, rate = read_audio(folder / 'a.flac')
-    write_flac(folder / 'a.flac', samples[: 2 * rate], rate)
+    write_flac(folder / 'a.flac', samples[: seconds * rate], rate)
 
 
-def change_columns(path, change):
+def change_columns(path, change, rows=dict):
     """Write a CSV again with `change(name, value)`; None leaves the column out."""
     with path.open(newline='') as file:
-        rows = list(csv.DictReader(file))
+        rows = list(map(rows, csv.DictReader(file)))
     kept = [name for name in rows[0] if change(name, rows[0][name]) is not None]
     with path.open('w', newline='') as file:
         writer = csv.DictWriter(file, kept)
@@ -236,7 +238,6 @@ def lose_face(folder):
     'damage, person, what, value',
     [
         (silence_sound, 'a', 'sound level', 'silence'),
-        (shorten_sound, 'a', 'face and sound lengths', '4.00 s and 2.00 s'),
         (lambda folder: (folder / 'a.flac').unlink(), 'a', 'sound',
          'none of a.flac, a.wav, a.ogg, a.mp3, a.opus, a.m4a, a.aac, a.aiff, a.aif, a.mp4, a.mov, '
          'a.mkv, a.webm, a.avi, a.m4v, a.mpg, a.wmv; {folder} holds a.csv, b.csv, b.flac'),
@@ -263,6 +264,36 @@ def test_a_bad_session_is_reported_and_not_used(recordings, tmp_path, damage, pe
     with (out / 'report.csv').open() as file:
         (row,) = [row for row in csv.DictReader(file) if row['level'] == 'error']
     assert (row['session'], row['what'], row['found']) == (folder.name, what, errors[0].value)
+
+
+def test_the_common_part_of_face_and_voice_is_used(recordings, prepared, tmp_path):
+    source = copied(recordings, tmp_path / 'in', ('dyad_00001_0',))
+    shorten_sound(source / 'dyad_00001_0')
+    # The face is not judged where there is no voice.
+    change_columns(
+        source / 'dyad_00001_0' / 'a.csv', lambda name, value: value,
+        rows=lambda row: {**row, 'success': '0'} if float(row['timestamp']) > 2.2 else row,
+    )  # fmt: skip
+    found = prepare(source, tmp_path / 'out', QUICK)
+    values = {f.what: (f.level, f.value) for f in found}
+    assert values == {
+        'face and sound lengths': ('warning', '4.00 s and 2.00 s'),
+        "both people's lengths": ('warning', '2.00 s and 4.00 s'),
+    }
+    with (tmp_path / 'out' / 'report.csv').open() as file:
+        assert '4.00 s and 2.00 s' in [row['found'] for row in csv.DictReader(file)]
+    assert '4.00 s and 2.00 s' in (tmp_path / 'out' / 'report.html').read_text()
+    (session,) = read_catalogue(tmp_path / 'out').sessions
+    assert session.frames == 50
+    (clip,) = ClipDataset(tmp_path / 'out', 'train', frames=50)
+    whole = ClipDataset(prepared, 'train', frames=50)[2 * 2]
+    for name in ('au', 'pose', 'audio'):
+        np.testing.assert_allclose(
+            clip['speaker'][name][:45], whole['speaker'][name][:45], atol=1e-6
+        )
+    shorten_sound(source / 'dyad_00001_0', seconds=1)
+    with pytest.raises(ValueError, match=r'first error: session dyad_00001_0, face length: 1\.0'):
+        prepare(source, tmp_path / 'short', QUICK)
 
 
 def test_two_sessions_without_a_face_name_their_own_folders(recordings, tmp_path):
@@ -441,7 +472,8 @@ def test_one_film_of_both_people(recordings, tmp_path):
 def test_no_usable_session_is_an_error(recordings, tmp_path, capsys):
     source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
     silence_sound(source / 'dyad_00000_0')
-    assert main(['prepare', str(source), str(tmp_path / 'out'), '--workers', '1']) == 2
+    words = ['--workers', '1', '--encoder', 'untrained']
+    assert main(['prepare', str(source), str(tmp_path / 'out'), *words]) == 2
     error = capsys.readouterr().err
     assert 'robot-face-gen: error:' in error.splitlines()[-1]
     assert 'session dyad_00000_0, sound level' in error
@@ -453,15 +485,19 @@ def test_the_commands(tmp_path, capsys):
     words = ['--duration', '2.5', '--listeners', '1', '--workers', '1']
     assert main(['generate', str(out), '--dyads', '3', '--seed', '4', *words]) == 0
     assert [s.split for s in read_sessions(out)] == ['train', 'val', 'test']
-    words = ['--hop', '0.08', '--context', '0.4', '--workers', '1', '--device', 'cpu']
+    words = ['--context', '0.4', '--workers', '1', '--device', 'cpu', '--encoder', 'untrained']
     assert main(['prepare', str(out), str(data), *words, '--name', 'mine']) == 0
     assert 'prepared data' in capsys.readouterr().out
     assert len(ClipDataset(data, 'test', frames=50)) == 1
     assert json.loads((data / 'dataset.json').read_text())['description']['name'] == 'mine'
     assert main(['generate', str(out), '--dyads', '0']) == 2
     assert '--dyads 0: expected at least 1' in capsys.readouterr().err
-    assert main(['prepare', str(out), str(data), '--hop', '0.03']) == 2
-    assert 'hop_s = 0.03' in capsys.readouterr().err
+    for wrong, words_said in (
+        (['--hop', '0.03'], 'hop_s = 0.03'),
+        (['--delay', '1.5'], '--delay 1.5: expected 0 to 1 seconds'),
+    ):
+        assert main(['prepare', str(out), str(data), *words, *wrong]) == 2
+        assert words_said in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
 

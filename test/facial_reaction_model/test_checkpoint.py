@@ -25,7 +25,7 @@ from robot_face_gen.facial_reaction_model import (
 def path(model, tmp_path):
     path = tmp_path / 'model.safetensors'
     model.info = CheckpointInfo(
-        trained_on='a test', audio_encoder='whisper-x', audio={'hop_s': 0.04}
+        trained_on='a test', audio_encoder='whisper-x', audio={'hop_s': 0.04, 'delay_s': 0.2}
     )
     save_checkpoint(model, path)
     return path
@@ -93,6 +93,9 @@ def rewrite(path, tensors=None, **metadata):
         ({'config': 'no json'}, 'its description is damaged'),
         ({'info': '[1]'}, 'its description is damaged'),
         ({'info': '{"audio": 3}'}, 'audio = 3: expected dict'),
+        ({'info': '{"audio": {"delay_s": -1}}'}, 'damaged: audio: delay_s = -1: expected 0 to 1'),
+        ({'info': '{"audio": {"delay_s": NaN}}'}, 'audio: delay_s = nan: expected 0 to 1'),
+        ({'info': '{"audio": {"delay_s": "x"}}'}, "audio: delay_s = 'x': expected 0 to 1"),
     ],
 )
 def test_bad_description(path, metadata, message):

@@ -49,6 +49,7 @@ def listen(source, until, limit_s=30.0):
     return heard
 
 
+@pytest.mark.real_time
 def test_hears_what_is_played_loses_the_server_and_hears_again(room, source):
     listen(source, lambda heard: source.trouble)
     assert source.trouble == 'no microphone: this machine has no sound input'
@@ -69,18 +70,18 @@ def test_hears_what_is_played_loses_the_server_and_hears_again(room, source):
     # In real time: a block comes when its sound is over, and not before.
     ages_ms = np.array([now - b.stamp_ns for b, now in heard]) / 1e6
     assert 10 < np.median(ages_ms) < 150
-    # The very sound: second by second, at one place of the recording.
+    # The very sound: piece by piece, at one place of the recording.
     got = np.concatenate([b.samples for b in blocks])
     begin = int(np.flatnonzero(np.abs(got) > 1e-3)[0])
     got = got[begin:]
     matches = 0
-    for at in range(0, len(got) - RATE // 2, RATE // 2):
-        piece = got[at : at + RATE // 2]
+    for at in range(0, len(got) - RATE // 4, RATE // 4):
+        piece = got[at : at + RATE // 4]
         spectrum = np.fft.rfft(sound, 2**18) * np.conj(np.fft.rfft(piece, 2**18))
         found = int(np.argmax(np.fft.irfft(spectrum)))
         played = sound[found : found + len(piece)]
         matches += len(played) == len(piece) and np.corrcoef(piece, played)[0, 1] > 0.9
-    assert matches >= 2, matches  # a server without a processor skips; most of it is there
+    assert matches >= 3, matches  # a server without a processor skips; most of it is there
 
     room.kill()
     listen(source, lambda heard: source.counters['losses'] == 1 and source.trouble, 10)
@@ -96,6 +97,7 @@ def test_hears_what_is_played_loses_the_server_and_hears_again(room, source):
     assert not source.trouble
 
 
+@pytest.mark.real_time
 def test_names_of_devices(room):
     room.start()
     sound_card.look_again()
@@ -129,6 +131,7 @@ assert time.monotonic() - begin < 5
 """
 
 
+@pytest.mark.real_time
 def test_a_sound_server_that_hangs_holds_up_nobody(room):
     room.start()
     try:

@@ -166,6 +166,13 @@ def test_an_impossibly_large_number_is_missing(tmp_path, cell):
     assert 'landmarks: a value is beyond 100000 (first: line 2, column y_0: ' in track.problems[0]
 
 
+def test_what_a_tracker_writes_without_a_face_is_no_problem(tmp_path):
+    lost = {'success': 0, 'confidence': 0, 'pose_Tz': 28614018.0, 'gaze_angle_x': '-nan(ind)'}
+    track = read(tmp_path, text_of(VARIANTS[714], change=lambda f: lost if f == 1 else {}))
+    assert track.problems == [] and track.report.valid == len(track.frames) - 1
+    assert np.isnan(track.frames[1].pose[3]) and np.isnan(track.frames[1].gaze[0])
+
+
 def test_success_in_words_and_missing_confidence(tmp_path):
     def change(frame):
         return [{'success': 'True'}, {'success': 'False'}, {'success': '', 'confidence': 0.2},

@@ -97,6 +97,27 @@ def test_a_film_without_sound_says_so(tmp_path):
         read_audio(tmp_path / 'a.mp4')
 
 
+@pytest.mark.parametrize('name', ['a.mp4', 'a.mp3', 'a.flac'])
+def test_a_title_that_is_not_utf_8(tmp_path, name):
+    import av
+
+    sound = CLICK if name != 'a.flac' else (CLICK * 32767).astype(np.int16)
+    encode(tmp_path / 'b', {'a.mp4': 'aac', 'a.mp3': 'libmp3lame', 'a.flac': 'flac'}[name],
+           sound, RATE, container=name[2:])  # fmt: skip
+    with av.open(str(tmp_path / 'b')) as source, av.open(str(tmp_path / name), 'w') as out:
+        out.metadata['title'] = 'Ad\u00edos'
+        stream = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    data = (tmp_path / name).read_bytes()
+    assert b'Ad\xc3\xados' in data
+    (tmp_path / name).write_bytes(data.replace(b'Ad\xc3\xados', b'Ad\xed\xe9os'))
+    samples, rate = read_audio(tmp_path / name)
+    assert onset_s(samples, rate) == pytest.approx(0.5, abs=0.03)
+
+
 def test_channels_in_opposite_phase_do_not_become_silence(tmp_path):
     left = (NOISE[:, :1] * 32768).astype(np.int16)
     late = np.zeros((RATE, 2), np.int16)  # silence at the beginning decides nothing
@@ -142,6 +163,42 @@ def test_how_much_of_a_truncated_file_was_read(tmp_path, name, codec):
     sure = len(samples) - 2304  # the end of a compressed file is another sound
     assert np.allclose(samples[:sure], full[:sure], atol=1e-3)
     assert problems[-1] == f'{tmp_path / name}: truncated: {length_s:.1f} s of 3.0 s could be read'
+
+
+@pytest.mark.parametrize(
+    ('name', 'codec', 'film', 'words'),
+    [
+        ('a.ogg', 'libopus', '', 'the Ogg stream has no last page'),
+        ('a.oga', 'flac', '', 'the Ogg stream has no last page'),
+        ('a.au', 'pcm_s16be', '', 'the file has {there} of {whole} bytes'),
+        ('a.caf', 'pcm_s16le', '', 'the file has {there} of {whole} bytes'),
+        ('a.w64', 'pcm_s16le', '', 'the file has {there} of {whole} bytes'),
+        ('a.mkv', 'libopus', 'mpeg4', 'the file has {there} of {whole} bytes'),
+        ('a.webm', 'libopus', 'libvpx', 'the file has {there} of {whole} bytes'),
+        ('a.avi', 'libmp3lame', 'mpeg4', 'the file has {there} of {whole} bytes'),
+    ],
+)
+def test_a_truncated_file_whose_length_is_not_known(tmp_path, name, codec, film, words):
+    sound = np.concatenate((NOISE, NOISE, NOISE))[:, :1].astype(np.float32)
+    if codec.startswith(('pcm', 'flac')):
+        sound = (sound * 32768).astype(np.int16)
+    container = {'mkv': 'matroska', 'oga': 'ogg'}.get(name[2:], name[2:])
+    encode(tmp_path / name, codec, sound, RATE, container=container, film=film)
+    problems = []
+    read_audio(tmp_path / name, problems)
+    assert problems == []
+    whole = (tmp_path / name).read_bytes()
+    there = len(whole) * 2 // 3
+    for cut in (there, there - 1):
+        (tmp_path / name).write_bytes(whole[:cut])
+        samples, _ = read_audio(tmp_path / name, problems)
+        # Of some kinds FFmpeg finds less: the pictures of a short film come before the sound.
+        assert len(samples) < 2.2 * RATE
+        expected = words.format(there=cut, whole=len(whole))
+        length_s = len(samples) / RATE
+        assert problems[-1] == (
+            f'{tmp_path / name}: truncated: {length_s:.1f} s could be read; {expected}'
+        )
 
 
 def test_an_mp4_that_was_cut_off_has_no_index(tmp_path):

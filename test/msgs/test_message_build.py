@@ -47,13 +47,16 @@ def wheels():
         pytest.skip('ROS 2 does not come from wheels here')
 
 
-def test_one_extension_module_without_paths_of_the_build_machine(installed_files):
-    (extension,) = (file for file in installed_files if file.suffix == '.so')
-    assert extension.name.endswith(sysconfig.get_config_var('EXT_SUFFIX'))
-    code = extension.read_bytes()
-    assert ABSOLUTE_PATH.findall(code) == []
-    (origin,) = set(re.findall(rb'\$ORIGIN/([^\0]*)', code))
-    assert (extension.parent / origin.decode()).resolve() == Path(sys.prefix, 'lib').resolve()
+def test_one_extension_module_a_package_without_paths_of_the_build_machine(installed_files):
+    extensions = [file for file in installed_files if file.suffix == '.so']
+    assert {file.parent.name for file in extensions} == {'robot_face_gen_msgs', 'tf2_msgs'}
+    assert len(extensions) == 2
+    for extension in extensions:
+        assert extension.name.endswith(sysconfig.get_config_var('EXT_SUFFIX'))
+        code = extension.read_bytes()
+        assert ABSOLUTE_PATH.findall(code) == []
+        (origin,) = set(re.findall(rb'\$ORIGIN/([^\0]*)', code))
+        assert (extension.parent / origin.decode()).resolve() == Path(sys.prefix, 'lib').resolve()
 
 
 def test_generated_files_name_no_folder_of_the_build_machine(installed_files):

@@ -1,17 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
-
 import pytest
-
-
-@pytest.fixture(scope='module')
-def graph_domain():
-    """As `ros_domain`, for processes that several tests of a module share."""
-    with pytest.MonkeyPatch.context() as patch:
-        domain = 1 + (os.getpid() * 7 + 50) % 100
-        patch.setenv('ROS_DOMAIN_ID', str(domain))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        yield domain
 
 
 @pytest.fixture(scope='module')

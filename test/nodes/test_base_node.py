@@ -278,6 +278,16 @@ def test_every_fault_that_begins_or_ends_is_logged_once(make_node, capfd):
     ]
 
 
+def test_warnings_and_errors_are_logged(make_node, capfd):
+    node = make_node()
+    node.health.count('late', trouble='the input is late')
+    node.diagnostics.publish()
+    node.health.fail('source', 'no microphone')
+    node.diagnostics.publish()
+    logged = capfd.readouterr().err
+    assert 'the input is late' in logged and 'no microphone' in logged
+
+
 def report(node):
     return node.health.report()
 

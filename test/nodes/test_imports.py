@@ -12,6 +12,7 @@ PARAMETERS = {
     'microphone_node': {'source': VOICE},
     'whisper_node': {'backend': 'onnx'},
     'reaction_node': {'backend': 'onnx'},
+    'face_actuator_node': {},
 }
 UNWANTED = {'cv2', 'av', 'matplotlib', 'numba', 'torch', 'whisper', 'lightning', 'rosbags'}
 

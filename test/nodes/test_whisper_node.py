@@ -22,7 +22,12 @@ CHUNK = 320
 def node(peer, tmp_path_factory):
     peer.listen(AudioEmbedding, TOPIC)
     process = NodeProcess(
-        'whisper_node', tmp_path_factory.mktemp('logs'), weights='untrained', context_s=0.4
+        'whisper_node',
+        tmp_path_factory.mktemp('logs'),
+        weights='untrained',
+        context_s=0.4,
+        hop_s=0.04,
+        settle_s=0.0,
     )
     yield process
     process.kill()
@@ -135,3 +140,53 @@ def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
     assert line.startswith(
         'error: no_such_model: no such file, and not the name of Whisper weights'
     )
+
+
+@pytest.mark.parametrize('damaged', [False, True])
+def test_without_weights_the_node_says_once_how_to_get_them(
+    graph_domain, tmp_path, monkeypatch, damaged
+):
+    from live_graph import Peer
+
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    file = tmp_path / 'cache' / 'robot_face_gen' / 'models' / 'whisper-tiny.en.pt'
+    if damaged:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b'half of it')
+        file.with_name(f'{file.name}.sha256').write_text(f'{"0" * 64}  {file.name}\n')
+    peer, node = Peer(), NodeProcess('whisper_node', tmp_path, weights='tiny.en')
+    try:
+        peer.wait_for(lambda: 'whisper_node' in peer.statuses, 'its status')
+        first = peer.statuses['whisper_node']
+        peer.wait_for(lambda: peer.statuses['whisper_node'] is not first, 'a later status')
+        status = peer.statuses['whisper_node']
+        expected = (
+            f'{file} is {"damaged" if damaged else "missing"}: run `robot-face-gen models get '
+            'whisper-tiny.en` once'
+        )
+        assert expected in status.message and 'reacts to the face alone' in status.message
+        assert status.level == b'\x02'
+        assert node.interrupt() == 0
+        (line,) = (line for line in node.text.splitlines() if expected in line)
+        assert 'ERROR' in line and 'Traceback' not in node.text
+    finally:
+        node.kill()
+        peer.close()
+
+
+def test_weights_and_times_are_those_of_the_training_unless_given(tmp_path):
+    from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
+    from robot_face_gen.facial_reaction_model.config import CheckpointInfo
+    from robot_face_gen.nodes.tables import WhisperParameters
+    from robot_face_gen.nodes.whisper_setup import settings
+
+    path = tmp_path / 'model.safetensors'
+    model = FacialReactionModel()
+    times = {'hop_s': 0.16, 'context_s': 1.0, 'settle_s': 0.1}
+    model.info = CheckpointInfo(audio={**times, 'delay_s': 0.26, 'weights': 'tiny'})
+    save_checkpoint(model, path)
+    assert settings(WhisperParameters(checkpoint=str(path))) == {**times, 'weights': 'tiny'}
+    given = WhisperParameters(checkpoint=str(path), weights='a.pt', settle_s=0.0, hop_s=0.04)
+    assert settings(given) == {
+        'hop_s': 0.04, 'context_s': 1.0, 'settle_s': 0.0, 'weights': 'a.pt',
+    }  # fmt: skip

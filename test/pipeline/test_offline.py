@@ -83,6 +83,53 @@ def test_a_different_encoder_is_noted_and_not_used(recording, tmp_path):
     assert 'the checkpoint was trained with' in pipeline.notes[0]
 
 
+@pytest.fixture
+def delayed(tmp_path):
+    """The shipped weights, as if they had been trained with sound that has settled."""
+    from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
+    from robot_face_gen.resources import default_checkpoint
+
+    model = load_checkpoint(default_checkpoint())
+    model.info.audio = {'hop_s': 0.08, 'context_s': 2.0, 'settle_s': 0.12, 'delay_s': 0.2}
+    save_checkpoint(model, tmp_path / 'delayed.safetensors')
+    return tmp_path / 'delayed.safetensors'
+
+
+def test_a_frame_uses_sound_that_is_as_old_as_in_the_training(recording, delayed):
+    """A change of the sound at 2 s reaches the embeddings from 1.88 s, and these later frames."""
+    at = round(2.0 * recording.sample_rate)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(recording.samples) - at)
+    changed = np.concatenate((recording.samples[:at], noise.astype(np.float32)))
+    pipeline = OfflinePipeline([0], checkpoint=delayed)
+    one, other = (
+        list(pipeline.react(dataclasses.replace(recording, samples=samples)))
+        for samples in (recording.samples, changed)
+    )
+    assert [f.audio_valid for f in one] == 7 * [False] + 68 * [True]
+    differ = [
+        not np.array_equal(a.faces[0]['au'], b.faces[0]['au'])
+        for a, b in zip(one, other, strict=True)
+    ]
+    assert 2.08 <= differ.index(True) * 0.04 <= 2.16
+
+
+def test_without_the_weights_of_the_training_the_face_is_answered(
+    recording, delayed, tmp_path, monkeypatch
+):
+    from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
+
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    model = load_checkpoint(delayed)
+    model.info.audio_encoder, model.info.audio['weights'] = 'whisper-4x384:1', 'tiny.en'
+    save_checkpoint(model, delayed)
+    pipeline = OfflinePipeline([0], checkpoint=delayed, backend='eager')
+    for _ in 'ab':
+        frames = list(pipeline.react(recording.until(0.4)))
+        assert len(frames) == 10 and not any(f.audio_valid for f in frames)
+    (note,) = pipeline.notes  # once
+    assert 'face alone' in note and '`robot-face-gen models get whisper-tiny.en`' in note
+
+
 def test_imports_neither_ros_nor_drawing_nor_torch():
     """Torch is not needed once the model is exported; the start is faster without it."""
     list(OfflinePipeline().react(read_recording(*demo_recording()).until(0.2)))  # exports

@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 
+from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
 from robot_face_gen.pipeline.offline import OfflinePipeline
 from robot_face_gen.pipeline.recording import read_recording
-from robot_face_gen.resources import demo_recording
+from robot_face_gen.resources import default_checkpoint, demo_recording
 
 SEED = 5
+NODES = ('whisper_node', 'reaction_node')
 # On a busy machine a run can lose input; the counters of the nodes show it. The next attempts
 # wait longer for sound, so that a slower encoder gives the same result.
 ATTEMPTS = (
@@ -24,7 +26,8 @@ ATTEMPTS = (
         'reaction_node': {'max_wait_s': 2.0, 'max_backlog_s': 9.0},
     },
 )
-LEAD_S = 6.0  # from the start of the source nodes to the start of the recording
+# From the start of the source nodes to the start of the recording, in each attempt.
+LEAD_S = (3.0, 6.0, 6.0)
 TOLERANCE = 1e-4
 # Counters of frames with less input than in the recording, in addition to `without_audio`.
 INCOMPLETE = {
@@ -40,7 +43,7 @@ INCOMPLETE = {
 }  # fmt: skip
 
 
-def play(folder, openface, audio, duration_s, parameters):
+def play(folder, openface, audio, duration_s, parameters, lead_s):
     """Live reactions to the first seconds, {time in the recording: face}, and the counters."""
     from live_graph import NodeProcess, Peer
 
@@ -58,7 +61,7 @@ def play(folder, openface, audio, duration_s, parameters):
         peer.wait_for(
             lambda: all(node.name in peer.statuses for node in nodes), 'the status of both'
         )
-        start = f'{time.time() + LEAD_S:.6f}'
+        start = f'{time.time() + lead_s:.6f}'
         start_ns = round(float(start) * 1e9)
         nodes += [
             NodeProcess('openface_node', folder, source=openface, start_time=start),
@@ -70,7 +73,7 @@ def play(folder, openface, audio, duration_s, parameters):
             return topic_heard and to_ns(topic_heard[-1][1].source_stamp) >= end_ns
 
         peer.wait_for(
-            lambda: past(peer.heard[topic]), 'the last reaction', LEAD_S + duration_s + 9
+            lambda: past(peer.heard[topic]), 'the last reaction', lead_s + duration_s + 9
         )
         heard = peer.count(topic)
         # Counters that are newer than the last frame include all frames.
@@ -98,20 +101,22 @@ def play(folder, openface, audio, duration_s, parameters):
         peer.close()
 
 
-def compare(folder, openface, audio, duration_s):
+def compare(folder, openface, audio, duration_s, checkpoint=None):
     recording = read_recording(openface, audio)
     assert recording.duration_s > duration_s + 1.0
-    pipeline = OfflinePipeline([SEED])
+    pipeline = OfflinePipeline([SEED], checkpoint=checkpoint)
+    given = {'checkpoint': checkpoint} if checkpoint else {}
     offline = {f.source_stamp_ns: f for f in pipeline.react(recording.until(duration_s))}
     expected = {
         f'reaction_node {name}': pipeline.counters[name] for name in ('without_audio', 'gaps')
     }
     expected = {name: value for name, value in expected.items() if value}
     seen = []
-    for attempt, parameters in enumerate(ATTEMPTS):
+    for attempt, (parameters, lead_s) in enumerate(zip(ATTEMPTS, LEAD_S, strict=True)):
         place = folder / str(attempt)
         place.mkdir()
-        live, counters = play(place, openface, audio, duration_s, parameters)
+        both = {name: {**given, **parameters.get(name, {})} for name in NODES}
+        live, counters = play(place, openface, audio, duration_s, both, lead_s)
         counters.pop('reaction_node late', None)  # frames of a camera faster than 25 Hz
         seen.append(counters)
         if counters == expected:
@@ -134,6 +139,16 @@ def compare(folder, openface, audio, duration_s):
 @pytest.mark.graph
 def test_the_demo_recording(tmp_path, ros_domain):
     compare(tmp_path, *demo_recording(), 12.0)
+
+
+@pytest.mark.graph
+def test_with_sound_that_has_settled(tmp_path, ros_domain):
+    """The whisper_node takes its times from the checkpoint, the reaction_node the delay."""
+    model = load_checkpoint(default_checkpoint())
+    model.info.audio = {'hop_s': 0.08, 'context_s': 2.0, 'settle_s': 0.12, 'delay_s': 0.2}
+    path = tmp_path / 'settled.safetensors'
+    save_checkpoint(model, path)
+    compare(tmp_path, *demo_recording(), 8.0, path)
 
 
 @pytest.mark.graph

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
 
+import numpy as np
 import pytest
 from faces import SECOND_NS, make_frame, make_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sound_files import encode
 
-from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FacePlayer
+from robot_face_gen.features.audio_source import AudioFileSource
+from robot_face_gen.features.openface import OpenFaceFile
+from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.graph import bringup_graph
+from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FramePlayer
 
 BEGIN = 1_700_000_000 * SECOND_NS
 
@@ -29,7 +35,7 @@ def play(player, until_ns, wake_ns=7_000_000):
 @pytest.mark.parametrize('speed', [0.5, 1.0, 4.0])
 def test_plays_each_frame_once_on_absolute_deadlines(speed):
     recorded = make_frames(50)
-    player = FacePlayer(recording(recorded), speed=speed, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(recorded), speed=speed, loop=False, start_ns=BEGIN)
     played = play(player, BEGIN + 10 * SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [
         round(index * 40_000_000 / speed) for index in range(50)
@@ -42,12 +48,12 @@ def test_plays_each_frame_once_on_absolute_deadlines(speed):
 def test_stamps_are_relative_to_the_start_of_the_recording():
     """A face that is first seen at 3 s is played 3 s after the start of the sound."""
     frames = make_frames(3, start_ns=3 * SECOND_NS)
-    player = FacePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
     assert player.next_due_ns == BEGIN + 3 * SECOND_NS // 2
 
 
 def test_a_loop_continues_one_period_after_the_last_frame():
-    player = FacePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
+    player = FramePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
     played = play(player, BEGIN + SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [i * 40_000_000 for i in range(len(played))]
     assert len(played) > 20 and player.end_ns is None
@@ -55,14 +61,69 @@ def test_a_loop_continues_one_period_after_the_last_frame():
 
 def test_a_loop_uses_a_given_longer_period():
     frames = make_frames(5)
-    longer = FacePlayer(
+    longer = FramePlayer(
         recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=SECOND_NS
     )
     stamps = [f.stamp_ns - BEGIN for f in play(longer, BEGIN + 3 * SECOND_NS)]
     assert stamps[:10] == [r * SECOND_NS + i * 40_000_000 for r in range(2) for i in range(5)]
-    shorter = FacePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
+    shorter = FramePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
     stamps = [f.stamp_ns - BEGIN for f in play(shorter, BEGIN + SECOND_NS)]
     assert stamps == [i * 40_000_000 for i in range(len(stamps))] and len(stamps) > 20
+
+
+@pytest.mark.parametrize(
+    'sound_s, ending, codec, speed',
+    [
+        (0.40213, 'wav', 'pcm_s16le', 1.0),
+        (0.98765, 'wav', 'pcm_s16le', 2.0),
+        (0.6001, 'mp3', 'libmp3lame', 1.0),
+        (0.98765, 'mp3', 'libmp3lame', 1.0),
+    ],
+)
+def test_repeated_face_and_voice_stay_together(tmp_path, sound_s, ending, codec, speed):
+    """Neither rounding nor the length in a header adds up over an hour of rounds."""
+    face_s, rate = 0.6, 11025
+    frames = make_frames(round(face_s * 25))
+    frames = [*frames[:5], *frames[8:]]  # a gap changes the mean period
+    write_openface_csv(tmp_path / 'face.csv', frames)
+    sound = np.zeros(round(sound_s * rate), np.int16 if ending == 'wav' else np.float32)
+    sound[: rate // 20] = 0.5 * np.iinfo(np.int16).max if ending == 'wav' else 0.5
+    encode(tmp_path / f'voice.{ending}', codec, sound, rate)
+    nodes = {
+        node.name: node.parameters
+        for node in bringup_graph().nodes(
+            {'openface': str(tmp_path / 'face.csv'), 'loop': 'true',
+             'audio': str(tmp_path / f'voice.{ending}')}
+        )
+    }  # fmt: skip
+    period_s = nodes['openface_node']['loop_period_s']
+    assert period_s == nodes['microphone_node']['loop_period_s']
+    assert period_s >= max(face_s, sound_s) - 0.001
+    face = FramePlayer(
+        OpenFaceFile(tmp_path / 'face.csv').frames, speed=speed, loop=True, start_ns=BEGIN,
+        period_ns=round(period_s * SECOND_NS),
+    )  # fmt: skip
+    voice = AudioFileSource(
+        tmp_path / f'voice.{ending}', chunk_s=0.5, speed=speed, loop=True, period_s=period_s,
+        start_time_ns=BEGIN,
+    )  # fmt: skip
+    faces, voices = [], []  # when each round begins
+    for _ in range(1000):
+        faces += [
+            frame.stamp_ns
+            for frame in face.pop(face.next_due_ns)
+            if np.allclose(frame.landmarks, frames[0].landmarks, atol=0.01)
+        ]
+    while len(voices) < len(faces):
+        block = voice.take()
+        for index in np.flatnonzero(block.samples > 0.25):
+            stamp_ns = block.stamp_ns + index * SECOND_NS // block.sample_rate
+            if not voices or stamp_ns - voices[-1] > 0.15 * SECOND_NS:
+                voices.append(stamp_ns)
+    apart_s = np.subtract(faces, voices) / 1e9
+    assert len(faces) > 80
+    assert np.ptp(apart_s) < 3 / rate
+    assert np.abs(apart_s).max() < 0.01
 
 
 def test_a_recording_is_read_while_it_is_played():
@@ -73,14 +134,14 @@ def test_a_recording_is_read_while_it_is_played():
             opened.append(frame)
             yield frame
 
-    player = FacePlayer(frames, speed=1.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(frames, speed=1.0, loop=False, start_ns=BEGIN)
     assert len(opened) == 1
     player.pop(BEGIN + 90_000_000)
     assert len(opened) == 4  # three played, the next one is known
 
 
 def test_frames_that_are_too_late_are_skipped_and_counted():
-    player = FacePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
     frames = player.pop(BEGIN + 3 * SECOND_NS)
     assert player.skipped == 50  # frames 0..49 were due more than a second ago
     assert [f.stamp_ns for f in frames] == [BEGIN + i * 40_000_000 for i in range(50, 76)]
@@ -88,7 +149,7 @@ def test_frames_that_are_too_late_are_skipped_and_counted():
 
 def test_an_empty_recording_is_refused():
     with pytest.raises(ValueError, match='no frames'):
-        FacePlayer(recording([]), speed=1.0, loop=False, start_ns=BEGIN)
+        FramePlayer(recording([]), speed=1.0, loop=False, start_ns=BEGIN)
 
 
 @settings(deadline=None, max_examples=30)

@@ -54,7 +54,7 @@ def play(timeline, frames=(), embeddings=(), face_delay_ms=30, audio_delay_ms=50
     return [(frame, now) for frame, now in out if frame.source_stamp_ns <= newest]
 
 
-def check(out):
+def check(out, audio_delay_ms=0):
     """Conditions that always hold."""
     previous = None
     for frame, now in out:
@@ -73,7 +73,8 @@ def check(out):
         if frame.audio_valid:
             ends = frame.audio[:, 0]
             assert ends[1] - ends[0] == 20  # two consecutive embeddings
-            assert 0 <= (frame.stamp_ns - START) / MS - 20 + 10 - ends[1] < 20  # the newest
+            latest = (frame.stamp_ns - START) / MS - 20 + 10 - audio_delay_ms
+            assert 0 <= latest - ends[1] < 20  # the newest that it may use
         previous = frame
 
 
@@ -176,7 +177,8 @@ def test_the_wait_for_a_late_sound_is_bounded():
     out = play(timeline, make_frames(100, start_ns=START), sound[:50])  # it stops after 2 s
     check(out)
     assert len(out) == 100
-    assert max((now - f.source_stamp_ns) / MS for f, now in out) <= 50 + 120 + 10
+    # The first of two embeddings arrives 70 ms after its end.
+    assert max((now - f.source_stamp_ns) / MS for f, now in out) <= 70 + 120 + 10
 
 
 def test_slots_do_not_wait_for_a_stream_that_has_stopped():
@@ -429,17 +431,72 @@ def test_random_input_gives_even_causal_and_bounded_output(data):
     assert out
 
 
-@given(seed=st.integers(0, 1000), hop=st.sampled_from([1, 2, 4, 8]))
-@settings(deadline=None, max_examples=20)
-def test_live_and_offline_are_the_same(seed, hop):
+@pytest.mark.parametrize('hop', [2, 4, 8])
+@pytest.mark.parametrize('jitter_ms', [0, 60])
+def test_a_frame_with_delayed_sound_does_not_wait(hop, jitter_ms):
+    """The encoder waits for 120 ms of sound, and needs 10 to 70 ms."""
+    delay_ms = hop * 20 + 120
+    timeline = Timeline(audio_dim=DIM, audio_delay_s=delay_ms / 1e3)
+    generator = np.random.default_rng(0)
+    frames, sound = make_frames(100, start_ns=START), blocks(256, START - 327 * MS, size=hop)
+    events, arrival_ns = [(f.stamp_ns + 15 * MS, 0, f) for f in frames], 0
+    for block in sound:
+        late_ms = 120 + 10 + generator.uniform(0, jitter_ms)
+        arrival_ns = max(arrival_ns, block.stamp_ns + hop * 20 * MS + round(late_ms * MS))
+        events.append((arrival_ns, 1, block))
+    events += [(START + t * MS, 2, None) for t in range(0, 4200, 5)]
+    out = []
+    for now, kind, item in sorted(events, key=lambda e: e[:2]):
+        if kind == 0:
+            timeline.push_face(item, now)
+        elif kind == 1:
+            timeline.push_audio(item.stamp_ns, item.data, 50.0, now)
+        out += [(frame, now) for frame in timeline.pop(now)]
+    out = out[:100]
+    check(out, delay_ms)
+    assert all(frame.face_valid and frame.audio_valid for frame, _ in out)
+    waits_ms = [(now - frame.source_stamp_ns) / MS for frame, now in out]
+    assert max(waits_ms) <= 15 + jitter_ms
+
+
+def test_delayed_sound_begins_late():
+    timeline = Timeline(audio_dim=DIM, audio_delay_s=0.2)
+    out = play(timeline, make_frames(25, start_ns=START), blocks(48, size=4), audio_delay_ms=130)
+    check(out, 200)
+    assert [f.audio_valid for f, _ in out][:25] == 6 * [False] + 19 * [True]
+    assert max(now - f.source_stamp_ns for f, now in out[:25]) <= 30 * MS
+
+
+def test_delayed_sound_alone_makes_no_slot_before_its_time():
+    out = play(
+        Timeline(audio_dim=DIM, audio_delay_s=0.2), [], blocks(200, size=4), audio_delay_ms=130
+    )
+    check(out, 200)
+    assert len(out) >= 70 and all(f.audio_valid for f, _ in out[1:60])
+
+
+@pytest.mark.parametrize('delay_s', [-0.01, 1.01, float('nan'), float('inf')])
+def test_an_impossible_delay_is_refused(delay_s):
+    with pytest.raises(ValueError, match=r'audio_delay_s = .*: expected 0 to 1'):
+        Timeline(audio_delay_s=delay_s)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    hop=st.sampled_from([1, 2, 4, 8]),
+    delay_s=st.sampled_from([0.0, 0.135, 0.2]),
+)
+@settings(deadline=None, max_examples=40)
+def test_live_and_offline_are_the_same(seed, hop, delay_s):
     generator = np.random.default_rng(seed)
     frames = [
         dataclasses.replace(f, success=bool(generator.random() > 0.1))
         for f in make_frames(60, rate_hz=float(generator.choice([25, 30])), start_ns=START)
     ]
     sound = blocks(120, START - 327 * MS, size=hop)  # a microphone that has started earlier
-    live = [f for f, _ in play(Timeline(audio_dim=DIM), frames, sound, audio_delay_ms=10)]
-    offline = align_recording(frames, sound, audio_dim=DIM)
+    how = {'audio_dim': DIM, 'audio_delay_s': delay_s}
+    live = [f for f, _ in play(Timeline(**how), frames, sound, audio_delay_ms=10)]
+    offline = align_recording(frames, sound, **how)
     count = len(offline['stamp_ns'])
     assert count >= len(frames) * 40 // 50
     for name, values in offline.items():
@@ -454,3 +511,37 @@ def test_a_real_recording_loses_no_frame(real_recordings):
     assert arrays['source_stamp_ns'].tolist() == [f.stamp_ns for f in track.frames]
     assert arrays['face_valid'].all()
     assert 0.0 < arrays['landmarks'].min() < arrays['landmarks'].max() < 1.0
+
+
+def test_an_endless_timeline_goes_on_without_any_input():
+    timeline = Timeline(audio_dim=DIM, endless=True)
+    frames = make_frames(25, start_ns=START)
+    out = []
+    for now in range(START, START + 10_000 * MS, 20 * MS):
+        while frames and frames[0].stamp_ns <= now - 20 * MS:
+            timeline.push_face(frames.pop(0), now)
+        out += [(frame, now) for frame in timeline.pop(now)]
+    check(out)
+    assert len(out) >= 240 and out[-1][1] - out[-1][0].stamp_ns < 200 * MS
+    assert not any(frame.face_valid for frame, _ in out[30:])
+    late = make_frames(25, start_ns=START + 10_013 * MS)  # the camera is back
+    for frame in late:
+        timeline.push_face(frame, frame.stamp_ns + 20 * MS)
+        out += [(slot, frame.stamp_ns) for slot in timeline.pop(frame.stamp_ns + 20 * MS)]
+    assert {frame.epoch for frame, _ in out} == {1}
+    assert sum(frame.face_valid for frame, _ in out[-20:]) >= 15
+
+
+@pytest.mark.parametrize('gap_s', [3, 3600])
+def test_an_endless_timeline_skips_the_time_in_which_the_process_stood_still(gap_s):
+    timeline = Timeline(audio_dim=DIM, endless=True)
+    for frame in make_frames(25, start_ns=START):
+        timeline.push_face(frame, frame.stamp_ns + 20 * MS)
+    before = timeline.pop(START + 1_000 * MS)
+    now = START + (1 + gap_s) * 1_000 * MS
+    after = timeline.pop(now)
+    assert len(before) + len(after) < 60
+    assert now - after[-1].stamp_ns < 200 * MS
+    assert timeline.counters['skipped'] >= 25 * gap_s - 50
+    grid_ns = after[-1].stamp_ns - before[0].stamp_ns
+    assert grid_ns % PERIOD_NS == 0 and after[-1].index == grid_ns // PERIOD_NS

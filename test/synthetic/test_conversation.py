@@ -19,11 +19,14 @@ from robot_face_gen.synthetic.config import (
     CameraConfig,
     GeneratorConfig,
     ListenerConfig,
+    SoundConfig,
     SpeakerConfig,
 )
 from robot_face_gen.synthetic.conversation import generate_conversation
 
-SHORT = GeneratorConfig(duration_s=8.0, listeners=2)
+# Complete faces on the usual scale; `test_tracker` has the others.
+COMPLETE = CameraConfig(missing=0.0, absent=0.0)
+SHORT = GeneratorConfig(duration_s=8.0, listeners=2, camera=COMPLETE)
 
 
 @pytest.fixture(scope='module')
@@ -85,7 +88,7 @@ def test_conversations_pass_the_checks():
         length = check_face(speaker.frames, found)
         sound = check_sound(speaker.sound, speaker.sample_rate, found)
         check_lengths(length, sound, found)
-        assert [f for f in found if f.level == ERROR] == []
+        assert [f for f in found if f.level == ERROR or 'lengths' in f.what] == []
         assert (
             judge_lip_sync(speaker.frames, speaker.sound, speaker.sample_rate, 20.0).verdict
             == IN_SYNC
@@ -95,8 +98,10 @@ def test_conversations_pass_the_checks():
 def test_the_mouth_moves_with_the_voice():
     """A shifted sound is detected, so mouth and voice correlate."""
     detected = 0
+    room = SoundConfig(noise_db=(-40.0, -30.0))
+    config = replace(SHORT, duration_s=20.0, listeners=1, sound=room)
     for seed in range(3):
-        speaker = generate_conversation(seed, replace(SHORT, duration_s=20.0, listeners=1)).speaker
+        speaker = generate_conversation(seed, config).speaker
         late = np.concatenate((np.zeros(8000, np.float32), speaker.sound))
         sync = judge_lip_sync(speaker.frames, late, speaker.sample_rate, 20.0)
         detected += sync.verdict == OFFSET and 0.3 < sync.offset_s[0] < 0.6
@@ -104,7 +109,9 @@ def test_the_mouth_moves_with_the_voice():
 
 
 def test_smiles_and_turns_show_in_the_landmarks():
-    quiet = CameraConfig(landmark_noise=0.0, au_noise=0.0, dropouts_per_minute=0.0, fps=(25.0,))
+    quiet = replace(
+        COMPLETE, landmark_noise=0.0, au_noise=0.0, dropouts_per_minute=0.0, fps=(25.0,), scale=0.0
+    )
     config = replace(SHORT, duration_s=20.0, listeners=1, camera=quiet)
     frames = generate_conversation(1, config).speaker.frames
     x = np.stack([f.landmarks[:68] for f in frames]).astype(float)
@@ -132,12 +139,12 @@ def test_speakers_differ_in_position_and_image_size():
 
 
 def test_the_rate_of_dropouts():
-    camera = CameraConfig(dropouts_per_minute=30.0, dropout_s=(0.5, 0.5))
+    camera = replace(COMPLETE, dropouts_per_minute=30.0, dropout_s=(0.5, 0.5))
     config = replace(SHORT, duration_s=30.0, listeners=1, camera=camera)
     frames = [f for seed in range(3) for f in generate_conversation(seed, config).speaker.frames]
     assert 0.1 < np.mean([not f.success for f in frames]) < 0.4
     assert all(f.success == (f.confidence > 0.7) for f in frames)
-    never = replace(config, camera=CameraConfig(dropouts_per_minute=0.0))
+    never = replace(config, camera=replace(COMPLETE, dropouts_per_minute=0.0))
     assert all(
         f.success and f.confidence > 0.7 for f in generate_conversation(0, never).speaker.frames
     )

@@ -60,8 +60,8 @@ def test_interrupted_generation_continues(recordings, tmp_path):
 
 def test_generated_data_is_never_replaced_silently(tmp_path, capsys):
     out = tmp_path / 'out'
-    words = ['--dyads', '2', '--duration', '2.5', '--listeners', '1', '--workers', '1',
-             '--prepared', '--hop', '0.08', '--context', '0.4', '--device', 'cpu']  # fmt: skip
+    how = '--dyads 2 --duration 2.5 --listeners 1 --workers 1 --context 0.4 --device cpu'
+    words = [*how.split(), '--prepared', '--encoder', 'untrained']
     assert main(['generate', str(out), '--seed', '1', *words]) == 0
     before = data_set_files(out)
     assert main(['generate', str(out), '--seed', '1', *words]) == 0

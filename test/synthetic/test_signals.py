@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from robot_face_gen.synthetic.config import CONTROL_HZ
 from robot_face_gen.synthetic.signals import (
-    add_blinks,
     add_bump,
     add_hold,
     delayed,
@@ -51,7 +50,7 @@ def test_wander_has_unit_standard_deviation(time_s):
     assert abs(x.mean()) < 0.15
 
 
-def test_bumps_holds_and_blinks_are_at_their_times():
+def test_bumps_and_holds_are_at_their_times():
     x = np.zeros(CONTROL_HZ * 4)
     add_bump(x, 1.0, 0.5, 2.0)
     assert x.max() == pytest.approx(2, rel=1e-3)
@@ -64,8 +63,3 @@ def test_bumps_holds_and_blinks_are_at_their_times():
     add_hold(y, 1.0, 2.0, 3.0, ramp_s=0.2)
     assert y[int(1.5 * CONTROL_HZ)] == pytest.approx(3)
     assert y[0] == y[-1] == 0
-    z = np.zeros(CONTROL_HZ * 60)
-    add_blinks(z, np.random.default_rng(0), 3.0, [10.0])
-    assert z[int(10.05 * CONTROL_HZ) : int(10.2 * CONTROL_HZ)].max() > 1.5
-    begins = np.flatnonzero((z[1:] > 0) & (z[:-1] == 0))
-    assert 10 <= len(begins) <= 30

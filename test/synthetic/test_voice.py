@@ -16,7 +16,7 @@ from robot_face_gen.synthetic.script import (
 from robot_face_gen.synthetic.voice import Voice, articulate, envelope, synthesise
 
 RATE = 16_000
-VOICE = Voice(pitch_hz=120.0, vocal_tract=1.0, breath=0.02, room_noise_db=-60.0)
+VOICE = Voice(pitch_hz=120.0, vocal_tract=1.0, breath=0.02)
 
 
 def speak(script, seconds, voice=VOICE, seed=0):
@@ -37,7 +37,7 @@ def spectrum(sound, begin_s, end_s):
 
 @pytest.mark.parametrize('pitch_hz', [100.0, 220.0])
 def test_the_voice_has_its_pitch(pitch_hz):
-    _, sound = speak(one_vowel(0), 1.0, Voice(pitch_hz, 1.0, 0.0, -80.0))
+    _, sound = speak(one_vowel(0), 1.0, Voice(pitch_hz, 1.0, 0.0))
     part = sound[int(0.4 * RATE) : int(0.7 * RATE)].astype(float)
     correlation = np.correlate(part, part, 'full')[len(part) - 1 :]
     low, high = int(RATE / 400), int(RATE / 70)
@@ -114,4 +114,4 @@ def test_the_mouth_is_closed_in_a_hum():
 def test_an_empty_script_is_silent():
     a, sound = speak(Script(), 1.0)
     assert not a.voiced.any()
-    assert 0 < np.abs(sound).max() < 1e-3
+    assert not sound.any()

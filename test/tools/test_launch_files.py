@@ -30,7 +30,7 @@ API = {
     'LaunchConfiguration': set(),
     'Node': {
         *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
-        *('respawn', 'respawn_delay'),
+        *('remappings', 'respawn', 'respawn_delay'),
     },
 }
 

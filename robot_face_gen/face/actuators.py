@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actuators of a robot are, and which face moves them where; read by `actuator_file`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robot_face_gen.layout import AU_NAMES, GAZE_COLUMNS, POSE_COLUMNS
+
+from .limits import MotionLimits
+
+# Values of a face that can move an actuator, in the order of the columns of `ActuatorSet.gains`.
+INPUTS = (*AU_NAMES, *POSE_COLUMNS, *GAZE_COLUMNS)
+UNITS = ('rad', 'm', 'ratio')
+JOINT_OUTPUTS = ('joint_state', 'joint_trajectory', 'positions')
+FACE_OUTPUTS = ('hri_action_units', 'hri_expression')
+
+
+class Face(Protocol):
+    """The values of a face that move actuators."""
+
+    @property
+    def action_units(self) -> np.ndarray:
+        """(18,) OpenFace intensities."""
+
+    @property
+    def pose(self) -> np.ndarray:
+        """(4,) Rx, Ry, Rz in rad, Tz in m."""
+
+    @property
+    def gaze(self) -> np.ndarray:
+        """(2,) rad."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actuator:
+    """One motor; positions in `unit`, speeds in unit/s, and so on.
+
+    Attributes:
+        name: of the joint.
+        low: lowest position.
+        high: highest position.
+        neutral: position for a face at rest; the sum of all inputs is added to it.
+        max_speed: positive.
+        max_acceleration: positive.
+        max_jerk: positive; infinite: not limited.
+        inputs: (gain, offset) of each value of the face that moves it: it adds
+            `gain * value + offset`.
+        unit: of the position: 'rad', 'm', or 'ratio' (0 to 1, for example).
+    """
+
+    name: str
+    low: float
+    high: float
+    neutral: float
+    max_speed: float
+    max_acceleration: float
+    max_jerk: float = math.inf
+    inputs: Mapping[str, tuple[float, float]]
+    unit: str = 'rad'
+
+
+@dataclass(frozen=True)
+class Output:
+    """A topic on which commands are published.
+
+    Attributes:
+        kind: one of JOINT_OUTPUTS or FACE_OUTPUTS.
+        topic: name, relative to the node's namespace or absolute.
+        actuators: names, in the order of the message; empty for FACE_OUTPUTS.
+        enabled: whether it is published.
+    """
+
+    kind: str
+    topic: str
+    actuators: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+class ActuatorSet:
+    """All actuators of a robot and the outputs that command them.
+
+    Attributes:
+        actuators: in the order of all arrays.
+        names: of the actuators.
+        outputs: enabled or not.
+        neutral: (n,) positions for a face at rest.
+        limits: of the motion.
+        gains: (n, 24), columns as in INPUTS.
+    """
+
+    def __init__(self, actuators: tuple[Actuator, ...], outputs: tuple[Output, ...]) -> None:
+        self.actuators, self.outputs = actuators, outputs
+        self.names = tuple(actuator.name for actuator in actuators)
+
+        def array(field: str) -> np.ndarray:
+            return np.array([getattr(actuator, field) for actuator in actuators], np.float64)
+
+        self.neutral = array('neutral')
+        self.limits = MotionLimits(
+            array('low'),
+            array('high'),
+            array('max_speed'),
+            array('max_acceleration'),
+            array('max_jerk'),
+        )
+        self.gains = np.zeros((len(actuators), len(INPUTS)))
+        self._at_zero = self.neutral.copy()  # positions where all inputs are 0
+        for row, actuator in enumerate(actuators):
+            for name, (gain, offset) in actuator.inputs.items():
+                self.gains[row, INPUTS.index(name)] = gain
+                self._at_zero[row] += offset
+
+    def targets(self, face: Face) -> np.ndarray:
+        """The positions for a face, (n,); they may lie outside of the limits."""
+        values = np.concatenate((face.action_units, face.pose, face.gaze))
+        return self._at_zero + self.gains @ values

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running graph whose inputs a test sends itself, and what its reactions look like."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from faces import make_frame
+from live_graph import Peer
+
+from robot_face_gen.nodes.messages import from_face_frame, from_samples, to_ns
+from robot_face_gen.tools.bringup import start_bringup
+from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
+
+REACTION = '/robot_face/reaction'
+NODES = ('whisper_node', 'reaction_node')
+SOUND_HZ = 16000
+CHUNK = 320  # samples, 20 ms
+# The largest change in a frame of 40 ms that an ordinary face makes: a blink closes the lids in
+# two frames, other action units need 0.4 s to their full strength; 1 rad/s of the head.
+NORMAL = {
+    'action_units': np.array([0.5] * 16 + [2.0, 0.5]),
+    'pose': np.array([0.04, 0.04, 0.04, 0.02]),
+    'gaze': np.array([0.1, 0.1]),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The reactions of one span of time.
+
+    Attributes:
+        rate_hz: reactions published a second.
+        gap_ms: longest time between two of them, by their stamps.
+        jump: largest change from one to the next, in units of `NORMAL`.
+        where: the value that it is of.
+        finite: whether every value was finite.
+        recovery_s: from the end of the fault until one second of undisturbed output began.
+    """
+
+    rate_hz: float
+    gap_ms: float
+    jump: float
+    where: str
+    finite: bool
+    recovery_s: float = 0.0
+
+
+class Driver:
+    """Publishes a face and a voice in real time; a test changes its attributes while it runs.
+
+    Attributes:
+        fps: of the faces; 0: none.
+        sound: whether chunks are published.
+        change_face: called with each FaceFeatures message, returns those to publish.
+        change_sound: the same for AudioChunk messages.
+    """
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.fps, self.sound = 25.0, True
+        self.reset()
+        self._faces = peer.node.create_publisher(FaceFeatures, '/openface/features', 50)
+        self._chunks = peer.node.create_publisher(AudioChunk, '/audio', 50)
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._see, self._hear)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def reset(self):
+        """Undisturbed inputs."""
+        self.fps, self.sound = 25.0, True
+        self.change_face = self.change_sound = lambda message: [message]
+
+    def _see(self):
+        due = time.monotonic()
+        while not self._stop.is_set():
+            if not self.fps:
+                self._stop.wait(0.02)
+                due = time.monotonic()
+                continue
+            due = max(due + 1.0 / self.fps, time.monotonic() - 0.1)
+            self._stop.wait(max(0.0, due - time.monotonic()))
+            for message in self.change_face(from_face_frame(self.frame(time.time_ns()), 'camera')):
+                self._faces.publish(message)
+
+    @staticmethod
+    def frame(stamp_ns):
+        """A face that turns, smiles and talks slowly, without noise."""
+        t = stamp_ns / 1e9
+        frame = make_frame(stamp_ns, seed=1)
+        smile, turn = 1.5 + 1.5 * np.sin(0.6 * t), 0.2 * np.sin(0.4 * t)
+        au = np.zeros(18, np.float32)
+        au[[8, 4, 14]] = smile, 0.6 * smile, 1.0 + np.sin(4.0 * t)
+        pose = np.array([0.05 * np.sin(0.9 * t), turn, 0.3 * turn, 0.7], np.float32)
+        return replace(frame, au=au, pose=pose, gaze=np.array([-turn / 2, 0.0], np.float32))
+
+    def _hear(self):
+        rng, first, begin = np.random.default_rng(0), 0, time.monotonic()
+        while not self._stop.is_set():
+            self._stop.wait(max(0.0, begin + (first + CHUNK) / SOUND_HZ - time.monotonic()))
+            talks = int(first / SOUND_HZ) % 4 < 3  # three seconds of sound, one of silence
+            samples = rng.normal(0.0, 0.1 if talks else 0.001, CHUNK).astype(np.float32)
+            stamp_ns = time.time_ns() - round(CHUNK / SOUND_HZ * 1e9)
+            if self.sound:
+                for message in self.change_sound(
+                    from_samples(stamp_ns, first, samples, SOUND_HZ, 'microphone')
+                ):
+                    self._chunks.publish(message)
+            first += CHUNK
+
+    def close(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Lab:
+    """whisper_node and reaction_node, respawned when they end; a driver in place of sensors."""
+
+    def __init__(self, folder):
+        self.peer = Peer('lab')
+        self.peer.listen(FaceReaction, REACTION)
+        self.log = folder / 'graph.log'
+        self.graph = start_bringup(
+            {'openface': 'none', 'audio': 'none', 'use_respawn': 'true', 'device': 'cpu'},
+            log_file=self.log,
+        )
+        self.driver = Driver(self.peer)
+        self.settle()
+
+    def since(self, begin_s):
+        return [pair for pair in list(self.peer.heard[REACTION]) if pair[0] >= begin_s]
+
+    def settle(self):
+        """Wait for one second of undisturbed output."""
+        self.peer.wait_for(lambda: self.is_steady(time.monotonic() - 1.0), 'a steady output', 60.0)
+
+    def is_steady(self, begin_s):
+        found = [m for at, m in self.since(begin_s) if at < begin_s + 1.0]
+        return len(found) >= 23 and self.gap_ms(found) < 100.0
+
+    @staticmethod
+    def gap_ms(messages):
+        stamps = np.array([to_ns(m.header.stamp) for m in messages])
+        return float(np.diff(stamps).max() / 1e6) if len(stamps) > 1 else float('inf')
+
+    @contextlib.contextmanager
+    def fault(self, after_s=3.0):
+        """What is done in the block is the fault; yields a list that receives what was `Seen`."""
+        self.driver.reset()
+        self.settle()
+        self.peer.heard[REACTION][:-50] = []
+        found, begin_s = [], time.monotonic()
+        try:
+            yield found
+        finally:
+            self.driver.reset()
+            over_s = time.monotonic()
+        deadline_s = over_s + 60.0
+        while not (steady := self._steady_from(over_s)):
+            assert time.monotonic() < deadline_s, 'the output never became steady again'
+            time.sleep(0.02)
+        time.sleep(max(0.0, over_s + after_s - time.monotonic()))
+        found.append(replace(self.measure(begin_s), recovery_s=steady - over_s))
+
+    def _steady_from(self, over_s):
+        """When the first undisturbed second after `over_s` began; None: not yet."""
+        for at, _ in self.since(over_s):
+            if at + 1.0 > time.monotonic():
+                return None
+            if self.is_steady(at):
+                return at
+        return None
+
+    def measure(self, begin_s):
+        """What was published since then."""
+        pairs = self.since(begin_s)
+        messages, span_s = [m for _, m in pairs], time.monotonic() - begin_s
+        jump, where, finite = 0.0, '', True
+        for name, normal in NORMAL.items():
+            values = np.array([getattr(m, name) for m in messages])
+            finite &= bool(np.isfinite(values).all())
+            if len(values) > 1:
+                steps = np.abs(np.diff(values, axis=0)).max(axis=0) / normal
+                if steps.max() > jump:
+                    jump, where = float(steps.max()), f'{name}[{steps.argmax()}]'
+        return Seen(len(messages) / span_s, self.gap_ms(messages), jump, where, finite)
+
+    def send(self, name, kind):
+        """Send a signal to a node."""
+        os.kill(self.graph.processes[name], kind)
+
+    @contextlib.contextmanager
+    def stopped(self, name):
+        """SIGSTOP until the end of the block."""
+        pid = self.graph.processes[name]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def log_since(self, size):
+        return self.log.read_text(errors='replace')[size:]
+
+    def close(self):
+        self.driver.close()
+        self.graph.stop()
+        self.peer.close()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of face and voice: missing, wrong, too many, at wrong times."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.graph
+JUMP = 1.5  # in units of the largest normal change: more is a twitch
+
+
+def try_each(lab, tries, results, name, do, seconds):
+    """Set the fault, wait, and see; in all tries."""
+    for _ in tries:
+        with lab.fault() as found:
+            do(lab.driver)
+            time.sleep(seconds)
+        results[name].append(found[0])
+        print(name, found[0])
+        assert found[0].finite
+        assert found[0].jump < JUMP
+        yield found[0]
+
+
+def values(message, name):
+    return np.array(getattr(message, name))
+
+
+def with_values(**values):
+    """A change of a face message: fields replaced; a callable is called with the old value."""
+
+    def change(message):
+        for name, value in values.items():
+            setattr(message, name, value(message) if callable(value) else value)
+        return [message]
+
+    return change
+
+
+def filled(value):
+    return with_values(
+        action_units=[value] * 18, pose=[value] * 4, gaze=[value] * 2, landmarks=[value] * 136
+    )
+
+
+def shifted(seconds):
+    def change(message):
+        message.header.stamp.sec += round(seconds)
+        return [message]
+
+    return change
+
+
+def another_person(message):
+    points = np.array(message.landmarks)
+    message.landmarks = (points[::-1] * 0.6 + 150.0).astype(np.float32)
+    message.pose = (np.array(message.pose) + np.array([0.2, -0.3, 0.1, 0.4])).astype(np.float32)
+    return [message]
+
+
+class OutOfOrder:
+    """Swaps every two messages."""
+
+    def __init__(self):
+        self.held = None
+
+    def __call__(self, message):
+        if self.held is None:
+            self.held = message
+            return []
+        pair, self.held = [message, self.held], None
+        return pair
+
+
+def camera(fps):
+    return lambda driver: setattr(driver, 'fps', fps)
+
+
+def face(change):
+    return lambda driver: setattr(driver, 'change_face', change)
+
+
+def sound(change):
+    return lambda driver: setattr(driver, 'change_sound', change)
+
+
+def no_sound(driver):
+    driver.sound = False
+
+
+def nothing(driver):
+    driver.fps, driver.sound = 0.0, False
+
+
+class Lossy:
+    """Drops every third message."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, message):
+        self.count += 1
+        return [message] if self.count % 3 else []
+
+
+def other_rate(message):
+    message.sample_rate = 48000
+    return [message]
+
+
+FAULTS = {
+    'camera stops': (camera(0.0), 3.0),
+    'no face in view': (face(with_values(success=False, confidence=0.0)), 3.0),
+    'another person': (face(another_person), 2.0),
+    'camera of 5 frames a second': (camera(5.0), 3.0),
+    'camera of 240 frames a second': (camera(240.0), 3.0),
+    'face of NaN': (face(filled(math.nan)), 2.0),
+    'face of infinity': (face(filled(math.inf)), 2.0),
+    'face of 1e30': (face(filled(1e30)), 2.0),
+    'face of zeros, success': (face(filled(0.0)), 2.0),
+    'every frame twice': (face(lambda message: [message, message]), 2.0),
+    'frames out of order': (face(OutOfOrder()), 2.0),
+    'every third frame lost': (face(Lossy()), 2.0),
+    'frames stamped an hour later': (face(shifted(3600)), 2.0),
+    'frames stamped an hour earlier': (face(shifted(-3600)), 2.0),
+    'frames stamped 0.3 s earlier': (face(lambda m: shifted_ns(m, -300_000_000)), 2.0),
+    'microphone stops': (no_sound, 3.0),
+    'every third chunk lost': (sound(Lossy()), 3.0),
+    'microphone changes its rate': (sound(other_rate), 3.0),
+    'sound of NaN': (sound(with_values(samples=lambda m: [math.nan] * len(m.samples))), 2.0),
+    'sound of 1e30': (sound(with_values(samples=lambda m: [1e30] * len(m.samples))), 2.0),
+    'face and voice stop': (nothing, 4.0),
+}
+
+
+def shifted_ns(message, nanoseconds):
+    total = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec + nanoseconds
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(total, 10**9)
+    return [message]
+
+
+@pytest.mark.parametrize('name', FAULTS)
+def test_the_face_goes_on(lab, tries, results, name):
+    do, seconds = FAULTS[name]
+    for seen in try_each(lab, tries, results, name, do, seconds):
+        assert seen.rate_hz > 23.0
+        assert seen.gap_ms < 400.0
+        assert seen.recovery_s < 3.0
