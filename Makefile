@@ -14,6 +14,9 @@ MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
 # Of `make test`: the graph waits much, so that two cores are busy with three.
 JOBS ?= 3
+# Of `make test-faults`: how often each fault is tried; REPORT=docs/reliability.md writes what was seen.
+FAULT_TRIES ?= 20
+REPORT ?=
 comma := ,
 ROS_EXTRA := $(if $(ROS),,$(comma)ros)
 AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
@@ -21,7 +24,7 @@ AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: demo test lint colcon clean
+.PHONY: demo test test-faults fuzz lint colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -31,6 +34,11 @@ demo: $(VENV)/.messages
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
+
+# Kill, stop, disturb and starve a running graph, for about an hour.
+test-faults: REQUIRED := --required
+test-faults: $(VENV)/.dev $(VENV)/.messages
+	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
