@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running graphs that tests disturb, and what their reactions look like."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -10,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from faces import make_frame
 from live_graph import Peer
 
@@ -123,6 +125,60 @@ class Driver:
             thread.join()
 
 
+@contextlib.contextmanager
+def fault_domain(offset):
+    """A ROS domain that no other test run here is likely to use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROS_DOMAIN_ID', str(1 + (os.getpid() * 7 + offset) % 100))
+        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        yield
+
+
+class Viewer:
+    """A page of the robot's screen: receives its faces, and connects again when it has to.
+
+    Args:
+        address: returns that of the server; '' if it is not known yet.
+    """
+
+    def __init__(self, address):
+        self.frames = []  # (monotonic time, action units, pose and gaze (24,))
+        self._address, self._stop = address, threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._view()), daemon=True)
+        self._thread.start()
+
+    async def _view(self):
+        import aiohttp
+
+        async with aiohttp.ClientSession() as session:
+            while not self._stop.is_set():
+                with contextlib.suppress(aiohttp.ClientError, ValueError, OSError):
+                    async with session.ws_connect(f'{self._address()}ws') as connection:
+                        while not self._stop.is_set():
+                            message = await connection.receive(timeout=1.0)
+                            if message.type is aiohttp.WSMsgType.BINARY:
+                                face = np.frombuffer(message.data[16:], '<f4')[:24]
+                                self.frames.append((time.monotonic(), face))
+                            elif message.type is not aiohttp.WSMsgType.TEXT:
+                                break
+                await asyncio.sleep(0.2)
+
+    def check(self, begin_s):
+        """The faces since then: even, finite, without a jump."""
+        pairs = [pair for pair in list(self.frames) if pair[0] >= begin_s]
+        times, faces = np.array([at for at, _ in pairs]), np.array([face for _, face in pairs])
+        assert len(pairs) > 15 * (times[-1] - times[0]), 'the screen stood still'
+        assert np.isfinite(faces).all()
+        normal = np.concatenate([NORMAL[name] for name in ('action_units', 'pose', 'gaze')])
+        steps = np.abs(np.diff(faces, axis=0)) / normal
+        steps /= (np.diff(times) / 0.04).clip(1.0, 5.0)[:, None]
+        assert steps.max() < 2.0, f'a jump of value {steps.max(axis=0).argmax()}: {steps.max()}'
+
+    def close(self):
+        self._stop.set()
+        self._thread.join(5.0)
+
+
 class Lab:
     """A running graph, respawned where nodes end, and a peer that receives its reactions.
 
@@ -137,7 +193,7 @@ class Lab:
         self.peer.listen(FaceReaction, REACTION)
         self.log = folder / 'graph.log'
         # What the machine does to an undisturbed output: the longest gaps of the newest spans.
-        self._quiet_ms = deque([EVEN_MS / 1.5], maxlen=8)
+        self.quiet_ms = deque([EVEN_MS / 1.5], maxlen=8)
         sources = {'openface': 'none', 'audio': 'none'} if drive else {}
         self.graph = start_bringup(
             {**sources, 'use_respawn': 'true', 'device': 'cpu', 'screen': 'false', **arguments},
@@ -152,7 +208,7 @@ class Lab:
     @property
     def even_ms(self):
         """Longest gap of an even output, on this machine as busy as it is."""
-        return max(EVEN_MS, 1.5 * max(self._quiet_ms))
+        return max(EVEN_MS, 1.5 * max(self.quiet_ms))
 
     def settle(self):
         """Wait for one second of undisturbed output."""
@@ -161,7 +217,7 @@ class Lab:
             assert time.monotonic() < end_s, f'never steady: {self.log_since(0)[-2000:]}'
             found = self.since(time.monotonic() - 3.0)
             if len(found) > 60:  # undisturbed for three seconds: the machine has become busier
-                self._quiet_ms.append(self.gap_ms([m for _, m in found]))
+                self.quiet_ms.append(self.gap_ms([m for _, m in found]))
             time.sleep(0.05)
 
     def is_steady(self, begin_s):
@@ -195,7 +251,7 @@ class Lab:
             time.sleep(0.02)
         time.sleep(max(0.0, over_s + after_s - time.monotonic()))
         quiet = [m for at, m in self.since(steady_s)]
-        self._quiet_ms.append(self.gap_ms(quiet))
+        self.quiet_ms.append(self.gap_ms(quiet))
         found.append(replace(self.measure(begin_s), recovery_s=steady_s - over_s))
 
     def _steady_from(self, over_s):

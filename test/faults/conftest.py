@@ -74,11 +74,9 @@ def attempt(tries):
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + (os.getpid() * 7 + 50) % 100))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        from fault_lab import Lab
+    from fault_lab import Lab, fault_domain
 
+    with fault_domain(50):
         lab = Lab(tmp_path_factory.mktemp('lab'))
         yield lab
         lab.close()
