@@ -70,6 +70,8 @@ training = [
     'scipy>=1.10',
     'tensorboard>=2.16',
 ]
+# There is no wheel for Macs with Intel processors.
+camera = ['ai-edge-litert>=2.1,<3; sys_platform != "darwin" or platform_machine != "x86_64"']
 bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
@@ -120,6 +122,7 @@ setup(
         'colcon': colcon,
         'ament': ament,
         'training': training,
+        'camera': camera,
         'bags': bags,
         'onnx': onnx,
         'screen': screen,
@@ -127,6 +130,7 @@ setup(
         'dev': [
             *training,
             *bags,
+            *camera,
             *onnx,
             *screen,
             *test,
@@ -145,6 +149,7 @@ setup(
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
             'openface_node = robot_face_gen.nodes.program:openface_node',
+            'camera_face_node = robot_face_gen.nodes.program:camera_face_node',
             'microphone_node = robot_face_gen.nodes.program:microphone_node',
             'whisper_node = robot_face_gen.nodes.program:whisper_node',
             'reaction_node = robot_face_gen.nodes.program:reaction_node',

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'demo': ('robot_face_gen.demo.live', 'show a robot that listens to a recorded face and voice'),
     'react': ('robot_face_gen.demo.react', 'answer a recorded face and voice, without ROS'),
     'bringup': ('robot_face_gen.tools.bringup', 'start all nodes, as ros2 launch does'),
+    'track': ('robot_face_gen.camera.track', 'follow a face in a film, write an OpenFace CSV'),
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),

@@ -11,6 +11,7 @@ PURPOSES = {
     'training': 'training, evaluation and generated data',
     'bags': 'reading ROS 2 bags',
     'onnx': 'ONNX export and the ONNX backends',
+    'camera': 'tracking a face in camera images',
     'ros': 'the ROS 2 nodes',
     'screen': 'the face in a web browser',
 }

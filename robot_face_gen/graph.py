@@ -24,6 +24,7 @@ from .viewers import TOPICS, VIEWERS, Viewer
 PACKAGE = 'robot_face_gen'
 NODES = (
     'openface_node',
+    'camera_face_node',
     'microphone_node',
     'whisper_node',
     'reaction_node',
@@ -34,11 +35,14 @@ NODES = (
     'record_node',
     'replay_node',
 )
-RESPAWN_DELAY_S = 2.0
+RESPAWN_DELAY_S = 1.0
 BAG_CLOCK_HZ = 100.0
 
 FOLLOW = 'follow:'
+CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'  # sources of camera_face_node
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 AUTO = 'auto'
 _NOT_STARTED = ('', 'none')
 _LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
@@ -134,11 +138,11 @@ class Values:
             raise ValueError(f'{name}:={self.text(name)}: expected true or false')
         return text in _TRUE if text else None
 
-    def file(self, name: str) -> str:
-        """Absolute path of a file that exists; '' if empty."""
-        text = self.text(name)
-        if text and not Path(text).expanduser().is_file():
-            raise ValueError(f'{name}:={text}: no such file')
+    def file(self, name: str, prefix: str = '') -> str:
+        """Absolute path of a file that exists; '' if empty. A prefix of the value is left out."""
+        text = self.text(name).removeprefix(prefix)
+        if (text or prefix) and not Path(text).expanduser().is_file():
+            raise ValueError(f'{name}:={prefix}{text}: no such file')
         return text and _absolute(text)
 
     def path(self, name: str) -> str:
@@ -301,18 +305,42 @@ def _loop_period_s(values: Values) -> float | None:
 
     None without `loop:=true`, and where a file cannot be read: its node reports why.
     """
-    sources = [values.text(name) for name in ('openface', 'audio')]
-    live = sources[0].startswith(FOLLOW) or sources[1].partition(':')[0] == MICROPHONE
+    sources = [values.text('openface'), _audio(values)]
+    face, sound = (source.partition(':')[0] for source in sources)
+    live = f'{face}:' in (FOLLOW, CAMERA, IMAGE) or face == HRI or sound in (MICROPHONE, TOPIC)
     if not values.truth('loop') or live or any(source in _NOT_STARTED for source in sources):
         return None
-    from robot_face_gen.features.openface import OpenFaceFile
     from robot_face_gen.features.sound_file import sound_length_s
 
     try:
-        face_s = OpenFaceFile(values.file('openface')).duration_s
-        return round(max(face_s, sound_length_s(values.file('audio'))), 3)
+        if sources[0].startswith(VIDEO):
+            from robot_face_gen.camera.sources import VideoFile
+
+            face_s = VideoFile(values.file('openface', VIDEO)).duration_s
+        else:
+            from robot_face_gen.features.openface import OpenFaceFile
+
+            face_s = OpenFaceFile(values.file('openface')).duration_s
+        return round(max(face_s, sound_length_s(sources[1])), 3)
     except (OSError, ValueError):
         return None
+
+
+def _audio(values: Values) -> str:
+    """Source of the voice: a film, if that is the source of the face, has its own sound."""
+    audio, openface = values.text('audio'), values.text('openface')
+    if audio != AUTO:
+        as_it_is = audio in _NOT_STARTED or audio.partition(':')[0] == MICROPHONE
+        return audio if as_it_is else values.file('audio')
+    if not openface.startswith(VIDEO):
+        return MICROPHONE
+    from robot_face_gen.camera.sources import VideoFile
+
+    path = values.file('openface', VIDEO)
+    try:
+        return path if VideoFile(path).has_sound else 'none'
+    except (OSError, ValueError) as error:
+        raise ValueError(f'openface:={openface}: {error}') from None
 
 
 def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
@@ -344,7 +372,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
 
     if record := values.new_file('record'):
         yield node('record_node', ('output', record))
-    openface, audio = values.text('openface'), values.text('audio')
+    openface, audio = values.text('openface'), _audio(values)
     if bag:
         for name, value in (('openface', openface), ('audio', audio)):
             if value not in (*_NOT_STARTED, MICROPHONE):
@@ -360,17 +388,26 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
             ('exit_at_end', exit_at_end is not False),
             *common_played,
         )
-    if openface.startswith(FOLLOW):
+    if openface.partition(':')[0] == HRI:
+        yield node('openface_node', ('source', openface))
+    elif openface.startswith(FOLLOW):
         path = openface[len(FOLLOW) :]
         if not path:
             raise ValueError(f'openface:={openface}: expected {FOLLOW}FILE')
         yield node('openface_node', ('source', FOLLOW + _absolute(path)))
+    elif openface.startswith(VIDEO):
+        film = values.file('openface', VIDEO)
+        yield node('camera_face_node', ('source', VIDEO + film), *played)
+    elif openface.startswith((CAMERA, IMAGE)):
+        yield node('camera_face_node', ('source', openface))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)
-    if audio.partition(':')[0] == MICROPHONE:
+    if audio.partition(':')[0] == TOPIC and not audio.partition(':')[2]:
+        raise ValueError(f'audio:={audio}: expected topic:NAME')
+    if audio.partition(':')[0] in (MICROPHONE, TOPIC):
         yield node('microphone_node', ('source', audio))
     elif audio not in _NOT_STARTED:
-        yield node('microphone_node', ('source', values.file('audio')), *played)
+        yield node('microphone_node', ('source', audio), *played)
     weights = values.text('whisper')
     is_file = Path(weights).expanduser().is_file()
     yield node(
@@ -457,14 +494,18 @@ def bringup_graph() -> Graph:
             Argument(
                 'openface',
                 'none',
-                "Source of the speaker's face: a recorded OpenFace CSV, follow:FILE for the CSV "
-                'that FeatureExtraction is writing, or none (another node publishes it)',
+                "Source of the speaker's face: camera:NUMBER (or its path), video:FILE, "
+                'image:TOPIC, a recorded OpenFace CSV, follow:FILE for the CSV that '
+                'FeatureExtraction is writing, hri or hri:ID (a face of ROS4HRI), or none '
+                '(another node publishes it)',
             ),
             Argument(
                 'audio',
-                MICROPHONE,
+                AUTO,
                 "Source of the speaker's voice: microphone, microphone:NAME (or its number), a "
-                'sound file, a film with sound, or none (another node publishes it)',
+                'sound file, a film with sound, topic:NAME (audio_common_msgs), or none (another '
+                "node publishes it); auto: the film's own sound with openface:=video:FILE, else "
+                'the microphone',
             ),
             Argument(
                 'bag',

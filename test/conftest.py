@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several rooms' tests share."""
 
+import importlib
 import os
 import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +32,27 @@ def real_recordings():
     return paths
 
 
+@pytest.fixture(scope='session')
+def face_networks():
+    """The face landmarker, where its file and LiteRT are."""
+    from robot_face_gen.models import store
+
+    pytest.importorskip('ai_edge_litert', reason='the extra [camera] is not installed')
+    if store.find('face-landmarker') is None:
+        pytest.skip(store.how_to_get('face-landmarker'))
+    from robot_face_gen.camera.networks import FaceNetworks
+
+    return FaceNetworks()
+
+
+@pytest.fixture(scope='session')
+def head(face_networks):
+    """A head that can be drawn."""
+    from rendered_head import Head
+
+    return Head(face_networks.canonical_face)
+
+
 def use_domain(monkeypatch, offset):
     """A ROS domain that no other test run here is likely to use; set in the environment."""
     domain = 1 + (os.getpid() * 7 + offset) % 100
@@ -50,6 +73,18 @@ def graph_domain():
         yield use_domain(patch, 50)
 
 
+@pytest.fixture
+def export_here(monkeypatch):
+    """Exports in this process, for tests of what follows: a child would import torch anew."""
+
+    def export(module, *words):
+        monkeypatch.setattr(sys, 'argv', [module, *words])
+        assert importlib.import_module(module).main() == 0
+
+    for place in ('features.whisper_exported', 'facial_reaction_model.onnx_runner'):
+        monkeypatch.setattr(f'robot_face_gen.{place}.export_in_child', export)
+
+
 # Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
 # after the other in one worker, because they lose frames where they get no processor time. All
 # other tests run file by file in the other workers, at a lower priority.
@@ -66,7 +101,8 @@ def _is_real_time(item):
 
 def pytest_collection_modifyitems(config, items):
     if getattr(config.option, 'dist', 'no') == 'loadgroup':
-        items.sort(key=lambda item: not _is_real_time(item))
+        # The longest files come early: at the end, all workers are busy.
+        items.sort(key=lambda item: (not _is_real_time(item), 'training' not in item.path.parts))
         for item in items:
             group = 'real time' if _is_real_time(item) else item.location[0]
             item.add_marker(pytest.mark.xdist_group(group))

@@ -8,9 +8,11 @@ import math
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.graph import VIDEO, bringup_graph
 from robot_face_gen.models.backends import AUTO
 from robot_face_gen.tools.ros import child_environment, require_ros
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .usage import Usage
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
+TRACKED = 'speaker.csv'  # what was tracked in a film
 FILM = 'demo.mp4'
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
@@ -43,13 +46,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--openface', metavar='FILE', help='OpenFace CSV of the speaker (default: a shipped one)'
     )
     parser.add_argument(
+        '--video',
+        metavar='FILE',
+        help='film of the speaker, instead of --openface: its face is tracked as a camera sees it '
+        f'(and written to {TRACKED}), its sound is the voice',
+    )
+    parser.add_argument(
         '--audio',
         metavar='FILE',
         help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
     parser.add_argument(
-        '--download', action='store_true', help='try to download missing weights of Whisper'
+        '--download',
+        action='store_true',
+        help='try to download missing weights of Whisper (and of the tracker, for --video)',
     )
 
 
@@ -59,14 +70,21 @@ def run(args: argparse.Namespace) -> int:
     from robot_face_gen.resources import demo_recording
 
     check_shared_arguments(args)
-    shipped = demo_recording()
-    openface, audio = Path(args.openface or shipped[0]), Path(args.audio or shipped[1])
-    # Read both files before anything is started: an error in them is shown at once.
-    recording = read_recording(
-        openface, audio, speed=args.speed, duration_s=args.duration or math.inf
-    )
     if args.download:
         _download(args)
+    if args.video:
+        openface, audio, tracked = _film(args)
+        recording = read_recording(
+            tracked, audio or None, speed=args.speed, duration_s=args.duration or math.inf
+        )
+        recording = replace(recording, title=Path(args.video).name)
+    else:
+        shipped = demo_recording()
+        openface, audio = str(args.openface or shipped[0]), str(args.audio or shipped[1])
+        # Read both files before anything is started: an error in them is shown at once.
+        recording = read_recording(
+            openface, audio, speed=args.speed, duration_s=args.duration or math.inf
+        )
     try:
         require_ros()
     except ImportError as error:
@@ -79,8 +97,28 @@ def run(args: argparse.Namespace) -> int:
         return _run(args, recording, openface, audio, domain)
 
 
+def _film(args: argparse.Namespace) -> tuple[str, str, Path]:
+    """Sources of face and voice in a film ('' without sound), and the CSV of its face.
+
+    Raises:
+        ValueError: it is no film, or --openface is given too.
+    """
+    from robot_face_gen.camera.sources import VideoFile
+    from robot_face_gen.camera.track import track
+
+    if args.openface:
+        raise ValueError('--video and --openface: expected one of them')
+    video = VideoFile(args.video)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    track(video, out / TRACKED, until_s=args.duration)
+    sound = args.audio or (args.video if video.has_sound else '')
+    return f'{VIDEO}{args.video}', sound, out / TRACKED
+
+
 def _download(args: argparse.Namespace) -> None:
-    """Get the weights of Whisper if they are missing; without network, go on without them."""
+    """Get missing weights of Whisper and the tracker's; without network, go on without them."""
+    from robot_face_gen.camera.networks import MODEL
     from robot_face_gen.features.whisper_cache import model_name
     from robot_face_gen.models.store import get
     from robot_face_gen.pipeline.embedding_contract import read_info, trained_with
@@ -89,15 +127,15 @@ def _download(args: argparse.Namespace) -> None:
         weights = args.whisper
         if weights == AUTO:
             weights = trained_with(read_info(args.checkpoint))['weights']
-        if not (name := model_name(weights)):
-            return
-        get(name, report=lambda line: print(line, flush=True))
+        for name in (model_name(weights), MODEL if args.video else ''):
+            if name:
+                get(name, report=lambda line: print(line, flush=True))
     except (ValueError, OSError) as error:
         print(f'note: {error}', flush=True)
 
 
 def _run(
-    args: argparse.Namespace, recording: Recording, openface: Path, audio: Path, domain: int
+    args: argparse.Namespace, recording: Recording, openface: str, audio: str, domain: int
 ) -> int:
     from .recorder import Recorder
     from .usage import Usage
@@ -146,7 +184,7 @@ def _run(
 
 
 def _start(
-    openface: Path, audio: Path, args: argparse.Namespace, recorder: Recorder, out: Path
+    openface: str, audio: str, args: argparse.Namespace, recorder: Recorder, out: Path
 ) -> tuple[BringupProcess, int]:
     """Start the graph; the recording begins once every node has loaded what it needs."""
     from robot_face_gen.tools.bringup import BringupError, start_bringup
@@ -156,38 +194,35 @@ def _start(
         _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)), encoding='utf-8'
     )
     given = {
-        'openface': str(openface),
-        'audio': str(audio),
+        'openface': openface,
+        'audio': audio or 'none',
         'speed': str(args.speed),
         'checkpoint': args.checkpoint,
         'whisper': args.whisper,
         'device': args.device,
         'params_file': str(parameters),
+        'screen': 'false',
     }
-    print(f'starting {", ".join(NODES)} (their output: {log})', flush=True)
+    given = {name: value for name, value in given.items() if value}
+    names = [node.name for node in bringup_graph().nodes(given)]
+    print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()
         start_ns = time.time_ns() + round(delay_s * 1e9)
-        graph = start_bringup(
-            {
-                'start_time': f'{start_ns / 1e9:.6f}',
-                **{name: value for name, value in given.items() if value},
-            },
-            log_file=log,
-        )
+        graph = start_bringup({'start_time': f'{start_ns / 1e9:.6f}', **given}, log_file=log)
         try:
             while time.time_ns() < start_ns - 300_000_000:
                 if graph.exits:
                     name = next(iter(graph.exits))
                     raise BringupError(f'{name} has ended: see {log}: {_last_words(log, name)}')
-                if all(name in recorder.record.diagnostics for name in NODES):
+                if all(name in recorder.record.diagnostics for name in names):
                     return graph, round(float(f'{start_ns / 1e9:.6f}') * 1e9)
                 time.sleep(0.05)
             graph.stop()
         except BaseException:
             graph.stop()
             raise
-    missing = ', '.join(name for name in NODES if name not in recorder.record.diagnostics)
+    missing = ', '.join(name for name in names if name not in recorder.record.diagnostics)
     raise BringupError(f'not ready after {DELAYS_S[-1]:g} s: {missing}: see {log}')
 
 

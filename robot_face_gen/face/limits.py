@@ -4,7 +4,8 @@
 The motion is computed for all actuators at once, one period at a time; the acceleration is
 constant within a period, so that speed is continuous and cubic interpolation between two commands
 is exact. The method keeps one invariant: from each command, braking with the acceleration limit
-ends before the position limit. A target therefore never has to be trusted.
+ends within the position limits. It holds because targets are clipped to the limits, and a new
+speed is either one from which braking ends at the target, or the one that brakes most.
 
 Jerk is limited by a moving average over the last commands. An average of motions that respect the
 limits of position, speed and acceleration respects them too, and its acceleration changes by at
@@ -18,12 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SMALLEST, LARGEST = 1e-6, 1e6  # of what a limit may be; beyond, rounding errors would win
+LONGEST_AVERAGE_S = 2.0
 _NEGLIGIBLE = 1e-12  # rad or m; rounding errors must not keep a motion going
 
 
 @dataclass(frozen=True)
 class MotionLimits:
     """Limits of n actuators, each array (n,); units: rad, m or 1, with s.
+
+    Raises:
+        ValueError: a limit is not finite or out of range.
 
     Attributes:
         low: lowest position.
@@ -38,6 +44,22 @@ class MotionLimits:
     max_speed: np.ndarray
     max_acceleration: np.ndarray
     max_jerk: np.ndarray
+
+    def __post_init__(self) -> None:
+        positions = np.abs(np.stack((self.low, self.high)))
+        if not ((positions <= LARGEST).all() and (self.low < self.high).all()):
+            raise ValueError(f'low = {self.low}, high = {self.high}: expected low < high')
+        for name in ('max_speed', 'max_acceleration'):
+            values = getattr(self, name)
+            if not ((values >= SMALLEST) & (values <= LARGEST)).all():
+                raise ValueError(f'{name} = {values}: expected {SMALLEST:g} to {LARGEST:g}')
+        if not (self.max_jerk >= self.least_jerk(self.max_acceleration)).all():
+            raise ValueError(f'max_jerk = {self.max_jerk}: expected at least max_acceleration / s')
+
+    @staticmethod
+    def least_jerk(max_acceleration: np.ndarray | float) -> np.ndarray | float:
+        """The lowest jerk limit that is accepted: it averages over LONGEST_AVERAGE_S."""
+        return 2.0 * max_acceleration / LONGEST_AVERAGE_S
 
     def average_counts(self, period_s: float) -> np.ndarray:
         """Number of commands to average for the jerk limit, (n,); 1 where it is not limited."""
@@ -111,17 +133,14 @@ class MotionLimiter:
             way = self._target - now - half
             wanted = np.sign(way) * self._reach(np.abs(way))
         slowest, fastest = speed - self._speed_step, speed + self._speed_step
+        top = limits.max_speed
         if target is not None:
-            limited = np.clip(wanted, -limits.max_speed, limits.max_speed)
-            self.counters['limited_speed'] += int(np.count_nonzero(limited != wanted))
-            limited = (limited < slowest) | (limited > fastest)
-            self.counters['limited_acceleration'] += int(np.count_nonzero(limited))
-        # What is left up to each position limit; the half period of braking is part of it.
-        up = self._reach(np.maximum(limits.high - now, 0.0) - half)
-        down = self._reach(np.maximum(now - limits.low, 0.0) + half)
-        least = np.maximum(slowest, np.maximum(-limits.max_speed, -down))
-        most = np.minimum(fastest, np.minimum(limits.max_speed, up))
-        new = np.clip(wanted, np.minimum(least, most), most)
+            too_fast = np.abs(wanted) > top
+            self.counters['limited_speed'] += int(np.count_nonzero(too_fast))
+            too_sudden = (wanted < slowest) | (wanted > fastest)
+            self.counters['limited_acceleration'] += int(np.count_nonzero(too_sudden & ~too_fast))
+        slowest, fastest = np.maximum(slowest, -top), np.minimum(fastest, top)
+        new = np.clip(wanted, slowest, fastest)
         self._advance(now + half + new * (self._period_s / 2.0), new)
 
     def braking(self) -> tuple[np.ndarray, np.ndarray]:

@@ -219,20 +219,21 @@ class Columns:
         return cells if np.isfinite(cells).all() and len(cells) == len(texts) else None
 
     def _slow(self, number: int, row: list[str]) -> list[float]:
-        values, told = [], set()
+        values, told, lost = [], set(), False
         for name, column in zip(self._names, self._columns, strict=True):
             text = row[column].strip()
             value = _number(text)
             if value is None:
                 value = math.nan
                 branch = _branch(name)
-                if branch not in told and branch not in _HINTS:
+                if branch not in told and branch not in _HINTS and not lost:
                     told.add(branch)
                     kind = _kind(text)
                     self._report.add(
                         f'{_label(branch)}: a value is {kind}',
                         f'line {number}, column {name}: {text[:40]!r}',
                     )
+            lost = lost or (name == 'success' and value == 0.0)
             values.append(value)
         return values
 

@@ -11,17 +11,21 @@ from robot_face_gen.features.microphone import MicrophoneSource
 from robot_face_gen.pipeline.playback import TOO_LATE_NS
 from robot_face_gen_msgs.msg import AudioChunk
 
+from .audio_topic import AudioTopic
 from .messages import from_samples
 from .played_node import PlayedNode
 from .run import run
-from .tables import MICROPHONE, MICROPHONE_TABLE, MicrophoneParameters
+from .tables import MICROPHONE, MICROPHONE_TABLE, TOPIC, MicrophoneParameters
 
 READ_S = 0.2
 STALL_S = 1.0
 
 
 class MicrophoneNode(PlayedNode[MicrophoneParameters]):
-    """A worker reads the source and publishes; a microphone that is not there is tried again."""
+    """A worker reads the source and publishes; a microphone that is not there is tried again.
+
+    Sound of another package's topic is converted in its callback.
+    """
 
     def __init__(self) -> None:
         super().__init__(MICROPHONE_TABLE)
@@ -39,6 +43,8 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
                 clock=self.now_ns,
             )
             self.start_worker(lambda: self._listen(microphone), 'microphone')
+        elif kind == TOPIC:
+            AudioTopic(self, device, self._publish)
         else:
             recording = self._recording(0)  # a file that cannot be read ends the node here
             length = f'{recording.file.duration_s:.1f} s' if recording.file.duration_s else 'sound'
@@ -69,14 +75,14 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
                 Counter(bad_samples=bad), {'bad_samples': f'{{total}} {text}'}
             )
 
-    def _publish(self, block: AudioBlock) -> None:
+    def _publish(self, block: AudioBlock, frame_id: str = '') -> None:
         self._publisher.publish(
             from_samples(
                 block.stamp_ns,
                 block.first_sample,
                 block.samples,
                 block.sample_rate,
-                self.parameters.frame_id,
+                frame_id or self.parameters.frame_id,
             )
         )
         self.health.tick('chunks_out')

@@ -10,14 +10,15 @@ from pathlib import Path
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface import OpenFaceError, OpenFaceFile
 from robot_face_gen.features.openface_follow import OpenFaceFollower
-from robot_face_gen.pipeline.playback import FaceFollower, FacePlayer
+from robot_face_gen.pipeline.playback import FaceFollower, FramePlayer
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
+from .hri_source import HriSource
 from .messages import from_face_frame
 from .played_node import PlayedNode
 from .run import run
-from .tables import FOLLOW, OPENFACE, OpenFaceParameters
+from .tables import FOLLOW, HRI, OPENFACE, OpenFaceParameters
 
 FOLLOW_STALL_S = 1.0
 
@@ -30,7 +31,11 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         self._rows: dict[str, int] = {}  # counts of a followed file, as reported last
         self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
         source: str = self.parameters.source
-        if source.startswith(FOLLOW):
+        if source.partition(':')[0] == HRI:
+            HriSource(
+                self, source.partition(':')[2], self.parameters.hri_full_intensity, self._relay
+            )
+        elif source.startswith(FOLLOW):
             path = source.removeprefix(FOLLOW)
             self.health.add_flow('rows', f'new rows in {path}', FOLLOW_STALL_S)
             rows = OpenFaceFollower(path)
@@ -46,8 +51,13 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             )
             self.start_worker(lambda: self.play(partial(self._play, recording)), 'player')
 
+    def _relay(self, frame: FaceFrame, frame_id: str) -> None:
+        """Publish a frame of another tracker."""
+        self._publisher.publish(from_face_frame(frame, frame_id or self.parameters.frame_id))
+        self.health.tick('frames_out')
+
     def _play(self, recording: OpenFaceFile, begin_ns: int) -> None:
-        player = FacePlayer(
+        player = FramePlayer(
             recording.frames,
             speed=self.parameters.speed,
             loop=self.parameters.loop,
@@ -126,7 +136,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         while self.sleep_until(self.now_ns() + round(poll_s * SECOND_NS)):
             self._publish(follower, 'rows')
 
-    def _publish(self, source: FacePlayer | FaceFollower, flow: str = '') -> None:
+    def _publish(self, source: FramePlayer | FaceFollower, flow: str = '') -> None:
         """Publish the frames that are due."""
         skipped = source.skipped
         for frame in source.pop(self.now_ns()):

@@ -68,6 +68,11 @@ def openface_node() -> int:
     return start('openface_node')
 
 
+def camera_face_node() -> int:
+    """Start `camera_face_node`."""
+    return start('camera_face_node')
+
+
 def microphone_node() -> int:
     """Start `microphone_node`."""
     return start('microphone_node')

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and
-`python -m robot_face_gen.nodes.tables markdown > docs/parameters.md` write the generated files.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml`, `... markdown >
+docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generated files.
 """
 
 from __future__ import annotations
@@ -18,10 +18,22 @@ from robot_face_gen.timing import MAX_WAIT_S
 
 from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
-from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
+from .security_policy import sros2_policy
+from .topics import (
+    AUDIO,
+    CAMERA_INFO,
+    EMBEDDING,
+    FACE,
+    PICTURES,
+    REACTION_TOPIC,
+    STOP_TOPIC,
+)  # fmt: skip
 
 FOLLOW = 'follow:'
+CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
 MICROPHONE = 'microphone'
+HRI = 'hri'
+TOPIC = 'topic'
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
 
@@ -42,6 +54,12 @@ def _whole_steps(value: float) -> str:
 
 def _steps_not_0(value: float) -> str:
     return _whole_steps(value) if value else f'expected at least 0.02, or {TRAINED}'
+
+
+def _picture_source(value: str) -> str:
+    kind, _, name = value.partition(':')
+    known = f'{kind}:' in (CAMERA, VIDEO, IMAGE) and name.strip()
+    return '' if known else f'expected {CAMERA}NUMBER, {VIDEO}FILE or {IMAGE}TOPIC'
 
 
 def _not_negative(value: float) -> str:
@@ -101,12 +119,60 @@ class OpenFaceParameters(PlayedParameters):
 
     source: str = parameter(
         'openface.csv',
-        "A recorded CSV, or 'follow:' and the CSV that FeatureExtraction is writing",
+        "A recorded CSV, 'follow:' and the CSV that FeatureExtraction is writing, or 'hri' or "
+        "'hri:' and a face's id: a face that ROS4HRI (hri_msgs) tracks",
         check=_not_empty,
     )
     frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
         0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+    )
+    hri_full_intensity: float = parameter(
+        1.0,
+        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
+        low=0.01,
+        high=100.0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraParameters(PlayedParameters):
+    """Parameters of `camera_face_node`."""
+
+    source: str = parameter(
+        'camera:0',
+        "'camera:' and its number or path, 'video:' and a film, or 'image:' and a topic of "
+        'sensor_msgs/Image (CompressedImage if its name ends in compressed)',
+        check=_picture_source,
+    )
+    frame_id: str = parameter(
+        'camera_optical_frame',
+        'Frame of the messages: optical (REP 103); of an image topic, that of the image',
+    )
+    width: int = parameter(
+        640, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=7680
+    )
+    height: int = parameter(
+        480, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=4320
+    )
+    rate: float = parameter(
+        30.0, "Requested from a camera; 0.0: the driver's choice", unit='Hz', low=0.0, high=240.0
+    )
+    field_of_view: float = parameter(
+        0.0,
+        "Horizontal, of a camera without camera_info; 0.0: OpenFace's assumption, 65 degrees at "
+        '4:3',
+        unit='degrees',
+        low=0.0,
+        high=170.0,
+    )
+    threads: int = parameter(1, 'Threads of the networks', low=1, high=64)
+    retry_s: float = parameter(
+        1.0,
+        'Time until a missing camera is tried again; doubles up to 10 s',
+        unit='s',
+        low=0.1,
+        high=60.0,
     )
 
 
@@ -116,8 +182,8 @@ class MicrophoneParameters(PlayedParameters):
 
     source: str = parameter(
         MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, or a file: sound "
-        'or a film with sound',
+        "'microphone' (the default one), 'microphone:' and its name or number, 'topic:' and a "
+        'topic of audio_common_msgs, or a file: sound or a film with sound',
         check=_not_empty,
     )
     frame_id: str = parameter('microphone', 'Frame of the messages')
@@ -353,6 +419,13 @@ OPENFACE = ParameterTable(
     OpenFaceParameters,
     publishes=(FACE,),
 )
+CAMERA_FACE = ParameterTable(
+    'camera_face_node',
+    "tracks a person's face in the pictures of a camera, a film or a topic",
+    CameraParameters,
+    listens=(PICTURES, CAMERA_INFO),
+    publishes=(FACE,),
+)
 MICROPHONE_TABLE = ParameterTable(
     'microphone_node',
     'publishes the sound of a microphone, or of a recording in real time',
@@ -394,6 +467,7 @@ SCREEN = ParameterTable(
 )
 TABLES = (
     OPENFACE,
+    CAMERA_FACE,
     MICROPHONE_TABLE,
     WHISPER,
     REACTION,
@@ -423,4 +497,5 @@ def markdown() -> str:
 
 
 if __name__ == '__main__':
-    print({'yaml': bringup_yaml, 'markdown': markdown}[sys.argv[1]](), end='')
+    texts = {'yaml': bringup_yaml, 'markdown': markdown, 'sros2': lambda: sros2_policy(TABLES)}
+    print(texts[sys.argv[1]](), end='')

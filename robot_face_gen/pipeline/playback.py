@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
@@ -12,8 +13,22 @@ from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 TOO_LATE_NS = SECOND_NS  # a frame that is later than this is skipped
 
 
-class FacePlayer:
-    """Plays recorded frames in real time; the stamp of each is the time when it is due.
+class Stamped(Protocol):
+    """A dataclass with a time."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def stamp_ns(self) -> int:
+        """When it is due, from the start of the recording."""
+        ...
+
+
+Frame = TypeVar('Frame', bound=Stamped)
+
+
+class FramePlayer(Generic[Frame]):
+    """Plays recorded frames (of faces, pictures) in real time, stamped with the time they are due.
 
     Deadlines are absolute, so that a late call does not delay later frames. Frames are read one
     by one, so that a file of any length can be played.
@@ -31,7 +46,7 @@ class FacePlayer:
 
     def __init__(
         self,
-        frames: Callable[[], Iterator[FaceFrame]],
+        frames: Callable[[], Iterator[Frame]],
         *,
         speed: float,
         loop: bool,
@@ -43,7 +58,7 @@ class FacePlayer:
         self._loop_start_ns = 0  # in the time of the recording
         self._first_ns = self._last_ns = self._count = 0
         self._frames = frames()
-        self._next: FaceFrame | None = next(self._frames, None)
+        self._next: Frame | None = next(self._frames, None)
         if self._next is None:
             raise ValueError('the recording has no frames')
         self.skipped = 0
@@ -68,7 +83,7 @@ class FacePlayer:
             return self._last_ns + PERIOD_NS
         return self._last_ns + (self._last_ns - self._first_ns) // (self._count - 1)
 
-    def _advance(self, frame: FaceFrame) -> None:
+    def _advance(self, frame: Frame) -> None:
         self._first_ns = self._first_ns if self._count else frame.stamp_ns
         self._last_ns = frame.stamp_ns
         self._count += 1
@@ -80,7 +95,7 @@ class FacePlayer:
             self._frames = self._open()
             self._next = next(self._frames, None)
 
-    def pop(self, now_ns: int) -> list[FaceFrame]:
+    def pop(self, now_ns: int) -> list[Frame]:
         """Frames that are due; frames that are too late are skipped and counted."""
         due = []
         while self._next is not None and (due_ns := self._due_ns(self._next.stamp_ns)) <= now_ns:

@@ -196,7 +196,7 @@ class Timeline:
             or self._voice.reaches(self._middle_ns(self._next), EMBEDDING_NS)
         ):
             return
-        late_ns = now_ns - self._middle_ns(self._next)
+        late_ns = now_ns - self._longest_wait_ns() - self._middle_ns(self._next)
         if late_ns > 2 * self._jump_ns:
             slots = late_ns // PERIOD_NS
             self._next += slots
@@ -287,8 +287,7 @@ class Timeline:
             # Nothing has arrived for this slot or later ones: continue for `jump_s`.
             if middle > self._known_until_ns + self._jump_ns and not self._endless:
                 return False
-            usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
-            return now_ns >= middle + max(usual) + self.max_wait_ns
+            return now_ns >= middle + self._longest_wait_ns()
         waits = []
         if not face and self._face_arrivals.alive(now_ns):
             waits.append(self._face_arrivals.usual_delay_ns())
@@ -297,6 +296,10 @@ class Timeline:
         if not waits:
             return True
         return now_ns >= middle + max(waits) + self.max_wait_ns
+
+    def _longest_wait_ns(self) -> int:
+        usual = (self._face_arrivals.usual_delay_ns(), self._voice_arrivals.usual_delay_ns())
+        return max(usual) + self.max_wait_ns
 
     def _voice_may_start(self, middle_ns: int) -> bool:
         """Whether a voice that has not started may still deliver sound for this slot.

@@ -12,7 +12,7 @@ from robot_face_gen.features.audio_source import AudioFileSource
 from robot_face_gen.features.openface import OpenFaceFile
 from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.graph import bringup_graph
-from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FacePlayer
+from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FramePlayer
 
 BEGIN = 1_700_000_000 * SECOND_NS
 
@@ -35,7 +35,7 @@ def play(player, until_ns, wake_ns=7_000_000):
 @pytest.mark.parametrize('speed', [0.5, 1.0, 4.0])
 def test_plays_each_frame_once_on_absolute_deadlines(speed):
     recorded = make_frames(50)
-    player = FacePlayer(recording(recorded), speed=speed, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(recorded), speed=speed, loop=False, start_ns=BEGIN)
     played = play(player, BEGIN + 10 * SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [
         round(index * 40_000_000 / speed) for index in range(50)
@@ -48,12 +48,12 @@ def test_plays_each_frame_once_on_absolute_deadlines(speed):
 def test_stamps_are_relative_to_the_start_of_the_recording():
     """A face that is first seen at 3 s is played 3 s after the start of the sound."""
     frames = make_frames(3, start_ns=3 * SECOND_NS)
-    player = FacePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(frames), speed=2.0, loop=False, start_ns=BEGIN)
     assert player.next_due_ns == BEGIN + 3 * SECOND_NS // 2
 
 
 def test_a_loop_continues_one_period_after_the_last_frame():
-    player = FacePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
+    player = FramePlayer(recording(make_frames(5)), speed=1.0, loop=True, start_ns=BEGIN)
     played = play(player, BEGIN + SECOND_NS)
     assert [f.stamp_ns - BEGIN for f in played] == [i * 40_000_000 for i in range(len(played))]
     assert len(played) > 20 and player.end_ns is None
@@ -61,12 +61,12 @@ def test_a_loop_continues_one_period_after_the_last_frame():
 
 def test_a_loop_uses_a_given_longer_period():
     frames = make_frames(5)
-    longer = FacePlayer(
+    longer = FramePlayer(
         recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=SECOND_NS
     )
     stamps = [f.stamp_ns - BEGIN for f in play(longer, BEGIN + 3 * SECOND_NS)]
     assert stamps[:10] == [r * SECOND_NS + i * 40_000_000 for r in range(2) for i in range(5)]
-    shorter = FacePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
+    shorter = FramePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN, period_ns=1)
     stamps = [f.stamp_ns - BEGIN for f in play(shorter, BEGIN + SECOND_NS)]
     assert stamps == [i * 40_000_000 for i in range(len(stamps))] and len(stamps) > 20
 
@@ -99,7 +99,7 @@ def test_repeated_face_and_voice_stay_together(tmp_path, sound_s, ending, codec,
     period_s = nodes['openface_node']['loop_period_s']
     assert period_s == nodes['microphone_node']['loop_period_s']
     assert period_s >= max(face_s, sound_s) - 0.001
-    face = FacePlayer(
+    face = FramePlayer(
         OpenFaceFile(tmp_path / 'face.csv').frames, speed=speed, loop=True, start_ns=BEGIN,
         period_ns=round(period_s * SECOND_NS),
     )  # fmt: skip
@@ -134,14 +134,14 @@ def test_a_recording_is_read_while_it_is_played():
             opened.append(frame)
             yield frame
 
-    player = FacePlayer(frames, speed=1.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(frames, speed=1.0, loop=False, start_ns=BEGIN)
     assert len(opened) == 1
     player.pop(BEGIN + 90_000_000)
     assert len(opened) == 4  # three played, the next one is known
 
 
 def test_frames_that_are_too_late_are_skipped_and_counted():
-    player = FacePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
+    player = FramePlayer(recording(make_frames(100)), speed=1.0, loop=False, start_ns=BEGIN)
     frames = player.pop(BEGIN + 3 * SECOND_NS)
     assert player.skipped == 50  # frames 0..49 were due more than a second ago
     assert [f.stamp_ns for f in frames] == [BEGIN + i * 40_000_000 for i in range(50, 76)]
@@ -149,7 +149,7 @@ def test_frames_that_are_too_late_are_skipped_and_counted():
 
 def test_an_empty_recording_is_refused():
     with pytest.raises(ValueError, match='no frames'):
-        FacePlayer(recording([]), speed=1.0, loop=False, start_ns=BEGIN)
+        FramePlayer(recording([]), speed=1.0, loop=False, start_ns=BEGIN)
 
 
 @settings(deadline=None, max_examples=30)

@@ -29,17 +29,8 @@ API = {
     'EnvironmentVariable': {'default_value'},
     'LaunchConfiguration': set(),
     'Node': {
-        *(
-            'package',
-            'executable',
-            'name',
-            'namespace',
-            'parameters',
-            'remappings',
-            'arguments',
-            'output',
-        ),
-        *('respawn', 'respawn_delay'),
+        *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
+        *('remappings', 'respawn', 'respawn_delay'),
     },
 }
 

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows one person's face from image to image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.layout import BRANCHES
+from robot_face_gen.timing import SECOND_NS
+
+from .action_units import ActionUnits, distances
+from .geometry import CameraModel, HeadPose, gaze_angles, landmarks_68, pose_angles
+from .networks import FaceNetworks, Region, region_of_mesh
+from .one_euro import OneEuro
+
+_PRESENT = 0.5  # less certain than this: no face
+_SAME_FACE = 0.2  # regions that overlap more are of one face
+
+
+@dataclass(frozen=True)
+class TrackerOptions:
+    """How a person is chosen and smoothed.
+
+    Attributes:
+        field_of_view_deg: horizontal, of a camera without calibration; 0.0 as OpenFace assumes.
+        look_around_s: interval at which other faces are looked for while one is followed.
+        larger: another face takes over if it is larger by this factor for `takeover_s`.
+        takeover_s: see `larger`.
+        return_s: for this long, only a face near the place where the person was lost is taken.
+        remember_s: a face that appears there until then is the same person.
+        cutoff_hz: of the landmarks' One Euro filter.
+        beta: the same; speeds are in regions (about 1.5 faces) a second.
+    """
+
+    field_of_view_deg: float = 0.0
+    look_around_s: float = 1.0
+    larger: float = 1.5
+    takeover_s: float = 2.0
+    return_s: float = 2.0
+    remember_s: float = 30.0
+    cutoff_hz: float = 5.0
+    beta: float = 120.0
+
+
+class FaceTracker:
+    """Faces of one person in a sequence of images, as OpenFace reports them.
+
+    Args:
+        networks: of the face landmarker.
+        options: how a face is chosen and smoothed.
+        camera: of the images; None: guessed from their size.
+
+    Attributes:
+        camera: may be set at any time.
+        mesh: (478, 3) pixels, of the latest image; None without a face.
+        persons: how many times a new person was chosen.
+    """
+
+    def __init__(
+        self,
+        networks: FaceNetworks,
+        options: TrackerOptions | None = None,
+        camera: CameraModel | None = None,
+    ) -> None:
+        self.camera = camera
+        self.mesh: np.ndarray | None = None
+        self.persons = 0
+        self._networks, self._options = networks, options or TrackerOptions()
+        self._pose = HeadPose(networks.canonical_face)
+        self._smooth_mesh = OneEuro(self._options.cutoff_hz, self._options.beta)
+        self._smooth_gaze = OneEuro(1.0, 4.0)
+        self._units = ActionUnits()
+        self._region: Region | None = None  # of the person in the latest image
+        self._last: Region | None = None  # where the person was seen last
+        self._seen_s = self._look_s = -np.inf
+        self._larger_since_s: float | None = None
+
+    def track(self, image: np.ndarray, stamp_ns: int) -> FaceFrame:
+        """Find the person's face.
+
+        Args:
+            image: (height, width, 3) uint8 BGR.
+            stamp_ns: time of capture.
+
+        Returns:
+            FaceFrame: values are NaN and `success` is False where there is no face.
+        """
+        time_s = stamp_ns / SECOND_NS
+        found, presence = self._find(image, time_s)
+        height, width = image.shape[:2]
+        values: dict[str, np.ndarray] = {
+            name: np.full(size, np.nan, np.float32) for name, size in BRANCHES.items()
+        }
+        self.mesh = None
+        if found is not None:
+            # Speeds count in sizes of the face: the same smoothing near and far.
+            self.mesh = mesh = self._smooth_mesh(found, time_s, region_of_mesh(found).side)
+            values = self._describe(mesh, time_s, width, height)
+        return FaceFrame(
+            stamp_ns=stamp_ns, confidence=presence, success=found is not None,
+            image_width=width, image_height=height, **values,
+        )  # fmt: skip
+
+    def _describe(
+        self, mesh: np.ndarray, time_s: float, width: int, height: int
+    ) -> dict[str, np.ndarray]:
+        camera = self.camera or CameraModel.guess(width, height, self._options.field_of_view_deg)
+        rotation, place = self._pose(mesh, camera)
+        distance_m = float(place[2])
+        gaze = gaze_angles(mesh, rotation, distance_m, camera)
+        measured = distances(mesh, rotation, 1e3 * distance_m / camera.focal)
+        values = {
+            'landmarks': landmarks_68(mesh)[:, :2].T.ravel(),
+            'au': self._units(self._networks.blendshapes(mesh), measured, time_s),
+            'pose': np.append(pose_angles(rotation), distance_m),
+            'gaze': self._smooth_gaze(gaze, time_s),
+        }
+        return {name: array.astype(np.float32) for name, array in values.items()}
+
+    def _find(self, image: np.ndarray, time_s: float) -> tuple[np.ndarray | None, float]:
+        """The person's mesh, and how certain it is that there is a face (0..1)."""
+        if time_s < self._seen_s:  # the clock was set back, or a recording starts again
+            self._seen_s = self._look_s = time_s
+            self._larger_since_s = None
+        presence = 0.0
+        if self._region is not None:
+            mesh, presence = self._networks.mesh(image, self._region)
+            if presence >= _PRESENT:
+                other = self._someone_larger(image, time_s)
+                if other is None:
+                    return self._follow(mesh, time_s), presence
+                self._last = None  # a new person
+                mesh, presence = self._networks.mesh(image, other)
+                if presence >= _PRESENT:
+                    return self._follow(mesh, time_s), presence
+        self._region = None
+        for region in self._candidates(image, time_s):
+            mesh, presence = self._networks.mesh(image, region)
+            if presence >= _PRESENT:
+                return self._follow(mesh, time_s), presence
+        return None, min(presence, _PRESENT)
+
+    def _follow(self, mesh: np.ndarray, time_s: float) -> np.ndarray:
+        region = region_of_mesh(mesh)
+        if self._last is None or not (
+            time_s - self._seen_s <= self._options.remember_s and _near(region, self._last)
+        ):
+            self._units.reset()
+            self._smooth_mesh.reset()
+            self._smooth_gaze.reset()
+            self.persons += 1
+            self._look_s = time_s + self._options.look_around_s
+        self._region = self._last = region
+        self._seen_s = time_s
+        return mesh
+
+    def _candidates(self, image: np.ndarray, time_s: float) -> list[Region]:
+        """Faces that may be the person, the largest first."""
+        faces = sorted(self._networks.detect(image), key=lambda face: -face.side)
+        if self._last is not None and time_s - self._seen_s <= self._options.return_s:
+            return [face for face in faces if _near(face, self._last)]
+        return faces
+
+    def _someone_larger(self, image: np.ndarray, time_s: float) -> Region | None:
+        """A face that takes over from the one that is followed."""
+        if time_s < self._look_s or self._region is None:
+            return None
+        self._look_s = time_s + self._options.look_around_s
+        own, largest = self._region.side, None
+        for face in self._networks.detect(image):
+            if face.overlap(self._region) > _SAME_FACE:
+                own = face.side
+            elif largest is None or face.side > largest.side:
+                largest = face
+        if largest is None or largest.side < self._options.larger * own:
+            self._larger_since_s = None
+        elif self._larger_since_s is None:
+            self._larger_since_s = time_s
+        elif time_s - self._larger_since_s >= self._options.takeover_s:
+            self._larger_since_s = None
+            return largest
+        return None
+
+
+def _near(face: Region, last: Region) -> bool:
+    """Whether a face may be the one that was seen before: not far away, of a similar size."""
+    distance = np.hypot(face.x - last.x, face.y - last.y)
+    return bool(distance < last.side and 0.5 < face.side / last.side < 2.0)
