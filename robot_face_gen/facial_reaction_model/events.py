@@ -13,7 +13,9 @@ E**temperature, so at temperature 0 it is 1 and nothing is drawn. The mark is an
 cut from a real listener.
 
 The residual is what base face and events do not explain of real motion: for each channel a sum of
-AR(1) processes with fixed poles, correlated between channels through common factors.
+processes, correlated between channels through common factors. A process is white noise that
+passed the low-pass 1 / (1 - a B)^2 with a fixed pole a, because power of faces falls faster over
+frequency than that of an AR(1) process.
 
 What is drawn depends on a session's seed and the number of the window or event only.
 """
@@ -63,7 +65,8 @@ EVENTS = (
 )
 EXEMPLARS = 48  # of each type
 FACTORS = 48  # common factors of the residual of each pole
-POLES = (0.0, 0.5, 0.8, 0.95, 0.985)
+POLES = (0.0, 0.4, 0.7, 0.9, 0.97)
+RESIDUAL_STATE = 2 * len(POLES) * FACTORS
 AGE_KNOTS = 10  # of the table over ages: 0, 1, 3, 7 ... frames, linear in log2(1 + age) between
 MAX_AGE = 2 ** (AGE_KNOTS - 1) - 1
 UNKNOWN_AGE = MAX_AGE + 1  # before the first event of a clip; in training only
@@ -152,9 +155,18 @@ class Motion:
         self.has_residual = bool(self.residual.any())
         poles = np.array(POLES)
         lag = np.arange(window_size)[:, None] - np.arange(window_size)
-        powers = poles[:, None, None] ** np.maximum(lag, 0) * (lag >= 0)
-        self.filter = (np.sqrt(1 - poles**2)[:, None, None] * powers).astype('f')
-        self.decay = (poles[:, None] ** (np.arange(window_size) + 1))[..., None].astype('f')
+        # The two stages of the filter, both with variance 1; v is the first, u the second.
+        a = poles[:, None, None]
+        first = np.sqrt(1 - a**2) * a ** np.maximum(lag, 0) * (lag >= 0)
+        self._into = np.sqrt((1 - a**2) ** 2 / (1 + a**2))  # of v into u
+        second = self._into * a ** np.maximum(lag, 0) * (lag >= 0)
+        fade = a[:, :, 0] ** (np.arange(window_size) + 1)
+        ends = np.stack((fade, np.einsum('pts,ps->pt', second, fade)), axis=1)[..., None]
+        self.filter = np.concatenate((first, second @ first), axis=1).astype('f')  # (POLES, 2n, n)
+        self.from_v = np.concatenate((ends[:, 0], ends[:, 1]), axis=1).astype('f')
+        self.from_u = np.concatenate((np.zeros_like(ends[:, 0]), ends[:, 0]), axis=1).astype('f')
+        shared = np.sqrt(1 / (1 + poles**2))  # the correlation of u and v
+        self.mixed = np.stack((shared, np.sqrt(1 - shared**2)))[..., None].astype('f')
 
     def draw_event(
         self, seed: int, kind: int, number: int, temperature: float
@@ -171,23 +183,29 @@ class Motion:
     def draw_residual(
         self, seed: int, window: int, before: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The factors of a window, and those of its last frame.
+        """The residual of a window.
 
         Args:
             seed: of the session.
             window: its number.
-            before: (POLES x FACTORS,) factors of the frame before the window.
+            before: (RESIDUAL_STATE,), the filters' stages before the window.
 
         Returns:
-            tuple: residual (window_size, 160), factors (POLES x FACTORS,).
+            tuple: residual (window_size, 160), the stages (RESIDUAL_STATE,) after it.
         """
         generator = _generator(seed, window, 0)
         poles, size = len(POLES), self.window_size
-        fresh = generator.standard_normal((poles, size + 1, FACTORS), np.float32)
-        last = before.reshape(poles, 1, FACTORS) if window else fresh[:, size:]
-        factors = self.filter @ fresh[:, :size] + self.decay * last
-        factors = factors.transpose(1, 0, 2).reshape(size, -1)
-        return factors @ self.residual, factors[-1]
+        fresh = generator.standard_normal((poles, size + 2, FACTORS), np.float32)
+        v, u = before.reshape(2, poles, FACTORS)
+        if window == 0:  # stationary from the first frame on
+            v = fresh[:, size]
+            u = self.mixed[0] * v + self.mixed[1] * fresh[:, size + 1]
+        stages = (
+            self.filter @ fresh[:, :size] + self.from_v * v[:, None] + self.from_u * u[:, None]
+        )
+        factors = stages[:, size:].transpose(1, 0, 2).reshape(size, -1)
+        after = np.stack((stages[:, size - 1], stages[:, -1]))
+        return factors @ self.residual, after.ravel()
 
 
 def _generator(seed: int, number: int, stream: int) -> np.random.Generator:
@@ -216,7 +234,7 @@ class LiveMotion:
             'events.number': np.zeros(each, np.int64),
             'events.shape': np.zeros(each, np.int64),
             'events.age': np.zeros(each, np.int64),
-            'residual': np.zeros((sessions, len(POLES) * FACTORS), np.float32),
+            'residual': np.zeros((sessions, RESIDUAL_STATE), np.float32),
         }
         self._drawn: list[tuple[np.ndarray, np.ndarray] | None] = [None] * sessions
 

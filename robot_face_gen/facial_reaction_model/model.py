@@ -124,14 +124,16 @@ class FacialReactionModel(nn.Module):
         if listener is None:
             seeds = resolve_seeds(seed, batch, torch_seed)
             noise = self._noise(seeds, prior)
-            latents = prior.mean + prior.stddev * (temperature * noise)
+            latents = prior.mean + prior.stddev * self.vae.mixed(temperature * noise)
             distributions = LatentDistributions(prior, None, latents, events)
         else:
             seeds = _training_seeds(seed, batch)
             noise = self._noise(seeds, prior).unflatten(0, (batch, -1))
             face, seen, posterior = self._posterior(encoded, listener)
             rebuilt = posterior.mean + posterior.stddev * noise[:, 0]
-            samples = prior.mean[:, None] + prior.stddev[:, None] * (temperature * noise[:, 1:])
+            samples = prior.mean[:, None] + prior.stddev[:, None] * self.vae.mixed(
+                temperature * noise[:, 1:]
+            )
             latents = torch.cat((rebuilt[:, None], prior.mean[:, None], samples), dim=1)
             distributions = LatentDistributions(prior, posterior, latents, events, face, seen)
             latents = latents.flatten(0, 1)

@@ -229,7 +229,7 @@ class StepFunction(nn.Module):
         seen_before = torch.where(first, vae.beginning, before.gather(1, index)[:, 0])
         mean, spread = vae.prior_moments(seen_before)
         drawn = torch.where(first, fresh, vae.correlate(noise, fresh))
-        latent = mean + spread * (temperature * drawn)
+        latent = mean + spread * vae.mixed(temperature * drawn)
         previous = torch.where(first, latent, own)
         lasts = torch.where(new[..., None], previous[:, None], last[:, None])
         owns = torch.where(new[..., None], latent[:, None], own[:, None])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +26,9 @@ from .listener_motion import separate
 from .reactions import joined, seen
 from .residual import correlation_factors, fit_variances, power_spectra, process_spectra
 
-_ROUNDS = 4
-_LIMITS = (0.05, 2.0)
+_ROUNDS = 3
+_FAST = slice(24, None)  # of the frequencies of `power_spectra`: above 4.7 Hz
+_LIMITS = (0.7, 1.4)  # of the change in a round
 _INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
 
 
@@ -118,7 +120,7 @@ def calibrate(
     mean = np.nanmean(np.stack(real), axis=(0, 1))
     gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
     out: dict[str, float] = {}
-    spread.fill_(1.0)
+    spread.copy_(latent_covariance(model, items))
     for _ in range(_ROUNDS):
         set_residual(model, np.zeros_like(factors), np.zeros(FACE_DIM))
         quiet = power_spectra(sample_faces(model, speakers, samples))
@@ -137,9 +139,20 @@ def calibrate(
             distance = sample_distance(model, heard, samples, compared)
             out = {'real_distance': target, 'sample_distance': distance}
             if abs(distance / target - 1) > 0.03:
-                spread.copy_((spread * (target / distance) ** 0.5).clamp(*_LIMITS))
+                factor = np.clip((target / distance) ** 0.5, *_LIMITS)
+                spread.mul_(float(factor))
+    for _ in range(2):  # no more fast motion than real listeners have
+        full = power_spectra(sample_faces(model, speakers, samples))
+        excess = full[_FAST].mean(axis=0) / np.maximum(
+            np.nan_to_num(wanted[_FAST]).mean(axis=0), 1e-12
+        )
+        residual = residual / np.sqrt(np.clip(excess, 1.0, 100.0))
+        set_residual(model, residual, offset)
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
-    out |= {'spread': float(spread), 'residual': float((variance.sum(axis=0) / scale**2).mean())}
+    out |= {
+        'spread': float(spread.diagonal().square().mean().sqrt()),
+        'residual': float((variance.sum(axis=0) / scale**2).mean()),
+    }
     return out
 
 
@@ -147,6 +160,30 @@ def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.nd
     """Set the residual's weights (POLES, FACTORS, 160) and offset (160,)."""
     for place, value in ((model.motion.residual, residual), (model.motion.offset, offset)):
         place.copy_(torch.from_numpy(value.astype(np.float32)))
+
+
+@torch.no_grad()
+def latent_covariance(model: FacialReactionModel, items: list[dict[str, Any]]) -> Tensor:
+    """Cholesky factor (latent_dim, latent_dim) of the posterior means' covariance under the prior.
+
+    In standard deviations of the prior. The prior's dimensions are independent and fitted one by
+    one; those of the latents that real listeners have are not.
+    """
+    found = []
+    for item in items:
+        speaker = {n: x[None] for n, x in item['speaker'].items()}
+        apart = separate(seen(item['listener']))
+        base = torch.from_numpy(np.nan_to_num(apart.base).astype(np.float32))
+        listener = {n: x[None] for n, x in item['listener'].items()}
+        listener |= {n: base[None, :, columns] for n, columns in BRANCH_SLICES.items()}
+        _, given, _ = model(speaker, listener, seed=0)
+        assert given.posterior is not None
+        found.append(((given.posterior.mean - given.prior.mean) / given.prior.stddev)[0])
+    x = torch.cat(found).double()
+    x = x - x.mean(dim=0)
+    covariance = x.T @ x / len(x)
+    covariance += 1e-4 * torch.eye(len(covariance), dtype=x.dtype, device=x.device)
+    return torch.linalg.cholesky(covariance).float()
 
 
 @torch.no_grad()

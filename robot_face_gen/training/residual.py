@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fits the residual of `facial_reaction_model.events` to what samples lack of real motion.
 
-For each channel the variances of the AR(1) processes are those with which the power spectrum of
+For each channel the variances of the processes are those with which the power spectrum of
 samples is that of real listeners, in the Itakura-Saito distance (relative errors, as in dB), by
 multiplicative updates (Fevotte et al. 2009). The correlation between channels is that of real
 listeners in the band of each process.
@@ -23,7 +23,7 @@ _NO_LANDMARKS = slice(BRANCH_SLICES['landmarks'].stop, FACE_DIM)
 _IS_AU = np.arange(FACE_DIM) >= BRANCH_SLICES['au'].start
 # Expressions are bursts from 0: as Gaussian noise, which the limits cut, they look like no face.
 # So slow motion of action units is left to the latents.
-_SLOWEST_AU = 0.8
+_SLOWEST_AU = 0.9
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']  # 0 or 1: no noise
 
 
@@ -56,12 +56,13 @@ def power_spectra(faces: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def process_spectra() -> np.ndarray:
-    """Expected power (POLES, frequencies) of AR(1) processes of variance 1 in such a window."""
+    """Expected power (POLES, frequencies) of processes of variance 1 in such a window."""
     centre = np.eye(_FRAMES) - 1 / _FRAMES
     transform = np.fft.rfft(_window() * centre, axis=0)[1:]
     lag = np.abs(np.arange(_FRAMES)[:, None] - np.arange(_FRAMES))
+    correlations = [(1 + lag * (1 - a**2) / (1 + a**2)) * a**lag for a in POLES]
     return np.stack(
-        [np.einsum('fs,st,ft->f', transform, a**lag, transform.conj()).real for a in POLES]
+        [np.einsum('fs,st,ft->f', transform, r, transform.conj()).real for r in correlations]
     )
 
 

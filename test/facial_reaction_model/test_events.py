@@ -160,7 +160,7 @@ def test_the_marks_are_drawn_from_all_exemplars():
 
 
 def test_the_residual_has_the_spectrum_and_the_variance_of_its_poles():
-    """Of a channel that has one process alone, the correlation of frames is the pole."""
+    """Of a channel that has one process alone, the correlation of successive frames is known."""
     weights = untrained_weights()
     for pole in range(len(POLES)):
         weights['residual'][pole, pole, pole] = 0.1  # landmarks 0..4: one process each
@@ -170,7 +170,7 @@ def test_the_residual_has_the_spectrum_and_the_variance_of_its_poles():
     x = face['landmarks'][0].astype(np.float64)
     for pole, a in enumerate(POLES):
         found = np.corrcoef(x[1:, pole], x[:-1, pole])[0, 1]
-        assert abs(found - a) < 0.03
+        assert abs(found - 2 * a / (1 + a**2)) < 0.03
         assert abs(x[:, pole].std() / 0.1 - 1) < 0.2
     assert abs(x[:, 10].std() / 0.1 - 1) < 0.05
     assert abs(np.corrcoef(x[:, 0], x[:, 1])[0, 1]) < 0.05
