@@ -23,6 +23,7 @@ from robot_face_gen.facial_reaction_model.losses import pairwise_distances
 from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM, INTENSITIES
 
 from .listener_motion import separate
+from .plain_metrics import seen_mean
 from .reactions import joined, seen
 from .residual import correlation_factors, fit_variances, power_spectra, process_spectra
 
@@ -117,7 +118,7 @@ def calibrate(
     speakers = [item['speaker'] for item in items]
     statistics, spread = model.decoder.heads.statistics, model.vae.prior_spread
     wanted, factors = power_spectra(real), correlation_factors(separate(x).base for x in real)
-    mean = np.nanmean(np.stack(real), axis=(0, 1))
+    mean = seen_mean(np.stack(real), (0, 1))
     gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
     out: dict[str, float] = {}
     spread.copy_(latent_covariance(model, items))
@@ -130,7 +131,7 @@ def calibrate(
         faces = sample_faces(model, speakers, samples)
         expected = process_spectra().T @ variance
         added = (power_spectra(faces) - quiet) / np.maximum(expected, 1e-12)
-        gain[:, _INTENSITIES] = np.clip(added, 0.2, 3.0)[:, _INTENSITIES]
+        gain[:, _INTENSITIES] = np.clip(np.nan_to_num(added, nan=1.0), 0.2, 3.0)[:, _INTENSITIES]
         error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
         offset[_INTENSITIES] = np.clip(offset + error, -0.1, 0.1)[_INTENSITIES]
         set_residual(model, residual, offset)
@@ -146,7 +147,7 @@ def calibrate(
         excess = full[_FAST].mean(axis=0) / np.maximum(
             np.nan_to_num(wanted[_FAST]).mean(axis=0), 1e-12
         )
-        residual = residual / np.sqrt(np.clip(excess, 1.0, 100.0))
+        residual = residual / np.sqrt(np.clip(np.nan_to_num(excess, nan=1.0), 1.0, 100.0))
         set_residual(model, residual, offset)
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out |= {

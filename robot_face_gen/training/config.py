@@ -46,6 +46,7 @@ class AugmentationConfig:
 
     temporal_dropout: float = 0.1  # share of frames without a face, and without a voice
     partial_faces: float = 0.3  # share of clips without a part that real trackers leave out
+    voiceless: float = 0.06  # share of clips without a voice
     value_dropout: float = 0.01  # share of frames without a value, for each value
     feature_noise: float = 0.02  # noise on the face, in standard deviations of each value
     cropping: bool = True  # clips begin at random frames, not only at fixed ones
@@ -59,10 +60,9 @@ class AugmentationConfig:
                 raise ValueError(
                     f'augmentation: {name} = {getattr(self, name)}: expected 0 to below 1'
                 )
-        if self.partial_faces > 1:
-            raise ValueError(
-                f'augmentation: partial_faces = {self.partial_faces}: expected 0 to 1'
-            )
+        for name in ('partial_faces', 'voiceless'):
+            if getattr(self, name) > 1:
+                raise ValueError(f'augmentation: {name} = {getattr(self, name)}: expected 0 to 1')
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def fit_variances(real: np.ndarray, quiet: np.ndarray, gain: np.ndarray) -> np.n
     """
     shapes = process_spectra()
     known = np.isfinite(real).all(axis=0)
+    quiet = np.nan_to_num(quiet)
     target = np.where(known, real, 1.0) + _FLOOR
     variance = np.tile(0.2 * target.mean(axis=0) / shapes.mean(), (len(POLES), 1))
     variance[:, ~known] = 0.0
@@ -92,12 +93,14 @@ def correlation_factors(faces: Iterable[np.ndarray]) -> np.ndarray:
     """Factors (POLES, FACTORS, 160) whose columns have length 1, from real faces (T, 160)."""
     found = [_transforms(face) for face in faces]
     windows = np.concatenate([x for x, _ in found])
+    out = np.zeros((len(POLES), FACTORS, FACE_DIM))
+    if not len(windows):  # clips shorter than a window
+        return out
     power = (np.abs(windows) ** 2).mean(axis=0)
     windows = windows / np.sqrt(power + _FLOOR)
     shapes = process_spectra()
     shapes /= shapes.sum(axis=1, keepdims=True)
     share = shapes / shapes.sum(axis=0)
-    out = np.zeros((len(POLES), FACTORS, FACE_DIM))
     for factors, weight in zip(out, share, strict=True):
         x = windows * np.sqrt(weight)[:, None]
         x = np.concatenate((x.real, x.imag)).reshape(-1, FACE_DIM)
