@@ -94,6 +94,7 @@ class FacialReactionModel(nn.Module):
         *,
         seed: Seeds = None,
         temperature: float | None = None,
+        moving: bool = True,
     ) -> tuple[Face, LatentDistributions, Face | None]:
         """React to whole recordings of B speakers, from their first frame.
 
@@ -104,6 +105,7 @@ class FacialReactionModel(nn.Module):
             seed: see `resolve_seeds`; several for one speaker give several reactions. With a
                 listener: 1 + M seeds for each speaker, side by side (an int or None: 2 each).
             temperature: scale of the noise; 0 is deterministic, None the configuration's.
+            moving: add events and residual (never with a listener).
 
         Returns:
             tuple: the predictions, dict of (S, T, 136 | 18 | 4 | 2) in the branches' own units;
@@ -146,11 +148,13 @@ class FacialReactionModel(nn.Module):
             return predictions, distributions, speaker_face
         if extra is not None and speaker_face is not None:
             speaker_face = extra.restore(speaker_face)
-        face = self._moving(heads.restore(predictions), events, seeds, temperature)
+        face = heads.restore(predictions)
+        if moving:
+            face = self.add_motion(face, events, seeds, temperature)
         return face, distributions, speaker_face
 
-    def _moving(self, face: Face, events: Tensor, seeds: list[int], temperature: float) -> Face:
-        """The face (S, T, ...) of new sessions with events and residual."""
+    def add_motion(self, face: Face, events: Tensor, seeds: list[int], temperature: float) -> Face:
+        """Add events and residual to the network's face (S, T, ...) of new sessions."""
         sessions, frames = face['au'].shape[:2]
         live, size = LiveMotion(self.live_motion(), sessions), self.config.window_size
         arrays = {n: x.detach().float().cpu().numpy() for n, x in face.items()}

@@ -27,7 +27,9 @@ from .plain_metrics import seen_mean
 from .reactions import joined, seen
 from .residual import correlation_factors, fit_variances, power_spectra, process_spectra
 
-_ROUNDS = 3
+_ROUNDS = 5
+_LIMITED = 4  # times that its fast part is reduced to the real one
+_REFITS = 3  # of the residual in a round
 _FAST = slice(24, None)  # of the frequencies of `power_spectra`: above 4.7 Hz
 _LIMITS = (0.7, 1.4)  # of the change in a round
 _INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
@@ -74,18 +76,23 @@ def real_distance(
     return distance, compared
 
 
-@torch.no_grad()
 def sample_distance(
-    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int, compared: Face
+    model: FacialReactionModel, faces: list[np.ndarray], samples: int, compared: Face
 ) -> float:
-    """Mean squared distance between two samples of the model, see `real_distance`."""
+    """Mean squared distance between two samples of a speaker, see `real_distance`.
+
+    Args:
+        model: its statistics are the scale.
+        faces: (T, 160) each, `samples` of each speaker side by side.
+        samples: number of samples of each speaker.
+        compared: the values that count.
+    """
+    statistics = model.decoder.heads.statistics
     distances = []
-    for number, speaker in enumerate(speakers):
-        seeds = [number * samples + i for i in range(samples)]
-        faces, _, _ = model(
-            {name: value[None] for name, value in speaker.items()}, seed=seeds, temperature=1.0
-        )
-        scaled = model.decoder.heads.statistics.standardise_face(faces)
+    for begin in range(0, len(faces), samples):
+        x = torch.from_numpy(np.stack(faces[begin : begin + samples])).float().to(model.device)
+        split = {name: x[..., columns] for name, columns in BRANCH_SLICES.items()}
+        scaled = statistics.standardise_face(split)
         known = {n: scaled[n][None, ..., kept] for n, kept in compared.items() if kept.any()}
         distances.append(pairwise_distances(known).mean())
     return float(torch.stack(distances).mean())
@@ -119,42 +126,47 @@ def calibrate(
     statistics, spread = model.decoder.heads.statistics, model.vae.prior_spread
     wanted, factors = power_spectra(real), correlation_factors(separate(x).base for x in real)
     mean = seen_mean(np.stack(real), (0, 1))
-    gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
-    out: dict[str, float] = {}
+    offset, residual = np.zeros(FACE_DIM), np.zeros_like(factors)
     spread.copy_(latent_covariance(model, items))
+    out: dict[str, float] = {}
     for _ in range(_ROUNDS):
-        set_residual(model, np.zeros_like(factors), np.zeros(FACE_DIM))
-        quiet = power_spectra(sample_faces(model, speakers, samples))
-        variance = fit_variances(wanted, quiet, gain)
-        residual = np.sqrt(variance)[:, None] * factors
-        set_residual(model, residual, offset)
-        faces = sample_faces(model, speakers, samples)
-        expected = process_spectra().T @ variance
-        added = (power_spectra(faces) - quiet) / np.maximum(expected, 1e-12)
-        gain[:, _INTENSITIES] = np.clip(np.nan_to_num(added, nan=1.0), 0.2, 3.0)[:, _INTENSITIES]
-        error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
-        offset[_INTENSITIES] = np.clip(offset + error, -0.1, 0.1)[_INTENSITIES]
-        set_residual(model, residual, offset)
+        own = [own_faces(model, speaker, samples, 1000 * i) for i, speaker in enumerate(speakers)]
+        quiet = power_spectra(_sampled(model, own, 0 * residual, 0 * offset))
+        gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
+        for _ in range(_REFITS):
+            variance = fit_variances(wanted, quiet, gain)
+            residual = np.sqrt(variance)[:, None] * factors
+            faces = _sampled(model, own, residual, offset)
+            expected = process_spectra().T @ variance
+            added = (power_spectra(faces) - quiet) / np.maximum(expected, 1e-12)
+            added = np.clip(np.nan_to_num(added, nan=1.0), 0.2, 3.0)
+            gain[:, _INTENSITIES] = added[:, _INTENSITIES]
+            error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
+            offset[_INTENSITIES] = np.clip(offset + error, -0.1, 0.1)[_INTENSITIES]
+        for _ in range(_LIMITED):  # jumps have the spectrum of noise, but are rare
+            faces = _sampled(model, own, residual, offset)
+            fast = power_spectra(faces)[_FAST].mean(axis=0)
+            excess = np.sqrt(fast / np.maximum(wanted[_FAST].mean(axis=0), 1e-12))
+            excess = np.fmax(excess, _jerk(faces) / np.maximum(_jerk(real), 1e-9))
+            residual /= np.clip(np.nan_to_num(excess, nan=1.0), 1.0, 10.0)
+        faces = _sampled(model, own, residual, offset)
         if not math.isnan(target):
-            heard = [dataset[members[0]]['speaker'] for members in groups.values()]
-            distance = sample_distance(model, heard, samples, compared)
+            distance = sample_distance(model, faces, samples, compared)
             out = {'real_distance': target, 'sample_distance': distance}
-            if abs(distance / target - 1) > 0.03:
-                factor = np.clip((target / distance) ** 0.5, *_LIMITS)
-                spread.mul_(float(factor))
-    for _ in range(2):  # no more fast motion than real listeners have
-        full = power_spectra(sample_faces(model, speakers, samples))
-        excess = full[_FAST].mean(axis=0) / np.maximum(
-            np.nan_to_num(wanted[_FAST]).mean(axis=0), 1e-12
-        )
-        residual = residual / np.sqrt(np.clip(np.nan_to_num(excess, nan=1.0), 1.0, 100.0))
-        set_residual(model, residual, offset)
+            if abs(distance / target - 1) < 0.03:
+                break
+            spread.mul_(float(np.clip((target / distance) ** 0.5, *_LIMITS)))
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out |= {
         'spread': float(spread.diagonal().square().mean().sqrt()),
-        'residual': float((variance.sum(axis=0) / scale**2).mean()),
+        'residual': float((np.square(residual).sum(axis=(0, 1)) / scale**2).mean()),
     }
     return out
+
+
+def _jerk(faces: list[np.ndarray]) -> np.ndarray:
+    """Mean absolute second differences (160,) of faces (T, 160)."""
+    return seen_mean(np.abs(np.diff(np.stack(faces), n=2, axis=1)), (0, 1))
 
 
 def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.ndarray) -> None:
@@ -188,13 +200,23 @@ def latent_covariance(model: FacialReactionModel, items: list[dict[str, Any]]) -
 
 
 @torch.no_grad()
-def sample_faces(
-    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int
+def own_faces(
+    model: FacialReactionModel, speaker: dict[str, Tensor], samples: int, seed: int
+) -> tuple[Face, Tensor, list[int]]:
+    """The network's own faces without events and residual: what `add_motion` takes."""
+    seeds = [seed + i for i in range(samples)]
+    whole = {name: x[None] for name, x in speaker.items()}
+    face, given, _ = model(whole, seed=seeds, temperature=1.0, moving=False)
+    return face, given.events, seeds
+
+
+def _sampled(
+    model: FacialReactionModel, own: list[Any], residual: np.ndarray, offset: np.ndarray
 ) -> list[np.ndarray]:
-    """Reactions (T, 160) to each speaker, `samples` of each."""
+    """Reactions (T, 160) of `own_faces` with this residual."""
+    set_residual(model, residual, offset)
     faces: list[np.ndarray] = []
-    for number, speaker in enumerate(speakers):
-        seeds = [number * samples + i for i in range(samples)]
-        face, _, _ = model({n: x[None] for n, x in speaker.items()}, seed=seeds, temperature=1.0)
-        faces.extend(joined({name: x.cpu() for name, x in face.items()}))
+    for face, events, seeds in own:
+        moving = model.add_motion(face, events, seeds, 1.0)
+        faces.extend(joined({name: x.cpu() for name, x in moving.items()}))
     return faces

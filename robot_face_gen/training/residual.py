@@ -20,10 +20,9 @@ _FRAMES = 128  # of a window of the spectra
 _UPDATES = 300
 _FLOOR = 1e-12
 _NO_LANDMARKS = slice(BRANCH_SLICES['landmarks'].stop, FACE_DIM)
-_IS_AU = np.arange(FACE_DIM) >= BRANCH_SLICES['au'].start
-# Expressions are bursts from 0: as Gaussian noise, which the limits cut, they look like no face.
-# So slow motion of action units is left to the latents.
-_SLOWEST_AU = 0.9
+# Slow motion is left to the latents, which know what belongs together: expressions are bursts
+# from 0, and as Gaussian noise, cut at 0, they look like no face.
+_SLOWEST = 0.9
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']  # 0 or 1: no noise
 
 
@@ -82,7 +81,7 @@ def fit_variances(real: np.ndarray, quiet: np.ndarray, gain: np.ndarray) -> np.n
     variance = np.tile(0.2 * target.mean(axis=0) / shapes.mean(), (len(POLES), 1))
     variance[:, ~known] = 0.0
     variance[:, _AU28] = 0.0
-    variance[np.ix_(np.array(POLES) > _SLOWEST_AU, range(_AU28))] *= ~_IS_AU[:_AU28]
+    variance[np.array(POLES) > _SLOWEST] = 0.0
     for _ in range(_UPDATES):
         total = quiet + gain * (shapes.T @ variance) + _FLOOR
         variance *= (shapes @ (gain * target / total**2)) / (shapes @ (gain / total))
