@@ -29,6 +29,7 @@ from .tables import AUDIO, FACE, REACTION_TOPIC, SCREEN, ScreenParameters
 STALL_S = 2.0
 LOOK_S = 0.5
 OVERDUE_S = 0.1  # since the last reaction: from then on the node makes the frames itself
+RECORDING_S = 3.0  # since the last report of a recording node
 LEVEL_S = 0.08  # sound in one message to the page
 
 
@@ -57,6 +58,8 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self._reacted_s = -OVERDUE_S
         self._loudness = (0.0, 0.0, 0)  # sum of squares, peak, samples
         self._extra: list[Any] = []  # subscriptions for /inspect
+        self._diagnostics: Any = None  # subscription while any page is open
+        self._recording_s, self._shows_recording = -RECORDING_S, False
         self._server = ScreenServer(settings, self._log, lambda *words: self._panel.run(*words))
         self._panel = ParameterPanel(self, self._server.send_text)
         self.subscribe(
@@ -124,6 +127,14 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
             self.health.fail('port', self._server.trouble, logged=True)
         else:
             self.health.mend('port')
+        self._show_recording()
+        if self._server.viewers and self._diagnostics is None:
+            self._diagnostics = self.create_subscription(
+                DiagnosticArray, '/diagnostics', self._on_diagnostics, 50
+            )
+        elif not self._server.viewers and self._diagnostics is not None:
+            self.destroy_subscription(self._diagnostics)
+            self._diagnostics = None
         if not self._server.inspectors:
             while self._extra:
                 self.destroy_subscription(self._extra.pop())
@@ -131,12 +142,17 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
             self._extra = [
                 self.create_subscription(FaceFeatures, FACE[0], self._on_face, sensor_qos(10)),
                 self.create_subscription(AudioChunk, AUDIO[0], self._on_audio, sensor_qos(50)),
-                self.create_subscription(
-                    DiagnosticArray, '/diagnostics', self._on_diagnostics, 50
-                ),
             ]
         if self._server.inspectors:
             self._panel.refresh()
+
+    def _show_recording(self) -> None:
+        """Tell the viewers that they are recorded."""
+        is_recording = time.monotonic() - self._recording_s < RECORDING_S
+        if is_recording != self._shows_recording:
+            self._shows_recording = is_recording
+            note = pack('note', text='recording' if is_recording else '')
+            self._server.send_text('note', note, remember=True, to_all=True)
 
     def _on_face(self, message: FaceFeatures) -> None:
         try:
@@ -175,6 +191,11 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self._loudness = energy, peak, count
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if any(item.key == 'recording' for item in status.values):
+                self._recording_s = time.monotonic()
+        if not self._server.inspectors:
+            return
         statuses = [
             {
                 'name': status.name,

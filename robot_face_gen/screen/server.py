@@ -74,7 +74,8 @@ class ScreenServer:
         self._names = own_names((*settings.allowed_hosts, settings.host))
         self._viewers: set[_Viewer] = set()
         self._counters: Counter[str] = Counter()
-        self._remembered: dict[str, str] = {}  # newest text of each type, for new pages
+        # Newest text of each type for new pages, and whether it is for all or for /inspect.
+        self._remembered: dict[str, tuple[str, bool]] = {}
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name='screen', daemon=True)
@@ -119,9 +120,18 @@ class ScreenServer:
             full = long() if self.inspectors else short
             self._call(lambda: self._deliver(short, full))
 
-    def send_text(self, kind: str, message: str, *, remember: bool = False) -> None:
-        """Send a JSON message to the pages of `/inspect`; `remember`: also to later ones."""
-        self._call(lambda: self._deliver_text(kind, message, remember))
+    def send_text(
+        self, kind: str, message: str, *, remember: bool = False, to_all: bool = False
+    ) -> None:
+        """Send a JSON message to the pages of `/inspect`.
+
+        Args:
+            kind: its type.
+            message: JSON text.
+            remember: send it to later pages too.
+            to_all: send it to the face page too.
+        """
+        self._call(lambda: self._deliver_text(kind, message, remember, to_all))
 
     def send_inspectors(self, message: bytes) -> None:
         """Send a binary message to the pages of `/inspect`."""
@@ -131,7 +141,7 @@ class ScreenServer:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(function)
 
-    def _deliver(self, short: bytes | None, full: bytes | str) -> None:
+    def _deliver(self, short: bytes | str | None, full: bytes | str) -> None:
         for viewer in self._viewers:
             message = full if viewer.inspects else short
             if message is not None:
@@ -143,10 +153,10 @@ class ScreenServer:
         viewer.waiting.append(message)
         viewer.news.set()
 
-    def _deliver_text(self, kind: str, message: str, remember: bool) -> None:
+    def _deliver_text(self, kind: str, message: str, remember: bool, to_all: bool) -> None:
         if remember:
-            self._remembered[kind] = message
-        self._deliver(None, message)
+            self._remembered[kind] = message, to_all
+        self._deliver(message if to_all else None, message)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -267,8 +277,11 @@ class ScreenServer:
                     controls=controls,
                 )
             )
-            if viewer.inspects:
-                viewer.waiting.extend(self._remembered.values())
+            viewer.waiting.extend(
+                message
+                for message, to_all in self._remembered.values()
+                if to_all or viewer.inspects
+            )
             viewer.news.set()
             sender = asyncio.ensure_future(self._send(viewer))
             await self._receive(viewer, controls)

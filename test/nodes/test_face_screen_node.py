@@ -8,6 +8,7 @@ import socket
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from faces import make_frame
 from live_graph import PATIENCE_S
 from screen_server import make_face, until
@@ -232,6 +233,22 @@ def test_the_switch_calls_the_service_of_the_actuators(peer, screen_node):
         assert (page.text('result')['ok'], page.text('result')['text']) == (wanted, 'as you like')
     assert asked == [True, False]
     peer.node.destroy_service(service)
+
+
+def test_a_recording_is_shown_to_every_viewer(peer, screen_node):
+    publisher = peer.node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+    status = DiagnosticStatus(name='record_node', values=[KeyValue(key='recording', value='a')])
+    address = address_of(screen_node)
+    for view in ('face', 'inspect'):
+        page = look(
+            address,
+            lambda page: page.text('note'),
+            view=view,
+            every=lambda page: publisher.publish(DiagnosticArray(status=[status])),
+        )
+        assert page.text('note')['text'] == 'recording'
+    look(address, lambda page: page.text('note') and not page.text('note')['text'], view='face')
+    peer.node.destroy_publisher(publisher)
 
 
 def test_a_port_in_use_is_an_error_until_it_is_free(peer, graph_domain, tmp_path):
