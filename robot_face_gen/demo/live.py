@@ -168,7 +168,7 @@ def _run(
         signal.signal(signal.SIGINT, before)
     # Not before: until the graph has ended, frames went on coming.
     recorder.record.cut(start_ns + round(listened_s * 1e9))
-    if interrupted := listened_s < duration_s - 1e-6:  # both were rounded
+    if interrupted := listened_s < duration_s:
         print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
         if not recorder.record.reactions:
             return INTERRUPTED
