@@ -16,8 +16,8 @@ import numpy as np
 import yaml
 from safetensors import SafetensorError, safe_open
 
+from ..files import atomic_file
 from ..layout import VALUE_MASK_WIDTH
-from ..models.cache import atomic_file
 from .config import CheckpointInfo, ModelConfig
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,11 +94,13 @@ class ReactionEngine:
                 (1, frames, EMBEDDINGS_PER_FRAME, config.audio_dim), np.float32
             )
             window['face_valid'] = window['audio_valid'] = np.ones((1, frames), bool)
-            self._on_device(
-                lambda w=window: self.sessions.step(dict.fromkeys(range(len(self.speakers)), w))
-            )
+            windows = dict.fromkeys(range(len(self.speakers)), window)
+            self._on_device(partial(self._step_all, windows))
         for face in range(len(self.speakers)):
             self.sessions.reset(face)
+
+    def _step_all(self, windows: dict[int, Any]) -> None:
+        self.sessions.step(windows)
 
     def step(self, now_ns: int) -> int:
         """Answer the frames that are complete, unless more must be waited for.

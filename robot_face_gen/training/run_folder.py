@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from robot_face_gen.files import write_text
+
 from .config import TrainingConfig
 
 # Options that may differ between an interrupted run and its continuation.
@@ -85,7 +87,7 @@ class RunFolder:
         self.state.unlink(missing_ok=True)
         self.curves.unlink(missing_ok=True)
         shutil.rmtree(self.folder / self.tensorboard, ignore_errors=True)
-        self.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding='utf-8')
+        write_text(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def stopped_early(state: dict[str, Any]) -> bool:
