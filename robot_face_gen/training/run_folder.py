@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from robot_face_gen.files import write_text
+from robot_face_gen.yaml_file import parse_yaml
 
 from .config import TrainingConfig
 
@@ -64,8 +65,8 @@ class RunFolder:
 
     def _same_run(self, config: TrainingConfig) -> None:
         try:
-            before = yaml.safe_load(self.config.read_text(encoding='utf-8'))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            before = parse_yaml(self.config.read_text(encoding='utf-8'))
+        except ValueError as error:
             raise ValueError(f'{self.config}: {" ".join(str(error).split())}') from None
         if not isinstance(before, dict):
             raise ValueError(f'{self.config}: expected a mapping, got {before!r}')
