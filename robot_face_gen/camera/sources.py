@@ -83,22 +83,17 @@ class VideoFile:
             stream = film.streams.video[0]
             stream.thread_type = 'SLICE'  # frame threads would hold several pictures back
             begin = before = None
-            for packet in film.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:
+            for frame in _decoded(film, stream):
+                if frame.pts is None or frame.time is None:
                     continue
-                for frame in frames:
-                    if frame.pts is None or frame.time is None:
-                        continue
-                    begin = frame.time if begin is None else begin
-                    stamp_ns = round((frame.time - begin) * 1e9)
-                    if before is not None and stamp_ns <= before:
-                        continue
-                    before = stamp_ns
-                    image = frame.to_ndarray(format='bgr24')
-                    turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-                    yield Picture(stamp_ns, np.ascontiguousarray(np.rot90(image, turns)))
+                begin = frame.time if begin is None else begin
+                stamp_ns = round((frame.time - begin) * 1e9)
+                if before is not None and stamp_ns <= before:
+                    continue
+                before = stamp_ns
+                image = frame.to_ndarray(format='bgr24')
+                turns = round(getattr(frame, 'rotation', 0) / 90) % 4
+                yield Picture(stamp_ns, np.ascontiguousarray(np.rot90(image, turns)))
 
     def _open(self) -> Any:
         try:
@@ -111,6 +106,20 @@ class VideoFile:
             film.close()
             raise ValueError(f'{self.path}: has no pictures')
         return film
+
+
+def _decoded(film: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a stream; damaged packets are left out."""
+    packets = film.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        yield from frames
 
 
 class CameraDevice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
@@ -96,10 +97,14 @@ class FaceTracker:
         self.mesh = None
         if found is not None:
             # Speeds count in sizes of the face: the same smoothing near and far.
-            self.mesh = mesh = self._smooth(found, time_s, region_of_mesh(found).side)
-            values = self._describe(mesh, time_s, width, height)
+            mesh = self._smooth(found, time_s, region_of_mesh(found).side)
+            try:
+                values = self._describe(mesh, time_s, width, height)
+                self.mesh = mesh
+            except (cv2.error, np.linalg.LinAlgError):  # no head has such a shape
+                self._region = None
         return FaceFrame(
-            stamp_ns=stamp_ns, confidence=presence, success=found is not None,
+            stamp_ns=stamp_ns, confidence=presence, success=self.mesh is not None,
             image_width=width, image_height=height, **values,
         )  # fmt: skip
 
