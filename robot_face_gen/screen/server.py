@@ -38,6 +38,7 @@ SEND_BUFFER_BYTES = 32768  # of the socket: bounds how old the messages of a slo
 RETRY_S = 2.0  # between attempts to open a port that is in use
 MAX_COMMANDS_PER_S = 20
 STOP_S = 3.0
+CLOSE_S = 0.2  # for the closing handshake
 KEEPALIVE_S = 15.0  # of an idle HTTP connection
 
 
@@ -178,10 +179,7 @@ class ScreenServer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for viewer in tuple(self._viewers):
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(
-                        viewer.socket.close(code=WSCloseCode.GOING_AWAY), timeout=0.2
-                    )
+                await self._close(viewer, WSCloseCode.GOING_AWAY)
             await runner.cleanup()
 
     async def _listen(self, runner: web.AppRunner) -> bool:
@@ -276,9 +274,18 @@ class ScreenServer:
         finally:
             self._viewers.discard(viewer)
             if sender is not None:
+                # Woken as well: before Python 3.12, wait_for can swallow a cancellation.
+                viewer.news.set()
                 sender.cancel()
-                await asyncio.gather(sender, return_exceptions=True)
+                await asyncio.wait({sender}, timeout=CLOSE_S)
+            await self._close(viewer, WSCloseCode.POLICY_VIOLATION)
         return connection
+
+    async def _close(self, viewer: _Viewer, code: int) -> None:
+        """Close the connection, without the viewer's agreement after CLOSE_S."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(viewer.socket.close(code=code), CLOSE_S)
+        self._disconnect(viewer)
 
     async def _receive(self, viewer: _Viewer, controls: bool) -> None:
         async for message in viewer.socket:
@@ -289,10 +296,10 @@ class ScreenServer:
 
     def _take(self, viewer: _Viewer, text: str, controls: bool) -> None:
         """Check a page's message and pass it on; each one is answered."""
+        command = Command('', '', '', False)
 
-        def answer(ok: bool, reason: str, command: Command | None = None) -> None:
-            about = {} if command is None else {'node': command.node, 'name': command.name}
-            reply = pack('result', ok=ok, text=reason, **about)
+        def answer(ok: bool, reason: str) -> None:
+            reply = pack('result', ok=ok, text=reason, node=command.node, name=command.name)
             self._call(lambda: self._queue(viewer, reply))
 
         now = self._loop.time()
@@ -305,14 +312,14 @@ class ScreenServer:
             command = read_command(text)
             if not controls:
                 raise ValueError(f'parameter control = {self._settings.control}: not from here')
-            self._on_command(command, lambda ok, reason: answer(ok, reason, command))
+            self._on_command(command, answer)
         except ValueError as error:
             self._counters['refused'] += 1
             answer(False, str(error))
 
     async def _send(self, viewer: _Viewer) -> None:
         try:
-            while True:
+            while viewer in self._viewers:
                 await viewer.news.wait()
                 viewer.news.clear()
                 while viewer.waiting:

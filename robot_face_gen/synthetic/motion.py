@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from robot_face_gen.layout import AU, BRANCHES, RX, RY, RZ, TZ
 
@@ -58,18 +59,23 @@ def add_mouth(motion: Motion, a: Mouth, loudness: np.ndarray) -> None:
         a: control signals of the mouth.
         loudness: (T,) envelope of the sound, 1 for a normal vowel.
     """
-    effort = smooth(np.sqrt(np.minimum(loudness, 4.0)), 0.015)
-    jaw = smooth(a.open * effort, 0.04)
-    closed = smooth(a.closed, 0.012)
-    open_lips = np.clip(1 - 1.2 * closed, 0, 1)
-    parted = smooth((a.voiced + a.hiss > 0.05).astype(float), 0.05)
+    effort = np.sqrt(np.minimum(loudness, 4.0))
+    jaw = _eased(a.open * effort, 0.075)
+    closed = _eased(a.closed, 0.03)
+    open_lips = np.clip(1 - closed, 0, 1)
+    parted = _eased(a.voiced + a.hiss > 0.05, 0.08)
     motion.au[:, AU['AU25']] += open_lips * (0.7 * parted + 2.0 * jaw)
     motion.au[:, AU['AU26']] += open_lips * 1.7 * jaw
-    motion.au[:, AU['AU20']] += 0.7 * smooth(a.spread * parted, 0.03)
-    motion.au[:, AU['AU23']] += smooth(0.8 * a.round * parted + 0.7 * a.closed, 0.03)
+    motion.au[:, AU['AU20']] += 0.7 * _eased(a.spread * parted, 0.06)
+    motion.au[:, AU['AU23']] += _eased(0.7 * a.round * parted + 0.5 * a.closed, 0.08)
     motion.au[:, AU['AU10']] += 0.5 * jaw
-    motion.au[:, AU['AU17']] += 0.8 * smooth(a.closed + 0.3 * a.round * parted, 0.03)
-    motion.au[:, AU['AU14']] += 0.5 * smooth(a.spread * parted, 0.05)
+    motion.au[:, AU['AU17']] += 0.8 * _eased(a.closed + 0.3 * a.round * parted, 0.06)
+    motion.au[:, AU['AU14']] += 0.5 * _eased(a.spread * parted, 0.08)
+
+
+def _eased(x: np.ndarray, time_s: float) -> np.ndarray:
+    """Slow motion of a muscle without a delay: lips and jaw move before their sound."""
+    return np.asarray(gaussian_filter1d(x.astype(float), time_s * CONTROL_HZ, mode='nearest'))
 
 
 def own_motion(rng: np.random.Generator, steps: int, gain: float) -> Motion:

@@ -102,7 +102,7 @@ export class FacePainter {
 
   wear(skin, colour) {
     this.skin = SKINS.includes(skin) ? skin : SKINS[0];
-    this.colours = palette(this.skin, COLOURS[colour] ?? COLOURS.teal);
+    this.colours = palette(this.skin, Object.hasOwn(COLOURS, colour) ? COLOURS[colour] : COLOURS.teal);
   }
 
   // Give the canvas as many pixels as the display has, within reason.
