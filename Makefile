@@ -14,6 +14,9 @@ MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
 # Of `make test`: the graph waits much, so that two cores are busy with three.
 JOBS ?= 3
+# Of `make test-faults`: how often each fault is tried; REPORT=docs/reliability.md writes what was seen.
+FAULT_TRIES ?= 20
+REPORT ?=
 comma := ,
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
   -c constraints.txt
@@ -27,7 +30,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 DEMO_EXTRAS := camera,onnx,screen
 LOCKS := requirements-build.txt requirements-demo.txt
 
-.PHONY: demo test models lint lock colcon clean
+.PHONY: demo test test-faults fuzz models lint lock colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -41,6 +44,11 @@ test: $(VENV)/.dev $(VENV)/.messages
 # What the tests of the camera need; they are skipped without it.
 models: $(VENV)/.dev
 	$(BIN)/robot-face-gen models get face-landmarker
+
+# Kill, stop, disturb and starve a running graph, for about an hour.
+test-faults: REQUIRED := --required
+test-faults: $(VENV)/.dev $(VENV)/.messages
+	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ NODES = (
     'record_node',
     'replay_node',
 )
-RESPAWN_DELAY_S = 2.0
+RESPAWN_DELAY_S = 1.0
 BAG_CLOCK_HZ = 100.0
 
 FOLLOW = 'follow:'

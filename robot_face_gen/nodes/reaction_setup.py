@@ -9,11 +9,12 @@ from typing import Any
 
 from robot_face_gen.facial_reaction_model import Sessions, make_runner
 from robot_face_gen.facial_reaction_model.sessions import Model
+from robot_face_gen.models.backends import EAGER
 from robot_face_gen.pipeline.crop import FaceCropParameters
 from robot_face_gen.pipeline.embedding_contract import expectation
 from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
-from robot_face_gen.pipeline.loading import load_model, resolve_place
+from robot_face_gen.pipeline.loading import is_device_error, load_model, resolve_place
 from robot_face_gen.pipeline.playout import Playout
 from robot_face_gen.pipeline.speaker_session import SpeakerSession
 from robot_face_gen.pipeline.timeline import Timeline
@@ -47,26 +48,51 @@ def make_engine(
     """
     device, backend = resolve_place(parameters.device, parameters.backend)
     checkpoint = Path(parameters.checkpoint) if parameters.checkpoint else default_checkpoint()
-    faces, threads = len(speakers), parameters.threads
+
+    def load(device: str, backend: str) -> Sessions:
+        return _sessions(parameters, checkpoint, len(speakers), device, backend, logger.info)
+
+    def on_cpu() -> Sessions:
+        return load('cpu', EAGER)  # at once: nothing is exported first
+
+    try:
+        sessions = load(device, backend)
+    except RuntimeError as error:
+        if not is_device_error(error):
+            raise
+        reason = str(error).strip().partition('\n')[0]
+        health.fail('device', f'{device} failed ({reason}): using the CPU')
+        backend, sessions = EAGER, on_cpu()
+    _announce(sessions.model, checkpoint, backend, health, logger)
+    engine = ReactionEngine(
+        sessions,
+        [_speaker_session(parameters, sessions.model, each) for each in speakers],
+        health if len(speakers) > 1 or speakers[0] is not health else None,
+        hop=parameters.hop,
+        max_gather_s=max_gather_s,
+        fallback=on_cpu if str(sessions.model.device) != 'cpu' else None,
+    )
+    engine.warm_up()
+    return engine
+
+
+def _sessions(
+    parameters: ModelParameters,
+    checkpoint: Path | None,
+    faces: int,
+    device: str,
+    backend: str,
+    report: Any,
+) -> Sessions:
+    threads = parameters.threads
     model = load_model(
-        checkpoint, device=device, backend=backend, faces=faces, threads=threads,
-        report=logger.info,
-    )  # fmt: skip
-    sessions = Sessions(
+        checkpoint, device=device, backend=backend, faces=faces, threads=threads, report=report
+    )
+    return Sessions(
         make_runner(model, faces, backend=backend, threads=threads),
         None if parameters.seed < 0 else parameters.seed,
         parameters.temperature,
     )
-    _announce(model, checkpoint, backend, health, logger)
-    engine = ReactionEngine(
-        sessions,
-        [_speaker_session(parameters, model, each) for each in speakers],
-        health if faces > 1 or speakers[0] is not health else None,
-        hop=parameters.hop,
-        max_gather_s=max_gather_s,
-    )
-    engine.warm_up()
-    return engine
 
 
 def _speaker_session(parameters: ModelParameters, model: Model, health: Health) -> SpeakerSession:

@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.pipeline.inbox import Inbox
+from robot_face_gen.pipeline.loading import is_device_error
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
@@ -72,7 +73,17 @@ class WhisperNode(BaseNode[WhisperParameters]):
         # A short delay is caught up exactly, hop by hop. After a longer one all hops are encoded
         # at once: on a slow machine embeddings stay in time, but are less accurate.
         behind = len(samples) > EXACT_SHARE * self.parameters.max_queue_s * sample_rate
-        blocks = self._stream.push(samples, sample_rate, stamp_ns, first_sample, catch_up=behind)
+        try:
+            blocks = self._stream.push(
+                samples, sample_rate, stamp_ns, first_sample, catch_up=behind
+            )
+        except RuntimeError as error:
+            if not is_device_error(error):
+                raise
+            from .whisper_setup import on_cpu
+
+            self._stream = on_cpu(error, self.parameters, self.health, self.get_logger())
+            return
         self.health.set_counters(self._stream.counters)
         if blocks:
             self.health.latency('encoder', (self.now_ns() - begin_ns) / 1e9)

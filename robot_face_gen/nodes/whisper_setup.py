@@ -12,7 +12,7 @@ from robot_face_gen.features.whisper_stream import WhisperStream
 from robot_face_gen.models.backends import AUTO, CPU_BACKENDS
 from robot_face_gen.pipeline.embedding_contract import read_info, trained_with
 from robot_face_gen.pipeline.health import Health
-from robot_face_gen.pipeline.loading import load_encoder, resolve_place
+from robot_face_gen.pipeline.loading import is_device_error, load_encoder, resolve_place
 
 from .tables import TRAINED, WhisperParameters
 
@@ -28,8 +28,16 @@ def settings(parameters: WhisperParameters) -> dict[str, Any]:
     return found | {name: value for name, value in given.items() if value not in (AUTO, TRAINED)}
 
 
-def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> WhisperStream:
-    """Load the encoder, log what it is, and warm it up.
+def make_stream(
+    parameters: WhisperParameters, health: Health, logger: Any, *, device: str = ''
+) -> WhisperStream:
+    """Load the encoder, log what it is, and warm it up; on the CPU if the GPU fails.
+
+    Args:
+        parameters: of the node.
+        health: of the node.
+        logger: of the node.
+        device: in place of that of the parameters.
 
     Raises:
         WeightsMissing: weights that must be downloaded first.
@@ -39,14 +47,21 @@ def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> W
     """
     made_by = settings(parameters)
     weights, context_s = made_by.pop('weights'), made_by['context_s']
-    device, backend = resolve_place(parameters.device, parameters.backend, CPU_BACKENDS)
-    encoder = load_encoder(
-        weights, context_s, device=device, backend=backend,
-        threads=parameters.threads, report=logger.info,
-    )  # fmt: skip
+    device, backend = resolve_place(
+        device or parameters.device, AUTO if device else parameters.backend, CPU_BACKENDS
+    )
+    try:
+        encoder = load_encoder(
+            weights, context_s, device=device, backend=backend,
+            threads=parameters.threads, report=logger.info,
+        )  # fmt: skip
+        # Warm up: the first call is slow.
+        encoder.encode(np.zeros((1, encoder.n_mels, round(context_s * 100)), np.float32))
+    except RuntimeError as error:
+        if device == 'cpu' or not is_device_error(error):
+            raise
+        return on_cpu(error, parameters, health, logger)
     stream = WhisperStream(encoder, **made_by)
-    # Warm up: the first call is slow.
-    encoder.encode(np.zeros((1, encoder.n_mels, round(context_s * 100)), np.float32))
     if weights == UNTRAINED:
         logger.warning(
             f'{encoder.id}: untrained encoder, its embeddings do not represent speech; on {device}'
@@ -57,3 +72,12 @@ def make_stream(parameters: WhisperParameters, health: Health, logger: Any) -> W
     for name, value in made_by.items():
         health.fact(name, value)
     return stream
+
+
+def on_cpu(
+    error: Exception, parameters: WhisperParameters, health: Health, logger: Any
+) -> WhisperStream:
+    """The stream on the CPU, after the GPU has failed; reported as an error from now on."""
+    reason = str(error).strip().partition('\n')[0]
+    health.fail('device', f'the GPU failed ({reason}): using the CPU')
+    return make_stream(parameters, health, logger, device='cpu')

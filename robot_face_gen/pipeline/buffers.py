@@ -37,8 +37,13 @@ class Arrivals:
         return self._last_ns is None
 
     def alive(self, now_ns: int) -> bool:
-        """Whether data has arrived recently."""
-        return self._last_ns is not None and 0 <= now_ns - self._last_ns <= self._alive_ns
+        """Whether data has arrived recently, with a delay that can be waited for."""
+        return (
+            self._last_ns is not None
+            and 0 <= now_ns - self._last_ns <= self._alive_ns
+            # Stamps of another clock: however long one waits, the data is of other slots.
+            and self._delays[-1] <= 2 * _MAX_DELAY_NS
+        )
 
     def usual_delay_ns(self) -> int:
         """90th percentile of the delays, at most 1 s; 0 if nothing has arrived."""

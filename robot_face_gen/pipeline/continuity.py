@@ -40,6 +40,10 @@ class Continuity:
         self._input: tuple | None = None
         self._left, self._limited = 0, 0
 
+    def changed(self) -> None:
+        """The next face belongs to another session."""
+        self._input = None
+
     def apply(
         self, frames: Sequence[TimelineFrame], faces: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:

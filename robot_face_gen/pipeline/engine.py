@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import EMBEDDINGS_PER_FRAME, SECOND_NS
 
 from .health import Health
-from .loading import stack
+from .loading import is_device_error, stack
 from .speaker_session import SpeakerSession
 from .timeline_frame import TimelineFrame
 
+T = TypeVar('T')
 ACTIVE_NS = SECOND_NS  # a speaker without a frame for longer is not waited for
 
 
@@ -37,6 +39,8 @@ class ReactionEngine:
         hop: frames that the model answers at a time.
         max_gather_s: longest time that a frame waits for other speakers.
         timer: in seconds; measures the time that the model needs.
+        fallback: makes sessions on the CPU, for a device that fails while it runs (out of memory,
+            lost); None: the error is raised.
     """
 
     def __init__(
@@ -48,7 +52,9 @@ class ReactionEngine:
         hop: int = 1,
         max_gather_s: float = 0.01,
         timer: Callable[[], float] = time.perf_counter,
+        fallback: Callable[[], Sessions] | None = None,
     ) -> None:
+        self._fallback = fallback
         self.sessions, self.speakers = sessions, list(speakers)
         self._health = health
         self._timer = timer
@@ -88,7 +94,8 @@ class ReactionEngine:
                 (1, frames, EMBEDDINGS_PER_FRAME, config.audio_dim), np.float32
             )
             window['face_valid'] = window['audio_valid'] = np.ones((1, frames), bool)
-            self.sessions.step(dict.fromkeys(range(len(self.speakers)), window))
+            windows: dict[int, Any] = dict.fromkeys(range(len(self.speakers)), window)
+            self._on_device(partial(self.sessions.step, windows))
         for face in range(len(self.speakers)):
             self.sessions.reset(face)
 
@@ -144,7 +151,7 @@ class ReactionEngine:
                 windows[face] = self.sessions.check(face, stack(frames))
             except ValueError as error:  # this must not affect the other speakers
                 speaker.health.count('refused', trouble=f'the model refused its input: {error}')
-        answers = self.sessions.step_checked(windows)
+        answers = self._on_device(lambda: self.sessions.step_checked(windows)) or {}
         took_s = self._timer() - begin
         if self._health is not None:
             self._health.latency('model', took_s)
@@ -158,3 +165,21 @@ class ReactionEngine:
             else:
                 self.sessions.reset(face)  # its state may contain values that are not finite
         return answered
+
+    def _on_device(self, run: Callable[[], T]) -> T | None:
+        """The result; None if the device has failed: from then on the CPU is used."""
+        try:
+            return run()
+        except RuntimeError as error:
+            if self._fallback is None or not is_device_error(error):
+                raise
+            reason = str(error).strip().partition('\n')[0]
+        make, self._fallback = self._fallback, None
+        health = self._health or self.speakers[0].health
+        health.fail('device', f'{self.sessions.model.device} failed ({reason}): using the CPU')
+        failed, self.sessions = self.sessions, make()
+        self.sessions.temperature = failed.temperature
+        health.fact('device', self.sessions.model.device)
+        for speaker in self.speakers:
+            speaker.interrupted()
+        return None

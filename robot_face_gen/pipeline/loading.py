@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from robot_face_gen.facial_reaction_model import ExportedModel, FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
 
+_DEVICE_ERRORS = ('CUDA', 'CUBLAS', 'CUDNN', 'cuDNN', 'NVIDIA')  # in the texts of torch's errors
 _UNTRAINED_SEED = 0  # of the random weights if no checkpoint is given
 
 Report = Callable[[str], Any]
@@ -53,6 +54,12 @@ def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) ->
 
         device = str(resolve_device(device))
     return device, resolve_backend(backend, device, among)
+
+
+def is_device_error(error: Exception) -> bool:
+    """Whether a GPU has failed: no memory left, lost, or its driver does not answer."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(word in text for word in _DEVICE_ERRORS)
 
 
 def load_model(

@@ -165,6 +165,11 @@ class SpeakerSession:
         self.health.count('session_resets')
         return True
 
+    def interrupted(self) -> None:
+        """The model's session was lost: its next answers must not make the face jump."""
+        self._continuity.changed()
+        self.health.count('session_resets')
+
     def deliver(
         self,
         frames: Sequence[TimelineFrame],

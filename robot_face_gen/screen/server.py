@@ -296,7 +296,6 @@ class ScreenServer:
 
     def _take(self, viewer: _Viewer, text: str, controls: bool) -> None:
         """Check a page's message and pass it on; each one is answered."""
-
         command = Command('', '', '', False)
 
         def answer(ok: bool, reason: str) -> None:

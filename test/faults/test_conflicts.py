@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Others in the same domain and namespace: reported in the log and the diagnostics within 5 s."""
+
+import contextlib
+import time
+
+import pytest
+from live_graph import NodeProcess, Peer
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
+
+pytestmark = pytest.mark.graph
+REACTION = '/robot_face/reaction'
+REPORTED_S = 5.0
+
+
+@contextlib.contextmanager
+def publisher_of(kind, topic):
+    """A publisher of another process' graph; it publishes nothing."""
+    with other_node() as peer:
+        peer.node.create_publisher(kind, topic, 10)
+        yield
+
+
+@contextlib.contextmanager
+def other_node():
+    peer = Peer('other_robot')
+    try:
+        yield peer
+    finally:
+        peer.close()
+
+
+@contextlib.contextmanager
+def reliable_subscription():
+    with other_node() as peer:
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        peer.node.create_subscription(FaceReaction, REACTION, lambda _: None, qos)
+        yield
+
+
+CONFLICTS = {
+    'two publishers of the reaction': (
+        lambda: publisher_of(FaceReaction, REACTION),
+        f'{REACTION}: 2 publishers (/other_robot, /reaction_node): messages are mixed',
+    ),
+    'two trackers': (
+        lambda: publisher_of(FaceFeatures, '/openface/features'),
+        '/openface/features: 2 publishers (/lab, /other_robot): messages are mixed',
+    ),
+    'incompatible QoS': (
+        reliable_subscription,
+        f'{REACTION}: node /other_robot: incompatible QoS (reliability): no messages will be '
+        'delivered to it',
+    ),
+    'another message type': (
+        lambda: publisher_of(AudioChunk, '/openface/features'),
+        '/openface/features: node /other_robot uses type robot_face_gen_msgs/msg/AudioChunk, '
+        'expected robot_face_gen_msgs/msg/FaceFeatures',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', CONFLICTS)
+def test_a_conflict_is_reported(lab, attempt, name):
+    make, text = CONFLICTS[name]
+
+    def disturb():
+        size = len(lab.log_since(0))
+        with lab.fault() as found, make():
+            wait_until_reported(lab, 'reaction_node', text, size)
+        return found[0]
+
+    attempt(name, disturb, 400.0, 3.0)
+
+
+def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
+    """Wait for a text in the status of a node and in the log; as long as a busy machine needs."""
+    begin_s = time.monotonic()
+    lab.peer.wait_for(
+        lambda: node in lab.peer.statuses and text in lab.peer.statuses[node].message, text
+    )
+    lab.peer.wait_for(lambda: text in lab.log_since(size), f'{text} in the log')
+    took_s = time.monotonic() - begin_s
+    print(f'reported after {took_s:.1f} s')
+    # A status comes once a second; a machine that is too busy to send 25 reactions delays it.
+    assert took_s < most_s * max(1.0, max(lab.quiet_ms) / 100.0), took_s
+
+
+@pytest.mark.faults
+def test_a_second_graph_is_reported_by_both(lab, tmp_path):
+    """The same nodes once more, as by an operator who starts the robot twice."""
+    size = len(lab.log_since(0))
+    second = NodeProcess('reaction_node', tmp_path, device='cpu')
+    try:
+        lab.peer.wait_for(lambda: 'publishers' in second.text, 'a warning of the second')
+        wait_until_reported(
+            lab, 'reaction_node', f'{REACTION}: 2 publishers (/reaction_node)', size, 10.0
+        )
+    finally:
+        second.kill()
