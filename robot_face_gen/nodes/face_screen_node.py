@@ -74,11 +74,16 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         super().destroy_node()
 
     def _log(self, level: str, text: str) -> None:
-        (self.get_logger().error if level == 'error' else self.get_logger().info)(text)
+        # Two statements: rclpy refuses two levels from one line.
+        if level == 'error':
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
 
     def _on_reaction(self, message: FaceReaction) -> None:
         face = to_reaction(message)
-        self.health.latency('latency', (self.now_ns() - to_ns(message.source_stamp)) / 1e9)
+        if source_ns := to_ns(message.source_stamp):
+            self.health.latency('latency', (self.now_ns() - source_ns) / 1e9)
         now_s = time.monotonic()
         with self._easing:
             self._easer.update(face, now_s)

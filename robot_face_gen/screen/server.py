@@ -152,6 +152,9 @@ class ScreenServer:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+        except Exception as error:  # the node goes on and reports it
+            self.trouble = f'the web server has ended: {type(error).__name__}: {error}'
+            self._log('error', self.trouble)
         finally:
             self._loop.close()
 
