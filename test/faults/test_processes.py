@@ -161,9 +161,14 @@ def test_a_node_that_stands_still_for_3_s_does_not_stop_the_others(graph, attemp
 
 def first_after(peer, topic, begin_s):
     """When the first message after a time was received."""
-    return peer.wait_for(
-        lambda: next((at for at, _ in peer.heard[topic] if at > begin_s), None), topic
-    )
+    try:
+        return peer.wait_for(
+            lambda: next((at for at, _ in peer.heard[topic] if at > begin_s), None), topic, 15.0
+        )
+    except AssertionError:
+        now_s = time.monotonic()
+        ages_s = {name: round(now_s - heard[-1][0], 1) for name, heard in peer.heard.items()}
+        raise AssertionError(f'nothing on {topic}; newest of each, s ago: {ages_s}') from None
 
 
 def test_sound_is_back_within_1_s_of_the_first_new_chunk(graph):
