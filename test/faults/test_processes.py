@@ -147,10 +147,10 @@ def test_a_node_that_stands_still_for_3_s_does_not_stop_the_others(graph, attemp
         if name != 'face_screen_node':
             graph.viewer.check(begin_s)
         graph.check_motion(begin_s, restarted=name == 'face_actuator_node')
-        # No burst: what was late is dropped, not queued.
+        # No burst: late reactions come at twice the rate, the older ones are dropped.
         late = [m for at, m in graph.since(begin_s)]
         stamps = np.array([to_ns(m.header.stamp) for m in late]) / 1e9
-        assert np.histogram(stamps, np.arange(stamps[0], stamps[-1], 1.0))[0].max() <= 40
+        assert np.histogram(stamps, np.arange(stamps[0], stamps[-1], 1.0))[0].max() <= 52
         return found[0]
 
     if name == 'reaction_node':

@@ -23,7 +23,7 @@ def main():
         import fuzz_targets
 
         import robot_face_gen.camera.sources
-        import robot_face_gen.features.sound_file  # noqa: F401 (imported late by the targets)
+        import robot_face_gen.features.sound_file  # imported late by the targets
 
         with contextlib.suppress(ImportError):  # no ROS 2
             import robot_face_gen.nodes.messages  # noqa: F401
