@@ -15,7 +15,8 @@ LONGEST_S = 20  # of one input; a hundred times what they take
 EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', '170'))  # of each target
 _INTERESTING = (
     b'', b'\0', b'\xff', b'nan', b'-nan(ind)', b'inf', b'1e999', b'-1', b'0',
-    b'99999999999999999999', b'\n', b'\r', b',', b';', b'"', b': ', b'- ', b'{', b'[', b'&a ', b'*a', b'!!',
+    b'99999999999999999999', b'\n',
+    b'\r', b',', b';', b'"', b': ', b'- ', b'{', b'[', b'&a ', b'*a', b'!!',
     b'\xef\xbb\xbf',    b'\xff\xfe', b'\x7f\xff\xff\xff', b'\x80\0\0\0', b'\0\0\xc0\x7f',
 )  # fmt: skip
 
