@@ -18,13 +18,19 @@ JOBS ?= 3
 FAULT_TRIES ?= 20
 REPORT ?=
 comma := ,
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+  -c constraints.txt
 ROS_EXTRA := $(if $(ROS),,$(comma)ros)
 AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: demo test test-faults fuzz lint colcon clean
+# What `make demo` installs, and the files with the hashes of all of it.
+DEMO_EXTRAS := camera,onnx,screen
+LOCKS := requirements-build.txt requirements-demo.txt
+
+.PHONY: demo test test-faults fuzz models lint lock colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -34,6 +40,10 @@ demo: $(VENV)/.messages
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
+
+# What the tests of the camera need; they are skipped without it.
+models: $(VENV)/.dev
+	$(BIN)/robot-face-gen models get face-landmarker
 
 # Kill, stop, disturb and starve a running graph, for about an hour.
 test-faults: REQUIRED := --required
@@ -55,6 +65,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Write the files with the hashes anew, for all supported versions of Python; uv does it.
+lock: $(VENV)/.dev
+	$(PIP) install --quiet uv
+	echo setuptools | $(LOCK) -o requirements-build.txt -
+	$(LOCK) --extra ros $(foreach extra,$(subst $(comma), ,$(DEMO_EXTRAS)),--extra $(extra)) -o requirements-demo.txt setup.py
+
 # Build and test both packages as a ROS 2 workspace does, in a copy.
 colcon: $(VENV)/.colcon
 	tools/colcon_check.sh $(BIN)
@@ -63,8 +79,15 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]}: 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
-$(VENV)/.demo: $(SETUP_FILES) | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[onnx,screen$(ROS_EXTRA)]'
+# Only files whose hashes are listed; where a ROS 2 is sourced, its own packages are not in such a list.
+$(VENV)/.demo: $(SETUP_FILES) $(LOCKS) | $(BIN)/python
+ifeq ($(ROS),)
+	$(PIP) install --quiet --require-hashes -r requirements-build.txt
+	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements-demo.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+else
+	$(PIP) install --quiet -c constraints.txt -e '.[$(DEMO_EXTRAS)]'
+endif
 	touch $@
 
 $(VENV)/.dev: $(SETUP_FILES) | $(BIN)/python

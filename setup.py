@@ -70,7 +70,8 @@ training = [
     'scipy>=1.10',
     'tensorboard>=2.16',
 ]
-camera = ['ai-edge-litert>=2.1,<3']
+# There is no wheel for Macs with Intel processors.
+camera = ['ai-edge-litert>=2.1,<3; sys_platform != "darwin" or platform_machine != "x86_64"']
 bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several rooms' tests share."""
 
+import importlib
 import os
 import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +73,18 @@ def graph_domain():
         yield use_domain(patch, 50)
 
 
+@pytest.fixture
+def export_here(monkeypatch):
+    """Exports in this process, for tests of what follows: a child would import torch anew."""
+
+    def export(module, *words):
+        monkeypatch.setattr(sys, 'argv', [module, *words])
+        assert importlib.import_module(module).main() == 0
+
+    for place in ('features.whisper_exported', 'facial_reaction_model.onnx_runner'):
+        monkeypatch.setattr(f'robot_face_gen.{place}.export_in_child', export)
+
+
 # Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
 # after the other in one worker, because they lose frames where they get no processor time. All
 # other tests run file by file in the other workers, at a lower priority.
@@ -87,7 +101,8 @@ def _is_real_time(item):
 
 def pytest_collection_modifyitems(config, items):
     if getattr(config.option, 'dist', 'no') == 'loadgroup':
-        items.sort(key=lambda item: not _is_real_time(item))
+        # The longest files come early: at the end, all workers are busy.
+        items.sort(key=lambda item: (not _is_real_time(item), 'training' not in item.path.parts))
         for item in items:
             group = 'real time' if _is_real_time(item) else item.location[0]
             item.add_marker(pytest.mark.xdist_group(group))

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes small films for tests."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 
 
-def write_film(path, images, rate=25, sound=None, sample_rate=16000):
-    """A film of BGR images; `sound` is mono float32 (n,)."""
+def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0):
+    """A film of BGR images; `sound` is mono float32 (n,); `first`: number of the first picture."""
     with av.open(str(path), 'w') as film:
         height, width = images[0].shape[:2]
         pictures = film.add_stream('mpeg4', rate=rate, width=width, height=height)
@@ -14,8 +16,9 @@ def write_film(path, images, rate=25, sound=None, sample_rate=16000):
         voice = (
             film.add_stream('aac', rate=sample_rate, layout='mono') if sound is not None else None
         )
-        for image in images:
+        for number, image in enumerate(images, first):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='bgr24')
+            frame.pts, frame.time_base = number, Fraction(1, rate)
             film.mux(pictures.encode(frame))
         film.mux(pictures.encode(None))
         if voice is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from faces import make_frames
+from films import write_film
 from sound_files import write_wav
 
 from robot_face_gen.features.openface_write import write_openface_csv
@@ -171,6 +172,23 @@ def test_arguments_select_nodes_and_parameters(files, arguments, expected):
     }
     for node in found.values():
         assert node == NodeSpec(node.name, str(CONFIG), parameters=node.parameters)
+
+
+def test_a_film_is_the_source_of_face_and_voice(tmp_path):
+    images = [np.zeros((32, 32, 3), np.uint8)] * 50
+    film = write_film(tmp_path / 'a.mp4', images, sound=np.zeros(32000, np.float32))
+    found = nodes(openface=f'video:{film}', loop='true', start_time='7')
+    face, voice = found['camera_face_node'].parameters, found['microphone_node'].parameters
+    assert (face['source'], voice['source']) == (f'video:{film}', str(film))
+    for played in (face, voice):
+        assert played['loop'] and played['start_time'] == 7.0
+        assert played['loop_period_s'] == pytest.approx(2.0, abs=0.1)
+    # Another voice, and none.
+    other = nodes(openface=f'video:{film}', audio='microphone:USB')
+    assert other['microphone_node'].parameters['source'] == 'microphone:USB'
+    assert 'microphone_node' not in nodes(openface=f'video:{film}', audio='none')
+    silent = write_film(tmp_path / 'b.mp4', images)
+    assert 'microphone_node' not in nodes(openface=f'video:{silent}')
 
 
 def test_what_all_nodes_share(files):

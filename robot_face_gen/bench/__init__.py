@@ -6,7 +6,16 @@ from __future__ import annotations
 import argparse
 
 # In the order in which they run.
-PARTS = ('reaction_step', 'whisper_hop', 'train_step', 'faces', 'server', 'start', 'graph')
+PARTS = (
+    'reaction_step',
+    'whisper_hop',
+    'train_step',
+    'faces',
+    'server',
+    'start',
+    'graph',
+    'outputs',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

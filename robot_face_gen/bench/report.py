@@ -77,6 +77,8 @@ def print_part(name: str, figures: Any) -> None:
             _print_error(backend, error)
     elif name == 'graph':
         _print_graph(figures)
+    elif name == 'outputs':
+        _print_outputs(figures)
     else:
         for key, value in figures.items():
             print(f'{key:>14} {_text(value)}')
@@ -113,6 +115,15 @@ def _print_graph(figures: dict[str, Any]) -> None:
             f'{row["without_audio"]} without sound, {row["dropped"]} messages dropped'
         )
     print(f'fastest: {figures["fastest_hz"]:.1f} frames per second')
+
+
+def _print_outputs(figures: dict[str, Any]) -> None:
+    for page in figures.values():
+        print(f'one page open: {page["page"]} ({page["messages_hz"]:.0f} messages a second)')
+        for name, row in (*page['processes'].items(), ('together', page)):
+            print(
+                f'{name:>20} {row["cpu_percent"]:6.1f} % of a core {row["pss_mb"]:6.0f} MB (PSS)'
+            )
 
 
 def machine() -> dict[str, Any]:
@@ -264,6 +275,16 @@ def _graph(quick: bool) -> dict[str, Any]:
     return found
 
 
+def _outputs(quick: bool) -> dict[str, Any]:
+    from .outputs import measure_outputs
+
+    seconds = 10.0 if quick else 40.0
+    found = {'face': measure_outputs(seconds)}
+    if not quick:
+        found['inspect'] = measure_outputs(seconds, inspect=True)
+    return found
+
+
 def _start(quick: bool) -> dict[str, Any]:
     from .graph import measure_start
 
@@ -278,4 +299,5 @@ _MEASURE: dict[str, Callable[[bool], Any]] = {
     'server': _server,
     'start': _start,
     'graph': _graph,
+    'outputs': _outputs,
 }

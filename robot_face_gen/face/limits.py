@@ -19,12 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SMALLEST, LARGEST = 1e-6, 1e6  # of what a limit may be; beyond, rounding errors would win
+LONGEST_AVERAGE_S = 2.0
 _NEGLIGIBLE = 1e-12  # rad or m; rounding errors must not keep a motion going
 
 
 @dataclass(frozen=True)
 class MotionLimits:
     """Limits of n actuators, each array (n,); units: rad, m or 1, with s.
+
+    Raises:
+        ValueError: a limit is not finite or out of range.
 
     Attributes:
         low: lowest position.
@@ -39,6 +44,22 @@ class MotionLimits:
     max_speed: np.ndarray
     max_acceleration: np.ndarray
     max_jerk: np.ndarray
+
+    def __post_init__(self) -> None:
+        positions = np.abs(np.stack((self.low, self.high)))
+        if not ((positions <= LARGEST).all() and (self.low < self.high).all()):
+            raise ValueError(f'low = {self.low}, high = {self.high}: expected low < high')
+        for name in ('max_speed', 'max_acceleration'):
+            values = getattr(self, name)
+            if not ((values >= SMALLEST) & (values <= LARGEST)).all():
+                raise ValueError(f'{name} = {values}: expected {SMALLEST:g} to {LARGEST:g}')
+        if not (self.max_jerk >= self.least_jerk(self.max_acceleration)).all():
+            raise ValueError(f'max_jerk = {self.max_jerk}: expected at least max_acceleration / s')
+
+    @staticmethod
+    def least_jerk(max_acceleration: np.ndarray | float) -> np.ndarray | float:
+        """The lowest jerk limit that is accepted: it averages over LONGEST_AVERAGE_S."""
+        return 2.0 * max_acceleration / LONGEST_AVERAGE_S
 
     def average_counts(self, period_s: float) -> np.ndarray:
         """Number of commands to average for the jerk limit, (n,); 1 where it is not limited."""

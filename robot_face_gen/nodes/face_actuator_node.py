@@ -50,6 +50,7 @@ class FaceActuatorNode(BaseNode[ActuatorParameters]):
         if not self._outputs:
             self.get_logger().warning(f'{path}: no output is enabled: nothing will move')
         self.health.fact('actuators', path)
+        self.health.fact('enabled', given.enabled)
         self._state = ''
         self._joints = np.full(len(self._actuators.names), np.nan)
         # Depth 1: after a pause, old reactions are of no use.
@@ -145,6 +146,7 @@ class FaceActuatorNode(BaseNode[ActuatorParameters]):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._actuation.enable(request.data)
+        self.health.fact('enabled', request.data)
         response.success = True
         response.message = 'enabled' if request.data else 'disabled: brakes, then sends nothing'
         return response

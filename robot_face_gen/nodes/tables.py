@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and
-`python -m robot_face_gen.nodes.tables markdown > docs/parameters.md` write the generated files.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml`, `... markdown >
+docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generated files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from robot_face_gen.timing import MAX_WAIT_S
 
 from .inspection_tables import RECORD, REPLAY, VIEW
 from .parameter_table import ParameterTable, parameter
+from .security_policy import sros2_policy
 from .topics import (
     AUDIO,
     CAMERA_INFO,
@@ -496,4 +497,5 @@ def markdown() -> str:
 
 
 if __name__ == '__main__':
-    print({'yaml': bringup_yaml, 'markdown': markdown}[sys.argv[1]](), end='')
+    texts = {'yaml': bringup_yaml, 'markdown': markdown, 'sros2': lambda: sros2_policy(TABLES)}
+    print(texts[sys.argv[1]](), end='')

@@ -119,10 +119,10 @@ class CameraConfig:
     # share of it: a robot must learn the motion, not the noise.
     listener_noise: float = 0.15
     landmark_noise: float = 0.003  # of a landmark, relative to the width of the face
-    au_noise: float = 0.05  # of the intensity of an action unit
+    au_noise: float = 0.055  # of the intensity of an action unit
     pose_noise_rad: float = 0.0025  # of a head angle
     gaze_noise_rad: float = 0.009  # of a gaze angle
-    distance_noise: float = 0.0025  # relative, of Tz
+    distance_noise: float = 0.0017  # relative, of Tz
     # Speakers only: share with values that are never delivered (see `tracker`), share whose face
     # is away for some seconds, and how much the scale of the values differs between people.
     missing: float = 0.35

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.layout import (
@@ -74,6 +75,14 @@ _AT_REST = {
     'AU07': (0.35, (0.3, 1.8)), 'AU10': (0.25, (0.3, 1.0)), 'AU17': (0.3, (0.2, 0.9)),
     'AU15': (0.15, (0.1, 0.5)), 'AU25': (0.1, (0.2, 0.6)), 'AU26': (0.15, (0.1, 0.5)),
 }  # fmt: skip
+
+
+# Noise of the intensities relative to `au_noise`.
+_AU_NOISE = np.ones(INTENSITIES)
+for _name, _factor in {
+    'AU04': 1.2, 'AU06': 1.2, 'AU07': 3.2, 'AU14': 1.3, 'AU17': 1.3, 'AU23': 0.7
+}.items():  # fmt: skip
+    _AU_NOISE[AU[_name]] = _factor
 
 
 @dataclass(frozen=True)
@@ -211,6 +220,10 @@ def track_face(
     points = deform(setup.shape, np.clip(au, 0, 5))
     landmarks = project(points, angles, position, setup.width, setup.height)
 
+    if not faults.still:
+        # OpenFace averages intensities, but not landmarks, over three frames.
+        au[:, :INTENSITIES] = uniform_filter1d(au[:, :INTENSITIES], 3, axis=0, mode='nearest')
+
     face_px = np.ptp(landmarks[:, :LANDMARK_POINTS], axis=1).mean()
     noise = faults.noise
 
@@ -222,7 +235,7 @@ def track_face(
     if not faults.still:
         own = 0.7 * own + 0.5 * noise * rng.standard_normal(own.shape)
     landmarks += config.landmark_noise * face_px * 0.7 * (own + common)
-    au[:, :INTENSITIES] += config.au_noise * shaken(INTENSITIES, 0.1)
+    au[:, :INTENSITIES] += config.au_noise * _AU_NOISE * shaken(INTENSITIES, 0.1)
     au = np.concatenate((np.clip(au[:, :INTENSITIES], 0, 5), au[:, INTENSITIES:] > 0.5), axis=1)
     angles += config.pose_noise_rad * shaken(3, 0.5) + faults.pose[[RX, RY, RZ]]
     depth = (position[:, 2] + faults.pose[TZ]) * (1 + config.distance_noise * shaken(1, 0.5)[:, 0])

@@ -125,6 +125,21 @@ def test_a_missing_file_is_named_with_the_command_that_gets_it(
         FaceNetworks()
 
 
+def test_the_networks_get_red_green_and_blue(face_networks, monkeypatch):
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[:] = (255, 51, 0)  # BGR
+    for name, call, expected in (
+        ('_detector', lambda: face_networks.detect(image), (-1.0, -0.6, 1.0)),
+        ('_mesh', lambda: face_networks.mesh(image, Region(50, 50, 60)), (0.0, 0.2, 1.0)),
+    ):
+        network, got = getattr(face_networks, name), []
+        monkeypatch.setattr(
+            face_networks, name, lambda x, n=network, g=got: (g.append(x), n(x))[1]
+        )
+        call()
+        assert np.allclose(got[0][0, 60, 60], expected, atol=0.01)
+
+
 def test_the_image_is_not_changed(face_networks, head):
     image = draw(head)
     before = image.copy()

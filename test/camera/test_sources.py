@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Films and cameras. OpenCV opens a film as it opens a camera: that stands in for a device."""
 
+import struct
 import time
 
 import numpy as np
@@ -37,6 +38,11 @@ def test_the_pictures_of_a_film(tmp_path):
         levels = [float(p.image[:, 120:].mean()) for p in found]
         assert np.allclose(levels, [40 + 5 * i for i in range(10)], atol=6)
         assert all(p.image[:, :40].mean() < 20 for p in found)
+
+
+def test_the_first_picture_is_at_time_0(tmp_path):
+    found = list(VideoFile(write_film(tmp_path / 'a.mkv', pictures(5), first=40)).pictures())
+    assert [p.stamp_ns for p in found] == [i * 40_000_000 for i in range(5)]
 
 
 def test_a_film_with_sound(tmp_path):
@@ -76,6 +82,19 @@ def test_a_cut_off_film_gives_what_is_there(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = list(VideoFile(path).pictures())
     assert 5 < len(found) < 40
+
+
+def test_damaged_pictures_are_left_out(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 120, 160, 3)).astype(np.uint8)
+    path = write_film(tmp_path / 'a.avi', list(noise))
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : third + 6000] = bytes(6000)
+    path.write_bytes(data)
+    found = list(VideoFile(path).pictures())
+    assert 8 < len(found) <= 20
+    stamps = [picture.stamp_ns for picture in found]
+    assert stamps[0] == 0 and sorted(set(stamps)) == stamps
 
 
 @pytest.fixture
@@ -139,3 +158,19 @@ def test_what_is_no_camera_is_said_to_be_none(tmp_path, camera):
     device = camera(path)
     wait_for(lambda: device.trouble)
     assert 'cannot be opened: it is no camera, or another program uses it' in device.trouble
+
+
+def test_a_film_of_an_upright_phone_is_turned(tmp_path):
+    image = np.zeros((96, 160, 3), np.uint8)
+    image[:48, :80] = 255
+    path = write_film(tmp_path / 'a.mp4', [image] * 3)
+    data = bytearray(path.read_bytes())
+    # The matrix of the track header: shown turned clockwise by a quarter.
+    begin = data.index(b'tkhd') + 44
+    data[begin : begin + 36] = struct.pack('>9i', 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    video = VideoFile(path)
+    assert (video.width, video.height) == (96, 160)
+    shown = next(video.pictures()).image
+    assert shown[:80, 48:].mean() > 240
+    assert shown[:80, :40].mean() < 10 and shown[88:].mean() < 10

@@ -134,6 +134,14 @@ def test_a_face_that_comes_back_elsewhere_is_another_person(scene):
     assert scene.tracker.persons == 2
 
 
+def test_another_person_has_another_neutral_face(scene):
+    scene.rate_hz = 5
+    scene.show((-0.2, 0.0, 0.6), brows=1.0, frames=50)
+    scene.show(place=None, frames=15)
+    assert scene.show((0.22, 0.0, 0.7), frames=10).au[AU['AU01']] < 0.3
+    assert scene.show((0.22, 0.0, 0.7), brows=1.0, frames=2).au[AU['AU01']] > 1.0
+
+
 def both(head, first, second):
     image = head.draw(rotation(), np.array(first), CAMERA)
     return head.draw(rotation(), np.array(second), CAMERA, image=image)
@@ -161,9 +169,15 @@ def test_a_much_larger_face_takes_over_after_a_while(scene, head):
     assert centre(scene.show(place=None, image=image, frames=5)) > 400
     assert centre(scene.show(place=None, image=image, frames=20)) < 300
     assert scene.tracker.persons == 2
-    # A passer-by does not: gone before the time is over.
-    scene.show((-0.1, 0.0, 0.45), frames=10)
-    assert scene.tracker.persons == 2
+
+
+def test_a_passer_by_does_not_take_over(scene, head):
+    scene.rate_hz = 5
+    scene.show((0.25, 0.0, 0.9), frames=5)
+    image = both(head, (0.25, 0.0, 0.9), (-0.1, 0.0, 0.45))
+    assert centre(scene.show(place=None, image=image, frames=8)) > 400
+    assert centre(scene.show((0.25, 0.0, 0.9), frames=20)) > 400
+    assert scene.tracker.persons == 1
 
 
 def test_a_recording_that_starts_again_is_followed_on(scene):
@@ -171,6 +185,38 @@ def test_a_recording_that_starts_again_is_followed_on(scene):
     scene.show(frames=3)
     scene.stamp_ns -= 3600 * 10**9
     assert all(scene.show().success for _ in range(20))
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 400), (400, 1), (7, 3)])
+def test_an_image_of_a_few_pixels_shows_no_face(face_networks, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    assert not FaceTracker(face_networks).track(image, 1).success
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, 0.0, 1e9])
+def test_meshes_of_impossible_shape_are_no_face(scene, face_networks, monkeypatch, value):
+    scene.show()
+    impossible = [np.full((1, 1, 1, 1434), value, np.float32), np.full((1, 1), 9.0, np.float32)]
+    with monkeypatch.context() as patch:
+        patch.setattr(face_networks, '_mesh', lambda _: impossible)
+        frame = scene.show()
+    assert not frame.success and not frame.mask.any()
+    assert scene.show().success
+
+
+def test_a_mesh_that_no_head_has_is_no_face(scene, face_networks, monkeypatch):
+    scene.show()
+    flat = np.zeros((478, 3))
+    flat[:, 0] = np.linspace(0, 255, 478)
+    flat[:, 1] = np.tile((100.0, 140.0), 239)
+    for noise in range(20):
+        mesh = flat + np.random.default_rng(noise).normal(0, 30, flat.shape)
+        with monkeypatch.context() as patch:
+            output = [mesh.astype(np.float32), np.full((1, 1), 9.0, np.float32)]
+            patch.setattr(face_networks, '_mesh', lambda _, output=output: output)
+            frame = scene.show()
+        assert not frame.success or np.isfinite(frame.pose).all()
+    assert scene.show(frames=60).success
 
 
 @pytest.mark.parametrize('size', [(320, 240), (1280, 720), (240, 320), (97, 101)])

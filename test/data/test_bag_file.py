@@ -145,6 +145,20 @@ def test_a_killed_recording_is_recovered_wherever_it_was_cut(tmp_path):
     assert list(tmp_path.iterdir()) == [part]
 
 
+def test_a_damaged_recording_is_recovered_until_the_damage(tmp_path):
+    path, part = tmp_path / 'bag.mcap', tmp_path / 'bag.mcap.part'
+    writer = BagWriter(path)
+    written = write(writer, 300)
+    writer.flush()
+    writer.abandon()
+    data = bytearray(part.read_bytes())
+    data[100_000] ^= 0xFF  # in the second chunk
+    part.write_bytes(data)
+    made, lost = recover(part)
+    assert read(path) == written[: made.count]
+    assert 50 <= made.count < 90 and lost > 100_000
+
+
 def test_what_cannot_be_recovered_is_said(tmp_path):
     part = tmp_path / 'bag.mcap.part'
     part.write_bytes(b'\x89MCAP0\r\n')

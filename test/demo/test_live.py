@@ -12,8 +12,11 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from films import write_film
 from live_graph import Peer
+from rendered_head import rotation
 
+from robot_face_gen.camera.geometry import CameraModel
 from robot_face_gen.features.openface import read_openface_csv
 from robot_face_gen.features.sound_file import read_audio
 from robot_face_gen.resources import demo_recording
@@ -62,6 +65,34 @@ def test_the_shipped_recording_is_a_face_that_talks():
 
 
 @pytest.mark.graph
+def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
+    camera = CameraModel.guess(320, 240)
+    images = [
+        head.draw(rotation(yaw=yaw), np.array((0.0, 0.0, 0.55)), camera, 320, 240)
+        for yaw in 0.2 * np.sin(np.arange(75) / 12)
+    ]
+    sound, rate = read_audio(demo_recording()[1])
+    film = write_film(tmp_path / 'clip.mp4', images, sound=sound[: 3 * rate], sample_rate=rate)
+    out = tmp_path / 'out'
+    done = command('--video', film, '--out', out)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / 'summary.json').read_text())
+    assert set(summary['processes']) == {
+        'camera_face_node', 'microphone_node', 'whisper_node', 'reaction_node',
+    }  # fmt: skip
+    assert summary['frames_recorded'] == summary['valid'] == 75
+    # A busy machine drops pictures, which are counted.
+    assert summary['answered_valid'] > 30 and summary['finite']
+    assert summary['frames_in'] + summary['dropped_in_nodes'].get('camera_face_node', 0) >= 74
+    tracked = read_openface_csv(out / 'speaker.csv')
+    assert len(tracked.frames) == 75 and all(frame.is_valid() for frame in tracked.frames)
+    assert (out / 'demo.mp4').stat().st_size > 10_000
+    log = (out / 'graph.log').read_text()
+    assert f'{film}: 2.9 s, {rate} Hz' in log and 'a face is seen' in log
+    both = command('--video', film, '--openface', out / 'speaker.csv')
+    assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
+
+
 def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
     out = tmp_path / 'out'
     # No whole number of nanoseconds: the run is complete nevertheless.

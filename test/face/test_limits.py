@@ -25,7 +25,7 @@ def motions(draw):
     speed, acceleration = (np.array([draw(positive) for _ in range(2)]) for _ in range(2))
     jerk = np.array([draw(st.one_of(st.just(math.inf), st.floats(10.0, 1e4))) for _ in range(2)])
     period_s = draw(st.sampled_from([0.01, 0.02, 0.04, 0.1]))
-    jerk = np.maximum(jerk, 2.0 * acceleration / (period_s * 40))  # a short moving average
+    jerk = np.maximum(jerk, 2.0 * acceleration / min(period_s * 40, 1.99))
     start = low + span * draw(st.floats(0.0, 1.0))
     held = st.tuples(
         st.one_of(st.none(), st.tuples(anything, anything)), st.integers(1, 30)
@@ -155,3 +155,22 @@ def test_what_was_limited_is_counted():
 def test_a_start_must_be_finite():
     with pytest.raises(ValueError, match='finite'):
         MotionLimiter(one(), 0.02, np.array([math.nan]))
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'low': 2.0},
+        {'high': math.nan},
+        {'high': math.inf},
+        {'max_speed': 0.0},
+        {'max_speed': math.inf},
+        {'max_acceleration': 1e-300},
+        {'max_acceleration': math.nan},
+        {'max_jerk': 1.0},
+        {'max_jerk': math.nan},
+    ],
+)
+def test_limits_must_be_possible(changed):
+    with pytest.raises(ValueError, match='expected'):
+        one(**changed)

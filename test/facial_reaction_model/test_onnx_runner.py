@@ -215,6 +215,7 @@ def test_the_second_time_torch_is_not_there(model, checkpoint):
     assert (done.stdout.strip(), done.returncode) == ('False', 0), done.stderr
 
 
+@pytest.mark.usefixtures('export_here')
 def test_other_weights_in_the_same_file_are_exported_anew(model, checkpoint, tmp_path):
     path = tmp_path / 'changing.safetensors'
     path.write_bytes(checkpoint.read_bytes())
@@ -225,6 +226,7 @@ def test_other_weights_in_the_same_file_are_exported_anew(model, checkpoint, tmp
     assert ExportedModel.of(path).step != model.step
 
 
+@pytest.mark.usefixtures('export_here')
 @pytest.mark.parametrize('damaged', ['payload', 'index'])
 @pytest.mark.parametrize('content', [b'', b'half', None])
 def test_a_damaged_or_missing_file_is_made_again(model, checkpoint, damaged, content):
@@ -262,6 +264,7 @@ def test_several_speakers_or_seeds_are_refused(model):
         OnlineInferenceManager(model, seed=[1, 2, 3]).process_window(make_speaker(2))
 
 
+@pytest.mark.usefixtures('export_here')
 def test_eight_bits_are_near(model, checkpoint, speaker):
     near = ExportedModel.of(checkpoint, int8=True)
     assert near.step != model.step

@@ -91,6 +91,7 @@ def test_the_second_time_neither_torch_nor_whisper_is_there(encoder, file):
     assert (done.stdout.strip(), done.returncode) == ('[]', 0), done.stderr
 
 
+@pytest.mark.usefixtures('export_here')
 def test_other_weights_at_the_same_place_are_other_files(encoder, tmp_path):
     path = save(tmp_path / 'small.pt')
     first = ExportedWhisper(path, FRAMES)
@@ -100,6 +101,7 @@ def test_other_weights_at_the_same_place_are_other_files(encoder, tmp_path):
     assert ExportedWhisper(path, FRAMES).id != first.id
 
 
+@pytest.mark.usefixtures('export_here')
 @pytest.mark.parametrize('suffix', ['.onnx', '.json'])
 def test_a_damaged_export_is_made_again(encoder, file, suffix):
     entry = exported(str(file), FRAMES)
@@ -112,6 +114,7 @@ def test_a_damaged_export_is_made_again(encoder, file, suffix):
     np.testing.assert_allclose(again.encode(mel), encoder.encode(mel), atol=1e-5)
 
 
+@pytest.mark.usefixtures('export_here')
 def test_8_bits_are_another_file(encoder, file):
     near = ExportedWhisper(file, FRAMES, int8=True)
     assert near.id == encoder.id

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import SetBool
@@ -17,7 +18,8 @@ from trajectory_msgs.msg import JointTrajectory
 from robot_face_gen.face.actuator_file import read_actuators
 from robot_face_gen.face.easing import NEUTRAL
 from robot_face_gen.layout import AU, BRANCH_SLICES
-from robot_face_gen.nodes.messages import from_reaction, to_ns
+from robot_face_gen.nodes.messages import from_reaction, to_ns, to_time
+from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -256,9 +258,11 @@ def test_disabled_it_sends_nothing(peer, head):
     call_enable(peer, False)
     wait_for_silence(peer)
     wait_for_state(peer, 'disabled')
+    assert peer.values(NODE)['enabled'] == 'False'
     call_enable(peer, True)
     more(peer, 10)
     wait_for_state(peer, 'fresh')
+    assert peer.values(NODE)['enabled'] == 'True'
 
 
 def test_bad_reactions_are_counted_and_eased_over(peer, head, source):
@@ -301,6 +305,40 @@ def test_it_starts_from_the_measured_positions(peer, source, start):
     assert (np.abs(positions[0] - measured) <= HEAD.limits.max_speed * PERIOD_S).all()
     wait_for_state(peer, 'fresh')
     peer.node.destroy_publisher(publisher)
+
+
+def test_simulated_time_paces_the_motion(peer, source, start):
+    """The clock runs at half speed, and then jumps back as when a simulation restarts."""
+    publisher = peer.node.create_publisher(Clock, '/clock', 10)
+    time_ns, end = [100 * SECOND_NS], threading.Event()
+
+    def run():
+        while not end.wait(0.01):
+            time_ns[0] += 5_000_000
+            publisher.publish(Clock(clock=to_time(time_ns[0])))
+
+    clock = threading.Thread(target=run, daemon=True)
+    peer.statuses.pop(NODE, None)
+    source.running.set()
+    seen = peer.count(STATES)
+    start(NODE, use_sim_time='true')
+    try:
+        peer.wait_for(lambda: NODE in peer.statuses, 'a status')
+        assert peer.count(STATES) == seen  # simulated time has not started
+        clock.start()
+        wait_at(peer, 'neck_tilt', 0.3)
+        stamps, positions, _ = more(peer, 20)
+        assert 100.0 < stamps[0] < 200.0
+        assert np.diff(stamps).min() >= 0.9 * PERIOD_S
+        time_ns[0] = 50 * SECOND_NS
+        peer.wait_for(lambda: commands(peer, peer.count(STATES) - 1)[0][0] < 60.0, 'the new time')
+        stamps, after, _ = more(peer, 20)
+        assert stamps[-1] < 60.0
+        np.testing.assert_allclose(after[:, 0], positions[-1, 0], atol=0.01)
+    finally:
+        end.set()
+        clock.join()
+        peer.node.destroy_publisher(publisher)
 
 
 ALL_OUTPUTS = """

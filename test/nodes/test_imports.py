@@ -10,16 +10,22 @@ FACE, VOICE = map(str, demo_recording())
 PARAMETERS = {
     'openface_node': {'source': FACE},
     'microphone_node': {'source': VOICE},
+    'camera_face_node': {'source': 'camera:/dev/video87'},
     'whisper_node': {'backend': 'onnx'},
     'reaction_node': {'backend': 'onnx'},
     'face_actuator_node': {},
+    'face_screen_node': {'port': 0},
 }
 UNWANTED = {'cv2', 'av', 'matplotlib', 'numba', 'torch', 'whisper', 'lightning', 'rosbags'}
 
 
 @pytest.mark.graph
 @pytest.mark.parametrize('name', PARAMETERS)
-def test_a_node_imports_nothing_that_it_does_not_need(name, tmp_path, ros_domain, monkeypatch):
+def test_a_node_imports_nothing_that_it_does_not_need(
+    name, tmp_path, ros_domain, monkeypatch, request
+):
+    if name == 'camera_face_node':
+        request.getfixturevalue('face_networks')  # skips where they are missing
     monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')
     peer, node = Peer(), NodeProcess(name, tmp_path, **PARAMETERS[name])
     try:
@@ -36,5 +42,6 @@ def test_a_node_imports_nothing_that_it_does_not_need(name, tmp_path, ros_domain
         if line.startswith('import time:')
     }
     assert {'rclpy', 'numpy'} <= imported
-    needed = {'av'} if name == 'microphone_node' else set()  # its source is a file
+    # The source of the microphone is a file.
+    needed = {'microphone_node': {'av'}, 'camera_face_node': {'av', 'cv2'}}.get(name, set())
     assert not imported & (UNWANTED - needed)

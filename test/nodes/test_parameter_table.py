@@ -103,3 +103,13 @@ def test_the_document_of_parameters_is_what_the_tables_say():
     assert document.read_text(encoding='utf-8') == tables.markdown(), (
         'python -m robot_face_gen.nodes.tables markdown > docs/parameters.md'
     )
+
+
+def test_the_document_of_inspection_names_what_can_be_changed_while_a_node_runs():
+    text = (REPOSITORY / 'docs' / 'inspect.md').read_text(encoding='utf-8')
+    listed = text[text.index('## Parameters that can be changed') : text.index('## Record')]
+    for table in tables.TABLES:
+        for row in table:
+            assert f'`{row.name}`' in listed or not row.settable, row.name
+        if any(row.settable for row in table):
+            assert f'| `{table.node}` |' in listed

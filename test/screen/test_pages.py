@@ -16,7 +16,7 @@ FULL = 5.0
 # Where each action unit moves the face: from and to, share of the head's height from its top.
 EYES, BROWS, MOUTH = (0.15, 0.6), (0.0, 0.5), (0.55, 1.1)
 PLACES = {
-    'AU01': BROWS, 'AU02': BROWS, 'AU04': BROWS, 'AU05': EYES, 'AU06': (0.3, 0.75),
+    'AU01': BROWS, 'AU02': BROWS, 'AU04': BROWS, 'AU05': EYES, 'AU06': (0.2, 0.75),
     'AU07': EYES, 'AU09': (0.2, 0.85), 'AU10': (0.5, 0.9), 'AU12': (0.35, 1.0), 'AU14': MOUTH,
     'AU15': MOUTH, 'AU17': MOUTH, 'AU20': MOUTH, 'AU23': MOUTH, 'AU25': MOUTH, 'AU26': MOUTH,
     'AU45': EYES, 'AU28': MOUTH,
@@ -148,7 +148,8 @@ def test_the_gaze_moves_the_eyes(face_page):
           const { shapeOf } = await import('/static/shape.js');
           const still = { au: new Float32Array(18), pose: [0, 0, 0, 0.6], lean: 1 };
           const eyes = (gaze) => shapeOf(480, 480, { ...still, gaze }).eyes;
-          const [rest, right, down] = [[0, 0], [0.3, 0], [0, 0.3]].map((gaze) => eyes(gaze).map((eye) => eye.iris));
+          const irises = (gaze) => eyes(gaze).map((eye) => eye.iris);
+          const [rest, right, down] = [[0, 0], [0.3, 0], [0, 0.3]].map(irises);
           return [0, 1].flatMap((i) => [right[i][0] - rest[i][0], down[i][1] - rest[i][1]]);
         }"""
     )
@@ -158,7 +159,7 @@ def test_the_gaze_moves_the_eyes(face_page):
 def run_motion(page, script):
     """Run the page's Motion with a clock of ours; `script` pushes faces and returns numbers."""
     return page.evaluate(
-        """async (script) => {
+        """async () => {
           const { Motion } = await import('/static/motion.js');
           const motion = new Motion();
           const face = (time, au45 = 0, au12 = 0) => {
@@ -167,9 +168,9 @@ def run_motion(page, script):
             const [pose, gaze] = [new Float32Array([0, 0, 0, 0.6]), new Float32Array(2)];
             return { time, au, pose, gaze, flag: true };
           };
-          return new Function('motion', 'face', script)(motion, face);
-        }""",
-        script,
+        """
+        + script
+        + '}'
     )
 
 
@@ -229,12 +230,14 @@ def test_the_face_is_live_again_after_a_restart_of_the_server(browser):
         with open_page(browser, first.address) as page:
             wait_for_face(page, 'face.au[8] > 2.9')
             first.close()
-            page.wait_for_function("document.body.dataset.link === 'closed'")
+            page.wait_for_function("() => document.body.dataset.link === 'closed'")
             wait_for_face(page, '!face.live && face.au[8] < 1')
             page.problems.clear()  # Chromium reports the refused connections
             with screen(port=port) as second:
                 second.show(make_face(AU12=2))
-                page.wait_for_function("document.body.dataset.link === 'open'", timeout=30_000)
+                page.wait_for_function(
+                    "() => document.body.dataset.link === 'open'", timeout=30_000
+                )
                 wait_for_face(page, 'face.live && Math.abs(face.au[8] - 2) < 0.01')
                 assert all('ERR_CONNECTION' in text for text in page.problems)
                 page.problems.clear()
@@ -250,7 +253,7 @@ def test_several_viewers_see_the_same_face(browser, shown):
         for page in (one, two):
             wait_for_face(page, 'face.live && face.au[15] > 2.9')
         three.wait_for_function(
-            'robotFace.state.listener && robotFace.state.listener.au[15] > 2.9'
+            '() => robotFace.state.listener && robotFace.state.listener.au[15] > 2.9'
         )
         until(lambda: (shown.server.viewers, shown.server.inspectors) == (3, 1))
 
@@ -315,7 +318,7 @@ def inspector(browser, shown):
     )  # fmt: skip
     size = {'width': 1280, 'height': 900}
     with open_page(browser, f'{shown.address}inspect', viewport=size) as page:
-        page.wait_for_function('robotFace.state.listener')
+        page.wait_for_function('() => robotFace.state.listener')
         yield page
 
 
@@ -344,12 +347,13 @@ def test_a_slider_sets_a_parameter_and_a_refusal_is_shown(inspector, shown):
     until(lambda: shown.commands)
     command = shown.commands[-1]
     assert (command.node, command.name, command.value) == ('/reaction_node', 'hop', 3)
-    inspector.wait_for_function("document.querySelector('#result').textContent.includes('set')")
+    inspector.wait_for_function(
+        "() => document.querySelector('#result').textContent.includes('set')"
+    )
     shown.refusal = 'hop = 4: the model is busy'
     slider.fill('4')
-    inspector.wait_for_function(
-        "document.querySelector('#result').textContent.includes('refused: hop = 4: the model')"
-    )
+    refused = inspector.locator('#result', has_text='refused: hop = 4: the model is busy')
+    refused.wait_for()
     assert slider.input_value() == '1'  # what the node has
 
 
@@ -374,17 +378,22 @@ def test_diagnostics_are_shown_and_silence_is_noticed(inspector, shown):
     assert text == 'reaction_node warning reactions_out 25.0 latency 21 / 31 dropped 7'
     assert '<b>nothing</b> on /audio' in inspector.locator('#diagnostics').inner_text()
     inspector.wait_for_function(
-        "document.querySelector('#diagnostics').textContent.includes('no report for')"
+        "() => document.querySelector('#diagnostics').textContent.includes('no report for')"
     )
+
+
+def test_a_recording_is_shown_on_both_pages(face_page, inspector, shown):
+    for text in ('recording', ''):
+        shown.server.send_text('note', pack('note', text=text), to_all=True)
+        for page, place in ((face_page, '#note'), (inspector, '#recording')):
+            page.locator(place).wait_for(state='visible' if text else 'hidden')
 
 
 def test_plots_are_drawn_and_can_be_paused(inspector, shown):
     count = 'document.querySelectorAll("#plots canvas").length'
     assert inspector.evaluate(count) == 9
     shown.server.send_text('level', pack('level', rms=0.1, peak=0.3))
-    inspector.wait_for_function(
-        "[...document.querySelectorAll('.plot span')].some((s) => s.textContent === '-20 dB')"
-    )
+    inspector.locator('.plot', has_text='-20 dB').wait_for()
     assert inspector.evaluate(
         """() => { const canvas = document.querySelector('#plots canvas');
            const pen = canvas.getContext('2d');
@@ -432,5 +441,5 @@ def test_reduced_motion_is_respected(browser, shown):
 def test_the_inspector_fits_a_phone(browser, shown):
     size = {'width': 360, 'height': 740}
     with open_page(browser, f'{shown.address}inspect', viewport=size) as page:
-        page.wait_for_function('robotFace.state.listener')
+        page.wait_for_function('() => robotFace.state.listener')
         assert page.evaluate('document.documentElement.scrollWidth') <= 360

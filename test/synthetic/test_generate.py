@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `generate`: reproducible recordings and prepared data, never replaced silently."""
 
+from dataclasses import replace
+
 import pytest
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.sessions import SPLITS, read_sessions
-from robot_face_gen.data.store import read_catalogue
+from robot_face_gen.data.store import read_catalogue, track_path
+from robot_face_gen.data.tracks import EmbeddingConfig
 from robot_face_gen.features.sound_file import SoundFile
 from robot_face_gen.synthetic.config import GeneratorConfig
-from robot_face_gen.synthetic.generate import generate_recordings, make_plan, split_of
+from robot_face_gen.synthetic.generate import generate_prepared
+from robot_face_gen.synthetic.plan import make_plan, split_of
+from robot_face_gen.synthetic.recordings import generate_recordings
 
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
 PLAN = make_plan(3, 7, CONFIG, 'train')
@@ -99,6 +104,19 @@ def test_a_table_of_recordings_is_never_replaced_silently(tmp_path, capsys):
     assert 'was generated with another seed' in capsys.readouterr().err
     assert main([*words, '--seed', '3', '--overwrite']) == 0
     assert (source / 'dyad_00000_0' / 'a.csv').read_bytes() != first
+
+
+def test_each_speaker_and_listener_has_its_own_track(tmp_path):
+    """Also with equal settings: only the number of the speaker differs between the jobs."""
+    plan = make_plan(4, 7, replace(CONFIG, duration_s=2.0), 'train')
+    assert plan[0] == replace(plan[1], index=0)
+    generate_prepared(plan, tmp_path, EmbeddingConfig(encoder='untrained', context_s=0.4))
+    sessions = read_catalogue(tmp_path).sessions
+    assert [s.groups[0] for s in sessions] == ['speaker_00000'] * 2 + ['speaker_00001'] * 2
+    assert len({s.tracks[0] for s in sessions}) == 2
+    assert len({s.tracks[1] for s in sessions}) == 4
+    content = {track_path(tmp_path, t).read_bytes() for s in sessions for t in s.tracks}
+    assert len(content) == 6
 
 
 def test_splits_keep_speakers_together():

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost of the nodes that show and move the face: motors, screen with one page open, view."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from robot_face_gen.demo.usage import Usage
+from robot_face_gen.extras import require
+from robot_face_gen.graph import share_folder
+
+from .graph import SETTLE_S, running, wait_until
+
+NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
+_ADDRESS = re.compile(r'face on http(://[^/\s]+/)')
+
+
+def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
+    """CPU and memory of the output nodes while the whole graph runs.
+
+    Args:
+        seconds: duration of the measurement.
+        inspect: the open page is the inspector, not the face.
+
+    Returns:
+        dict: `processes`, each with cpu_percent (100 is one core), pss_mb and rss_mb; their sums;
+        `page`, and the messages that it received in a second.
+    """
+    require('aiohttp', 'screen')
+    arguments = {
+        'actuators': str(share_folder() / 'config' / 'actuators.yaml'),
+        'screen': 'true',
+        'screen_port': '0',
+        'view': 'true',
+        'start_delay': '5.0',
+    }
+    with running(**arguments) as (recorder, graph, log):
+        record = recorder.record
+        ready = lambda: all(name in record.diagnostics for name in NODES)  # noqa: E731
+        wait_until(graph, log, ready, 'the diagnostics of its outputs')
+        found: list[re.Match[str]] = []
+
+        def listens() -> bool:
+            found[:] = _ADDRESS.finditer(log.read_text(errors='replace'))
+            return bool(found)
+
+        wait_until(graph, log, listens, 'the address of its pages')
+        wait_until(graph, log, lambda: bool(record.reactions), 'a first reaction')
+        address = f'ws{found[0][1]}ws' + ('?view=inspect' if inspect else '')
+        with _page(address) as received:
+            time.sleep(SETTLE_S)
+            processes = {
+                name.rpartition('/')[2]: pid
+                for name, pid in graph.processes.items()
+                if name.rpartition('/')[2] in NODES
+            }
+            usage, before = Usage(processes), len(received)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                usage.sample()
+                time.sleep(0.5)
+            messages_hz = (len(received) - before) / seconds
+    cpu = usage.cpu_percent()
+    return {
+        'page': 'inspect' if inspect else 'face',
+        'messages_hz': messages_hz,
+        'processes': {
+            name: {
+                'cpu_percent': cpu[name],
+                'pss_mb': usage.pss_mb[name],
+                'rss_mb': usage.rss_mb[name],
+            }
+            for name in NODES
+        },
+        'cpu_percent': sum(cpu.values()),
+        'pss_mb': sum(usage.pss_mb.values()),
+    }
+
+
+@contextlib.contextmanager
+def _page(address: str) -> Iterator[list[float]]:
+    """What an open page does on the network; the times at which it received messages."""
+    received: list[float] = []
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_receive(address, received))
+
+    def run() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield received
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
+
+
+async def _receive(address: str, received: list[float]) -> None:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+        async for _ in socket:
+            received.append(time.monotonic())
