@@ -39,7 +39,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
 
 # What the tests of the camera need; they are skipped without it.
 models: $(VENV)/.dev
@@ -49,6 +49,17 @@ models: $(VENV)/.dev
 test-faults: REQUIRED := --required
 test-faults: $(VENV)/.dev $(VENV)/.messages
 	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
+
+# Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
+FUZZ_S ?= 60
+FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
+  checkpoint model_config cache_entry messages screen command_line
+fuzz: REQUIRED := --required
+fuzz: $(VENV)/.dev $(VENV)/.messages
+	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'
+	for target in $(FUZZ_TARGETS); do \
+	  $(BIN)/python test/fuzz/run_atheris.py $$target -max_total_time=$(FUZZ_S) $(ARGS) || exit 1; \
+	done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
