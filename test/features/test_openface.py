@@ -329,6 +329,28 @@ def test_two_recordings_in_one_file_end_at_the_second(tmp_path):
     assert any('the timestamps start again' in problem for problem in track.problems)
 
 
+def test_nothing_is_read_after_the_end_or_an_error():
+    header, *rows = text_of(VARIANTS['no 2-D'], 40).encode().splitlines(keepends=True)
+    reader = OpenFaceReader('face.csv')
+    assert reader.push(header + b''.join(rows)) and not reader.ended
+    assert reader.push(b''.join(rows)) == [] and reader.ended
+    assert reader.push(b'anything\n') == []
+    assert reader.report.frames == 40
+    reader = OpenFaceReader('face.csv')
+    with pytest.raises(OpenFaceError, match=r'face\.csv: no OpenFace CSV'):
+        reader.push(b'\x89PNG\r\n' + bytes(99) + b'\n')
+    assert reader.ended and reader.push(header + rows[0]) == [] and reader.finish() == []
+
+
+def test_the_length_of_a_file_whose_beginning_is_unusable(tmp_path):
+    """It is longer than what is looked at of its beginning and of its end."""
+    header, *rows = text_of(VARIANTS['no 2-D'], 60).splitlines(keepends=True)
+    path = tmp_path / 'face.csv'
+    path.write_text(header + 'x\n' * 200_000 + ''.join(rows) * 1 + 'x\n' * 80_000)
+    file = OpenFaceFile(path)
+    assert file.duration_s == pytest.approx(60 / 25) and file.rate_hz == 25.0
+
+
 def two_people(ids=lambda frame, person: person, absent=(), frames=60):
     """Rows of two people, the first at 200 px and the second at 500 px; (frame, person) absent."""
     names, out = VARIANTS[714], []

@@ -48,9 +48,7 @@ def test_until_ends_before_the_frame_at_that_time():
 @pytest.mark.parametrize('until_ms', [None, 1000, 1400])
 def test_a_replay_returns_each_slot_and_continues_as_long_as_asked(until_ms):
     frames = make_frames(25)
-    blocks = [
-        EmbeddingBlock(i * 40 * MS, np.full((2, 4), i, np.float32)) for i in range(-2, 25)
-    ]
+    blocks = [EmbeddingBlock(i * 40 * MS, np.full((2, 4), i, np.float32)) for i in range(-2, 25)]
     until_ns = until_ms and until_ms * MS
     out = []
     for slot in replay(Timeline(audio_dim=4), frames, blocks, until_ns):
