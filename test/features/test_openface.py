@@ -79,10 +79,14 @@ def without(*prefixes, names=VARIANTS[714]):
 @pytest.mark.parametrize(
     ('names', 'missing', 'told'),
     [
-        (without('x_', 'y_', 'X_', 'Y_', 'Z_'), ('landmarks',), 'landmarks .*-2Dfp'),
-        (without('gaze_'), ('gaze',), 'gaze .*-gaze'),
-        (without('pose_'), ('pose',), 'head pose .*-pose'),
-        (without('AU'), ('au',), 'action units .*-aus'),
+        (
+            without('x_', 'y_', 'X_', 'Y_', 'Z_'),
+            ('landmarks',),
+            r'landmarks \(FeatureExtraction -2Dfp\)',
+        ),
+        (without('gaze_'), ('gaze',), r'gaze \(FeatureExtraction -gaze\)'),
+        (without('pose_'), ('pose',), r'head pose \(FeatureExtraction -pose\)'),
+        (without('AU'), ('au',), r'action units \(FeatureExtraction -aus\)'),
         ([*HEAD, *AUS], ('landmarks', 'pose', 'gaze'), 'landmarks.*; head pose.*; gaze'),
         (['timestamp', 'AU12_r'], ('landmarks', 'pose', 'gaze'), 'action units AU01_r, AU02_r'),
         (without('x_7', 'X_'), ('landmarks',), r'landmarks x_7 \('),  # all or nothing
@@ -349,6 +353,19 @@ def test_the_length_of_a_file_whose_beginning_is_unusable(tmp_path):
     path.write_text(header + 'x\n' * 200_000 + ''.join(rows) * 1 + 'x\n' * 80_000)
     file = OpenFaceFile(path)
     assert file.duration_s == pytest.approx(60 / 25) and file.rate_hz == 25.0
+
+
+@pytest.mark.parametrize(
+    ('begin', 'told'),
+    [
+        (0.0, []),
+        (1.7e9, ['the timestamps count from 1970: the first frame is taken as time 0']),
+        (99.0, ['the first row is at 99.00 s: time 0 is the beginning of the sound']),
+    ],
+)
+def test_a_time_base_that_may_surprise_is_reported(tmp_path, begin, told):
+    text = text_of(VARIANTS[714], 3, change=lambda f: {'timestamp': begin + f / 25})
+    assert read(tmp_path, text).problems == told
 
 
 def two_people(ids=lambda frame, person: person, absent=(), frames=60):

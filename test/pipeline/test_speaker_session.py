@@ -61,6 +61,7 @@ def test_a_hop_is_answered_when_it_is_complete_or_late():
     assert session.ready(late + 1, 4) == 3
     assert len(session.take(2)) == 2 and session.waiting == 1
     assert session.ready(now, 2) == 0 and session.ready(now, 1) == 1
+    assert session.ready(now) == 1  # one frame at a time by default
     session.take(1)
     assert session.ready(now, 1) == 0
 
