@@ -43,7 +43,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
 
 # What the tests of the camera need; they are skipped without it.
 models: $(VENV)/.dev
@@ -57,6 +57,17 @@ test-faults: $(VENV)/.dev $(VENV)/.messages
 # Change the code in COUNT places, one at a time, and see whether a test fails; about an hour.
 mutants: $(VENV)/.dev
 	$(BIN)/python tools/mutate.py $(ROOMS) --count $(COUNT) --seed $(SEED) $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+# Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
+FUZZ_S ?= 60
+FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
+  checkpoint model_config cache_entry messages screen command_line
+fuzz: REQUIRED := --required
+fuzz: $(VENV)/.dev $(VENV)/.messages
+	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'
+	for target in $(FUZZ_TARGETS); do \
+	  $(BIN)/python test/fuzz/run_atheris.py $$target -max_total_time=$(FUZZ_S) $(ARGS) || exit 1; \
+	done
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

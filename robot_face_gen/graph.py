@@ -17,9 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .viewers import TOPICS, VIEWERS, Viewer
+from .yaml_file import DuplicateKeyError, parse_yaml
 
 PACKAGE = 'robot_face_gen'
 NODES = (
@@ -248,11 +247,16 @@ def misspelt_nodes(params_file: str) -> list[str]:
     """Warnings about node names in a parameter file that nearly match one of ours.
 
     No node would read such an entry. Other names may belong to other packages and are ignored;
-    errors in the file itself are reported by the nodes that read it.
+    other errors in the file itself are reported by the nodes that read it.
+
+    Raises:
+        DuplicateKeyError: a key is given twice.
     """
     try:
-        tree = yaml.safe_load(Path(params_file).read_text(encoding='utf-8'))
-    except (OSError, ValueError, yaml.YAMLError):
+        tree = parse_yaml(Path(params_file).read_text(encoding='utf-8'))
+    except DuplicateKeyError as error:  # the nodes would use the last one
+        raise DuplicateKeyError(f'params_file:={params_file}: {error}') from None
+    except (OSError, ValueError):
         return []
     found = []
     for path in dict.fromkeys(_node_names(tree)):

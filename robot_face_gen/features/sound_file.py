@@ -11,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
+from robot_face_gen.files import atomic_file
+
 from .file_kind import HEAD_BYTES, foreign_kind
 from .resample import LEAST_RATE, LOUDEST, MOST_RATE
 from .sound_headers import has_mp3_length, missing_end, wav_length_s
@@ -337,7 +339,10 @@ def write_flac(path: str | Path, samples: np.ndarray, rate: int) -> None:
     """
     whole = np.rint(np.asarray(samples, np.float32) * np.float32(32768))
     whole = whole.clip(-32768, 32767).astype(np.int16)
-    with av.open(str(path), 'w', format='flac') as container:
+    with (
+        atomic_file(Path(path)) as partial,
+        av.open(str(partial), 'w', format='flac') as container,
+    ):
         stream = container.add_stream('flac', rate=rate, layout='mono')
         for begin in range(0, len(whole), _FLAC_BLOCK):
             block = np.ascontiguousarray(whole[None, begin : begin + _FLAC_BLOCK])

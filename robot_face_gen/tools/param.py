@@ -5,7 +5,7 @@ import argparse
 import contextlib
 from typing import Any
 
-import yaml
+from robot_face_gen.yaml_file import parse_yaml
 
 from .node import connected, discover, node_names, wait_for
 
@@ -61,8 +61,8 @@ def _set(node: Any, name: str, args: argparse.Namespace) -> int:
     from rclpy.parameter import Parameter
 
     value = None
-    with contextlib.suppress(yaml.YAMLError):
-        value = yaml.safe_load(args.value)
+    with contextlib.suppress(ValueError):
+        value = parse_yaml(args.value)
     if not isinstance(value, (bool, int, float, list)):
         value = args.value  # a string, as it was given
     parameters = [Parameter(args.name, value=value).to_parameter_msg()]

@@ -147,10 +147,10 @@ def test_a_node_that_stands_still_for_3_s_does_not_stop_the_others(graph, attemp
         if name != 'face_screen_node':
             graph.viewer.check(begin_s)
         graph.check_motion(begin_s, restarted=name == 'face_actuator_node')
-        # No burst: what was late is dropped, not queued.
+        # No burst: late reactions come at twice the rate, the older ones are dropped.
         late = [m for at, m in graph.since(begin_s)]
         stamps = np.array([to_ns(m.header.stamp) for m in late]) / 1e9
-        assert np.histogram(stamps, np.arange(stamps[0], stamps[-1], 1.0))[0].max() <= 40
+        assert np.histogram(stamps, np.arange(stamps[0], stamps[-1], 1.0))[0].max() <= 52
         return found[0]
 
     if name == 'reaction_node':
@@ -161,9 +161,14 @@ def test_a_node_that_stands_still_for_3_s_does_not_stop_the_others(graph, attemp
 
 def first_after(peer, topic, begin_s):
     """When the first message after a time was received."""
-    return peer.wait_for(
-        lambda: next((at for at, _ in peer.heard[topic] if at > begin_s), None), topic
-    )
+    try:
+        return peer.wait_for(
+            lambda: next((at for at, _ in peer.heard[topic] if at > begin_s), None), topic, 15.0
+        )
+    except AssertionError:
+        now_s = time.monotonic()
+        ages_s = {name: round(now_s - heard[-1][0], 1) for name, heard in peer.heard.items()}
+        raise AssertionError(f'nothing on {topic}; newest of each, s ago: {ages_s}') from None
 
 
 def test_sound_is_back_within_1_s_of_the_first_new_chunk(graph):

@@ -168,3 +168,15 @@ def test_set_counters_can_warn(health, clock):
     health.set_counters({'odd': 5}, troubles)
     assert health.report().message == '5 odd frames'
     assert health.report().values['odd'] == '5'
+
+
+def test_two_things_that_share_a_counter_are_two_faults():
+    health = Health()
+    health.count('crowded', trouble='/a: 2 publishers', about='/a')
+    health.count('crowded', trouble='/b: 2 publishers', about='/b')
+    report = health.report()
+    assert report.values['crowded'] == '2'
+    assert {fault.text for fault in report.faults.values()} == {
+        '/a: 2 publishers',
+        '/b: 2 publishers',
+    }
