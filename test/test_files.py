@@ -52,7 +52,7 @@ def test_an_error_names_the_file(tmp_path):
 
 def test_an_error_is_one_line(tmp_path):
     with pytest.raises(OSError) as error:
-        open(tmp_path)
+        tmp_path.open()
     assert error_text(error.value) == f'{tmp_path}: is a directory'
     assert error_text(ValueError('two\n  lines')) == 'two lines'
     assert error_text(KeyboardInterrupt()) == 'KeyboardInterrupt'
