@@ -151,11 +151,7 @@ class ScreenServer:
         app.router.add_get('/favicon.ico', self._icon)
         app.router.add_static('/static/', STATIC)
         runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=0.5,
+            app, access_log=None, handle_signals=False, keepalive_timeout=KEEPALIVE_S
         )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
@@ -168,7 +164,8 @@ class ScreenServer:
             await asyncio.gather(*tasks, return_exceptions=True)
             for viewer in tuple(self._viewers):
                 await viewer.close(WSCloseCode.GOING_AWAY)
-            await runner.cleanup()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(runner.cleanup(), STOP_S / 2)
 
     async def _listen(self, runner: web.AppRunner) -> bool:
         """Open the port, and try again while that fails; False if stopped before."""
