@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .files import error_text
 
 # name: (module, what it does). A module is imported only when its subcommand is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -61,14 +62,6 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def _text(error: Exception) -> str:
-    """What an error says; errors of the system begin with the file, without their number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        strerror = error.strerror
-        return f'{error.filename}: {strerror[0].lower()}{strerror[1:]}'
-    return str(error)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
@@ -93,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if show_traceback:
             raise
-        text = ' '.join(_text(error).split()) or type(error).__name__
+        text = error_text(error)
         print(f'robot-face-gen: error: {text}', file=sys.stderr)
         return 2
 
