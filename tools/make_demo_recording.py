@@ -13,6 +13,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import AU, RX, RY, RZ, TZ
 from robot_face_gen.synthetic.config import CONTROL_HZ, CameraConfig
 from robot_face_gen.synthetic.face_shape import FaceShape
+from robot_face_gen.synthetic.gestures import add_blinks
 from robot_face_gen.synthetic.motion import own_motion
-from robot_face_gen.synthetic.signals import add_blinks, add_bump, add_hold, smooth, wander
-from robot_face_gen.synthetic.tracker import CameraSetup, track_face
+from robot_face_gen.synthetic.signals import add_bump, add_hold, smooth, wander
+from robot_face_gen.synthetic.tracker import CameraSetup, Faults, track_face
 
 # Text, how it is said, pitch and amplitude of espeak-ng, and the pause after it in seconds.
 PHRASES = (
@@ -146,7 +148,10 @@ def make_face(sound: np.ndarray, said: list[tuple[str, float, float]]):
         motion.au[:, AU[name]] += gain * signal
     motion.pose[:, RX] += nod + 0.02 * wander(rng, steps, 0.6)
     motion.pose[:, TZ] -= 0.01 * smooth(loud, 0.5)
-    add_blinks(motion.au[:, AU['AU45']], rng, 4.0, blinks)
+    blinking = np.full(steps, 4 / 60)  # blinks a second; about one after each phrase
+    for t in blinks:
+        blinking[round(t * CONTROL_HZ) : round((t + 0.3) * CONTROL_HZ)] += 4.0
+    add_blinks(motion.au[:, AU['AU45']], rng, blinking)
     setup = CameraSetup(
         25.0,
         640,
@@ -155,10 +160,8 @@ def make_face(sound: np.ndarray, said: list[tuple[str, float, float]]):
         np.array([0.02, -0.03, 0.0]),
         FaceShape.draw(rng, 0.6),
     )
-    frames = track_face(
-        rng, CameraConfig(dropouts_per_minute=3.0, dropout_s=(0.24, 0.4)), setup, motion
-    )
-    return frames
+    camera = CameraConfig(dropouts_per_minute=3.0, dropout_s=(0.24, 0.4))
+    return track_face(rng, camera, setup, motion, replace(Faults.none(1.0), still=False))
 
 
 def main() -> int:

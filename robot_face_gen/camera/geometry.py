@@ -114,10 +114,18 @@ class HeadPose:
         self._points = face.points[self._use] * _OPENFACE_SIZE
 
     def __call__(self, mesh: np.ndarray, camera: CameraModel) -> tuple[np.ndarray, np.ndarray]:
-        """Rotation (3, 3) and position (3,) in metres from a mesh (478, 3) in pixels."""
+        """Rotation (3, 3) and position (3,) in metres from a mesh (478, 3) in pixels.
+
+        Raises:
+            LinAlgError, cv2.error: the mesh has no possible shape.
+        """
         points = mesh[self._use]
         image, matrix = np.ascontiguousarray(points[:, :2]), camera.matrix
-        _, turn, place = cv2.solvePnP(self._points, image, matrix, None, flags=cv2.SOLVEPNP_SQPNP)
+        found, turn, place = cv2.solvePnP(
+            self._points, image, matrix, None, flags=cv2.SOLVEPNP_SQPNP
+        )
+        if not found:
+            raise np.linalg.LinAlgError('no pose fits the mesh')
         turn, place = cv2.solvePnPRefineLM(self._points, image, matrix, None, turn, place)
         rotation = cv2.Rodrigues(turn)[0]
         between = cv2.Rodrigues(rotation.T @ self._with_depth(points, camera))[0]

@@ -98,7 +98,8 @@ def region_of_mesh(points: np.ndarray) -> Region:
     x, y = (low + high) / 2
     right, left = points[_OUTER_EYES, :2]
     angle = np.arctan2(left[1] - right[1], left[0] - right[0])
-    return Region(float(x), float(y), float((high - low).max()) * _REGION_SCALE, float(angle))
+    side = max(float((high - low).max()) * _REGION_SCALE, 1.0)
+    return Region(float(x), float(y), side, float(angle))
 
 
 class FaceNetworks:
@@ -186,12 +187,20 @@ class FaceNetworks:
         mesh = np.column_stack(
             (cos * x - sin * y + region.x, sin * x + cos * y + region.y, points[:, 2] * scale)
         )
-        return mesh, float(1 / (1 + np.exp(-float(presence.item()))))
+        certain = 1 / (1 + np.exp(-presence.item()))
+        return mesh, float(certain) if _is_plausible(points) else 0.0
 
     def blendshapes(self, mesh: np.ndarray) -> np.ndarray:
         """(52,) float32, 0..1 in the order of BLENDSHAPES, from a mesh (478, 3) in pixels."""
         points = mesh[_BLENDSHAPE_POINTS, :2].astype(np.float32)
         return self._blendshapes(points[None])[0]
+
+
+def _is_plausible(points: np.ndarray) -> bool:
+    """Whether a mesh (478, 3) in the network's pixels has the size of a face."""
+    # False for NaN, too.
+    sides = np.ptp(points[:, :2], axis=0)
+    return bool(sides.min() > _MESH_PX / 16 and np.abs(points).max() < 4 * _MESH_PX)
 
 
 class _Network:

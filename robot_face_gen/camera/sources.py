@@ -22,6 +22,8 @@ _SILENT_S = 2.0  # without a picture: the camera hangs
 _FIRST_S = 10.0  # the same for the first picture: some cameras start slowly
 _BAD_READS = 5
 _CLOSE_S = 2.0
+_LINUX_CAMERAS = ('/dev/video', *'0123456789')
+_PLAIN_WIDTH = 640  # USB 2 is too slow for larger pictures that are not compressed
 _NEWEST_STAMP_S = 1.0  # a driver's time of capture that is older is not one
 
 
@@ -81,22 +83,17 @@ class VideoFile:
             stream = film.streams.video[0]
             stream.thread_type = 'SLICE'  # frame threads would hold several pictures back
             begin = before = None
-            for packet in film.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:
+            for frame in _decoded(film, stream):
+                if frame.pts is None or frame.time is None:
                     continue
-                for frame in frames:
-                    if frame.pts is None or frame.time is None:
-                        continue
-                    begin = frame.time if begin is None else begin
-                    stamp_ns = round((frame.time - begin) * 1e9)
-                    if before is not None and stamp_ns <= before:
-                        continue
-                    before = stamp_ns
-                    image = frame.to_ndarray(format='bgr24')
-                    turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-                    yield Picture(stamp_ns, np.ascontiguousarray(np.rot90(image, turns)))
+                begin = frame.time if begin is None else begin
+                stamp_ns = round((frame.time - begin) * 1e9)
+                if before is not None and stamp_ns <= before:
+                    continue
+                before = stamp_ns
+                image = frame.to_ndarray(format='bgr24')
+                turns = round(getattr(frame, 'rotation', 0) / 90) % 4
+                yield Picture(stamp_ns, np.ascontiguousarray(np.rot90(image, turns)))
 
     def _open(self) -> Any:
         try:
@@ -109,6 +106,20 @@ class VideoFile:
             film.close()
             raise ValueError(f'{self.path}: has no pictures')
         return film
+
+
+def _decoded(film: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a stream; damaged packets are left out."""
+    packets = film.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        yield from frames
 
 
 class CameraDevice:
@@ -199,7 +210,12 @@ class CameraDevice:
         if reason:
             self.trouble = f'camera {self._device}: {reason}'
             return None
-        device = cv2.VideoCapture(self._device)
+        linux = sys.platform.startswith('linux') and str(self._device).startswith(_LINUX_CAMERAS)
+        logging = cv2.utils.logging
+        level = logging.getLogLevel()
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # a missing camera is reported by `trouble`
+        device = cv2.VideoCapture(self._device, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
+        logging.setLogLevel(level)
         if not device.isOpened():
             device.release()
             self.trouble = (
@@ -208,6 +224,8 @@ class CameraDevice:
             )
             return None
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a driver's queue makes pictures old
+        if self._wanted[cv2.CAP_PROP_FRAME_WIDTH] > _PLAIN_WIDTH:
+            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*'MJPG'))
         for name, value in self._wanted.items():
             if value:
                 device.set(name, value)

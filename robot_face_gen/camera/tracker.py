@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
@@ -70,8 +71,7 @@ class FaceTracker:
         self.persons = 0
         self._networks, self._options = networks, options or TrackerOptions()
         self._pose = HeadPose(networks.canonical_face)
-        self._smooth_mesh = OneEuro(self._options.cutoff_hz, self._options.beta)
-        self._smooth_gaze = OneEuro(1.0, 4.0)
+        self._smooth = OneEuro(self._options.cutoff_hz, self._options.beta)
         self._units = ActionUnits()
         self._region: Region | None = None  # of the person in the latest image
         self._last: Region | None = None  # where the person was seen last
@@ -97,10 +97,14 @@ class FaceTracker:
         self.mesh = None
         if found is not None:
             # Speeds count in sizes of the face: the same smoothing near and far.
-            self.mesh = mesh = self._smooth_mesh(found, time_s, region_of_mesh(found).side)
-            values = self._describe(mesh, time_s, width, height)
+            mesh = self._smooth(found, time_s, region_of_mesh(found).side)
+            try:
+                values = self._describe(mesh, time_s, width, height)
+                self.mesh = mesh
+            except (cv2.error, np.linalg.LinAlgError):  # no head has such a shape
+                self._region = None
         return FaceFrame(
-            stamp_ns=stamp_ns, confidence=presence, success=found is not None,
+            stamp_ns=stamp_ns, confidence=presence, success=self.mesh is not None,
             image_width=width, image_height=height, **values,
         )  # fmt: skip
 
@@ -110,13 +114,12 @@ class FaceTracker:
         camera = self.camera or CameraModel.guess(width, height, self._options.field_of_view_deg)
         rotation, place = self._pose(mesh, camera)
         distance_m = float(place[2])
-        gaze = gaze_angles(mesh, rotation, distance_m, camera)
         measured = distances(mesh, rotation, 1e3 * distance_m / camera.focal)
         values = {
             'landmarks': landmarks_68(mesh)[:, :2].T.ravel(),
             'au': self._units(self._networks.blendshapes(mesh), measured, time_s),
             'pose': np.append(pose_angles(rotation), distance_m),
-            'gaze': self._smooth_gaze(gaze, time_s),
+            'gaze': gaze_angles(mesh, rotation, distance_m, camera),
         }
         return {name: array.astype(np.float32) for name, array in values.items()}
 
@@ -149,8 +152,7 @@ class FaceTracker:
             time_s - self._seen_s <= self._options.remember_s and _near(region, self._last)
         ):
             self._units.reset()
-            self._smooth_mesh.reset()
-            self._smooth_gaze.reset()
+            self._smooth.reset()
             self.persons += 1
             self._look_s = time_s + self._options.look_around_s
         self._region = self._last = region

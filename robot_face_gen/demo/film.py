@@ -9,7 +9,6 @@ H.264 is libx264, which is GPL; this program does not use it.
 from __future__ import annotations
 
 import bisect
-import os
 from pathlib import Path
 
 import av
@@ -19,6 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from tqdm import tqdm
 
 from robot_face_gen.face.stage import SIZE, Stage, sheet, sound_columns
+from robot_face_gen.files import atomic_file
 from robot_face_gen.pipeline.crop import FaceCrop
 
 from .report import Record
@@ -100,7 +100,8 @@ class Film:
         ok, png = cv2.imencode('.png', sheet([self.picture(float(t)) for t in times]))
         if not ok:
             raise OSError(f'{path}: this OpenCV cannot write png files')
-        path.write_bytes(png.tobytes())  # an OSError where the disk is full: OpenCV would go on
+        with atomic_file(path) as partial:  # where the disk is full, OpenCV would go on
+            partial.write_bytes(png.tobytes())
 
     def write_video(self, path: Path) -> None:
         """The film, with sound if there is any.
@@ -108,14 +109,11 @@ class Film:
         Raises:
             OSError: the file cannot be written; none is left behind.
         """
-        part = path.with_name(f'.{path.name}.part')  # an interrupted run leaves no half of a film
         try:
-            self._encode(part)
-            os.replace(part, path)
+            with atomic_file(path) as partial:
+                self._encode(partial)
         except av.error.FFmpegError as error:
             raise OSError(f'{path}: {error}') from None
-        finally:
-            part.unlink(missing_ok=True)
 
     def _encode(self, path: Path) -> None:
         with av.open(str(path), 'w', format='mp4', options={'movflags': 'faststart'}) as file:

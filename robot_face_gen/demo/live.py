@@ -17,6 +17,7 @@ from robot_face_gen.models.backends import AUTO
 from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
+from .screen import screen_address, screen_arguments, view
 
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.recording import Recording
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 TRACKED = 'speaker.csv'  # what was tracked in a film
 FILM = 'demo.mp4'
+LOG = 'graph.log'  # output of the nodes
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 AFTER_S = 1.0  # for the last answers
 DELAYS_S = (6.0, 20.0, 60.0)  # until the recording begins; longer where the nodes were not ready
@@ -57,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='sound file, or film with the sound, of the voice (default: a shipped one)',
     )
     add_shared_arguments(parser, out='demo_output', film=FILM)
+    parser.add_argument(
+        '--view',
+        action='store_true',
+        help='repeat the recording and show the face in a web browser, until Ctrl-C; no results',
+    )
     parser.add_argument(
         '--download',
         action='store_true',
@@ -94,6 +101,9 @@ def run(args: argparse.Namespace) -> int:
     from .recorder import own_domain
 
     with own_domain() as domain:
+        if args.view:
+            os.environ.update(child_environment())
+            return view(_arguments(args, openface, audio), Path(args.out) / LOG)
         return _run(args, recording, openface, audio, domain)
 
 
@@ -183,13 +193,11 @@ def _run(
     return INTERRUPTED if interrupted else code
 
 
-def _start(
-    openface: str, audio: str, args: argparse.Namespace, recorder: Recorder, out: Path
-) -> tuple[BringupProcess, int]:
-    """Start the graph; the recording begins once every node has loaded what it needs."""
-    from robot_face_gen.tools.bringup import BringupError, start_bringup
-
-    log, parameters = out / 'graph.log', out / 'parameters.yaml'
+def _arguments(args: argparse.Namespace, openface: str, audio: str) -> dict[str, str]:
+    """Launch arguments; writes the file of parameters."""
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    parameters = out / 'parameters.yaml'
     parameters.write_text(
         _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)), encoding='utf-8'
     )
@@ -201,9 +209,18 @@ def _start(
         'whisper': args.whisper,
         'device': args.device,
         'params_file': str(parameters),
-        'screen': 'false',
     }
-    given = {name: value for name, value in given.items() if value}
+    return {name: value for name, value in given.items() if value}
+
+
+def _start(
+    openface: str, audio: str, args: argparse.Namespace, recorder: Recorder, out: Path
+) -> tuple[BringupProcess, int]:
+    """Start the graph; the recording begins once every node has loaded what it needs."""
+    from robot_face_gen.tools.bringup import BringupError, start_bringup
+
+    log = out / LOG
+    given = {**_arguments(args, openface, audio), **screen_arguments()}
     names = [node.name for node in bringup_graph().nodes(given)]
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
@@ -216,6 +233,8 @@ def _start(
                     name = next(iter(graph.exits))
                     raise BringupError(f'{name} has ended: see {log}: {_last_words(log, name)}')
                 if all(name in recorder.record.diagnostics for name in names):
+                    if address := screen_address(log):
+                        print(f'the face, live: {address} (demo --view repeats it)', flush=True)
                     return graph, round(float(f'{start_ns / 1e9:.6f}') * 1e9)
                 time.sleep(0.05)
             graph.stop()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
+from robot_face_gen.files import write_text
 
 from .report import (
     Record,
@@ -243,7 +244,7 @@ def write_results(
         record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, recording
     )
     summary |= more
-    (out / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n', encoding='utf-8')
+    write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
     for note in [*warnings(record), *notes]:
         print(f'note: {note}')

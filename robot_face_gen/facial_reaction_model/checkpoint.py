@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from safetensors import SafetensorError, safe_open
 
-from ..models.cache import atomic_file
+from ..files import atomic_file
+from ..yaml_file import parse_yaml
 from .config import CheckpointInfo, ModelConfig
 from .events import PREFIX, check_weights
 
@@ -99,10 +99,8 @@ def read_config(config: ModelConfig | Mapping[str, Any] | str | Path) -> ModelCo
     if isinstance(config, Mapping):
         return ModelConfig.from_mapping(config)
     try:
-        return ModelConfig.from_mapping(
-            yaml.safe_load(Path(config).read_text(encoding='utf-8')) or {}
-        )
-    except (ValueError, yaml.YAMLError) as error:
+        return ModelConfig.from_mapping(parse_yaml(Path(config).read_text(encoding='utf-8')) or {})
+    except ValueError as error:
         raise ValueError(f'{config}: {" ".join(str(error).split())}') from None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections import Counter
@@ -90,6 +91,11 @@ class AudioFileSource:
         self._closed = False
         self.counters: Counter[str] = Counter()
         self._block = self._read_block()
+        if loop and not self._period and 0 < len(self._block) < self._chunk:
+            # Shorter than a block: repeated in memory, or a block would hold a single sample.
+            whole = np.tile(self._block, -(-self._chunk // len(self._block)))
+            self._blocks = itertools.repeat(whole[:, None])
+            self._block = self._read_block()
 
     def _read_block(self) -> np.ndarray:
         """The next samples, at most a chunk; empty at the end."""

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from robot_face_gen.files import atomic_file
 from robot_face_gen.layout import AU_COLUMNS, GAZE_COLUMNS, LANDMARK_COLUMNS
 
 from .face_frame import FaceFrame
@@ -27,10 +30,13 @@ class OpenFaceWriter:
     Missing values are written as nan. `pose_Tx` and `pose_Ty` are 0: they are not known here.
 
     Args:
-        path: of the CSV; an existing file is replaced.
-        flush: after each row, for a reader that follows the file.
+        path: of the CSV; it is written completely or not at all, and replaces an existing file.
+        flush: after each row, for a reader that follows the file, which is written in place.
         decimals: of landmarks in pixels.
         begin_ns: stamp that is written as time 0; None: that of the first frame.
+
+    Raises:
+        OSError: the file cannot be written.
     """
 
     def __init__(
@@ -41,7 +47,11 @@ class OpenFaceWriter:
         decimals: int = 3,
         begin_ns: int | None = None,
     ) -> None:
-        self._file = open(path, 'w', encoding='utf-8', newline='')  # noqa: SIM115 (closed by close)
+        self._open = contextlib.ExitStack()
+        if not flush:
+            path = self._open.enter_context(atomic_file(Path(path)))
+        file = open(path, 'w', encoding='utf-8', newline='')  # noqa: SIM115 (closed by close)
+        self._file = self._open.enter_context(file)
         self._flush = flush
         self._landmarks = f'%.{decimals}f'
         self._count = 0
@@ -67,14 +77,14 @@ class OpenFaceWriter:
             self._file.flush()
 
     def close(self) -> None:
-        """Flush and close the file."""
-        self._file.close()
+        """Complete the file."""
+        self._open.close()
 
     def __enter__(self) -> OpenFaceWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
 
 def write_openface_csv(

@@ -11,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 
+from robot_face_gen.files import atomic_file
+
 from .file_kind import HEAD_BYTES, foreign_kind
 from .resample import LEAST_RATE, LOUDEST, MOST_RATE
 from .sound_headers import has_mp3_length, missing_end, wav_length_s
@@ -63,7 +65,9 @@ class SoundFile:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         if not Path(path).is_file():
-            raise FileNotFoundError(f'{path}: no such sound file')
+            is_folder = Path(path).is_dir()
+            problem = 'is a folder; expected a sound file' if is_folder else 'no such sound file'
+            raise FileNotFoundError(f'{path}: {problem}')
         with open(path, 'rb') as file:
             head = file.read(HEAD_BYTES)
         if not head:
@@ -337,7 +341,10 @@ def write_flac(path: str | Path, samples: np.ndarray, rate: int) -> None:
     """
     whole = np.rint(np.asarray(samples, np.float32) * np.float32(32768))
     whole = whole.clip(-32768, 32767).astype(np.int16)
-    with av.open(str(path), 'w', format='flac') as container:
+    with (
+        atomic_file(Path(path)) as partial,
+        av.open(str(partial), 'w', format='flac') as container,
+    ):
         stream = container.add_stream('flac', rate=rate, layout='mono')
         for begin in range(0, len(whole), _FLAC_BLOCK):
             block = np.ascontiguousarray(whole[None, begin : begin + _FLAC_BLOCK])

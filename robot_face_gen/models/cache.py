@@ -16,12 +16,14 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from robot_face_gen.files import atomic_file, replace
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
 EXPORT_VERSION = 4
@@ -102,7 +104,7 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
         description = json.loads(json.dumps(make(payload) or {}))
         checksum = _checksum(payload, description)
         path = index.with_name(f'{name}-{checksum[:8]}.onnx')
-        _replace(payload, path)
+        replace(payload, path)
     with atomic_file(index) as partial:
         entry_text = json.dumps(
             {'file': path.name, 'sha256': checksum, 'description': description}
@@ -125,40 +127,6 @@ def _remove_old(folder: Path) -> None:
         if age >= KEPT_S and entry not in kept:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Write a file completely or not at all, also when the machine loses power.
-
-    Yields:
-        A path in the same folder, to write to; it becomes `path` when the block ends.
-    """
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    try:
-        yield partial
-        _replace(partial, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say where
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _replace(partial: Path, path: Path) -> None:
-    """Bring a file's bytes to the disk, then move it to its place."""
-    _sync(partial)
-    os.replace(partial, path)
-    if os.name == 'posix':  # elsewhere a folder cannot be opened
-        _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checksum(path: Path, description: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..extras import require
-from .cache import atomic_file
+from ..files import atomic_file
 
 OPSET = 17
 

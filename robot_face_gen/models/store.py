@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from .cache import atomic_file, cache_folder, cache_path
+from ..files import atomic_file
+from .cache import cache_folder, cache_path
 
 _TIMEOUT_S = 5  # of a connection, and of a pause within a download
 _CHUNK = 1 << 20

@@ -146,7 +146,9 @@ class BaseNode(Node, Generic[Values]):
             except ValueError as error:
                 field = str(error).split('[')[0].split(' ')[0]  # rate limit per field
                 logged = self.warn(f'{resolved} {field}', f'{resolved}: message dropped: {error}')
-                health.count('invalid', trouble=f'{resolved}: {error}', logged=logged)
+                health.count(
+                    'invalid', trouble=f'{resolved}: {error}', logged=logged, about=resolved
+                )
 
         subscription = self.create_subscription(
             kind,

@@ -29,6 +29,7 @@ from .tables import CAMERA, CAMERA_FACE, VIDEO, CameraParameters
 
 READ_S = 0.2
 STALL_S = 1.0
+LOST_NS = 2 * SECOND_NS
 
 
 class CameraFaceNode(PlayedNode[CameraParameters]):
@@ -44,6 +45,7 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
             FaceNetworks(threads=p.threads), TrackerOptions(field_of_view_deg=p.field_of_view)
         )
         self._camera_info: CameraInfo | None = None
+        self._face_ns = -LOST_NS  # stamp of the newest face
         self._sees_face: bool | None = None
         self._frame_id = p.frame_id
         kind, _, name = p.source.partition(':')
@@ -157,12 +159,15 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
         self.health.latency('latency', max(self.now_ns() - picture.stamp_ns, 0) / SECOND_NS)
         self.health.count('no_face', not frame.success)
         self.health.set_counters({'persons': self._tracker.persons})
-        if frame.success != self._sees_face:
-            self._sees_face = frame.success
-            self.health.fact('face', 'yes' if frame.success else 'no')
-            self.health.fact('image', f'{frame.image_width} x {frame.image_height}')
-            what = 'a face is seen' if frame.success else 'no face is seen'
-            self.get_logger().info(what)
+        self.health.fact('face', 'yes' if frame.success else 'no')
+        self.health.fact('image', f'{frame.image_width} x {frame.image_height}')
+        if frame.success:
+            self._face_ns = picture.stamp_ns
+        # A short loss is in the messages alone, not in the log.
+        sees_face = 0 <= picture.stamp_ns - self._face_ns < LOST_NS
+        if sees_face != self._sees_face:
+            self._sees_face = sees_face
+            self.get_logger().info('a face is seen' if sees_face else 'no face is seen')
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PERIOD_S = 1.0
 REMIND_S = 10.0
+_NUMBER = re.compile(r'[-+]?\d[\d.]*')
+_MOST_TEXTS = 1000
 _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
 
 
@@ -72,6 +75,14 @@ class Diagnostics:
         self._publisher.publish(message)
 
 
+class _Standing(NamedTuple):
+    """A fault that stands; `text` is '' if it was not logged."""
+
+    since_s: float
+    cause: str
+    text: str
+
+
 class _Status:
     """One health, and what was logged about it."""
 
@@ -81,8 +92,8 @@ class _Status:
         if not part:
             self._name = node.get_fully_qualified_name().lstrip('/')
         self._prefix = f'{part}: ' if part else ''
-        self._standing: dict[str, tuple[float, str]] = {}  # since when, and the text, by name
-        self._logged_s: dict[str, float] = {}  # when a fault was last logged, by name
+        self._standing: dict[str, _Standing] = {}  # by name
+        self._logged_s: dict[str, float] = {}  # when a cause was last logged
         self._reminded = 0
 
     def look(self, *, stands_still: bool) -> DiagnosticStatus:
@@ -101,22 +112,30 @@ class _Status:
     def _log_changes(self, faults: Mapping[str, Fault], now_s: float) -> None:
         """Log each fault once when it begins and once when it ends, whatever else stands.
 
-        One that comes and goes is logged every REMIND_S at most; the diagnostics show all.
+        The same text, apart from its numbers, is logged every REMIND_S at most; the diagnostics
+        show all.
         """
         for name, fault in faults.items():
-            if name in self._standing or fault.waiting:
+            cause = _NUMBER.sub('', fault.text)
+            standing = self._standing.get(name)
+            if fault.waiting or (standing is not None and standing.cause == cause):
                 continue
-            recent = now_s - self._logged_s.get(name, -math.inf) < REMIND_S
-            self._standing[name] = (now_s, '' if recent else fault.text)
-            if not recent:
-                self._logged_s[name] = now_s
-                if not fault.logged:
-                    # rclpy allows only one severity for each line that logs.
-                    if fault.level == ERROR:
-                        self._logger.error(self._prefix + fault.text)
-                    else:
-                        self._logger.warning(self._prefix + fault.text)
+            recent = now_s - self._logged_s.get(cause, -math.inf) < REMIND_S
+            since_s = now_s if standing is None else standing.since_s
+            self._standing[name] = _Standing(since_s, cause, '' if recent else fault.text)
+            if recent:
+                continue
+            self._logged_s[cause] = now_s
+            if not fault.logged:
+                # rclpy allows only one severity for each line that logs.
+                if fault.level == ERROR:
+                    self._logger.error(self._prefix + fault.text)
+                else:
+                    self._logger.warning(self._prefix + fault.text)
         for name in [name for name in self._standing if name not in faults]:
-            since_s, text = self._standing.pop(name)
-            if text:
-                self._logger.info(f'{self._prefix}over after {now_s - since_s:.0f} s: {text}')
+            ended = self._standing.pop(name)
+            if ended.text:
+                seconds = f'{now_s - ended.since_s:.0f}'
+                self._logger.info(f'{self._prefix}over after {seconds} s: {ended.text}')
+        if len(self._logged_s) > _MOST_TEXTS:
+            self._logged_s.clear()

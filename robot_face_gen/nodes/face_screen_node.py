@@ -9,27 +9,27 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 
 from robot_face_gen.extras import require
 from robot_face_gen.face.easing import FaceEaser
 from robot_face_gen.screen.settings import ServerSettings
-from robot_face_gen.screen.wire import LISTENER, SPEAKER, pack, pack_face
+from robot_face_gen.screen.wire import LISTENER, pack, pack_face
 from robot_face_gen.timing import PERIOD_S
-from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
+from robot_face_gen_msgs.msg import FaceReaction
 
-from .base_node import BaseNode, sensor_qos
-from .messages import to_face_frame, to_ns, to_reaction, to_samples
+from .base_node import BaseNode
+from .inspector_topics import InspectorTopics
+from .messages import to_ns, to_reaction
 from .parameter_panel import ParameterPanel
 from .run import run
-from .tables import AUDIO, FACE, REACTION_TOPIC, SCREEN, ScreenParameters
+from .tables import REACTION_TOPIC, SCREEN, ScreenParameters
 
 STALL_S = 2.0
 LOOK_S = 0.5
 OVERDUE_S = 0.1  # since the last reaction: from then on the node makes the frames itself
-LEVEL_S = 0.08  # sound in one message to the page
+RECORDING_S = 3.0  # since the last report of a recording node
 
 
 class FaceScreenNode(BaseNode[ScreenParameters]):
@@ -55,9 +55,10 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         )
         self._easer, self._easing = FaceEaser(), threading.Lock()
         self._reacted_s = -OVERDUE_S
-        self._loudness = (0.0, 0.0, 0)  # sum of squares, peak, samples
-        self._extra: list[Any] = []  # subscriptions for /inspect
+        self._diagnostics: Any = None  # subscription while any page is open
+        self._recording_s, self._shows_recording = -RECORDING_S, False
         self._server = ScreenServer(settings, self._log, lambda *words: self._panel.run(*words))
+        self._inspector_topics = InspectorTopics(self, self._server)
         self._panel = ParameterPanel(self, self._server.send_text)
         self.subscribe(
             FaceReaction, REACTION_TOPIC[0], self._on_reaction, flow='reactions', stall_s=STALL_S
@@ -74,11 +75,16 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         super().destroy_node()
 
     def _log(self, level: str, text: str) -> None:
-        (self.get_logger().error if level == 'error' else self.get_logger().info)(text)
+        # Two statements: rclpy refuses two levels from one line.
+        if level == 'error':
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
 
     def _on_reaction(self, message: FaceReaction) -> None:
         face = to_reaction(message)
-        self.health.latency('latency', (self.now_ns() - to_ns(message.source_stamp)) / 1e9)
+        if source_ns := to_ns(message.source_stamp):
+            self.health.latency('latency', (self.now_ns() - source_ns) / 1e9)
         now_s = time.monotonic()
         with self._easing:
             self._easer.update(face, now_s)
@@ -119,57 +125,32 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
             self.health.fail('port', self._server.trouble, logged=True)
         else:
             self.health.mend('port')
-        if not self._server.inspectors:
-            while self._extra:
-                self.destroy_subscription(self._extra.pop())
-        elif not self._extra:
-            self._extra = [
-                self.create_subscription(FaceFeatures, FACE[0], self._on_face, sensor_qos(10)),
-                self.create_subscription(AudioChunk, AUDIO[0], self._on_audio, sensor_qos(50)),
-                self.create_subscription(
-                    DiagnosticArray, '/diagnostics', self._on_diagnostics, 50
-                ),
-            ]
+        self._show_recording()
+        if self._server.viewers and self._diagnostics is None:
+            self._diagnostics = self.create_subscription(
+                DiagnosticArray, '/diagnostics', self._on_diagnostics, 50
+            )
+        elif not self._server.viewers and self._diagnostics is not None:
+            self.destroy_subscription(self._diagnostics)
+            self._diagnostics = None
+        self._inspector_topics.follow(self._server.inspectors > 0)
         if self._server.inspectors:
             self._panel.refresh()
 
-    def _on_face(self, message: FaceFeatures) -> None:
-        try:
-            frame, _ = to_face_frame(message)
-        except ValueError:  # reaction_node reports it
-            return
-        face = {
-            'au': frame.au,
-            'pose': frame.pose,
-            'gaze': frame.gaze,
-            'landmarks': frame.landmarks,
-        }
-        self._server.send_inspectors(
-            pack_face(
-                SPEAKER,
-                face,
-                time.monotonic(),
-                flag=frame.success,
-                confidence=frame.confidence,
-                landmarks=True,
-            )
-        )
-
-    def _on_audio(self, message: AudioChunk) -> None:
-        try:
-            _, _, samples, rate = to_samples(message)
-        except ValueError:  # whisper_node reports it
-            return
-        energy, peak, count = self._loudness
-        energy += float(np.dot(samples, samples))
-        peak, count = max(peak, float(np.abs(samples).max())), count + samples.size
-        if count >= LEVEL_S * rate:
-            level = pack('level', rms=(energy / count) ** 0.5, peak=peak)
-            self._server.send_text('level', level)
-            energy, peak, count = 0.0, 0.0, 0
-        self._loudness = energy, peak, count
+    def _show_recording(self) -> None:
+        """Tell the viewers that they are recorded."""
+        is_recording = time.monotonic() - self._recording_s < RECORDING_S
+        if is_recording != self._shows_recording:
+            self._shows_recording = is_recording
+            note = pack('note', text='recording' if is_recording else '')
+            self._server.send_text('note', note, remember=True, to_all=True)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if any(item.key == 'recording' for item in status.values):
+                self._recording_s = time.monotonic()
+        if not self._server.inspectors:
+            return
         statuses = [
             {
                 'name': status.name,

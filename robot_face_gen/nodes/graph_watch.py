@@ -87,7 +87,9 @@ class GraphWatch:
             key = (tuple(peer.endpoint_gid), text)
             if text and key not in endpoint.reported:
                 endpoint.reported.add(key)
-                endpoint.health.count('incompatible_qos', trouble=text, logged=True)
+                endpoint.health.count(
+                    'incompatible_qos', trouble=text, logged=True, about=endpoint.topic
+                )
                 self._log(text)
 
     def _check_publishers(self, endpoint: _Endpoint) -> None:
@@ -105,7 +107,7 @@ class GraphWatch:
         if endpoint.crowded_looks >= (CROWDED_LOOKS if is_new else LEASE_LOOKS):
             names = ', '.join(sorted({_full_name(peer) for peer in found}))
             text = f'{endpoint.topic}: {len(found)} publishers ({names}): messages are mixed'
-            endpoint.health.count('crowded', trouble=text)
+            endpoint.health.count('crowded', trouble=text, about=endpoint.topic)
 
 
 def _full_name(peer: Any) -> str:

@@ -18,6 +18,10 @@ def _not_negative(value: float) -> str:
     return '' if value >= 0.0 else 'expected 0.0 or a time'
 
 
+def _mcap(value: str) -> str:
+    return '' if not value or value.endswith('.mcap') else 'expected a name that ends in .mcap'
+
+
 def _name(value: str) -> str:
     return '' if value.strip() else 'expected a name'
 
@@ -57,7 +61,9 @@ class RecordParameters:
     """Parameters of `record_node`."""
 
     output: str = parameter(
-        '', "File to write (.mcap); '': recording_DATE-TIME.mcap in the working folder"
+        '',
+        "File to write (.mcap); '': recording_DATE-TIME.mcap in the working folder",
+        check=_mcap,
     )
     topics: str = parameter(
         'robot',

@@ -105,19 +105,27 @@ class Health:
             self._flows[name].stall_s = None
 
     def count(
-        self, name: str, amount: int = 1, trouble: str = '', *, logged: bool = False
+        self,
+        name: str,
+        amount: int = 1,
+        trouble: str = '',
+        *,
+        logged: bool = False,
+        about: str = '',
     ) -> None:
         """Increase a counter; a text in `trouble` is a warning for `TROUBLE_S`.
 
         `{total}` in the text is replaced by the value of the counter. `logged`: the caller has
-        logged the text; it need not be set again for the same text.
+        logged the text; it need not be set again for the same text. `about`: what has the
+        trouble, where several things share a counter: each is a fault of its own.
         """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
+                fault = f'{name} {about}'.rstrip()
                 text = trouble.replace('{total}', str(self._counters[name]))
-                logged = self._is_logged(name, trouble, logged)
-                self._troubles[name] = (self._clock(), text, logged)
+                logged = self._is_logged(fault, trouble, logged)
+                self._troubles[fault] = (self._clock(), text, logged)
 
     def set_counters(
         self, values: Mapping[str, int], troubles: Mapping[str, str] | None = None

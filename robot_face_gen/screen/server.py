@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from .access import (
     content_security_policy,
@@ -27,31 +25,14 @@ from .access import (
     own_names,
 )
 from .settings import ServerSettings
+from .viewer import MAX_COMMANDS_PER_S, Viewer
 from .wire import MAX_COMMAND_BYTES, Command, pack, read_command
 
 PAGES = {'/': 'face.html', '/inspect': 'inspect.html'}
 STATIC = Path(__file__).with_name('static')
-QUEUE = 16  # messages for one viewer: 0.6 s of faces
-SEND_TIMEOUT_S = 4.0
-HEARTBEAT_S = 5.0  # a viewer that does not answer a ping is disconnected
-SEND_BUFFER_BYTES = 32768  # of the socket: bounds how old the messages of a slow viewer get
 RETRY_S = 2.0  # between attempts to open a port that is in use
-MAX_COMMANDS_PER_S = 20
 STOP_S = 3.0
-CLOSE_S = 0.2  # for the closing handshake
 KEEPALIVE_S = 15.0  # of an idle HTTP connection
-
-
-@dataclass(eq=False)
-class _Viewer:
-    """One page."""
-
-    inspects: bool
-    peer: str
-    socket: web.WebSocketResponse
-    waiting: deque[bytes | str] = field(default_factory=lambda: deque(maxlen=QUEUE))
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    commands: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS_PER_S))
 
 
 class ScreenServer:
@@ -72,9 +53,10 @@ class ScreenServer:
     ) -> None:
         self._settings, self._log, self._on_command = settings, log, on_command
         self._names = own_names((*settings.allowed_hosts, settings.host))
-        self._viewers: set[_Viewer] = set()
+        self._viewers: set[Viewer] = set()
         self._counters: Counter[str] = Counter()
-        self._remembered: dict[str, str] = {}  # newest text of each type, for new pages
+        # Newest text of each type for new pages, and whether it is for all or for /inspect.
+        self._remembered: dict[str, tuple[str, bool]] = {}
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name='screen', daemon=True)
@@ -119,9 +101,18 @@ class ScreenServer:
             full = long() if self.inspectors else short
             self._call(lambda: self._deliver(short, full))
 
-    def send_text(self, kind: str, message: str, *, remember: bool = False) -> None:
-        """Send a JSON message to the pages of `/inspect`; `remember`: also to later ones."""
-        self._call(lambda: self._deliver_text(kind, message, remember))
+    def send_text(
+        self, kind: str, message: str, *, remember: bool = False, to_all: bool = False
+    ) -> None:
+        """Send a JSON message to the pages of `/inspect`.
+
+        Args:
+            kind: its type.
+            message: JSON text.
+            remember: send it to later pages too.
+            to_all: send it to the face page too.
+        """
+        self._call(lambda: self._deliver_text(kind, message, remember, to_all))
 
     def send_inspectors(self, message: bytes) -> None:
         """Send a binary message to the pages of `/inspect`."""
@@ -131,27 +122,24 @@ class ScreenServer:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(function)
 
-    def _deliver(self, short: bytes | None, full: bytes | str) -> None:
+    def _deliver(self, short: bytes | str | None, full: bytes | str) -> None:
         for viewer in self._viewers:
             message = full if viewer.inspects else short
             if message is not None:
-                self._queue(viewer, message)
+                viewer.queue(message)
 
-    def _queue(self, viewer: _Viewer, message: bytes | str) -> None:
-        if len(viewer.waiting) == QUEUE:
-            self._counters['dropped'] += 1
-        viewer.waiting.append(message)
-        viewer.news.set()
-
-    def _deliver_text(self, kind: str, message: str, remember: bool) -> None:
+    def _deliver_text(self, kind: str, message: str, remember: bool, to_all: bool) -> None:
         if remember:
-            self._remembered[kind] = message
-        self._deliver(None, message)
+            self._remembered[kind] = message, to_all
+        self._deliver(message if to_all else None, message)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+        except Exception as error:  # the node goes on and reports it
+            self.trouble = f'the web server has ended: {type(error).__name__}: {error}'
+            self._log('error', self.trouble)
         finally:
             self._loop.close()
 
@@ -163,11 +151,7 @@ class ScreenServer:
         app.router.add_get('/favicon.ico', self._icon)
         app.router.add_static('/static/', STATIC)
         runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=0.5,
+            app, access_log=None, handle_signals=False, keepalive_timeout=KEEPALIVE_S
         )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
@@ -179,8 +163,9 @@ class ScreenServer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for viewer in tuple(self._viewers):
-                await self._close(viewer, WSCloseCode.GOING_AWAY)
-            await runner.cleanup()
+                await viewer.close(WSCloseCode.GOING_AWAY)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(runner.cleanup(), STOP_S / 2)
 
     async def _listen(self, runner: web.AppRunner) -> bool:
         """Open the port, and try again while that fails; False if stopped before."""
@@ -246,68 +231,36 @@ class ScreenServer:
             raise web.HTTPServiceUnavailable(
                 text=f'{self._settings.max_viewers} viewers are connected (max_viewers).\n'
             )
-        connection = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=MAX_COMMAND_BYTES, compress=False
-        )
-        viewer = _Viewer(request.query.get('view') == 'inspect', request.remote or '', connection)
-        self._viewers.add(viewer)  # before any await: the limit holds
-        sender: asyncio.Task[None] | None = None
-        try:
-            await connection.prepare(request)
-            _bound_send_buffer(request)
-            controls = may_control(self._settings.control, viewer.peer)
-            viewer.waiting.append(
-                pack(
-                    'hello',
-                    skin=self._settings.skin,
-                    colour=self._settings.colour,
-                    controls=controls,
-                )
+        viewer = Viewer(request, self._counters)
+        controls = may_control(self._settings.control, viewer.peer)
+        viewer.queue(
+            pack(
+                'hello',
+                skin=self._settings.skin,
+                colour=self._settings.colour,
+                controls=controls,
             )
-            if viewer.inspects:
-                viewer.waiting.extend(self._remembered.values())
-            viewer.news.set()
-            sender = asyncio.ensure_future(self._send(viewer))
-            await self._receive(viewer, controls)
-        except (ConnectionError, asyncio.TimeoutError, RuntimeError):
-            pass
+        )
+        for message, to_all in self._remembered.values():
+            if to_all or viewer.inspects:
+                viewer.queue(message)
+        self._viewers.add(viewer)  # before any await: the limit holds
+        try:
+            await viewer.serve(lambda text: self._take(viewer, text, controls))
         finally:
             self._viewers.discard(viewer)
-            if sender is not None:
-                # Woken as well: before Python 3.12, wait_for can swallow a cancellation.
-                viewer.news.set()
-                sender.cancel()
-                await asyncio.wait({sender}, timeout=CLOSE_S)
-            await self._close(viewer, WSCloseCode.POLICY_VIOLATION)
-        return connection
+        return viewer.socket
 
-    async def _close(self, viewer: _Viewer, code: int) -> None:
-        """Close the connection, without the viewer's agreement after CLOSE_S."""
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(viewer.socket.close(code=code), CLOSE_S)
-        self._disconnect(viewer)
-
-    async def _receive(self, viewer: _Viewer, controls: bool) -> None:
-        async for message in viewer.socket:
-            if message.type is not WSMsgType.TEXT or not viewer.inspects:
-                self._counters['refused'] += 1
-                break
-            self._take(viewer, message.data, controls)
-
-    def _take(self, viewer: _Viewer, text: str, controls: bool) -> None:
+    def _take(self, viewer: Viewer, text: str, controls: bool) -> None:
         """Check a page's message and pass it on; each one is answered."""
         command = Command('', '', '', False)
 
         def answer(ok: bool, reason: str) -> None:
             reply = pack('result', ok=ok, text=reason, node=command.node, name=command.name)
-            self._call(lambda: self._queue(viewer, reply))
+            self._call(lambda: viewer.queue(reply))
 
-        now = self._loop.time()
-        full = len(viewer.commands) == MAX_COMMANDS_PER_S
-        too_many = full and now - viewer.commands[0] < 1.0
-        viewer.commands.append(now)
         try:
-            if too_many:
+            if viewer.is_flooding(self._loop.time()):
                 raise ValueError(f'more than {MAX_COMMANDS_PER_S} messages a second')
             command = read_command(text)
             if not controls:
@@ -316,40 +269,6 @@ class ScreenServer:
         except ValueError as error:
             self._counters['refused'] += 1
             answer(False, str(error))
-
-    async def _send(self, viewer: _Viewer) -> None:
-        try:
-            while viewer in self._viewers:
-                await viewer.news.wait()
-                viewer.news.clear()
-                while viewer.waiting:
-                    message = viewer.waiting.popleft()
-                    send = (
-                        viewer.socket.send_str(message)
-                        if isinstance(message, str)
-                        else viewer.socket.send_bytes(message)
-                    )
-                    await asyncio.wait_for(send, SEND_TIMEOUT_S)
-        except asyncio.TimeoutError:
-            self._counters['stuck_viewers'] += 1
-            self._disconnect(viewer)
-        except (ConnectionError, RuntimeError):
-            self._disconnect(viewer)
-
-    def _disconnect(self, viewer: _Viewer) -> None:
-        """Cut the connection without the closing handshake, which waits for the viewer."""
-        self._viewers.discard(viewer)
-        request = viewer.socket._req
-        if request is not None and request.transport is not None:
-            request.transport.abort()
-
-
-def _bound_send_buffer(request: web.Request) -> None:
-    transport = request.transport
-    connection = transport.get_extra_info('socket') if transport is not None else None
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _shown_host(host: str) -> str:

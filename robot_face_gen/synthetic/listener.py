@@ -198,10 +198,7 @@ def listener_motion(
         _mirrored(smile_rng, speaker.au[:, AU['AU12']], kinds['amused'], config.smile_mirror,
                   traits.smile_gain), lag, 0.1,
     )  # fmt: skip
-    motion.au[:, AU['AU12']] += smile
-    motion.au[:, AU['AU06']] += 0.75 * smile
-    motion.au[:, AU['AU14']] += 0.3 * smile
-    motion.au[:, AU['AU25']] += 0.25 * smile
+    motion.add(smile, AU12=1.0, AU06=0.75, AU14=0.3, AU25=0.25)
     raised_brows = 0.5 * (speaker.au[:, AU['AU01']] + speaker.au[:, AU['AU02']])
     brows = _perceived(
         _mirrored(brow_rng, raised_brows, kinds['question emphatic'], config.brow_mirror,
@@ -211,15 +208,10 @@ def listener_motion(
         flashes, length, height = flash_rng.random(), *flash_rng.uniform((0.4, 1.2), (0.8, 2.4))
         if flashes < config.brow_flash:
             add_bump(brows, phrase.stop_s + PAUSE_DETECTION_S, length, height)
-    motion.au[:, AU['AU01']] += brows
-    motion.au[:, AU['AU02']] += 0.9 * brows
-    motion.au[:, AU['AU05']] += 0.35 * brows
+    motion.add(brows, AU01=1.0, AU02=0.9, AU05=0.35)
     heard = delayed(raised_voice(loudness), max(0.0, lag - 0.3))
     frown = traits.frown_gain * np.minimum(5.0 * heard, 2.5)
-    motion.au[:, AU['AU04']] += frown
-    motion.au[:, AU['AU07']] += 0.6 * frown
-    motion.au[:, AU['AU17']] += 0.4 * frown
-    motion.au[:, AU['AU15']] += 0.3 * frown
+    motion.add(frown, AU04=1.0, AU07=0.6, AU17=0.4, AU15=0.3)
 
     nod = _nods(nod_rng, config, traits, script, steps)
     lively = delayed(smooth(np.minimum(loudness, 2.5), 0.5), max(0.0, lag - 0.3))
@@ -237,7 +229,7 @@ def listener_motion(
         if phrase.kind != 'hum':
             smiles = np.zeros(steps)
             add_hold(smiles, phrase.start_s, phrase.stop_s + 0.4, said_rng.uniform(0.3, 0.8), 0.3)
-            motion.au[:, AU['AU12']] += smiles
+            motion.add(smiles, AU12=1.0)
     intensity = blink_intensity(traits.blinks_per_min, script, steps)
     add_blinks(motion.au[:, AU['AU45']], blink_rng, intensity)
     return motion

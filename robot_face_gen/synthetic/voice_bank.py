@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_face_gen.files import atomic_file
 from robot_face_gen.timing import AUDIO_RATE_HZ
 
 VERSION = 1
@@ -81,7 +82,7 @@ class VoiceBank:
     def save(self, path: str | Path) -> None:
         """Write the file."""
         arrays = {name: getattr(self, name) for name in self.__annotations__}
-        with open(path, 'wb') as file:
+        with atomic_file(Path(path)) as partial, partial.open('wb') as file:
             np.savez_compressed(file, version=np.array(VERSION), **arrays)
 
 

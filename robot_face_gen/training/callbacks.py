@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import errno
 import sys
 import time
 from pathlib import Path
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import CheckpointInfo, save_checkpoint
+from robot_face_gen.files import atomic_file
 
 from .config import TrainingConfig
 from .module import ReactionTraining
@@ -114,12 +115,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a new file, then replace the old one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + '.partial')
-        with partial.open('wb') as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        with atomic_file(path) as partial:
+            try:
+                with partial.open('wb') as file:
+                    torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's writer hides the error of the file
+                raise OSError(errno.EIO, ' '.join(str(error).split())[:200], str(path)) from None
 
 
 def format_duration(seconds: float) -> str:
@@ -203,12 +204,10 @@ class Curves(Callback):
 
     def _write(self) -> None:
         names = list(dict.fromkeys(name for row in self._rows for name in row))
-        partial = self.path.with_name(self.path.name + '.partial')
-        with partial.open('w', newline='', encoding='utf-8') as file:
+        with atomic_file(self.path) as partial, partial.open('w', newline='') as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self._rows)
-        os.replace(partial, self.path)
 
     def _line(self, trainer: lightning.Trainer) -> str:
         now, row = time.monotonic(), self._rows[-1]

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from robot_face_gen.facial_reaction_model import ModelConfig
 from robot_face_gen.facial_reaction_model.checkpoint import read_config
 from robot_face_gen.facial_reaction_model.config import check_names, check_types
 from robot_face_gen.timing import CLIP_FRAMES
+from robot_face_gen.yaml_file import parse_yaml
 
 _WHERE = 'training config'
 _CHOICES = {
@@ -175,7 +174,7 @@ def _override(values: dict[str, Any], assignment: str) -> None:
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
             raise ValueError(f'{assignment!r}: {part!r} is a value, not a group of options')
-    place.update(_numbers({last: yaml.safe_load(text)}))
+    place.update(_numbers({last: parse_yaml(text)}))
 
 
 def read_training_config(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingConfig:
@@ -191,7 +190,7 @@ def read_training_config(path: str | Path | None, overrides: Sequence[str] = ())
     where = f'{path}: ' if path else ''
     try:
         if path:
-            values = yaml.safe_load(Path(path).read_text(encoding='utf-8')) or {}
+            values = parse_yaml(Path(path).read_text(encoding='utf-8')) or {}
         if not isinstance(values, Mapping):
             raise ValueError(f'{values!r}: expected a mapping of names to values')
         values = dict(values)
@@ -199,7 +198,7 @@ def read_training_config(path: str | Path | None, overrides: Sequence[str] = ())
             values['model'] = read_config(Path(path).parent / values['model']).to_dict()
         values = _numbers(values)
         from_mapping(values)
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ValueError(where + ' '.join(str(error).split())) from None
     for assignment in overrides:
         _override(values, assignment)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_face_gen.extras import require
+from robot_face_gen.files import write_text
 from robot_face_gen.timing import CLIP_FRAMES
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def run(args: argparse.Namespace) -> int:
         'audio_encoder': model.info.audio_encoder,
         'distance_of_model': distances,
     }
-    (out / 'metrics.json').write_text(
+    write_text(
+        out / 'metrics.json',
         json.dumps(
             {
                 **{name: {**results[name], 'liveliness': alive[name]} for name in results},
@@ -181,11 +183,10 @@ def run(args: argparse.Namespace) -> int:
             indent=1,
             allow_nan=False,
         ),
-        encoding='utf-8',
     )
     parts = [f'{part}\n{table(results, part)}' for part in results['model']]
     parts.append(f'liveliness\n{liveliness.table(alive)}')
-    (out / 'metrics.txt').write_text('\n\n'.join((HOW_TO_READ, *parts)) + '\n', encoding='utf-8')
+    write_text(out / 'metrics.txt', '\n\n'.join((HOW_TO_READ, *parts)) + '\n')
     evaluation_pages(out, kept['model'], kept['real'], test, results, distances)
     liveliness_page(out, alive)
     print(table(results))

@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+from robot_face_gen.files import write_text
+from robot_face_gen.yaml_file import parse_yaml
+
 from .config import TrainingConfig
 
 # Options that may differ between an interrupted run and its continuation.
@@ -62,8 +65,8 @@ class RunFolder:
 
     def _same_run(self, config: TrainingConfig) -> None:
         try:
-            before = yaml.safe_load(self.config.read_text(encoding='utf-8'))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            before = parse_yaml(self.config.read_text(encoding='utf-8'))
+        except ValueError as error:
             raise ValueError(f'{self.config}: {" ".join(str(error).split())}') from None
         if not isinstance(before, dict):
             raise ValueError(f'{self.config}: expected a mapping, got {before!r}')
@@ -85,7 +88,7 @@ class RunFolder:
         self.state.unlink(missing_ok=True)
         self.curves.unlink(missing_ok=True)
         shutil.rmtree(self.folder / self.tensorboard, ignore_errors=True)
-        self.config.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding='utf-8')
+        write_text(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def stopped_early(state: dict[str, Any]) -> bool:

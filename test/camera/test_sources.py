@@ -84,6 +84,19 @@ def test_a_cut_off_film_gives_what_is_there(tmp_path):
     assert 5 < len(found) < 40
 
 
+def test_damaged_pictures_are_left_out(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 120, 160, 3)).astype(np.uint8)
+    path = write_film(tmp_path / 'a.avi', list(noise))
+    data = bytearray(path.read_bytes())
+    third = len(data) // 3
+    data[third : third + 6000] = bytes(6000)
+    path.write_bytes(data)
+    found = list(VideoFile(path).pictures())
+    assert 8 < len(found) <= 20
+    stamps = [picture.stamp_ns for picture in found]
+    assert stamps[0] == 0 and sorted(set(stamps)) == stamps
+
+
 @pytest.fixture
 def camera():
     """Open cameras that are closed with the test."""

@@ -187,6 +187,38 @@ def test_a_recording_that_starts_again_is_followed_on(scene):
     assert all(scene.show().success for _ in range(20))
 
 
+@pytest.mark.parametrize('size', [(1, 1), (1, 400), (400, 1), (7, 3)])
+def test_an_image_of_a_few_pixels_shows_no_face(face_networks, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    assert not FaceTracker(face_networks).track(image, 1).success
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, 0.0, 1e9])
+def test_meshes_of_impossible_shape_are_no_face(scene, face_networks, monkeypatch, value):
+    scene.show()
+    impossible = [np.full((1, 1, 1, 1434), value, np.float32), np.full((1, 1), 9.0, np.float32)]
+    with monkeypatch.context() as patch:
+        patch.setattr(face_networks, '_mesh', lambda _: impossible)
+        frame = scene.show()
+    assert not frame.success and not frame.mask.any()
+    assert scene.show().success
+
+
+def test_a_mesh_that_no_head_has_is_no_face(scene, face_networks, monkeypatch):
+    scene.show()
+    flat = np.zeros((478, 3))
+    flat[:, 0] = np.linspace(0, 255, 478)
+    flat[:, 1] = np.tile((100.0, 140.0), 239)
+    for noise in range(20):
+        mesh = flat + np.random.default_rng(noise).normal(0, 30, flat.shape)
+        with monkeypatch.context() as patch:
+            output = [mesh.astype(np.float32), np.full((1, 1), 9.0, np.float32)]
+            patch.setattr(face_networks, '_mesh', lambda _, output=output: output)
+            frame = scene.show()
+        assert not frame.success or np.isfinite(frame.pose).all()
+    assert scene.show(frames=60).success
+
+
 @pytest.mark.parametrize('size', [(320, 240), (1280, 720), (240, 320), (97, 101)])
 def test_images_of_any_size_and_shape(face_networks, head, size):
     width, height = size

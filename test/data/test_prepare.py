@@ -18,11 +18,9 @@ from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
 from robot_face_gen.features.sound_file import read_audio, write_flac
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.synthetic.config import GeneratorConfig
-from robot_face_gen.synthetic.generate import (
-    generate_prepared,
-    generate_recordings,
-    make_plan,
-)
+from robot_face_gen.synthetic.generate import generate_prepared
+from robot_face_gen.synthetic.plan import make_plan
+from robot_face_gen.synthetic.recordings import generate_recordings
 
 QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)

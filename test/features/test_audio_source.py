@@ -142,3 +142,17 @@ def test_impossible_samples_are_silenced_and_counted(play):
     sound[RATE // 2] = np.nan
     source = play(sound, chunk_s=1.0)
     assert source.take().samples[RATE // 2] == 0 and source.counters['bad_samples'] == 1
+
+
+@pytest.mark.parametrize('samples', [1, 3, 319])
+def test_a_loop_of_a_sound_shorter_than_a_block_gives_whole_blocks(tmp_path, samples):
+    """One message for each sample would be 16,000 a second."""
+    sound = np.linspace(0.1, 0.4, samples).astype(np.float32)
+    path = tmp_path / 'short.wav'
+    write_wav(path, sound, 16000)
+    source = AudioFileSource(path, loop=True, start_time_ns=0)
+    blocks = [source.take() for _ in range(20)]
+    assert [len(block.samples) for block in blocks] == [320] * 20
+    assert [block.first_sample for block in blocks] == list(range(0, 6400, 320))
+    heard = np.concatenate([block.samples for block in blocks])
+    assert np.allclose(heard, np.resize(sound, 6400), atol=1e-3)

@@ -264,6 +264,10 @@ def test_every_fault_that_begins_or_ends_is_logged_once(make_node, capfd):
     node.health.mend('source')
     for _ in range(2):
         node.diagnostics.publish()
+    node.health.fail('camera', 'camera 1 is busy since 3 s')  # another cause of the same fault
+    node.diagnostics.publish()
+    node.health.fail('camera', 'camera 1 is busy since 4 s')
+    node.diagnostics.publish()
     node.health.mend('camera')
     node.diagnostics.publish()
     logged = [
@@ -274,7 +278,8 @@ def test_every_fault_that_begins_or_ends_is_logged_once(make_node, capfd):
         'no microphone',
         'no camera',
         'over after 0 s: no microphone',
-        'over after 0 s: no camera',
+        'camera 1 is busy since 3 s',
+        'over after 0 s: camera 1 is busy since 3 s',
     ]
 
 

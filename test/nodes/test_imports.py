@@ -14,6 +14,7 @@ PARAMETERS = {
     'whisper_node': {'backend': 'onnx'},
     'reaction_node': {'backend': 'onnx'},
     'face_actuator_node': {},
+    'face_screen_node': {'port': 0},
 }
 UNWANTED = {'cv2', 'av', 'matplotlib', 'numba', 'torch', 'whisper', 'lightning', 'rosbags'}
 

@@ -382,6 +382,13 @@ def test_diagnostics_are_shown_and_silence_is_noticed(inspector, shown):
     )
 
 
+def test_a_recording_is_shown_on_both_pages(face_page, inspector, shown):
+    for text in ('recording', ''):
+        shown.server.send_text('note', pack('note', text=text), to_all=True)
+        for page, place in ((face_page, '#note'), (inspector, '#recording')):
+            page.locator(place).wait_for(state='visible' if text else 'hidden')
+
+
 def test_plots_are_drawn_and_can_be_paused(inspector, shown):
     count = 'document.querySelectorAll("#plots canvas").length'
     assert inspector.evaluate(count) == 9

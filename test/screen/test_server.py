@@ -5,16 +5,20 @@ import asyncio
 import json
 import socket
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 
 aiohttp = pytest.importorskip('aiohttp')
 
+from aiohttp.test_utils import make_mocked_request  # noqa: E402
 from screen_server import PATIENCE_S, make_face, screen, until  # noqa: E402
 
 from robot_face_gen.screen import server as server_module  # noqa: E402
-from robot_face_gen.screen.server import PAGES, QUEUE, STATIC  # noqa: E402
+from robot_face_gen.screen import viewer as viewer_module  # noqa: E402
+from robot_face_gen.screen.server import PAGES, STATIC  # noqa: E402
+from robot_face_gen.screen.viewer import QUEUE, Viewer  # noqa: E402
 from robot_face_gen.screen.wire import LISTENER, pack  # noqa: E402
 
 JSON_SET = json.dumps({'type': 'set', 'node': '/reaction_node', 'name': 'hop', 'value': 2})
@@ -240,8 +244,8 @@ def raw_viewer(port):
 
 
 def test_a_stuck_viewer_delays_nobody_and_is_disconnected(monkeypatch):
-    monkeypatch.setattr(server_module, 'SEND_TIMEOUT_S', 2.0)
-    monkeypatch.setattr(server_module, 'HEARTBEAT_S', 60.0)
+    monkeypatch.setattr(viewer_module, 'SEND_TIMEOUT_S', 2.0)
+    monkeypatch.setattr(viewer_module, 'HEARTBEAT_S', 60.0)
     with screen() as shown:
         stuck = raw_viewer(shown.port)
         until(lambda: shown.server.viewers == 1)
@@ -265,7 +269,7 @@ def test_a_stuck_viewer_delays_nobody_and_is_disconnected(monkeypatch):
 
 
 def test_a_viewer_that_does_not_answer_pings_is_disconnected(monkeypatch):
-    monkeypatch.setattr(server_module, 'HEARTBEAT_S', 0.3)
+    monkeypatch.setattr(viewer_module, 'HEARTBEAT_S', 0.3)
     with screen() as shown:
         connection = raw_viewer(shown.port)
         until(lambda: shown.server.viewers == 1)
@@ -273,15 +277,13 @@ def test_a_viewer_that_does_not_answer_pings_is_disconnected(monkeypatch):
         connection.close()
 
 
-def test_a_slow_viewer_gets_the_newest_faces():
-    """Without a running event loop nothing is sent: the queue drops its oldest messages."""
-    viewer = server_module._Viewer(False, '', None)
-    with screen() as shown:
-        server = shown.server
-        for number in range(3 * QUEUE):
-            server._queue(viewer, bytes([number]))
-        assert [message[0] for message in viewer.waiting] == list(range(2 * QUEUE, 3 * QUEUE))
-        assert server.counters['dropped'] == 2 * QUEUE
+def test_a_slow_viewer_gets_the_newest_messages():
+    counters = Counter()
+    viewer = Viewer(make_mocked_request('GET', '/ws'), counters)  # it is not served
+    for number in range(3 * QUEUE):
+        viewer.queue(bytes([number]))
+    assert [message[0] for message in viewer.waiting] == list(range(2 * QUEUE, 3 * QUEUE))
+    assert counters['dropped'] == 2 * QUEUE
 
 
 def test_a_port_in_use_is_reported_once_and_tried_again(monkeypatch):

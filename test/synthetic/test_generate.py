@@ -12,12 +12,9 @@ from robot_face_gen.data.store import read_catalogue, track_path
 from robot_face_gen.data.tracks import EmbeddingConfig
 from robot_face_gen.features.sound_file import SoundFile
 from robot_face_gen.synthetic.config import GeneratorConfig
-from robot_face_gen.synthetic.generate import (
-    generate_prepared,
-    generate_recordings,
-    make_plan,
-    split_of,
-)
+from robot_face_gen.synthetic.generate import generate_prepared
+from robot_face_gen.synthetic.plan import make_plan, split_of
+from robot_face_gen.synthetic.recordings import generate_recordings
 
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
 PLAN = make_plan(3, 7, CONFIG, 'train')

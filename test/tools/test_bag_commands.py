@@ -106,6 +106,7 @@ def test_a_killed_recording_is_recovered_by_the_command(tmp_path, monkeypatch, c
     ('words', 'said'),
     [
         (['record', 'old.mcap'], 'old.mcap exists: remove it or choose another name'),
+        (['record', 'run.bag'], "output = 'run.bag': expected a name that ends in .mcap"),
         (['record', 'none/run.mcap'], 'No such file or directory'),
         (['record', 'run.mcap', '--topics', 'a,,b'], 'expected a word or names separated by'),
         (['replay', 'old.mcap', '--rate', '99'], 'parameter speed: expected a number, 0.1 to 20'),
@@ -118,4 +119,4 @@ def test_mistakes_are_one_line(command, tmp_path, words, said):
     assert process.wait(30) in (1, 2)
     text = process.log.read_text()
     assert said in text and 'Traceback' not in text
-    assert not list(tmp_path.glob('run.mcap*'))
+    assert not list(tmp_path.glob('run.*'))

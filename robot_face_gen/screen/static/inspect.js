@@ -97,6 +97,9 @@ const link = new Link('inspect', {
     } else if (data.type === 'diagnostics') {
       for (const status of data.statuses) state.statuses.set(status.name, { ...status, at: now });
       showDiagnostics(now);
+    } else if (data.type === 'note') {
+      find('#recording').textContent = data.text;
+      find('#recording').hidden = !data.text;
     } else if (data.type === 'parameters') showSettings(data);
     else if (data.type === 'result') showResult(data);
   },
@@ -240,8 +243,6 @@ function showDiagnostics(now) {
     });
     cells[4].textContent = pick(/^(dropped|invalid|skipped|refused|lost)/, (key, value) => `${key} ${value}`);
   });
-  const isRecording = [...state.statuses.values()].some(({ values }) => values.some(([key, value]) => key === 'recording' && value === 'True'));
-  find('#recording').hidden = !isRecording;
   for (const { name, values } of state.statuses.values()) {
     const enabled = values.find(([key]) => key === 'enabled');
     if (enabled && name.endsWith('face_actuator_node')) find('#enable').setAttribute('aria-checked', String(enabled[1] === 'True'));

@@ -13,12 +13,16 @@ export const UNITS = [1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 4
 const STEPS = 16; // of a curve
 const TURN = 1.1; // a screen is flat: turns are drawn a little larger
 
-// Strength 0..1 of each unit by its number. Low intensities are raised: people see them from afar.
+// Units that look unfriendly; a tracker or a model at rest often shows a little of them.
+const STERN = [4, 9, 10, 15, 17, 23];
+
+// Strength 0..1 of each unit by its number. Low intensities of the others are raised: they shall be
+// seen from afar.
 export function strengths(au) {
   const found = {};
   UNITS.forEach((unit, i) => {
     const value = clamp(au[i] || 0, 0, 5) / 5;
-    found[unit] = 1 - (1 - value) ** 1.7;
+    found[unit] = STERN.includes(unit) ? value ** 1.15 : 1 - (1 - value) ** 1.7;
   });
   const closing = clamp((au[16] || 0) / 2.4, 0, 1);
   found[45] = closing * closing * (3 - 2 * closing);
@@ -107,10 +111,10 @@ function browOf(at, s, side) {
   for (let i = 0; i <= STEPS; i += 1) {
     const t = i / STEPS; // 0: inner end
     const inner = (1 - t) ** 1.4;
-    const outer = Math.sin(Math.PI * Math.min(0.62 * t ** 0.9, 1));
+    const outer = t ** 1.3 * (1 - 0.25 * t ** 2);
     let x = 0.2 + 0.49 * t;
     let y = -0.555 - 0.07 * Math.sin(Math.PI * (0.12 + 0.72 * t)) + 0.02 * t;
-    y += -0.19 * s[1] * inner - 0.2 * s[2] * outer * t ** 0.6 + 0.15 * s[4] * (0.62 + 0.38 * (1 - t));
+    y += -0.19 * s[1] * inner - 0.22 * s[2] * outer + 0.15 * s[4] * (0.62 + 0.38 * (1 - t));
     y += 0.06 * s[9] * (1 - t) + 0.03 * s[6] * t - 0.02 * s[5];
     x -= 0.085 * s[4] * (1 - 0.6 * t) + 0.02 * s[9] * (1 - t);
     middle.push([x, y, 0.05 * (0.8 + 0.2 * Math.min(5 * t, 1)) * (1 - 0.68 * t ** 1.6)]);
@@ -195,7 +199,7 @@ function mouthOf(at, s, drop) {
   const y0 = 0.72;
   const tight = clamp(s[23] + 0.25 * s[14], 0, 1);
   const wide = 0.36 + 0.16 * s[12] + 0.15 * s[20] + 0.035 * s[14] - 0.12 * s[23] - 0.05 * s[28] - 0.04 * s[17] - 0.06 * s[26];
-  const corner = y0 - 0.03 - 0.2 * s[12] + 0.19 * s[15] + 0.035 * s[20] - 0.03 * s[14] + 0.4 * drop(0.85);
+  const corner = y0 - 0.045 - 0.2 * s[12] + 0.19 * s[15] + 0.035 * s[20] - 0.03 * s[14] + 0.4 * drop(0.85);
   const raise = 0.06 * s[10] + 0.02 * s[9] + 0.03 * s[25] * (1 - s[26]) + 0.025 * s[12] * (s[25] + s[26]);
   const fall = 0.105 * s[25] + 0.33 * s[26] - 0.05 * s[17];
   const press = clamp(1 - s[28], 0, 1);

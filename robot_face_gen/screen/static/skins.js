@@ -356,8 +356,8 @@ function drawChin(context, shape, colours) {
   const [x, y] = chin.middle;
   glowAt(context, [x, y - 0.02 * chin.size], (0.2 + 0.05 * chin.raise) * chin.size, '255,255,255', (0.22 + 0.2 * chin.raise) * colours.shine);
   glowAt(context, shape.mouth.shadow, 0.2 * chin.size, '70,60,80', 0.08);
-  if (chin.raise > 0.15) {
-    for (const point of chin.dimples) glowAt(context, point, 0.03 * chin.size, '80,50,50', 0.4 * chin.raise);
+  if (chin.raise > 0.3) {
+    for (const point of chin.dimples) glowAt(context, point, 0.03 * chin.size, '80,50,50', 0.55 * (chin.raise - 0.3));
   }
 }
 
@@ -511,5 +511,5 @@ function drawGlow(context, shape, colours) {
   beam(mouth.lowerOut, 0.018, 0.75 * lips);
   beam(mouth.upperIn, 0.026);
   if (mouth.gap > 0.006) beam(mouth.lowerIn, 0.022);
-  if (shape.chin.raise > 0.15) for (const point of shape.chin.dimples) glowAt(context, point, 0.04 * u, '160,220,240', 0.4 * shape.chin.raise);
+  if (shape.chin.raise > 0.3) for (const point of shape.chin.dimples) glowAt(context, point, 0.04 * u, '160,220,240', 0.4 * shape.chin.raise);
 }

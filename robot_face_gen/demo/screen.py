@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face in a web browser while a demo runs."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_face_gen.nodes.tables import SCREEN
+
+if TYPE_CHECKING:
+    from robot_face_gen.tools.bringup import BringupProcess
+
+START_S = 30.0
+_ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
+
+
+def screen_arguments(wanted: str = 'auto') -> dict[str, str]:
+    """Launch arguments of the screen: its usual port, or any other if that is in use."""
+    row = SCREEN['port']
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((str(SCREEN['host'].default), int(row.default)))
+        except OSError:
+            return {'screen': wanted, 'screen_port': '0'}
+    return {'screen': wanted}
+
+
+def screen_address(log: Path) -> str:
+    """The address of the screen, from the log of its node; '' as long as it has none."""
+    found = _ADDRESS.search(log.read_text(encoding='utf-8', errors='replace'))
+    return found[1] if found else ''
+
+
+def view(given: Mapping[str, str], log: Path) -> int:
+    """Repeat a recording with the screen until Ctrl-C.
+
+    Args:
+        given: launch arguments of the demo.
+        log: output of the nodes.
+
+    Returns:
+        int: exit code.
+    """
+    from robot_face_gen.extras import require
+    from robot_face_gen.tools.bringup import BringupError, start_bringup
+
+    require('aiohttp', 'screen')
+    graph: BringupProcess = start_bringup(
+        {**given, **screen_arguments('true'), 'loop': 'true'}, log_file=log
+    )
+    try:
+        end_s = time.monotonic() + START_S
+        while not (address := screen_address(log)):
+            if graph.exits or time.monotonic() > end_s:
+                raise BringupError(f'the screen did not start: see {log}')
+            time.sleep(0.1)
+        print(f'the face: {address}   inspection: {address}inspect   end: Ctrl-C', flush=True)
+        while not graph.exits:
+            time.sleep(0.5)
+        name, code = next(iter(graph.exits.items()))
+        raise BringupError(f'{name} ended with exit code {code}: see {log}')
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        # A second Ctrl-C must not leave the graph behind.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        graph.stop()
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are written completely or not at all, and the text of errors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says, in one line; errors of the system begin with the name of the file."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}'
+    return ' '.join(text.split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Write a file completely or not at all, also when the machine loses power.
+
+    What exists and is no regular file (a device, a pipe) is written in place: it must never be
+    replaced. A link stays; the file that it points to is replaced.
+
+    Yields:
+        A path in the same folder, to write to; it becomes `path` when the block ends. Where it
+        ends with an error, nothing is left.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; it names `path`.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with _naming(path, path):
+            yield path
+        return
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    try:
+        with _naming(path, partial):
+            yield partial
+            replace(partial, path)
+    finally:
+        with contextlib.suppress(OSError):  # a folder that cannot be written
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def _naming(path: Path, written: Path) -> Iterator[None]:
+    """Name `path` in an OSError about the file `written`: a full disk does not say where."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(written)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def replace(partial: Path, path: Path) -> None:
+    """Bring a file's bytes to the disk, then move it to its place.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    _sync(partial)
+    os.replace(partial, path)
+    if os.name == 'posix':  # elsewhere a folder cannot be opened
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) completely or not at all.
+
+    Raises:
+        OSError: see `atomic_file`.
+    """
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding='utf-8')

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes generated dyads as recordings: CSV and sound files, and the table of sessions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from robot_face_gen.data.sessions import TABLE, SessionsWriter
+from robot_face_gen.features.openface_write import write_openface_csv
+
+from .conversation import Person
+from .plan import SpeakerJob
+
+NOTE = 'generated.json'
+
+
+def _write_person(folder: Path, name: str, person: Person) -> None:
+    from robot_face_gen.features.sound_file import write_flac  # FFmpeg: prepared data need none
+
+    write_openface_csv(folder / f'{name}.csv', person.frames)
+    write_flac(folder / f'{name}.flac', person.sound, person.sample_rate)
+
+
+def write_recordings(job: SpeakerJob, root: Path) -> list[str]:
+    """Generate the dyads of one speaker; each folder is written completely or not at all.
+
+    Returns:
+        list: names of the dyads.
+    """
+    names = [job.session(listener) for listener in range(job.config.listeners)]
+    if all((root / name / NOTE).is_file() for name in names):
+        return names
+    dyad = job.generate()
+    speaker: Path | None = None
+    for name, listener in zip(names, dyad.listeners, strict=True):
+        folder = root / f'.{name}.{os.getpid()}'
+        folder.mkdir(parents=True, exist_ok=True)
+        if speaker is None:
+            _write_person(folder, 'a', dyad.speaker)
+        else:
+            for file in ('a.csv', 'a.flac'):
+                _link_or_copy(speaker / file, folder / file)
+        _write_person(folder, 'b', listener)
+        (folder / NOTE).write_text(json.dumps(job.note, indent=1) + '\n', encoding='utf-8')
+        shutil.rmtree(root / name, ignore_errors=True)
+        folder.rename(root / name)
+        speaker = root / name
+    return names
+
+
+def _link_or_copy(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
+
+
+def _recordings(plan: list[SpeakerJob], root: Path, workers: int) -> Iterator[list[str]]:
+    if workers <= 1 or len(plan) <= 1:
+        yield from (write_recordings(job, root) for job in plan)
+        return
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(min(workers, len(plan)), context) as pool:
+        yield from pool.map(write_recordings, plan, [root] * len(plan))
+
+
+def generate_recordings(
+    plan: list[SpeakerJob],
+    root: str | Path,
+    *,
+    overwrite: bool = False,
+    workers: int = 1,
+    progress: bool = False,
+) -> None:
+    """Write dyads in the format of recordings, see `sessions`.
+
+    Args:
+        plan: see `make_plan`.
+        root: output folder; dyads of an earlier run with the same parameters are kept.
+        overwrite: replace dyads of another seed or other parameters, and the table.
+        workers: number of processes.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: the folder contains dyads of another seed or other parameters, or a table with
+            sessions that would be lost.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    _check_dyads(plan, root, overwrite)
+    if not overwrite:
+        _check_table(plan, root)
+    work = _recordings(plan, root, workers)
+    bar = tqdm(work, 'generate', len(plan), unit='speaker', disable=not progress)
+    with SessionsWriter(root) as table:
+        for job, names in zip(plan, bar, strict=True):
+            for name in names:
+                table.write(name, job.split, 'b', job.group)
+
+
+def _check_dyads(plan: list[SpeakerJob], root: Path, overwrite: bool) -> None:
+    """Refuse dyads of another seed or other parameters, or prepare to generate them again."""
+    for job in plan:
+        path = root / job.session(0) / NOTE
+        if not path.is_file():
+            continue
+        note = json.loads(path.read_text(encoding='utf-8'))
+        changed = [name for name, value in job.note.items() if note.get(name) != value]
+        if changed and overwrite:
+            path.unlink()
+        elif changed:
+            raise ValueError(
+                f'{path.parent}: was generated with another {", ".join(changed)}; '
+                'choose another folder, or replace it with --overwrite'
+            )
+
+
+def _check_table(plan: list[SpeakerJob], root: Path) -> None:
+    """Refuse to replace a table that lists other sessions, for example a lab's own."""
+    table = root / TABLE
+    if not table.is_file():
+        return
+    planned = {SessionsWriter.COLUMNS}
+    for job in plan:
+        for listener in range(job.config.listeners):
+            planned.add((job.session(listener), job.split, 'b', job.group))
+    with table.open(newline='', encoding='utf-8-sig') as file:
+        for line, row in enumerate(csv.reader(file), 1):
+            if row and tuple(row) not in planned:
+                raise ValueError(
+                    f'{table}, line {line}: {",".join(row)!r} would be lost: choose another '
+                    'folder, or replace the table with --overwrite'
+                )

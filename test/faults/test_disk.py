@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that is full or read-only: an error that names the file, and no partial file is left."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from faces import make_frames
+from prepared_data import SMALL_MODEL, make_prepared
+from safetensors.numpy import load_file
+from sound_files import write_wav
+
+from robot_face_gen.features.openface import read_openface_csv
+from robot_face_gen.features.openface_write import write_openface_csv
+
+pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='mounts a small file system')
+
+
+@contextlib.contextmanager
+def disk(folder, size='1m', *, read_only=False):
+    """A file system of its own, which needs root."""
+    folder.mkdir(exist_ok=True)
+    made = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'none', str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip('only root can mount a small file system here')
+    try:
+        if read_only:
+            subprocess.run(['mount', '-o', 'remount,ro', str(folder)], check=True)
+        yield folder
+    finally:
+        subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+def fill(folder, leave=0):
+    """Fill a disk but for some bytes; returns the file that does so."""
+    path = folder / 'filler'
+    with path.open('wb', buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    os.truncate(path, max(0, path.stat().st_size - leave))
+    return path
+
+
+def run(*words, **environment):
+    return subprocess.run(
+        [sys.executable, '-m', 'robot_face_gen.cli', *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=300,
+    )
+
+
+def refused(done, path):
+    """One line of error that names the file or its folder."""
+    error = [line for line in done.stderr.splitlines() if 'error:' in line]
+    assert done.returncode != 0, done.stdout
+    assert len(error) == 1, done.stderr[-3000:]
+    assert 'Traceback' not in done.stderr
+    assert str(path) in error[0] and (
+        'No space left on device' in error[0] or 'Read-only file system' in error[0]
+    ), error[0]
+
+
+@pytest.fixture(scope='module')
+def speaker(tmp_path_factory):
+    """Two seconds of a face and a voice."""
+    folder = tmp_path_factory.mktemp('speaker')
+    write_openface_csv(folder / 'face.csv', make_frames(50))
+    noise = np.random.default_rng(0).normal(0.0, 0.1, 32000).astype(np.float32)
+    write_wav(folder / 'voice.wav', noise, 16000)
+    return ('--openface', folder / 'face.csv', '--audio', folder / 'voice.wav')
+
+
+def react(speaker, out):
+    return run('react', *speaker, '--whisper', 'untrained', '--device', 'cpu',
+               '--backend', 'eager', '--out', out)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'leave', [40_000, *(pytest.param(n, marks=pytest.mark.faults) for n in (0, 100_000))]
+)
+def test_react_on_a_full_disk(tmp_path, speaker, leave):
+    with disk(tmp_path / 'disk') as folder:
+        out = folder / 'out'
+        out.mkdir()
+        filler = fill(folder, leave)
+        refused(react(speaker, out), out)
+        for path in out.iterdir():  # what is there is complete
+            assert path.name in ('reaction.csv', 'summary.json', 'sheet.png'), path
+        if (out / 'reaction.csv').exists():
+            assert len(read_openface_csv(out / 'reaction.csv').frames) == 50
+        filler.unlink()
+        assert react(speaker, out).returncode == 0
+
+
+def test_react_on_a_read_only_disk(tmp_path, speaker):
+    with disk(tmp_path / 'disk', read_only=True) as folder:
+        refused(react(speaker, folder / 'out'), folder / 'out')
+
+
+def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path):
+    with disk(tmp_path / 'disk', '2m') as folder:
+        filler = fill(folder, 300_000)
+        code = (
+            'from robot_face_gen.facial_reaction_model.onnx_runner import exported_step;'
+            'from robot_face_gen.facial_reaction_model import ModelConfig, create_model;'
+            f'exported_step(create_model(ModelConfig(**{SMALL_MODEL!r})))'
+        )
+
+        def export():
+            return subprocess.run(
+                [sys.executable, '-c', code],
+                capture_output=True, text=True, check=False, timeout=300,
+                env={**os.environ, 'XDG_CACHE_HOME': str(folder)},
+            )  # fmt: skip
+
+        done = export()
+        assert done.returncode and 'No space left on device' in done.stderr, done.stderr[-2000:]
+        assert str(folder) in done.stderr.splitlines()[-1]
+        cache = folder / 'robot_face_gen'
+        assert not [path for path in cache.rglob('*') if path.suffix in ('.json', '.onnx')]
+        filler.unlink()
+        assert export().returncode == 0
+        assert len(list(cache.glob('*.json'))) == 1
+
+
+@pytest.mark.faults
+def test_training_on_a_full_disk_keeps_the_last_complete_state(tmp_path):
+    pytest.importorskip('lightning')
+    data = make_prepared(tmp_path / 'data')
+
+    def train(out, epochs):
+        return run(
+            'train', f'data={data}', f'output={out}', 'clip_frames=64', 'batch_size=4',
+            f'num_epochs={epochs}', 'warmup_steps=2', 'accelerator=cpu',
+            *(f'model.{name}={value}' for name, value in SMALL_MODEL.items()),
+        )  # fmt: skip
+
+    with disk(tmp_path / 'disk', '6m') as folder:
+        out = folder / 'run'
+        done = train(out, 1)
+        assert done.returncode == 0, done.stderr[-2000:]
+        before = {path.name: path.read_bytes() for path in out.glob('*.safetensors')}
+        filler = fill(folder, 20_000)
+        refused(train(out, 3), out)
+        assert not list(out.rglob('*.partial'))
+        for path in out.glob('*.safetensors'):
+            assert load_file(path)
+            assert path.read_bytes() == before[path.name]
+        filler.unlink()
+        done = train(out, 3)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.graph
+@pytest.mark.faults
+@pytest.mark.parametrize('leave', [0, 300_000])
+def test_recording_onto_a_full_disk(lab, tmp_path, leave):
+    from live_graph import NodeProcess
+
+    pytest.importorskip('rosbags')
+    with disk(tmp_path / 'disk') as folder:
+        fill(folder, leave)
+        output = folder / 'a.mcap'
+        recorder = NodeProcess('record_node', tmp_path, output=output, min_free_mb=0.0)
+        try:
+            assert recorder.wait(120.0) == 1
+        finally:
+            recorder.kill()
+        assert str(output) in recorder.text and 'No space left on device' in recorder.text
+        assert 'Traceback' not in recorder.text
+        assert not output.exists()

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import stat
+
+import pytest
+
+from robot_face_gen.files import atomic_file, error_text, write_text
+
+
+def test_a_file_is_complete_or_not_there(tmp_path):
+    path = tmp_path / 'a.txt'
+    with pytest.raises(RuntimeError), atomic_file(path) as partial:
+        partial.write_text('half')
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    write_text(path, 'whole')
+    with pytest.raises(RuntimeError), atomic_file(path) as partial:
+        partial.write_text('half')
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ['a.txt'] and path.read_text() == 'whole'
+
+
+def test_a_link_stays(tmp_path):
+    (tmp_path / 'real.txt').write_text('old')
+    (tmp_path / 'link.txt').symlink_to('real.txt')
+    write_text(tmp_path / 'link.txt', 'new')
+    assert (tmp_path / 'link.txt').is_symlink()
+    assert (tmp_path / 'real.txt').read_text() == 'new'
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes on this system')
+def test_what_is_no_regular_file_is_written_in_place(tmp_path):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, 'through')
+        assert os.read(reader, 100) == b'through'
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ['pipe']
+
+
+def test_an_error_names_the_file(tmp_path):
+    path = tmp_path / 'missing' / 'a.txt'
+    with pytest.raises(FileNotFoundError) as error:
+        write_text(path, 'x')
+    assert error.value.filename == str(path)
+    assert error_text(error.value) == f'{path}: there is no folder {path.parent}'
+
+
+def test_an_error_is_one_line(tmp_path):
+    with pytest.raises(OSError) as error:
+        tmp_path.open()
+    assert error_text(error.value) == f'{tmp_path}: is a directory'
+    assert error_text(ValueError('two\n  lines')) == 'two lines'
+    assert error_text(KeyboardInterrupt()) == 'KeyboardInterrupt'
