@@ -7,7 +7,6 @@ from safetensors import safe_open
 from robot_face_gen.facial_reaction_model import load_checkpoint
 from robot_face_gen.features.whisper_cache import find_cached
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
-from robot_face_gen.pipeline.embedding_contract import trained_with
 from robot_face_gen.resources import default_checkpoint, demo_recording
 
 
@@ -15,7 +14,7 @@ def test_shipped_weights_say_which_encoder_they_need():
     path = default_checkpoint()
     assert path is not None
     model = load_checkpoint(path)
-    assert trained_with(model.info) == {
+    assert model.info.audio == {
         'weights': 'tiny.en', 'hop_s': 0.08, 'context_s': 2.0, 'settle_s': 0.12, 'delay_s': 0.2
     }  # fmt: skip
     assert model.config.audio_dim == 384

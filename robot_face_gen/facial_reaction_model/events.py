@@ -284,7 +284,7 @@ class LiveMotion:
         """
         whole = np.concatenate([face[name] for name in BRANCHES], axis=-1)
         self._add_events(whole, logits, list(rows), seeds, temperature)
-        if self.motion.has_residual and temperature:
+        if self.motion.has_residual:
             for index, row in enumerate(rows):
                 self._add_residual(
                     whole[index], row, seeds[index], int(clocks[index]), temperature
@@ -301,6 +301,8 @@ class LiveMotion:
         while begin < len(face):
             window, phase = divmod(clock + begin, size)
             drawn = self._drawn[row]
+            if drawn is None and temperature == 0:
+                return
             if drawn is None:
                 before = self.state['residual'][row]
                 x, last = self.motion.draw_residual(seed, window, before)
