@@ -42,13 +42,14 @@ class Separated:
 
 
 def _slope_ends(x: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
-    """First and last frame of the hill around a peak: to where it stops to fall."""
+    """First and last frame of the hill around a peak: to where it nearly stops to fall."""
     ends = []
+    least = 0.03 * (x[peak] - np.nanmin(x[max(0, peak - reach) : peak + reach + 1]))
     for step in (-1, 1):
         at = peak
         for _ in range(reach):
             after = at + step
-            if not 0 <= after < len(x) or not x[after] < x[at]:
+            if not 0 <= after < len(x) or not x[at] - x[after] > least:
                 break
             at = after
         ends.append(at)
