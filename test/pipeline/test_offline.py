@@ -30,7 +30,7 @@ def test_every_slot_is_answered_by_every_listener(pipeline, recording):
     assert [f.number for f in frames] == list(range(75))
     assert [f.source_stamp_ns for f in frames] == [i * 40 * MS for i in range(75)]
     assert [f.face_valid for f in frames] == [f.success for f in recording.faces]
-    assert [f.audio_valid for f in frames] == [False] + 74 * [True]
+    assert [f.audio_valid for f in frames] == 7 * [False] + 68 * [True]  # the sound is 0.2 s old
     one, other = (np.stack([f.faces[i]['landmarks'] for f in frames]) for i in (0, 1))
     assert 1e-3 < np.abs(one - other).max() < 1.0
 
@@ -54,7 +54,7 @@ def test_a_longer_face_is_answered_to_its_end(pipeline, recording):
     shorter = dataclasses.replace(recording, samples=recording.samples[: recording.sample_rate])
     frames = list(pipeline.react(shorter))
     assert len(frames) == 75
-    assert [f.audio_valid for f in frames] == [False] + 25 * [True] + 49 * [False]
+    assert [f.audio_valid for f in frames] == 7 * [False] + 20 * [True] + 48 * [False]
 
 
 def test_is_causal(pipeline, recording):
