@@ -189,7 +189,7 @@ class Timeline:
         return out
 
     def _skip_unseen(self, now_ns: int) -> None:
-        """Leave out slots without input that are long past: it stood still, or the clock jumped."""
+        """Leave out slots without input that are long past: a stop, or a clock jump."""
         if (
             self._anchor_ns is None
             or len(self._faces)
