@@ -158,7 +158,6 @@ class ScreenServer:
             logger=self._request_log(),
             handle_signals=False,
             keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=0.5,
         )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
