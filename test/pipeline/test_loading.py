@@ -12,6 +12,8 @@ from robot_face_gen.facial_reaction_model import (
     FacialReactionModel,
     save_checkpoint,
 )
+from robot_face_gen.features.whisper_cache import UNTRAINED
+from robot_face_gen.features.whisper_exported import exported
 from robot_face_gen.layout import BRANCHES, VALUE_MASK_WIDTH
 from robot_face_gen.models.backends import CPU_BACKENDS
 from robot_face_gen.pipeline import loading
@@ -97,3 +99,17 @@ def test_without_a_checkpoint_the_weights_are_random_but_always_the_same():
     assert all(torch.equal(a, b) for a, b in pairs)
     torch.manual_seed(5)
     assert torch.rand(1) == drawn  # the caller's random numbers are left alone
+
+
+def test_the_encoder_is_exported_once_with_the_precision_that_is_asked_for(
+    tmp_path, monkeypatch, export_here
+):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnx')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    said = []
+    for _ in range(2):
+        loading.load_encoder(UNTRAINED, 0.6, device='cpu', backend='onnx', report=said.append)
+    assert len(said) == 1 and 'exporting for ONNX Runtime' in said[0]
+    assert exported(UNTRAINED, 60, int8=False) is not None
+    assert exported(UNTRAINED, 60, int8=True) is None
