@@ -229,7 +229,7 @@ def samples(target):
         yaml_training: lambda: [(config / 'training_config.yaml').read_bytes()],
         yaml_actuators: lambda: [(config / 'actuators_screen.yaml').read_bytes()],
         yaml_parameters: lambda: [(config / 'bringup.yaml').read_bytes()[:3000]],
-        checkpoint: lambda: [default_checkpoint().read_bytes()[:12000]],
+        checkpoint: lambda: [small_checkpoint(), default_checkpoint().read_bytes()[:12000]],
         model_config: lambda: [json.dumps(ModelConfig().to_dict()).encode()],
         cache_entry: lambda: [b'{"file": "payload.onnx", "sha256": "0", "description": {}}'],
         messages: lambda: [bytes(range(1, 200))],
@@ -248,6 +248,19 @@ def small_film():
 
     images = [np.full((48, 64, 3), 80 * i, np.uint8) for i in range(3)]
     path = write_film(_FILE.with_suffix('.mp4'), images, sound=np.zeros(4096, np.float32))
+    return path.read_bytes()
+
+
+def small_checkpoint():
+    """A complete file."""
+    from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
+
+    config = ModelConfig(
+        feature_dim=8, audio_dim=8, latent_dim=2, num_heads=2, encoder_layers=1, decoder_layers=1,
+        feedforward_dim=8, max_seq_len=32,
+    )  # fmt: skip
+    path = _FILE.with_suffix('.safetensors')
+    save_checkpoint(FacialReactionModel(config), path)
     return path.read_bytes()
 
 

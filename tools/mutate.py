@@ -196,9 +196,11 @@ class Copy:
         for path in self.tests_of(target):
             if path not in self._passed:
                 begin = time.monotonic()
-                if self._run(path, 600) not in (0, 5):
+                code = self._run(path, 1800)
+                if code not in (0, 5):
+                    what = 'takes too long' if code == -1 else 'fails'
                     output = (self.root / 'output.txt').read_text()
-                    raise SystemExit(f'{path} fails without a change:\n{output}')
+                    raise SystemExit(f'{path} {what} without a change:\n{output}')
                 self._passed[path] = time.monotonic() - begin
             target.write_text(source[: mutant.start] + mutant.new + source[mutant.end :])
             code = self._run(path, 20 + 3 * self._passed[path])

@@ -82,6 +82,7 @@ class AudioFileSource:
         used = loop and period_s > 0 and self.file.duration_s < period_s + _MOST_CUT_S
         self._period = period_s * rate if used else 0.0  # in samples, not rounded
         self._rounds = 0
+        self._whole = 0  # samples of a round without a period, once one has ended
         self._start_ns = clock() if start_time_ns is None else start_time_ns
         self._loop, self._clock, self._sleep = loop, clock, sleep
         self._blocks = self.file.blocks()
@@ -114,6 +115,7 @@ class AudioFileSource:
                 count = min(end - self._round, self._chunk)
                 self._round += count
                 return np.zeros(count, np.float32)
+            self._whole = self._whole or self._round
             self._round, self._blocks = 0, self.file.blocks()
             self._rounds += 1
             return self._read_block()
@@ -153,6 +155,24 @@ class AudioFileSource:
         self._next += len(self._block)
         self._block = self._read_block()
         return block
+
+    def skip_rounds(self, now_ns: int) -> int:
+        """Leave out the rounds of a loop that are over: the clock has jumped, perhaps by hours.
+
+        Returns:
+            int: number of samples left out.
+        """
+        due_ns, length = self.next_due_ns, self._period or self._whole
+        if due_ns is None or not length:
+            return 0
+        rounds = int((now_ns - due_ns) * self.sample_rate / SECOND_NS // length)
+        if rounds < 1:
+            return 0
+        samples = round((self._rounds + rounds) * length) - round(self._rounds * length)
+        if self._period:
+            self._rounds += rounds
+        self._next += samples
+        return samples
 
     def close(self) -> None:
         """Close the recording."""

@@ -97,6 +97,7 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
             if block is None:
                 break
             if self.now_ns() - due_ns > TOO_LATE_NS:
+                recording.skip_rounds(self.now_ns())
                 self.health.count('skipped')
             else:
                 self._publish(block)

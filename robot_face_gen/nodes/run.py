@@ -87,7 +87,9 @@ def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
 
 
 def _refuse(error: Exception) -> int:
-    print(f'error: {error_text(error)}', file=sys.stderr)
+    text = error_text(error)
+    hint = ' (set ROS_LOG_DIR to a folder that can be written)' if 'log directory' in text else ''
+    print(f'error: {text}{hint}', file=sys.stderr)
     return 1
 
 

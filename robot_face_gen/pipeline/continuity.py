@@ -33,11 +33,12 @@ LIMITS = _limits()
 
 
 class Continuity:
-    """Limits the speed of a face after a change of its input."""
+    """Limits the speed of a face after a change of its input, and where frames were left out."""
 
     def __init__(self) -> None:
         self._last: dict[str, np.ndarray] | None = None
         self._input: tuple | None = None
+        self._next_index = 0
         self._left, self._limited = 0, 0
 
     def changed(self) -> None:
@@ -51,13 +52,14 @@ class Continuity:
         out = {name: np.array(values) for name, values in faces.items()}
         for index, frame in enumerate(frames):
             given = (frame.epoch, frame.face_valid, frame.audio_valid, frame.mask.tobytes())
-            if given != self._input:
+            if given != self._input or frame.index != self._next_index:
                 self._input, self._left, self._limited = given, LIMITED_FRAMES, 0
             if self._left and self._last is not None:
                 self._left -= 1
                 self._limited += 1
                 if not self._limit(out, index) and not self._left and self._limited < _LONGEST:
                     self._left = 1
+            self._next_index = frame.index + 1
             self._last = {name: values[index] for name, values in out.items()}
         return out
 

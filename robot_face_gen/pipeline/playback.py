@@ -56,6 +56,7 @@ class FramePlayer(Generic[Frame]):
         self._open, self._speed, self._loop = frames, speed, loop
         self._start_ns, self._period_ns = start_ns, period_ns
         self._loop_start_ns = 0  # in the time of the recording
+        self._round_ns = 0  # length of a round, once one has ended
         self._first_ns = self._last_ns = self._count = 0
         self._frames = frames()
         self._next: Frame | None = next(self._frames, None)
@@ -90,7 +91,8 @@ class FramePlayer(Generic[Frame]):
         self._next = next(self._frames, None)
         if self._next is None and self._loop:
             fits = self._period_ns > self._last_ns
-            self._loop_start_ns += self._period_ns if fits else self._length_ns
+            self._round_ns = self._period_ns if fits else self._length_ns
+            self._loop_start_ns += self._round_ns
             self._count = 0
             self._frames = self._open()
             self._next = next(self._frames, None)
@@ -99,10 +101,16 @@ class FramePlayer(Generic[Frame]):
         """Frames that are due; frames that are too late are skipped and counted."""
         due = []
         while self._next is not None and (due_ns := self._due_ns(self._next.stamp_ns)) <= now_ns:
-            if now_ns - due_ns > TOO_LATE_NS:
-                self.skipped += 1
-            else:
+            late_ns = now_ns - due_ns
+            if late_ns <= TOO_LATE_NS:
                 due.append(replace(self._next, stamp_ns=due_ns))
+            else:
+                self.skipped += 1
+                if self._round_ns:  # the clock may have jumped by hours: leave out whole rounds
+                    rounds = int(late_ns * self._speed // self._round_ns)
+                    self._loop_start_ns += rounds * self._round_ns
+                    if rounds:
+                        continue
             self._advance(self._next)
         return due
 

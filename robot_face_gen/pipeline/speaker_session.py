@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -37,6 +37,7 @@ class Reaction:
     """One frame of the listener."""
 
     face: dict[str, np.ndarray]  # landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,)
+    frame: TimelineFrame  # the speaker's frame that it answers
     source_stamp_ns: int  # stamp of the speaker's frame that it answers
     ready_ns: int  # when the model returned it
 
@@ -188,7 +189,6 @@ class SpeakerSession:
             )
             return False
         self.health.latency('model', took_s)
-        faces = self._continuity.apply(frames, faces)
         now_ns = self.stamps.time_ns(now_ns)
         ready_ns = now_ns + round(took_s * 1e9)
         with self._lock:
@@ -196,7 +196,7 @@ class SpeakerSession:
                 self.health.latency('wait', (now_ns - frame.source_stamp_ns) / 1e9)
                 face = {name: values[index] for name, values in faces.items()}
                 self._playout.push(
-                    Reaction(face, frame.source_stamp_ns, ready_ns),
+                    Reaction(face, frame, frame.source_stamp_ns, ready_ns),
                     frame.source_stamp_ns,
                     ready_ns,
                 )
@@ -219,6 +219,13 @@ class SpeakerSession:
         if dropped:
             self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
         if reaction is not None:
+            reaction = self._continuous(reaction)
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
             self.health.latency('latency', (now_ns - reaction.source_stamp_ns) / 1e9)
         return reaction
+
+    def _continuous(self, reaction: Reaction) -> Reaction:
+        """Without a jump from the last one that was released, whatever was dropped in between."""
+        faces = {name: values[None] for name, values in reaction.face.items()}
+        limited = self._continuity.apply([reaction.frame], faces)
+        return replace(reaction, face={name: values[0] for name, values in limited.items()})

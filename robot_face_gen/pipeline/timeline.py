@@ -178,18 +178,18 @@ class Timeline:
             until_ns: only slots whose middle is before this time; None: all.
         """
         out, self._ended = self._ended, []
-        if self._endless:
-            self._skip_unseen(now_ns)
-        while (
-            self._has_grid()
-            and (until_ns is None or self._middle_ns(self._next) < until_ns)
-            and self._due(now_ns)
-        ):
+        while self._has_grid():
+            if self._endless:
+                self._skip_unseen(now_ns)
+            if until_ns is not None and self._middle_ns(self._next) >= until_ns:
+                break
+            if not self._due(now_ns):
+                break
             out.append(self._take())
         return out
 
     def _skip_unseen(self, now_ns: int) -> None:
-        """Leave out slots without input that are long past: the process stood still."""
+        """Leave out slots without input that are long past: a stop, or a clock jump."""
         if (
             self._anchor_ns is None
             or len(self._faces)

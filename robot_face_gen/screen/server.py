@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import WSCloseCode, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .access import (
     content_security_policy,
@@ -151,7 +153,11 @@ class ScreenServer:
         app.router.add_get('/favicon.ico', self._icon)
         app.router.add_static('/static/', STATIC)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=KEEPALIVE_S
+            app,
+            access_log=None,
+            logger=self._request_log(),
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_S,
         )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
@@ -166,6 +172,26 @@ class ScreenServer:
                 await viewer.close(WSCloseCode.GOING_AWAY)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(runner.cleanup(), STOP_S / 2)
+
+    def _request_log(self) -> logging.Logger:
+        """Counts requests that are no HTTP; logs other errors of a request in one line.
+
+        aiohttp would write a traceback for each.
+        """
+        server = self
+
+        class Lines(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                error = record.exc_info[1] if record.exc_info else None
+                if isinstance(error, HttpProcessingError):
+                    server._counters['refused'] += 1
+                elif record.levelno >= logging.ERROR:
+                    text = f'{record.getMessage()}: {error!r}' if error else record.getMessage()
+                    server._log('error', ' '.join(text.split()))
+
+        log = logging.Logger('screen')  # not in the tree of loggers: nothing else hears it
+        log.addHandler(Lines())
+        return log
 
     async def _listen(self, runner: web.AppRunner) -> bool:
         """Open the port, and try again while that fails; False if stopped before."""

@@ -15,6 +15,8 @@ from robot_face_gen.facial_reaction_model.components import (
     Rotary,
     SlidingWindowAttention,
     Write,
+    regrouped_out,
+    regrouped_qkv,
     rotate,
 )
 from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
@@ -160,3 +162,15 @@ def test_fused_branches_are_the_branches(model):
         x, heads = torch.randn(5, SMALL.feature_dim), model.decoder.heads.branches
         expected = torch.cat([net(x) for net in heads.values()], dim=1)
         np.testing.assert_allclose(FusedBranches(heads, shared_input=True)(x), expected, atol=1e-5)
+
+
+def test_regrouped_projections_are_copies_without_gradients(model):
+    layer = next(part for part in model.modules() if hasattr(part, 'attention'))
+    for make, original in ((regrouped_qkv, 'qkv'), (regrouped_out, 'out')):
+        with torch.no_grad():
+            made = make(layer)
+        own = getattr(layer.attention, original)
+        assert not any(part.requires_grad for part in made.parameters())
+        assert own.weight.requires_grad and made.weight.data_ptr() != own.weight.data_ptr()
+        # The same numbers in another order.
+        assert torch.equal(made.weight.flatten().sort()[0], own.weight.flatten().sort()[0])

@@ -72,7 +72,7 @@ def test_the_typical_face_is_symmetric():
     ])  # fmt: skip
     x, y = np.reshape(TYPICAL['landmarks'][0], (2, 68))
     assert x + x[mirror] == pytest.approx(np.ones(68), abs=1e-9)
-    assert y == pytest.approx(y[mirror], abs=0.004)  # the inner lips are not quite even
+    assert y == pytest.approx(y[mirror], abs=1e-9)
     assert {name: len(spread) for name, (_, spread) in TYPICAL.items()} == {
         'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2,
     }  # fmt: skip

@@ -77,6 +77,15 @@ def sound(change):
     return lambda driver: setattr(driver, 'change_sound', change)
 
 
+def both(change):
+    """All stamps, as when the clock of the sensors' machine is set, or a bag starts again."""
+
+    def do(driver):
+        driver.change_face = driver.change_sound = change
+
+    return do
+
+
 def no_sound(driver):
     driver.sound = False
 
@@ -117,6 +126,9 @@ FAULTS = {
     'frames stamped an hour later': (face(shifted(3600)), 2.0),
     'frames stamped an hour earlier': (face(shifted(-3600)), 2.0),
     'frames stamped 0.3 s earlier': (face(lambda m: shifted_ns(m, -300_000_000)), 2.0),
+    'all stamps an hour later': (both(shifted(3600)), 3.0),
+    'all stamps an hour earlier': (both(shifted(-3600)), 3.0),
+    'a bag that starts again': (both(shifted(-20)), 3.0),
     'microphone stops': (no_sound, 3.0),
     'every third chunk lost': (sound(Lossy()), 3.0),
     'microphone changes its rate': (sound(other_rate), 3.0),

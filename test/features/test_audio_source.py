@@ -156,3 +156,22 @@ def test_a_loop_of_a_sound_shorter_than_a_block_gives_whole_blocks(tmp_path, sam
     assert [block.first_sample for block in blocks] == list(range(0, 6400, 320))
     heard = np.concatenate([block.samples for block in blocks])
     assert np.allclose(heard, np.resize(sound, 6400), atol=1e-3)
+
+
+@pytest.mark.parametrize('period_s', [0.0, 1.5])
+def test_rounds_of_a_loop_are_left_out_after_a_jump_of_the_clock(play, period_s):
+    """As if they had been played: the sound after an hour is the one that belongs there."""
+    source, other = (play(loop=True, chunk_s=0.05, period_s=period_s) for _ in '12')
+    for each in (source, other):
+        for _ in range(45):  # into the third second
+            each.take()
+    rounds_s = 360 * (period_s or 1.0)
+    jumped_ns = source.next_due_ns + round(rounds_s * SECOND_NS) + SECOND_NS // 10
+    skipped = source.skip_rounds(jumped_ns)
+    assert skipped == rounds_s * RATE
+    assert source.skip_rounds(jumped_ns) == 0
+    for _ in range(100):
+        jumped, played = source.take(), other.take()
+        assert np.array_equal(jumped.samples, played.samples)
+        assert jumped.first_sample - played.first_sample == skipped
+        assert jumped.stamp_ns - played.stamp_ns == round(rounds_s * SECOND_NS)

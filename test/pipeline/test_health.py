@@ -97,7 +97,7 @@ def test_a_stall_is_a_warning_until_the_next_event(health, clock):
     health.tick('audio')
     clock.now += 1.2
     report = health.report()
-    assert (report.level, report.message) == (WARN, 'nothing on /audio for 1.2 s')
+    assert (report.level, report.message) == (WARN, 'no input for 1.2 s: /audio')
     health.tick('audio')
     assert health.report().level == OK
 

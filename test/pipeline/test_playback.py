@@ -13,6 +13,7 @@ from robot_face_gen.features.openface import OpenFaceFile
 from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.graph import bringup_graph
 from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FramePlayer
+from robot_face_gen.timing import PERIOD_NS
 
 BEGIN = 1_700_000_000 * SECOND_NS
 
@@ -220,3 +221,27 @@ def test_follows_a_file_from_its_newest_row_and_a_new_file():
     assert [round((f.stamp_ns - BEGIN) / 1e6) for f in both] == [40, 80]
     again = follower.pop(BEGIN + 500_000_000)
     assert [f.stamp_ns for f in again] == [BEGIN + 500_000_000]
+
+
+@pytest.mark.parametrize('played', [5, 150])  # frames before the jump: in the first round, later
+@pytest.mark.parametrize('period_ns', [0, SECOND_NS])
+def test_a_loop_goes_on_in_phase_after_a_clock_jump_of_days(period_ns, played):
+    """Without reading the recording for each round that is over."""
+    opened = []
+
+    def frames():
+        opened.append(1)
+        return iter(make_frames(20))
+
+    player = FramePlayer(frames, speed=2.0, loop=True, start_ns=BEGIN, period_ns=period_ns)
+    round_ns = (period_ns or 20 * PERIOD_NS) // 2  # at twice the speed
+    for tick in range(played):
+        player.pop(BEGIN + tick * PERIOD_NS // 2)
+    jumped_ns = BEGIN + played * PERIOD_NS // 2 + round_ns * 1_000_000
+    before = len(opened)
+    stamps = [frame.stamp_ns for tick in range(40) for frame in player.pop(
+        jumped_ns + tick * PERIOD_NS // 2)]  # fmt: skip
+    assert len(opened) - before <= 4
+    assert len(stamps) >= 30
+    assert all((stamp - BEGIN) % round_ns % (PERIOD_NS // 2) <= 1 for stamp in stamps)
+    assert stamps[0] >= jumped_ns - 2 * SECOND_NS and stamps == sorted(stamps)

@@ -599,3 +599,13 @@ def test_an_endless_timeline_skips_the_time_in_which_the_process_stood_still(gap
     assert timeline.counters['skipped'] >= 25 * gap_s - 50
     grid_ns = after[-1].stamp_ns - before[0].stamp_ns
     assert grid_ns % PERIOD_NS == 0 and after[-1].index == grid_ns // PERIOD_NS
+
+
+def test_an_endless_timeline_does_not_fill_an_hour_by_which_the_clock_jumped():
+    """The frames from before the jump are still there when the jump is noticed."""
+    timeline = Timeline(audio_dim=DIM, endless=True)
+    for frame in make_frames(10, start_ns=START):
+        timeline.push_face(frame, frame.stamp_ns)
+    slots = timeline.pop(START + 3600 * 1_000 * MS)
+    assert len(slots) <= 10 + 2 * 50  # those that had frames, and two times `jump_s`
+    assert timeline.counters['skipped'] > 89_000
