@@ -80,7 +80,10 @@ class EventHead(nn.Module):
     # Unusual input cannot raise or lower a rate beyond this factor, exp(reach).
     REACH = 2.5
     ages: Tensor
+    bias: Tensor
     codes: Tensor
+    residual: Tensor
+    offset: Tensor
 
     def __init__(self, feature_dim: int) -> None:
         super().__init__()

@@ -278,7 +278,7 @@ class Sessions:
         answer = call.run()
         moved = list(range(self.faces)) if faces is None else list(faces)
         face = {name: answer[name][rows] for name in BRANCHES}
-        seeds, clocks = [self.seeds[f] for f in moved], self.clocks[moved]
+        seeds, clocks = [self.seeds[f] for f in moved], self.clocks[moved].tolist()
         self.clocks[rows] += frames
         return self._motion.add(
             face, answer['events'][rows], moved, seeds, clocks, self._temperature

@@ -141,10 +141,10 @@ def choose_exemplars(
     # A random choice keeps rare shapes rare.
     chosen = rng.permutation(len(picked))[: EXEMPLARS - 1]
     order = sorted(chosen, key=lambda i: distance[i, typical])
-    order = np.resize([typical, *order], EXEMPLARS)
-    order = order[np.argsort(distance[order, typical], kind='stable')]
-    frames = np.array([len(picked[i]) for i in order], np.float32)
-    return {f'{event.name}_shapes': shapes[order], f'{event.name}_frames': frames}
+    kept = np.resize([typical, *order], EXEMPLARS)
+    kept = kept[np.argsort(distance[kept, typical], kind='stable')]
+    frames = np.array([len(picked[i]) for i in kept], np.float32)
+    return {f'{event.name}_shapes': shapes[kept], f'{event.name}_frames': frames}
 
 
 def event_weights(faces: Iterable[np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
