@@ -210,6 +210,11 @@ class Lab:
         """Longest gap of an even output, on this machine as busy as it is."""
         return max(EVEN_MS, 1.5 * max(self.quiet_ms))
 
+    @property
+    def busy(self):
+        """How busy this machine is: 1 where an undisturbed output is even."""
+        return self.even_ms / EVEN_MS
+
     def settle(self):
         """Wait for one second of undisturbed output."""
         end_s = time.monotonic() + 90.0
