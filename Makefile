@@ -17,6 +17,10 @@ JOBS ?= 3
 # Of `make test-faults`: how often each fault is tried; REPORT=docs/reliability.md writes what was seen.
 FAULT_TRIES ?= 20
 REPORT ?=
+# Of `make mutants`: folders or files of the package, number of changes, seed of the sample.
+ROOMS ?= pipeline features face facial_reaction_model
+COUNT ?= 240
+SEED ?= 0
 comma := ,
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
   -c constraints.txt
@@ -30,7 +34,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 DEMO_EXTRAS := camera,onnx,screen
 LOCKS := requirements-build.txt requirements-demo.txt
 
-.PHONY: demo test test-faults fuzz models lint lock colcon clean
+.PHONY: demo test test-faults fuzz mutants models lint lock colcon clean
 .NOTPARALLEL:
 
 # Without ROS 2 or the messages, the demo runs the same pipeline in one process.
@@ -49,6 +53,10 @@ models: $(VENV)/.dev
 test-faults: REQUIRED := --required
 test-faults: $(VENV)/.dev $(VENV)/.messages
 	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
+
+# Change the code in COUNT places, one at a time, and see whether a test fails; about an hour.
+mutants: $(VENV)/.dev
+	$(BIN)/python tools/mutate.py $(ROOMS) --count $(COUNT) --seed $(SEED) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 # Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
 FUZZ_S ?= 60

@@ -75,7 +75,7 @@ camera = ['ai-edge-litert>=2.1,<3; sys_platform != "darwin" or platform_machine 
 bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
-screen = ['aiohttp>=3.9,<4']
+screen = ['aiohttp>=3.8,<4']
 fuzz = ['atheris>=3,<4; sys_platform == "linux" and python_version >= "3.11"']
 # The pages in a real browser; Chromium itself comes from the system.
 browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']

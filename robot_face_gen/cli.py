@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .files import error_text
 
 # name: (module, what it does). A module is imported only when its subcommand is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if show_traceback:
             raise
-        text = ' '.join(str(error).split()) or type(error).__name__
+        text = error_text(error)
         print(f'robot-face-gen: error: {text}', file=sys.stderr)
         return 2
 

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and the text of errors."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says, in one line; errors of the system begin with the name of the file."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}'
+    return ' '.join(text.split()) or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -28,6 +37,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with _naming(path, path):
             yield path
         return
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
         with _naming(path, partial):

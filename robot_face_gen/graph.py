@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .viewers import TOPICS, VIEWERS, Viewer
-from .yaml_file import DuplicateKeyError, parse_yaml
+from .yaml_file import parse_yaml
 
 PACKAGE = 'robot_face_gen'
 NODES = (
@@ -36,6 +36,7 @@ NODES = (
 )
 RESPAWN_DELAY_S = 1.0
 BAG_CLOCK_HZ = 100.0
+BAG_SUFFIX = '.mcap'
 
 FOLLOW = 'follow:'
 CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'  # sources of camera_face_node
@@ -140,8 +141,10 @@ class Values:
     def file(self, name: str, prefix: str = '') -> str:
         """Absolute path of a file that exists; '' if empty. A prefix of the value is left out."""
         text = self.text(name).removeprefix(prefix)
-        if (text or prefix) and not Path(text).expanduser().is_file():
-            raise ValueError(f'{name}:={prefix}{text}: no such file')
+        path = Path(text).expanduser()
+        if (text or prefix) and not path.is_file():
+            problem = 'is a folder; expected a file' if path.is_dir() else 'no such file'
+            raise ValueError(f'{name}:={prefix}{text}: {problem if text else "expected a file"}')
         return text and _absolute(text)
 
     def path(self, name: str) -> str:
@@ -151,10 +154,12 @@ class Values:
             raise ValueError(f'{name}:={text}: no such file or folder')
         return text and _absolute(text)
 
-    def new_file(self, name: str) -> str:
+    def new_file(self, name: str, suffix: str) -> str:
         """Absolute path of a file that does not exist, in a folder that does; '' if empty."""
         text = self.text(name)
         path = Path(text).expanduser()
+        if text and not text.endswith(suffix):
+            raise ValueError(f'{name}:={text}: expected a name that ends in {suffix}')
         if text and path.exists():
             raise ValueError(f'{name}:={text}: exists; remove it or choose another name')
         if text and not path.absolute().parent.is_dir():
@@ -246,18 +251,16 @@ def has_screen() -> bool:
 def misspelt_nodes(params_file: str) -> list[str]:
     """Warnings about node names in a parameter file that nearly match one of ours.
 
-    No node would read such an entry. Other names may belong to other packages and are ignored;
-    other errors in the file itself are reported by the nodes that read it.
+    No node would read such an entry. Other names may belong to other packages and are ignored.
 
     Raises:
-        DuplicateKeyError: a key is given twice.
+        OSError: the file cannot be read.
+        ValueError: it is not valid YAML, or a key is given twice, of which nodes use the last.
     """
     try:
         tree = parse_yaml(Path(params_file).read_text(encoding='utf-8'))
-    except DuplicateKeyError as error:  # the nodes would use the last one
-        raise DuplicateKeyError(f'params_file:={params_file}: {error}') from None
-    except (OSError, ValueError):
-        return []
+    except ValueError as error:
+        raise ValueError(f'params_file:={params_file}: {error}') from None
     found = []
     for path in dict.fromkeys(_node_names(tree)):
         name = path.rpartition('/')[2]
@@ -334,7 +337,7 @@ def _audio(values: Values) -> str:
     """Source of the voice: a film, if that is the source of the face, has its own sound."""
     audio, openface = values.text('audio'), values.text('openface')
     if audio != AUTO:
-        as_it_is = audio in _NOT_STARTED or audio.partition(':')[0] == MICROPHONE
+        as_it_is = audio in _NOT_STARTED or audio.partition(':')[0] in (MICROPHONE, TOPIC)
         return audio if as_it_is else values.file('audio')
     if not openface.startswith(VIDEO):
         return MICROPHONE
@@ -374,7 +377,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         respawn = use_respawn and not ends
         return NodeSpec(name, parameters=given, respawn=respawn, **common)
 
-    if record := values.new_file('record'):
+    if record := values.new_file('record', BAG_SUFFIX):
         yield node('record_node', ('output', record))
     openface, audio = values.text('openface'), _audio(values)
     if bag:
@@ -403,6 +406,9 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         film = values.file('openface', VIDEO)
         yield node('camera_face_node', ('source', VIDEO + film), *played)
     elif openface.startswith((CAMERA, IMAGE)):
+        if openface in (CAMERA, IMAGE):
+            what = 'NUMBER (or its path)' if openface == CAMERA else 'TOPIC'
+            raise ValueError(f'openface:={openface}: expected {openface}{what}')
         yield node('camera_face_node', ('source', openface))
     elif openface not in _NOT_STARTED:
         yield node('openface_node', ('source', values.file('openface')), *played)

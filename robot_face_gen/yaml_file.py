@@ -10,10 +10,6 @@ import yaml
 _DEEPEST = 100  # PyYAML calls itself for each level
 
 
-class DuplicateKeyError(ValueError):
-    """A key is given twice."""
-
-
 class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth = getattr(self, 'depth', 0) + 1
@@ -34,7 +30,7 @@ class _Loader(yaml.SafeLoader):
             except TypeError:  # not hashable: reported by PyYAML
                 continue
             if first is not line:
-                raise DuplicateKeyError(f'{line}{key!r} is given twice, first in {first[:-2]}')
+                raise ValueError(f'{line}{key!r} is given twice, first in {first[:-2]}')
         return super().construct_mapping(node, deep)
 
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from robot_face_gen.files import atomic_file, write_text
+from robot_face_gen.files import atomic_file, error_text, write_text
 
 
 def test_a_file_is_complete_or_not_there(tmp_path):
@@ -47,3 +47,12 @@ def test_an_error_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         write_text(path, 'x')
     assert error.value.filename == str(path)
+    assert error_text(error.value) == f'{path}: there is no folder {path.parent}'
+
+
+def test_an_error_is_one_line(tmp_path):
+    with pytest.raises(OSError) as error:
+        tmp_path.open()
+    assert error_text(error.value) == f'{tmp_path}: is a directory'
+    assert error_text(ValueError('two\n  lines')) == 'two lines'
+    assert error_text(KeyboardInterrupt()) == 'KeyboardInterrupt'

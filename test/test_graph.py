@@ -75,6 +75,14 @@ def files(tmp_path):
             },
         ),
         (
+            {**NO_SOURCES, 'audio': 'topic:/audio/audio', 'loop': 'true'},
+            {
+                'microphone_node': {'source': 'topic:/audio/audio'},
+                'whisper_node': {},
+                'reaction_node': {},
+            },
+        ),
+        (
             {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
             {
                 'microphone_node': {'source': 'microphone:USB'},
@@ -275,7 +283,11 @@ def test_the_server(files):
         ({'openface': '/no.csv'}, 'openface:=/no.csv: no such file'),
         ({'openface': 'follow:'}, 'openface:=follow:: expected follow:FILE'),
         ({'openface': 'video:/no.mp4'}, 'openface:=video:/no.mp4: no such file'),
-        ({'openface': 'video:'}, 'openface:=video:: no such file'),
+        ({'openface': 'video:'}, 'openface:=video:: expected a file'),
+        ({'openface': 'camera:'}, 'openface:=camera:: expected camera:NUMBER (or its path)'),
+        ({'openface': 'image:'}, 'openface:=image:: expected image:TOPIC'),
+        ({'openface': '/'}, 'openface:=/: is a folder; expected a file'),
+        ({'audio': 'topic:'}, 'audio:=topic:: expected topic:NAME'),
         ({'openface': f'video:{__file__}'}, 'test_graph.py: no film'),
         ({'audio': '/no.wav'}, 'audio:=/no.wav: no such file'),
         ({'params_file': '/no.yaml'}, 'params_file:=/no.yaml: no such file'),
@@ -291,7 +303,7 @@ def test_the_server(files):
         ({'namespace': 'a/'}, 'namespace:=a/: expected a namespace'),
         ({'bag': 'none.mcap'}, 'bag:=none.mcap: no such file or folder'),
         ({'bag': str(CONFIG), 'audio': 'microphone:USB'}, 'audio:=microphone:USB: the face and'),
-        ({'record': str(CONFIG)}, f'record:={CONFIG}: exists; remove it or choose another name'),
+        ({'record': 'a.bag'}, 'record:=a.bag: expected a name that ends in .mcap'),
         ({'record': 'no/a.mcap'}, 'record:=no/a.mcap: there is no folder'),
         ({'log_level': 'loud'}, 'log_level:=loud: expected one of debug, info, warn, error'),
     ],
@@ -376,7 +388,6 @@ def test_a_misspelt_node_is_reported_with_a_guess(tmp_path, text, near):
         '/**:\n  ros__parameters: {use_sim_time: true}',
         'controller_server:\n  ros__parameters: {odom_topic: x}',
         '[not, a, file, of, parameters]',
-        'a: [unfinished',
         '',
     ],
 )
@@ -384,6 +395,29 @@ def test_other_entries_are_left_alone(tmp_path, text):
     path = tmp_path / 'robot.yaml'
     path.write_text(text)
     assert misspelt_nodes(str(path)) == []
+
+
+def test_a_recording_never_replaces_a_file(tmp_path):
+    old = tmp_path / 'old.mcap'
+    old.touch()
+    with pytest.raises(ValueError, match=f'record:={old}: exists; remove it or choose another'):
+        nodes(record=str(old))
+
+
+@pytest.mark.parametrize(
+    'text, problem',
+    [
+        (b'a: {b: 1}\nc: [unfinished\n', 'line 3: not valid YAML: '),
+        (b'a: 1\na: 2', "line 2: 'a' is given twice"),
+        (b'fLaC\x00\xff', 'utf-8'),
+    ],
+)
+def test_an_invalid_parameter_file_is_an_error(tmp_path, text, problem):
+    path = tmp_path / 'robot.yaml'
+    path.write_bytes(text)
+    with pytest.raises(ValueError) as error:
+        misspelt_nodes(str(path))
+    assert f'params_file:={path}: {problem}' in str(error.value).replace("'utf-8'", 'utf-8')
 
 
 @pytest.mark.parametrize('is_installed', [True, False])

@@ -4,7 +4,7 @@ import yaml
 
 from robot_face_gen.graph import misspelt_nodes
 from robot_face_gen.training.config import read_training_config
-from robot_face_gen.yaml_file import DuplicateKeyError, parse_yaml
+from robot_face_gen.yaml_file import parse_yaml
 
 TEXT = 'a: 1\nb: &x {c: [1, 2.5, true, null, text]}\nd: *x\ne:\n  <<: *x\n  f: 2001-01-01\n'
 
@@ -39,5 +39,5 @@ def test_files_with_a_key_twice_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a.yaml.*line 2: 'num_epochs' is given twice"):
         read_training_config(path)
     path.write_text('reaction_node:\n  ros__parameters:\n    hop: 1\n    hop: 2\n')
-    with pytest.raises(DuplicateKeyError, match=r"a.yaml: line 4: 'hop' is given twice"):
+    with pytest.raises(ValueError, match=r"a.yaml: line 4: 'hop' is given twice"):
         misspelt_nodes(str(path))

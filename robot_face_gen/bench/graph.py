@@ -41,7 +41,8 @@ def running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess, Path]]
     with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(domain)
         log = Path(folder) / 'graph.log'
-        arguments = {'openface': str(face), 'audio': str(voice), 'loop': 'true', **arguments}
+        shown = {'screen': 'false', **arguments}
+        arguments = {'openface': str(face), 'audio': str(voice), 'loop': 'true', **shown}
         try:
             graph = start_bringup(arguments, log_file=log)
             try:

@@ -48,6 +48,7 @@ PARTIAL_FACES = (
     _flags('pose'),
     _flags('AU28'),
     _flags('AU06', 'AU09', 'AU14', 'AU20'),
+    list(range(VALUE_MASK_WIDTH)),  # nobody is in view
 )
 # Faces, voices and values are lost for several frames at a time: mean length of a dropout.
 MEAN_DROPOUT = 6.0
@@ -59,6 +60,7 @@ class Augmentation(Protocol):
     Attributes:
         temporal_dropout: share of frames without a face, and share without a voice.
         partial_faces: share of clips that lack one of `PARTIAL_FACES`.
+        voiceless: share of clips without a voice.
         value_dropout: share of frames without a value, for each value.
         feature_noise: noise on the face, in standard deviations of each value.
         cropping: clips begin at random frames, not only at fixed ones.
@@ -68,6 +70,8 @@ class Augmentation(Protocol):
     def temporal_dropout(self) -> float: ...  # noqa: D102
     @property
     def partial_faces(self) -> float: ...  # noqa: D102
+    @property
+    def voiceless(self) -> float: ...  # noqa: D102
     @property
     def value_dropout(self) -> float: ...  # noqa: D102
     @property
@@ -121,8 +125,10 @@ def augment(
     voice = speaker['audio_valid'] & ~draw_dropouts(rng, frames, augmentation.temporal_dropout)
     for branch in BRANCHES:
         out[branch] = hold_last_valid(out[branch], face)
-    out['audio'] = np.where(voice[:, None, None], speaker['audio'], 0).astype(np.float32)
     mask = speaker['face_mask'] & _draw_mask(rng, frames, augmentation)
+    if augmentation.voiceless > 0 and rng.random() < augmentation.voiceless:
+        voice[:] = False
+    out['audio'] = np.where(voice[:, None, None], speaker['audio'], 0).astype(np.float32)
     out['face_valid'], out['audio_valid'] = face & mask.any(axis=1), voice
     out['face_mask'] = mask
     return out

@@ -16,17 +16,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ..files import atomic_file
-from ..layout import VALUE_MASK_WIDTH
 from ..yaml_file import parse_yaml
 from .config import CheckpointInfo, ModelConfig
+from .events import PREFIX, check_weights
 
 if TYPE_CHECKING:
     import torch
 
     from .model import FacialReactionModel
 
-FORMAT = 'robot_face_gen/1'
-_MISSING, _MERGE = 'encoder.face.missing', 'encoder.face.merge.weight'
+FORMAT = 'robot_face_gen/2'  # 1: before events
 
 
 def read_checkpoint(
@@ -39,15 +38,18 @@ def read_checkpoint(
         ValueError: it is not a checkpoint of this format, or damaged; the message says where.
     """
     config, info, weights = _read(Path(path), with_weights=True)
-    if _MERGE in weights and _MISSING not in weights:  # saved before there were masks
-        width = weights[_MERGE].shape[-1]
-        weights[_MISSING] = np.zeros((width, VALUE_MASK_WIDTH), np.float32)
     for name in weights:
         array = weights[name] = weights[name].astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise ValueError(f'{path}: {name} holds values that are not finite')
         if name.endswith('_std') and not (array > 0).all():
             raise ValueError(f'{path}: {name} holds {array.min()}: expected above 0')
+    try:
+        check_weights({n.removeprefix(PREFIX): x for n, x in weights.items()})
+    except KeyError as error:
+        raise ValueError(f'{path}: {PREFIX}{error.args[0]} is missing') from None
+    except ValueError as error:
+        raise ValueError(f'{path}: {PREFIX}{error}') from None
     return config, info, weights
 
 
@@ -73,7 +75,10 @@ def _read(
     except (SafetensorError, TypeError) as error:  # TypeError: a type that numpy does not have
         raise ValueError(f'{path}: not a safetensors file, or damaged ({error})') from None
     if metadata.get('format') != FORMAT:
-        raise ValueError(f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r}')
+        raise ValueError(
+            f'{path}: format {metadata.get("format")!r}: expected {FORMAT!r} (weights of an '
+            'earlier version have to be trained again)'
+        )
     try:
         config = ModelConfig.from_mapping(json.loads(metadata['config']))
         info = CheckpointInfo.from_dict(json.loads(metadata['info']))

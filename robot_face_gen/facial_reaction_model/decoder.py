@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .components import CausalStack, Geometry
 from .config import BRANCHES, ModelConfig
 from .encoder import Face, FeatureStatistics
+from .events import EVENTS, age_codes, untrained_weights
 
 # Action units are intensities from 0 to 5 and, last, the presence of AU28 from 0 to 1 (OpenFace).
 _AU_HIGHEST = (5.0,) * 17 + (1.0,)
@@ -65,6 +66,53 @@ class FaceHeads(nn.Module):
     def clamp(self, action_units: Tensor) -> Tensor:
         """Action units (..., 18) in their own units, limited to their range."""
         return torch.minimum(action_units.clamp(min=0.0), self.highest)
+
+
+class EventHead(nn.Module):
+    """The encoded speaker to a logit per frame for each type of event; see `events`.
+
+    Its other weights are what `events.Motion` reads: exemplars and the residual.
+
+    Attributes:
+        ages: (E, AGE_KNOTS + 1), what is added to a logit, by the time since the last event.
+    """
+
+    # Unusual input cannot raise or lower a rate beyond this factor, exp(reach).
+    REACH = 2.5
+    ages: Tensor
+    codes: Tensor
+
+    def __init__(self, feature_dim: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(feature_dim, feature_dim // 4),
+            nn.GELU(),
+            nn.Linear(feature_dim // 4, len(EVENTS)),
+        )
+        for name, value in untrained_weights().items():
+            if name in ('bias', 'ages'):
+                self.register_parameter(name, nn.Parameter(torch.from_numpy(value)))
+            else:
+                self.register_buffer(name, torch.from_numpy(value))
+        self.register_buffer('codes', torch.from_numpy(age_codes()), persistent=False)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """(..., feature_dim) to (..., E)."""
+        return self.bias + self.REACH * torch.tanh(self.net(encoded))
+
+    def log_likelihood(self, logits: Tensor, age: Tensor, onset: Tensor) -> Tensor:
+        """Of each frame, (B, T, E); 0 where the age is negative.
+
+        Args:
+            logits: (B, T, E).
+            age: (B, T, E) int, frames since the last event ended, up to MAX_AGE, or UNKNOWN_AGE;
+                negative where no event can begin or it was not seen.
+            onset: (B, T, E) bool, the frames in which an event begins.
+        """
+        code = self.codes[age.clamp(min=0)]  # (B, T, E, AGE_KNOTS + 1)
+        logits = logits + (code * self.ages).sum(dim=-1)
+        each = nn.functional.logsigmoid(torch.where(onset, logits, -logits))
+        return torch.where(age >= 0, each, each.new_zeros(()))
 
 
 class ListenerReactionDecoder(nn.Module):

@@ -77,8 +77,8 @@ class FacialFeatureEncoder(nn.Module):
     """A standardised face (landmarks, AU, pose, gaze) to (B, T, feature_dim), frame by frame.
 
     Attributes:
-        missing: (width of all branches' layers, 25), weights of the flags of missing values. They
-            are zeros at first, and in a checkpoint from the time before masks.
+        missing: (width of all branches' layers, 25), weights of the flags of missing values;
+            zeros at first.
     """
 
     # Share of the width that each branch gets.

@@ -18,8 +18,9 @@ from torch.distributions import Normal
 
 from .components import Geometry
 from .config import BRANCHES, CheckpointInfo, ModelConfig, check_temperature
-from .decoder import FaceHeads, ListenerReactionDecoder
+from .decoder import EventHead, FaceHeads, ListenerReactionDecoder
 from .encoder import Face, SpeakerEncoder, seen_values
+from .events import LiveMotion, Motion
 from .inputs import Seeds, check_face, check_speaker, resolve_seeds
 from .vae import FacialVAE
 
@@ -34,12 +35,14 @@ class LatentDistributions:
         latents: (S, W, latent_dim), in the order of the predictions.
         listener: the real listener's face, standardised, 0 where a value is missing; None
             without a listener.
+        events: (B, T, E) logits of events, see `events`.
         seen: which of its values are valid: landmarks (B, T, 1), the others (B, T, width) bool.
     """
 
     prior: Normal
     posterior: Normal | None
     latents: Tensor
+    events: Tensor
     listener: Face | None = None
     seen: Face | None = None
 
@@ -67,6 +70,7 @@ class FacialReactionModel(nn.Module):
         self.encoder = SpeakerEncoder(self.config)
         self.vae = FacialVAE(self.config)
         self.decoder = ListenerReactionDecoder(self.config)
+        self.motion = EventHead(self.config.feature_dim)
         self.reconstruction = (
             FaceHeads(self.config.feature_dim) if self.config.speaker_reconstruction else None
         )
@@ -76,6 +80,13 @@ class FacialReactionModel(nn.Module):
         """The device of the weights."""
         return self.vae.beginning.device
 
+    def live_motion(self) -> Motion:
+        """Events and residual, as sessions use them."""
+        weights = {
+            n: t.detach().float().cpu().numpy() for n, t in self.motion.state_dict().items()
+        }
+        return Motion(weights, self.config.window_size)
+
     def forward(
         self,
         speaker_data: Mapping[str, Any],
@@ -83,6 +94,7 @@ class FacialReactionModel(nn.Module):
         *,
         seed: Seeds = None,
         temperature: float | None = None,
+        moving: bool = True,
     ) -> tuple[Face, LatentDistributions, Face | None]:
         """React to whole recordings of B speakers, from their first frame.
 
@@ -93,6 +105,7 @@ class FacialReactionModel(nn.Module):
             seed: see `resolve_seeds`; several for one speaker give several reactions. With a
                 listener: 1 + M seeds for each speaker, side by side (an int or None: 2 each).
             temperature: scale of the noise; 0 is deterministic, None the configuration's.
+            moving: add events and residual (never with a listener).
 
         Returns:
             tuple: the predictions, dict of (S, T, 136 | 18 | 4 | 2) in the branches' own units;
@@ -108,20 +121,23 @@ class FacialReactionModel(nn.Module):
         batch, frames = speaker['au'].shape[:2]
         temperature = check_temperature(temperature, self.config)
         encoded = self.encoder(speaker, self.geometry)
+        events = self.motion(encoded)
         prior = self.vae.prior(encoded)
         if listener is None:
             seeds = resolve_seeds(seed, batch, torch_seed)
             noise = self._noise(seeds, prior)
-            latents = prior.mean + prior.stddev * (temperature * noise)
-            distributions = LatentDistributions(prior, None, latents)
+            latents = prior.mean + prior.stddev * self.vae.mixed(temperature * noise)
+            distributions = LatentDistributions(prior, None, latents, events)
         else:
             seeds = _training_seeds(seed, batch)
             noise = self._noise(seeds, prior).unflatten(0, (batch, -1))
             face, seen, posterior = self._posterior(encoded, listener)
             rebuilt = posterior.mean + posterior.stddev * noise[:, 0]
-            samples = prior.mean[:, None] + prior.stddev[:, None] * (temperature * noise[:, 1:])
+            samples = prior.mean[:, None] + prior.stddev[:, None] * self.vae.mixed(
+                temperature * noise[:, 1:]
+            )
             latents = torch.cat((rebuilt[:, None], prior.mean[:, None], samples), dim=1)
-            distributions = LatentDistributions(prior, posterior, latents, face, seen)
+            distributions = LatentDistributions(prior, posterior, latents, events, face, seen)
             latents = latents.flatten(0, 1)
         each = encoded[:, None].expand(-1, len(latents) // batch, -1, -1).flatten(0, 1)
         predictions = self.decoder(each, self.vae.spread(latents, frames), self.geometry)
@@ -132,7 +148,28 @@ class FacialReactionModel(nn.Module):
             return predictions, distributions, speaker_face
         if extra is not None and speaker_face is not None:
             speaker_face = extra.restore(speaker_face)
-        return heads.restore(predictions), distributions, speaker_face
+        face = heads.restore(predictions)
+        if moving:
+            face = self.add_motion(face, events, seeds, temperature)
+        return face, distributions, speaker_face
+
+    def add_motion(self, face: Face, events: Tensor, seeds: list[int], temperature: float) -> Face:
+        """Add events and residual to the network's face (S, T, ...) of new sessions."""
+        sessions, frames = face['au'].shape[:2]
+        live, size = LiveMotion(self.live_motion(), sessions), self.config.window_size
+        arrays = {n: x.detach().float().cpu().numpy() for n, x in face.items()}
+        logits = events.detach().float().expand(sessions, -1, -1).cpu().numpy()
+        parts = [
+            live.add(
+                {name: x[:, begin : begin + size] for name, x in arrays.items()},
+                logits[:, begin : begin + size],
+                range(sessions), seeds, [begin] * sessions, temperature,
+            )
+            for begin in range(0, frames, size)
+        ]  # fmt: skip
+        moving = {n: torch.from_numpy(np.concatenate([p[n] for p in parts], 1)) for n in face}
+        # What was added is a constant: gradients are those of the network's face.
+        return {n: x + (moving[n].to(x) - x.detach()) for n, x in face.items()}
 
     def _posterior(
         self, encoded: Tensor, listener: Mapping[str, Any]

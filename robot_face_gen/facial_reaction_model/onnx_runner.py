@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,15 @@ from ..models.denormals import flushed_denormals
 from ..models.export_process import export_in_child, run_export
 from ..models.onnx_session import open_session
 from .checkpoint import load_checkpoint, read_checkpoint
-from .config import BRANCHES, CheckpointInfo, ModelConfig
+from .config import CheckpointInfo, ModelConfig
+from .events import PREFIX, Motion
 from .inputs import SPEAKER
-from .sessions import CONTROLS, LATENTS, Arrays, Call, Model, Runner, input_shapes
+from .sessions import ANSWERS, CONTROLS, LATENTS, Arrays, Call, Model, Runner, input_shapes
 
 if TYPE_CHECKING:
     from .model import FacialReactionModel
 
-LISTENER = 'listener.'  # prefix of a branch among the outputs
+LISTENER = 'listener.'  # prefix of a step's answers among the outputs
 NEXT = 'next.'  # prefix of a part of the new state among the outputs
 _TYPES: dict[str, type[np.generic]] = {
     'tensor(float)': np.float32,
@@ -47,7 +48,12 @@ class ExportedModel:
     config: ModelConfig
     info: CheckpointInfo
     step: Path  # the ONNX file
+    motion: dict[str, np.ndarray] = field(compare=False)  # see `events.Motion`
     device = 'cpu'
+
+    def live_motion(self) -> Motion:
+        """Events and residual, as sessions use them."""
+        return Motion(self.motion, self.config.window_size)
 
     @classmethod
     def of(cls, checkpoint: str | Path, *, int8: bool = False) -> ExportedModel:
@@ -68,7 +74,8 @@ class ExportedModel:
             entry = read_entry(name)
         if entry is None:
             raise OSError(f'{cache_path(name)}: the exported file is missing or damaged')
-        return cls(config, info, entry.path)
+        motion = {n.removeprefix(PREFIX): x for n, x in weights.items() if n.startswith(PREFIX)}
+        return cls(config, info, entry.path, motion)
 
 
 def is_exported(checkpoint: str | Path, *, int8: bool = False) -> bool:
@@ -160,7 +167,7 @@ class _OnnxCall:
         moves = self.inputs['moves'][:, None]
         for name, latent in self._latents.items():
             np.copyto(latent, self._next[name], where=moves)
-        return {name: self._face[name] for name in BRANCHES}
+        return {name: self._face[name] for name in ANSWERS}
 
 
 def _shape(put: Any, frames: int) -> list[int]:
@@ -235,7 +242,7 @@ def export_step(
     }
     state = empty_state(model, speakers, sessions)
     rings = [name for name in state if name not in LATENTS]
-    listener = [LISTENER + name for name in BRANCHES]
+    listener = [LISTENER + name for name in ANSWERS]
     outputs = [*listener, *(NEXT + name for name in (*LATENTS, *rings))]
     axes = {name: {1: 'frames'} for name in (*SPEAKER, *listener)}
     step = StepFunction(model, speakers, sessions)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, CheckpointInfo, ModelConfig, check_temperature
+from .events import EVENTS, LiveMotion, Motion
 from .inputs import (
     MASKS,
     SPEAKER,
@@ -28,6 +29,7 @@ from .inputs import (
 Arrays = dict[str, np.ndarray]
 CONTROLS = ('clock', 'temperature', 'fresh')  # see `step`
 LATENTS = ('context', 'noise', 'last', 'own')  # the part of the state that is no ring
+ANSWERS = {**BRANCHES, 'events': len(EVENTS)}  # what a step answers, and the widths
 
 
 class Model(Protocol):
@@ -48,6 +50,10 @@ class Model(Protocol):
         """Where it runs."""
         ...
 
+    def live_motion(self) -> Motion:
+        """Its events and residual."""
+        ...
+
 
 class Call(Protocol):
     """A step of a fixed number of frames, with its memory allocated.
@@ -60,7 +66,7 @@ class Call(Protocol):
     inputs: Arrays
 
     def run(self) -> Arrays:
-        """The listener's frames (S, n, width) of all sessions, valid until the next run."""
+        """`ANSWERS` (S, n, width) of all sessions, valid until the next run."""
         ...
 
 
@@ -147,6 +153,7 @@ class Sessions:
         if len(self.seeds) != runner.sessions:
             raise ValueError(f'{len(self.seeds)} seeds: expected {runner.sessions}')
         self.clocks = np.zeros(runner.sessions, np.int64)  # frames that each session has seen
+        self._motion = LiveMotion(runner.model.live_motion(), runner.sessions)
         self.temperature = temperature  # type: ignore[assignment]
 
     @property
@@ -165,7 +172,8 @@ class Sessions:
 
     def nbytes(self) -> int:
         """Bytes of the state."""
-        return sum(part.nbytes for part in self.runner.read_state().values())
+        parts = {**self.runner.read_state(), **self._motion.state}
+        return sum(part.nbytes for part in parts.values())
 
     def reset(self, face: int, seed: int | None = None) -> None:
         """Begin a session again; with its old seed, or a new one if none was chosen."""
@@ -183,6 +191,7 @@ class Sessions:
     def _restart(self, faces: Sequence[int]) -> None:
         # A mask does not stop a value that is not finite: the state has to be cleared.
         self.runner.clear(list(faces))
+        self._motion.clear(faces)
         self.clocks[list(faces)] = 0
 
     def step(self, windows: Mapping[int, Mapping[str, Any]]) -> dict[int, Arrays]:
@@ -267,10 +276,13 @@ class Sessions:
         inputs['moves'][rows] = True
         self._draw_noise(inputs['fresh'], range(self.faces) if faces is None else faces, frames)
         answer = call.run()
+        moved = list(range(self.faces)) if faces is None else list(faces)
+        face = {name: answer[name][rows] for name in BRANCHES}
+        seeds, clocks = [self.seeds[f] for f in moved], self.clocks[moved]
         self.clocks[rows] += frames
-        if faces is None:
-            return {name: answer[name].copy() for name in BRANCHES}
-        return {name: answer[name][rows] for name in BRANCHES}
+        return self._motion.add(
+            face, answer['events'][rows], moved, seeds, clocks, self._temperature
+        )
 
     def _draw_noise(self, fresh: np.ndarray, faces: Sequence[int], frames: int) -> None:
         """Fill the rows of the sessions in which a window begins; others are not read."""
@@ -287,6 +299,7 @@ class Sessions:
             'seeds': list(self.seeds),
             'temperature': self._temperature,
             **self.runner.read_state(),
+            **{name: part.copy() for name, part in self._motion.state.items()},
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -321,6 +334,10 @@ class Sessions:
                 f'saved session: {len(seeds)} seeds, clocks from {clocks.min()}: expected '
                 f'{self.faces} and at least 0'
             )
+        try:
+            self._motion.load(arrays)
+        except ValueError as error:
+            raise ValueError(f'saved session: {error}: it is damaged') from None
         self._temperature, self.seeds, self.clocks = temperature, seeds, clocks
         self._draw = None
         self.runner.write_state(arrays)

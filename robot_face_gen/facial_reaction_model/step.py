@@ -15,7 +15,8 @@ graph and exported to ONNX. Its inputs, for B speakers, S sessions and n frames 
   layer the keys and values of the newest frames, `encoder.0.keys` ... (B or S, kv_heads,
   ring_size, head_dim), where frame f is in slot f % ring_size. A new session's state is zeros.
 
-Its outputs: `listener.landmarks` ... (S, n, width), and the new state, each part under the name of
+Its outputs: `listener.landmarks` ... (S, n, width), `listener.events` (S, n, E), the logits of
+events (`events.LiveMotion` adds these to the face), and the new state, each part under the name of
 its input with `next.` before it. A ring may be bound to the same memory as input and output: only
 the slots of the new frames are written.
 """
@@ -40,6 +41,7 @@ from .components import (
     regrouped_qkv,
 )
 from .config import BRANCHES, EMBEDDINGS_PER_FRAME, FACE_DIM
+from .events import EVENTS
 from .inputs import SPEAKER
 from .model import FacialReactionModel
 from .sessions import CONTROLS, LATENTS
@@ -130,12 +132,13 @@ class StepFunction(nn.Module):
         x = self._stack(model.encoder.stack, 0, x, rings, at_speaker, mask[: self.speakers])
         if self.sessions != self.speakers:
             x = x.repeat(self.sessions, 1)
+        events = model.motion(x).view(self.sessions, -1, len(EVENTS))
         state = tuple(given[name] for name in LATENTS)
         latents, state = self._latents(x, frames, state, fresh, temperature)
         x = model.decoder.join(x, latents)
         depth = len(model.encoder.stack.layers)
         x = self._stack(model.decoder.stack, depth, x, rings, at_session, mask)
-        return (*self._face(x), *state, *rings)
+        return (*self._face(x), events, *state, *rings)
 
     def _embed(self, speaker: dict[str, Tensor]) -> Tensor:
         """Each frame by itself, (B n, feature_dim); as in `SpeakerEncoder`."""
@@ -226,7 +229,7 @@ class StepFunction(nn.Module):
         seen_before = torch.where(first, vae.beginning, before.gather(1, index)[:, 0])
         mean, spread = vae.prior_moments(seen_before)
         drawn = torch.where(first, fresh, vae.correlate(noise, fresh))
-        latent = mean + spread * (temperature * drawn)
+        latent = mean + spread * vae.mixed(temperature * drawn)
         previous = torch.where(first, latent, own)
         lasts = torch.where(new[..., None], previous[:, None], last[:, None])
         owns = torch.where(new[..., None], latent[:, None], own[:, None])

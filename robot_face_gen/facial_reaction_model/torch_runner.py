@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import BRANCHES
 from .inputs import SPEAKER
 from .model import FacialReactionModel
-from .sessions import CONTROLS, LATENTS, Arrays, Call, Runner, input_shapes
+from .sessions import ANSWERS, CONTROLS, LATENTS, Arrays, Call, Runner, input_shapes
 from .step import StepFunction
 
 _WARM_UP = 3  # runs on a side stream before recording, as torch's documentation asks for
@@ -94,7 +93,7 @@ class _TorchCall:
         self.inputs: Arrays = {n: part for pack in self._packs for n, part in pack.host.items()}
         self.inputs['moves'][:] = True
         self._inputs = {n: part for pack in self._packs for n, part in pack.device.items()}
-        answer = {name: (sessions, frames, width) for name, width in BRANCHES.items()}
+        answer = {name: (sessions, frames, width) for name, width in ANSWERS.items()}
         self._answer = _Pack(answer, torch.float32, weight.device, weight.dtype)
         self._cuda = weight.device.type == 'cuda'
         self._record = record
@@ -123,10 +122,10 @@ class _TorchCall:
 
     def _update(self, computed: tuple[Tensor, ...]) -> None:
         """Store the answer and, for the sessions that move, the latents."""
-        for name, part in zip(BRANCHES, computed, strict=False):
+        for name, part in zip(ANSWERS, computed, strict=False):
             self._answer.device[name].copy_(part)
         moves = self._inputs['moves'][:, None]
-        for name, new in zip(LATENTS, computed[len(BRANCHES) :], strict=False):
+        for name, new in zip(LATENTS, computed[len(ANSWERS) :], strict=False):
             self._state[name].copy_(torch.where(moves, new, self._state[name]))
 
     def _recorded(self) -> torch.cuda.CUDAGraph:

@@ -40,8 +40,9 @@ class FacialVAE(nn.Module):
 
     Attributes:
         beginning: (feature_dim,), what the prior sees before the first frame of a session.
-        prior_spread: (), factor on the learned spread. It is calibrated after training, so that
-            samples differ as much as real listeners do.
+        prior_spread: (latent_dim, latent_dim), mixes the noise of the prior. It is calibrated
+            after training: the dimensions of real listeners' latents depend on each other, and
+            samples shall differ as much as real listeners do.
     """
 
     prior_spread: Tensor
@@ -55,7 +56,7 @@ class FacialVAE(nn.Module):
         self.prior_net = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * latent)
         )
-        self.register_buffer('prior_spread', torch.ones(()))
+        self.register_buffer('prior_spread', torch.eye(latent))
         frame = max(width // 4, 8)
         self.listener_frame = nn.Sequential(
             nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)
@@ -77,8 +78,11 @@ class FacialVAE(nn.Module):
 
     def prior_moments(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and spread (..., latent_dim) of the prior for contexts (..., feature_dim)."""
-        mean, spread = self._moments(self.prior_net(context))
-        return mean, spread * self.prior_spread
+        return self._moments(self.prior_net(context))
+
+    def mixed(self, noise: Tensor) -> Tensor:
+        """Independent noise (..., latent_dim) with the covariance of real listeners' latents."""
+        return noise @ self.prior_spread.T
 
     def prior(self, encoded: Tensor) -> Normal:
         """p(z_w | the speaker before w), (B, W, latent_dim), for encoded (B, T, feature_dim)."""

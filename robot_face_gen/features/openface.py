@@ -188,7 +188,10 @@ class OpenFaceReader:
         if kind := foreign_kind(self._head):
             raise OpenFaceError(f'{self.path}: no OpenFace CSV: it is {kind}')
         if any(char == '\ufffd' or (char < ' ' and char != '\t') for char in text):
-            raise OpenFaceError(f'{self.path}: no OpenFace CSV: it holds binary data')
+            raise OpenFaceError(
+                f'{self.path}: no OpenFace CSV: it holds binary data (robot-face-gen track '
+                'FILM CSV makes the CSV of a film)'
+            )
 
     def _ordered(self, table: FaceTable, row: int, time_s: float) -> list[Sighting]:
         frame = FaceFrame(

@@ -65,7 +65,9 @@ class SoundFile:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         if not Path(path).is_file():
-            raise FileNotFoundError(f'{path}: no such sound file')
+            is_folder = Path(path).is_dir()
+            problem = 'is a folder; expected a sound file' if is_folder else 'no such sound file'
+            raise FileNotFoundError(f'{path}: {problem}')
         with open(path, 'rb') as file:
             head = file.read(HEAD_BYTES)
         if not head:

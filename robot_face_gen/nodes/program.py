@@ -29,6 +29,8 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
     # `run` restores Python's own handler once the imports are done.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end_quietly)
+    if hasattr(signal, 'pthread_sigmask'):  # `bringup` has blocked it until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Several processes share few cores: idle OpenMP threads must sleep, not spin.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     from robot_face_gen.tools.ros import require_ros

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 
+from robot_face_gen.files import error_text
+
 from .base_node import BaseNode
 from .parameter_table import ParameterTable
 from .program import end_quietly
@@ -85,7 +87,9 @@ def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
 
 
 def _refuse(error: Exception) -> int:
-    print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+    text = error_text(error)
+    hint = ' (set ROS_LOG_DIR to a folder that can be written)' if 'log directory' in text else ''
+    print(f'error: {text}{hint}', file=sys.stderr)
     return 1
 
 

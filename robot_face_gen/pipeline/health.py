@@ -198,7 +198,7 @@ class Health:
                 elif flow.stall_s is not None and flow.total:
                     silence = now - flow.times[-1]
                     if silence > flow.stall_s:
-                        text = f'nothing on {flow.label or name} for {silence:.1f} s'
+                        text = f'no input for {silence:.1f} s: {flow.label or name}'
                         faults[f'{name} silent'] = Fault(text)
             values.update((name, str(value)) for name, value in self._counters.items())
             for name, seconds in self._latencies.items():

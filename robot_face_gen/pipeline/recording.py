@@ -109,7 +109,8 @@ def read_recording(
     samples, rate = np.empty(0, np.float32), 0
     if openface is not None:
         if not Path(openface).is_file():
-            raise FileNotFoundError(f'{openface}: no such file; expected an OpenFace CSV')
+            problem = 'is a folder' if Path(openface).is_dir() else 'no such file'
+            raise FileNotFoundError(f'{openface}: {problem}; expected an OpenFace CSV')
         track = read_openface_csv(openface, until_s=duration_s * speed)
         faces = [replace(frame, stamp_ns=round(frame.stamp_ns / speed)) for frame in track.frames]
         report = track.report

@@ -158,7 +158,6 @@ class ScreenServer:
             logger=self._request_log(),
             handle_signals=False,
             keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=0.5,
         )
         await runner.setup()
         tasks = [asyncio.ensure_future(task()) for task in self._tasks]
@@ -171,7 +170,8 @@ class ScreenServer:
             await asyncio.gather(*tasks, return_exceptions=True)
             for viewer in tuple(self._viewers):
                 await viewer.close(WSCloseCode.GOING_AWAY)
-            await runner.cleanup()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(runner.cleanup(), STOP_S / 2)
 
     def _request_log(self) -> logging.Logger:
         """Counts requests that are no HTTP; logs other errors of a request in one line.

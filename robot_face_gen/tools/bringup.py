@@ -133,6 +133,7 @@ def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
             *('--params-file', str(file)),
         ],
         env=child_environment(),
+        blocks_sigint=viewer is None,  # `nodes.program.start` unblocks it
         respawn=node.respawn,
         respawn_delay_s=RESPAWN_DELAY_S,
     )

@@ -40,6 +40,7 @@ class ChildProcess:
         *,
         on_line: LineHandler,
         env: Mapping[str, str] | None = None,
+        blocks_sigint: bool = False,
     ) -> ChildProcess:
         """Start a process in a session, and so a process group, of its own.
 
@@ -47,6 +48,8 @@ class ChildProcess:
             cmd: Program and arguments.
             on_line: Called with each line of output.
             env: The whole environment; None: the same as ours.
+            blocks_sigint: Start it with SIGINT blocked; the program unblocks it when it is ready
+                to handle it. Ctrl-C while Python starts would be a traceback.
 
         Raises:
             OSError: The program does not exist or cannot be executed.
@@ -55,6 +58,8 @@ class ChildProcess:
 
         def prepare() -> None:
             # In the child, before its program runs.
+            if blocks_sigint:
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             if _LIBC is not None:
                 _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
                 if os.getppid() != parent:  # it died before the line above

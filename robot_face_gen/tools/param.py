@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import difflib
 from typing import Any
 
 from robot_face_gen.yaml_file import parse_yaml
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub.add_argument('--timeout', type=float, default=10.0, help='of the node, in s')
     for sub in (get, put):
         sub.add_argument('name', help='name of the parameter')
-    put.add_argument('value', help='as in a YAML file: 1 is an integer, 1.0 a double')
+    put.add_argument('value', help='as in a YAML file: 1 is an integer or a double, 1.0 a double')
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -46,15 +47,30 @@ def _list(node: Any, name: str, args: argparse.Namespace) -> None:
 
 
 def _get(node: Any, name: str, args: argparse.Namespace) -> None:
-    from rclpy.parameter import Parameter, parameter_value_to_python
+    from rclpy.parameter import parameter_value_to_python
+
+    value, kind = _current(node, name, args)
+    word = kind.replace('BOOL', 'BOOLEAN').replace('_ARRAY', ' values').capitalize()
+    verb = 'are' if word.endswith('values') else 'value is'
+    print(f'{word} {verb}: {parameter_value_to_python(value)}')
+
+
+def _current(node: Any, name: str, args: argparse.Namespace) -> tuple[Any, str]:
+    """A parameter's value and the name of its type."""
+    from rclpy.parameter import Parameter
 
     values = _call(node, name, 'GetParameters', args, names=[args.name]).values
     kind = Parameter.Type(values[0].type).name if values else 'NOT_SET'
     if kind == 'NOT_SET':
-        raise ValueError(f"node '{name}' has no parameter '{args.name}', or it is not set")
-    word = kind.replace('BOOL', 'BOOLEAN').replace('_ARRAY', ' values').capitalize()
-    verb = 'are' if word.endswith('values') else 'value is'
-    print(f'{word} {verb}: {parameter_value_to_python(values[0])}')
+        raise _unknown(node, name, args)
+    return values[0], kind
+
+
+def _unknown(node: Any, name: str, args: argparse.Namespace) -> ValueError:
+    known = _call(node, name, 'ListParameters', args).result.names
+    near = difflib.get_close_matches(args.name, known, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ', or it is not set'
+    return ValueError(f"node '{name}' has no parameter '{args.name}'{hint}")
 
 
 def _set(node: Any, name: str, args: argparse.Namespace) -> int:
@@ -65,8 +81,12 @@ def _set(node: Any, name: str, args: argparse.Namespace) -> int:
         value = parse_yaml(args.value)
     if not isinstance(value, (bool, int, float, list)):
         value = args.value  # a string, as it was given
+    if type(value) is int and _current(node, name, args)[1] == 'DOUBLE':
+        value = float(value)
     parameters = [Parameter(args.name, value=value).to_parameter_msg()]
     result = _call(node, name, 'SetParameters', args, parameters=parameters).results[0]
+    if 'undeclared' in result.reason:
+        raise _unknown(node, name, args)
     done = 'Set parameter successful'
     print(done if result.successful else f'Setting parameter failed: {result.reason}')
     return 0 if result.successful else 1

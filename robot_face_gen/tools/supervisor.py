@@ -28,6 +28,7 @@ class ProcessSettings:
     name: str  # Name in the log, as 'reaction_node-1'
     cmd: Sequence[str]  # Program and arguments
     env: Mapping[str, str] | None = None  # The whole environment; None: the same as ours
+    blocks_sigint: bool = False  # Whether it starts with SIGINT blocked, and unblocks it itself
     respawn: bool = False  # Whether it is started again when it exits by itself
     respawn_delay_s: float = 0.0  # Delay before that
     sigterm_timeout_s: float = 5.0  # Time from SIGINT to SIGTERM when it is to end
@@ -76,7 +77,12 @@ class Supervisor:
     async def _run_once(self) -> None:
         settings = self.settings
         try:
-            child = await ChildProcess.start(settings.cmd, on_line=self.on_line, env=settings.env)
+            child = await ChildProcess.start(
+                settings.cmd,
+                on_line=self.on_line,
+                env=settings.env,
+                blocks_sigint=settings.blocks_sigint,
+            )
         except (OSError, ValueError) as error:
             self.log.error(f'process could not be started: {error}')
             self.on_exited(127)

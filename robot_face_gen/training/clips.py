@@ -6,19 +6,49 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.facial_reaction_model.encoder import seen_values
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import BRANCH_SLICES, BRANCHES
 
 from .config import TrainingConfig
+from .listener_motion import separate
+from .reactions import seen
 
 # A value that hardly moves must not be scaled to unit variance.
 _MIN_STD = {'landmarks': 2e-3, 'au': 5e-2, 'pose': 1e-2, 'gaze': 1e-2}
+
+
+class SeparatedClips(Dataset):
+    """Clips whose listener has no events; an item has `age` and `onset` of them, see `separate`.
+
+    The network learns the face without events, because squared errors average events whose time is
+    uncertain.
+    """
+
+    def __init__(self, clips: ClipDataset) -> None:
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """As of `ClipDataset`."""
+        item = self.clips[index]
+        apart = separate(seen(item['listener']))
+        base = torch.from_numpy(np.nan_to_num(apart.base).astype(np.float32))
+        listener = {name: base[:, columns] for name, columns in BRANCH_SLICES.items()}
+        return {
+            **item,
+            'listener': {**item['listener'], **listener},
+            'age': torch.from_numpy(apart.age),
+            'onset': torch.from_numpy(apart.onset),
+        }
 
 
 class ClipsModule(lightning.LightningDataModule):
@@ -52,7 +82,7 @@ class ClipsModule(lightning.LightningDataModule):
             sampler.set_epoch(trainer.current_epoch)
             dataset.set_epoch(trainer.current_epoch)
         return DataLoader(
-            dataset,
+            SeparatedClips(dataset),
             # Fewer clips than a batch: one smaller batch, because drop_last would leave none.
             batch_size=min(config.batch_size, len(sampler)),
             sampler=sampler,
@@ -81,9 +111,9 @@ def feature_statistics(dataset: ClipDataset) -> dict[str, dict[str, tuple[Tensor
     for index in range(len(dataset)):
         item = dataset[index]
         for role in ('speaker', 'listener'):
-            for branch, seen in seen_values(item[role]).items():
-                x = torch.where(seen, item[role][branch], 0.0).double()
-                parts = seen.expand_as(x).sum(dim=0), x.sum(dim=0), x.square().sum(dim=0)
+            for branch, valid in seen_values(item[role]).items():
+                x = torch.where(valid, item[role][branch], 0.0).double()
+                parts = valid.expand_as(x).sum(dim=0), x.sum(dim=0), x.square().sum(dim=0)
                 old = sums.get((role, branch), [torch.zeros(())] * 3)
                 sums[role, branch] = [a + b for a, b in zip(old, parts, strict=True)]
     out: dict[str, dict[str, tuple[Tensor, Tensor]]] = {'speaker': {}, 'listener': {}}

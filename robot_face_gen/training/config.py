@@ -45,6 +45,7 @@ class AugmentationConfig:
 
     temporal_dropout: float = 0.1  # share of frames without a face, and without a voice
     partial_faces: float = 0.3  # share of clips without a part that real trackers leave out
+    voiceless: float = 0.06  # share of clips without a voice
     value_dropout: float = 0.01  # share of frames without a value, for each value
     feature_noise: float = 0.02  # noise on the face, in standard deviations of each value
     cropping: bool = True  # clips begin at random frames, not only at fixed ones
@@ -58,10 +59,9 @@ class AugmentationConfig:
                 raise ValueError(
                     f'augmentation: {name} = {getattr(self, name)}: expected 0 to below 1'
                 )
-        if self.partial_faces > 1:
-            raise ValueError(
-                f'augmentation: partial_faces = {self.partial_faces}: expected 0 to 1'
-            )
+        for name in ('partial_faces', 'voiceless'):
+            if getattr(self, name) > 1:
+                raise ValueError(f'augmentation: {name} = {getattr(self, name)}: expected 0 to 1')
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class TrainingConfig:
     accumulate: int = 1
     kl_weight: float = 0.05
     free_bits: float = 0.02
+    event_weight: float = 1.0
     patience: int = 0
     validate_every: int = 1
     precision: str = '32-true'
@@ -103,8 +104,8 @@ class TrainingConfig:
         """Check every value."""
         check_types(self, _WHERE)
         _at_least(
-            0, self, _WHERE, 'weight_decay', 'kl_weight', 'free_bits', 'patience', 'warmup_steps',
-            'devices', 'workers', 'gradient_clip',
+            0, self, _WHERE, 'weight_decay', 'kl_weight', 'free_bits', 'event_weight', 'patience',
+            'warmup_steps', 'devices', 'workers', 'gradient_clip',
         )  # fmt: skip
         _at_least(
             1, self, _WHERE, 'num_epochs', 'batch_size', 'samples', 'accumulate',

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Normal
@@ -47,6 +49,7 @@ class ReactionTraining(lightning.LightningModule):
             `{'speaker': {'au': (mean, std), ...}, 'listener': {...}}`.
         relation: standardised faces of real listeners, branch -> (N, F), to fit the consistency
             loss.
+        events: initial weights of the events, see `event_weights`.
         info: metadata of the checkpoint.
     """
 
@@ -56,6 +59,7 @@ class ReactionTraining(lightning.LightningModule):
         statistics: dict[str, dict[str, tuple[Tensor, Tensor]]] | None = None,
         relation: dict[str, Tensor] | None = None,
         info: CheckpointInfo | None = None,
+        events: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -75,6 +79,8 @@ class ReactionTraining(lightning.LightningModule):
             if self.model.reconstruction is not None:
                 for branch, (mean, std) in statistics['speaker'].items():
                     self.model.reconstruction.statistics.set(branch, mean, std)
+        for name, value in (events or {}).items():
+            getattr(self.model.motion, name).data.copy_(torch.from_numpy(value))
         if relation is not None:
             self.explained = self.consistency_loss.fit(relation)
 
@@ -82,7 +88,8 @@ class ReactionTraining(lightning.LightningModule):
         """All losses of a batch and `loss`, their weighted sum.
 
         Args:
-            batch: `speaker` and `listener`, dicts of (B, T, ...).
+            batch: of `SeparatedClips`: `speaker` and `listener`, dicts of (B, T, ...), `age` and
+                `onset` (B, T, E).
             seeds: B x (1 + samples), see `clip_seeds`: for the posterior, and the prior's samples.
         """
         speaker = {name: x for name, x in batch['speaker'].items() if name in SPEAKER}
@@ -95,7 +102,14 @@ class ReactionTraining(lightning.LightningModule):
         assert target is not None and seen is not None and posterior is not None
         rebuilt, expected = ({n: face[:, i] for n, face in faces.items()} for i in (0, 1))
         sampled = {name: face[:, 2:] for name, face in faces.items()}
-        out = self._weigh(rebuilt, expected, sampled, target, seen, posterior, distributions.prior)
+        events = (
+            -self.model.motion.log_likelihood(distributions.events, batch['age'], batch['onset'])
+            .mean(dim=(0, 1))
+            .sum()
+        )
+        out = self._weigh(
+            rebuilt, expected, sampled, target, seen, posterior, distributions.prior, events
+        )
         if speaker_face is not None:
             out['speaker'] = self._speaker_error(speaker_face, batch['speaker'])
             out['loss'] = out['loss'] + self.config.loss_weights.vae * out['speaker']
@@ -118,11 +132,13 @@ class ReactionTraining(lightning.LightningModule):
         seen: terms.Face,
         posterior: Normal,
         prior: Normal,
+        events: Tensor,
     ) -> dict[str, Tensor]:
         weights = self.config.loss_weights
         vae, parts = self.vae_loss(
             rebuilt, expected, target, seen, posterior, prior, self.config.model.window_size
         )
+        vae = vae + self.config.event_weight * events
         several = sampled['au'].shape[1] > 1
         nothing = vae.new_zeros(())
         out = {
@@ -139,6 +155,7 @@ class ReactionTraining(lightning.LightningModule):
             'reconstruction': parts['reconstruction'].detach(),
             'expectation': parts['expectation'].detach(),
             'kl': parts['kl'].detach(),
+            'events': events.detach(),
             'sample_error': self._error(sampled, target, seen),
         }
 

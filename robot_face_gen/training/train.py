@@ -81,7 +81,7 @@ def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDa
     earlier = create_model(config.model, checkpoint=config.start_from)
     check_encoder(earlier, data)
     # The statistics stay those of the new data, so that the input is standardised.
-    kept = ('.statistics.', 'prior_spread')
+    kept = ('.statistics.', 'prior_spread', '_shapes', '_frames')
     weights = {
         name: value
         for name, value in earlier.state_dict().items()
@@ -133,7 +133,9 @@ def train(config: TrainingConfig) -> Path:
 
     from .callbacks import AtomicCheckpointIO, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
+    from .listener_motion import event_weights
     from .module import ReactionTraining
+    from .reactions import seen
 
     folder = RunFolder(config.output)
     state = folder.interrupted(config)
@@ -150,8 +152,9 @@ def train(config: TrainingConfig) -> Path:
     statistics = feature_statistics(data)
     torch.manual_seed(config.seed)
     module = ReactionTraining(
-        config, statistics, listener_faces(data, statistics), checkpoint_info(config, data)
-    )
+        config, statistics, listener_faces(data, statistics), checkpoint_info(config, data),
+        event_weights(seen(data[i]['listener']) for i in range(len(data))),
+    )  # fmt: skip
     if config.start_from and state is None:
         _load_weights(module, config, data)
     trainer = lightning.Trainer(
@@ -192,12 +195,12 @@ def _finish(folder: RunFolder, validation: ClipDataset) -> None:
     """Calibrate the trained weights, and plot the run."""
     from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
 
-    from .calibration import calibrate_spread
+    from .calibration import calibrate
     from .pictures import training_page
 
     for path in (folder.best, folder.last):
         model = load_checkpoint(path).eval()
-        model.info.training.update(calibration=calibrate_spread(model, validation))
+        model.info.training.update(calibration=calibrate(model, validation))
         save_checkpoint(model, path)
     training_page(folder, validation)
     print(f'best checkpoint: {folder.best}', flush=True)

@@ -120,7 +120,12 @@ def test_the_default_collate_function_makes_batches(prepared):
 
 
 HARD = SimpleNamespace(
-    temporal_dropout=0.3, feature_noise=0.5, cropping=True, partial_faces=0.0, value_dropout=0.0
+    temporal_dropout=0.3,
+    feature_noise=0.5,
+    cropping=True,
+    partial_faces=0.0,
+    value_dropout=0.0,
+    voiceless=0.0,
 )
 
 
@@ -164,7 +169,7 @@ def test_dropouts_are_masked_held_and_silent(prepared):
 def test_noise_is_in_units_of_each_values_spread(prepared):
     noisy = SimpleNamespace(
         temporal_dropout=0.0, feature_noise=0.02, cropping=False, partial_faces=0.0,
-        value_dropout=0.0,
+        value_dropout=0.0, voiceless=0.0,
     )  # fmt: skip
     plain = ClipDataset(prepared, 'train', frames=100)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=noisy)
@@ -294,7 +299,12 @@ def test_the_spread_is_that_of_the_values_that_were_seen(prepared):
 
 
 PARTS = SimpleNamespace(
-    temporal_dropout=0.0, feature_noise=0.0, cropping=False, partial_faces=1.0, value_dropout=0.0
+    temporal_dropout=0.0,
+    feature_noise=0.0,
+    cropping=False,
+    partial_faces=1.0,
+    value_dropout=0.0,
+    voiceless=0.0,
 )
 
 
@@ -314,6 +324,7 @@ def test_every_partial_face_of_a_real_tracker_is_drawn(prepared):
         (19, 20, 21, 22),  # pose
         (18,),  # AU28
         (5, 7, 10, 13),  # AU06 AU09 AU14 AU20
+        tuple(range(25)),  # nobody is in view
     }
 
 

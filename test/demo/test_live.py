@@ -3,9 +3,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import av
 import cv2
@@ -17,8 +19,10 @@ from live_graph import Peer
 from rendered_head import rotation
 
 from robot_face_gen.camera.geometry import CameraModel
+from robot_face_gen.demo.live import NODES
 from robot_face_gen.features.openface import read_openface_csv
 from robot_face_gen.features.sound_file import read_audio
+from robot_face_gen.graph import has_screen
 from robot_face_gen.resources import demo_recording
 from robot_face_gen_msgs.msg import FaceReaction
 
@@ -93,6 +97,26 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
 
 
+@pytest.mark.skipif(not has_screen(), reason='aiohttp is not installed')
+def test_view_repeats_the_recording_with_the_face_in_a_browser(tmp_path, ros_domain):
+    words = [*CLI, 'demo', '--view', '--out', str(tmp_path)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        line = process.stdout.readline()
+        address = re.search(r'http://127.0.0.1:\d+/', line)[0]
+        for page in ('', 'inspect'):
+            with urllib.request.urlopen(address + page, timeout=20) as answer:
+                assert '<canvas' in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        with pytest.raises(OSError):
+            urllib.request.urlopen(address, timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert 'Traceback' not in (tmp_path / 'graph.log').read_text()
+
+
 def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
     out = tmp_path / 'out'
     # No whole number of nanoseconds: the run is complete nevertheless.
@@ -107,7 +131,8 @@ def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
     assert summary['finite'] and summary['seeds'] == [0]
     assert set(summary['latency_ms']) == {'p50', 'p99', 'max'}
     assert {'model', 'Whisper encoder', 'playout'} <= set(summary['stages'])
-    assert len(summary['processes']) == 4
+    assert set(summary['processes']) == {*NODES, *(['face_screen_node'] if has_screen() else [])}
+    assert ('the face, live: http://127.0.0.1:' in done.stdout) == has_screen()
     assert 'frames answered' in done.stdout
     assert str(out) in done.stdout
     reaction = read_openface_csv(out / 'reaction.csv')

@@ -20,6 +20,7 @@ from robot_face_gen.face.actuation import (
 )
 from robot_face_gen.face.actuator_file import read_actuators
 from robot_face_gen.face.easing import NEUTRAL
+from robot_face_gen.face.limits import MotionLimiter
 from robot_face_gen.layout import AU, BRANCH_SLICES, BRANCHES
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
@@ -243,3 +244,16 @@ def test_an_early_call_gets_the_last_command():
     first = actuation.tick(1.0)
     assert actuation.tick(1.005) is first
     assert actuation.tick(1.02) is not first
+
+
+@pytest.mark.parametrize(('rate_hz', 'averaged'), [(10.0, 1), (25.0, 1), (50.0, 2), (100.0, 4)])
+def test_the_target_is_the_mean_over_a_frame(rate_hz, averaged):
+    period_s, wanted = 1.0 / rate_hz, []
+    actuation = FaceActuation(HEAD, rate_hz=rate_hz)
+    reference = MotionLimiter(LIMITS, period_s, HEAD.neutral)
+    for index in range(30):
+        actuation.react(SMILE, index * period_s)
+        command = actuation.tick(index * period_s)
+        wanted.append(HEAD.targets(command.face))
+        reference.step(np.mean(wanted[-averaged:], axis=0))
+        np.testing.assert_allclose(command.position, reference.position, atol=1e-9)

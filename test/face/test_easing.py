@@ -112,6 +112,18 @@ def test_a_blink_closes_the_lids_and_opens_them_again():
     assert gaps.min() >= 0.0
 
 
+def test_a_blink_closes_each_lid_on_the_one_below_it():
+    easer = FaceEaser(timeout_s=0.1, ease_s=1000.0)  # the last face stays, but for blinks
+    values = random_face(5)
+    values[BRANCH_SLICES['au'].start + AU['AU45']] = 0.0
+    easer.update(branches(values), 0.0)
+    faces = [easer.at(0.01 * step) for step in range(1000)]
+    closed = max(faces, key=lambda face: face.action_units[AU['AU45']])
+    assert closed.action_units[AU['AU45']] == pytest.approx(3.5, abs=0.1)
+    y = closed.landmarks[68:]
+    assert y[[37, 38, 43, 44]] == pytest.approx(y[[41, 40, 47, 46]], abs=0.1)
+
+
 def test_own_blinks_only_without_reactions():
     easer = FaceEaser()
     calm = NEUTRAL.copy()

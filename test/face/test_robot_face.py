@@ -57,6 +57,18 @@ def test_eyes_close_and_the_mouth_opens():
     assert dark[1] > dark[0] + 20
 
 
+def test_the_eyes_are_whole():
+    face = make_face()
+    points = place_points(face['landmarks'], SIDE, (0.0, 0.0))
+    rows, columns = np.nonzero((draw(face) > 245).all(axis=2))
+    for eye in (points[36:42], points[42:48]):
+        x, y = eye.mean(axis=0)
+        near = (np.abs(rows - y) < 20) & (np.abs(columns - x) < 30)
+        for white, middle, half in ((columns[near], x, 18.5), (rows[near], y, 15.0)):
+            assert white.min() - middle == pytest.approx(-half, abs=1.0)
+            assert white.max() - middle == pytest.approx(half, abs=1.0)
+
+
 def test_a_frown_lowers_the_inner_ends_of_the_brows():
     def ends(face):
         """Middle row of the left brow's outer and inner end."""

@@ -88,7 +88,7 @@ def rewrite(path, tensors=None, **metadata):
 @pytest.mark.parametrize(
     ('metadata', 'message'),
     [
-        ({'format': 'other/9'}, "format 'other/9': expected 'robot_face_gen/1'"),
+        ({'format': 'other/9'}, "format 'other/9': expected 'robot_face_gen/2'"),
         ({'config': '{"feature_dims": 3}'}, "its description is damaged: .*'feature_dims'"),
         ({'config': 'no json'}, 'its description is damaged'),
         ({'info': '[1]'}, 'its description is damaged'),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each operator of a step: torch computes what the model does, ONNX Runtime the same."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,10 @@ from robot_face_gen.facial_reaction_model.components import (
     FusedBranches,
     Geometry,
     Rotary,
+    SlidingWindowAttention,
     Write,
+    regrouped_out,
+    regrouped_qkv,
     rotate,
 )
 from robot_face_gen.facial_reaction_model.config import BRANCHES, ModelConfig
@@ -21,6 +26,56 @@ from robot_face_gen.models.onnx_session import open_session
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 ROWS, HEADS, WIDTH, SLOTS = 6, 3, 8, 11
+
+
+@pytest.mark.parametrize(('heads', 'kv_heads'), [(4, 4), (4, 2), (4, 1)])
+def test_the_sizes_of_the_geometry(heads, kv_heads):
+    config = ModelConfig(
+        feature_dim=32, num_heads=heads, num_kv_heads=kv_heads, max_seq_len=7, window_size=3
+    )
+    geometry = Geometry(config)
+    assert (geometry.window, geometry.ring_size) == (7, 9)
+    assert geometry.group == heads // kv_heads and isinstance(geometry.group, int)
+    # Eight windows without a repeated position, in whole seconds of 25 frames.
+    assert geometry.cycle == 25 * 4
+    # A query of a block sees itself and the six frames before it.
+    expected = [[query <= key <= query + 6 for key in range(13)] for query in range(7)]
+    assert geometry.band.tolist() == expected
+
+
+def test_the_frequencies_go_from_one_radian_a_frame_to_one_turn_a_cycle():
+    geometry = Geometry(ModelConfig(feature_dim=64, num_heads=4, num_kv_heads=2))
+    half = geometry.cos.shape[1] // 2
+    angle = torch.atan2(geometry.sin[1, half:], geometry.cos[1, :half])
+    assert float(angle[0]) == pytest.approx(1.0, abs=0.01)
+    assert float(angle[-1]) == pytest.approx(2 * math.pi / geometry.cycle, rel=1e-4)
+    assert float(angle[half // 2]) == pytest.approx(2 * math.pi / 25, rel=1e-4)
+    assert (geometry.sin[:, :half] == -geometry.sin[:, half:]).all()
+
+
+@pytest.mark.parametrize('frames', [1, 7, 8, 14, 17, 30])
+@pytest.mark.parametrize('kv_heads', [4, 2])
+def test_a_sequence_is_attended_in_blocks_as_by_one_mask(frames, kv_heads):
+    torch.manual_seed(0)
+    config = ModelConfig(
+        feature_dim=32, num_heads=4, num_kv_heads=kv_heads, max_seq_len=7, window_size=3
+    )
+    attention, geometry = SlidingWindowAttention(config), Geometry(config)
+    x = torch.randn(2, frames, 32)
+    with torch.no_grad():
+        got = attention(x, geometry)
+        q, k, v = (
+            attention.qkv(x)
+            .unflatten(2, (-1, 8))
+            .transpose(1, 2)
+            .split((4, kv_heads, kv_heads), dim=1)
+        )
+        q, k = (rotate(part, geometry.rotary(0, frames)) for part in (q, k))
+        k, v = (part.repeat_interleave(4 // kv_heads, dim=1) for part in (k, v))
+        age = torch.arange(frames)[:, None] - torch.arange(frames)
+        scores = (q @ k.transpose(2, 3) / 8**0.5).masked_fill((age < 0) | (age > 6), -math.inf)
+        expected = attention.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 class Call(torch.nn.Module):
@@ -107,3 +162,15 @@ def test_fused_branches_are_the_branches(model):
         x, heads = torch.randn(5, SMALL.feature_dim), model.decoder.heads.branches
         expected = torch.cat([net(x) for net in heads.values()], dim=1)
         np.testing.assert_allclose(FusedBranches(heads, shared_input=True)(x), expected, atol=1e-5)
+
+
+def test_regrouped_projections_are_copies_without_gradients(model):
+    layer = next(part for part in model.modules() if hasattr(part, 'attention'))
+    for make, original in ((regrouped_qkv, 'qkv'), (regrouped_out, 'out')):
+        with torch.no_grad():
+            made = make(layer)
+        own = getattr(layer.attention, original)
+        assert not any(part.requires_grad for part in made.parameters())
+        assert own.weight.requires_grad and made.weight.data_ptr() != own.weight.data_ptr()
+        # The same numbers in another order.
+        assert torch.equal(made.weight.flatten().sort()[0], own.weight.flatten().sort()[0])

@@ -3,10 +3,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from robot_face_gen.facial_reaction_model import ModelConfig, create_model
+from robot_face_gen.facial_reaction_model.checkpoint import resolve_device
+from robot_face_gen.facial_reaction_model.config import TYPICAL
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'model_config.yaml'
 
@@ -45,6 +49,30 @@ def test_a_broken_file_is_named(tmp_path):
         create_model(path)
 
 
-def test_devices():
+@pytest.mark.parametrize('has_cuda', [False, True])
+def test_devices(monkeypatch, has_cuda):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_cuda)
     with pytest.raises(ValueError, match="device = 'gpu'"):
         create_model(device='gpu')
+    assert resolve_device(None).type == resolve_device('cpu').type == 'cpu'
+    assert resolve_device('auto').type == ('cuda' if has_cuda else 'cpu')
+    if has_cuda:
+        assert resolve_device('cuda:0') == torch.device('cuda:0')
+    else:
+        with pytest.raises(ValueError, match=r"device = 'cuda:0': .* no CUDA device"):
+            resolve_device('cuda:0')
+
+
+def test_the_typical_face_is_symmetric():
+    """In the crop, whose middle is 0.5: iBUG's 68 points and their mirror images."""
+    mirror = np.array([
+        *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
+        45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+        54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+    ])  # fmt: skip
+    x, y = np.reshape(TYPICAL['landmarks'][0], (2, 68))
+    assert x + x[mirror] == pytest.approx(np.ones(68), abs=1e-9)
+    assert y == pytest.approx(y[mirror], abs=1e-9)
+    assert {name: len(spread) for name, (_, spread) in TYPICAL.items()} == {
+        'landmarks': 136, 'au': 18, 'pose': 4, 'gaze': 2,
+    }  # fmt: skip

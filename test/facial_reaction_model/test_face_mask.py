@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values that the tracker did not deliver: the mean in their place, and the mask as an input."""
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from speakers import SMALL, largest_difference, make_mask, make_speaker
 
 from robot_face_gen.facial_reaction_model import (
     BRANCHES,
     OnlineInferenceManager,
     create_model,
-    load_checkpoint,
-    save_checkpoint,
 )
-from robot_face_gen.facial_reaction_model.checkpoint import read_checkpoint
 from robot_face_gen.layout import AU, VALUE_MASK_SLICES
 from robot_face_gen.models.backends import resolve_backend
-from robot_face_gen.resources import default_checkpoint
 
 HAS_ONNX = resolve_backend('auto', 'cpu') == 'onnx'
 BACKENDS = ['forward', 'eager', *(['onnx', 'onnx-int8'] if HAS_ONNX else [])]
@@ -134,56 +128,3 @@ def test_nan_in_masked_values_leaves_all_gradients_finite(model):
     assert all(bool(torch.isfinite(g).all()) for g in gradients if g is not None)
     assert float(gradients[[n for n, _ in model.named_parameters()].index(
         'encoder.face.missing')].abs().sum()) > 0  # fmt: skip
-
-
-def without_mask_weights(model, path):
-    """Write the checkpoint as it was before there were masks."""
-    from safetensors.torch import safe_open, save_file
-
-    save_checkpoint(model, path)
-    with safe_open(path, 'pt') as file:
-        metadata = file.metadata()
-    weights = load_file(path)
-    del weights['encoder.face.missing']
-    save_file(weights, path, metadata=metadata)
-    return path
-
-
-@torch.no_grad()
-def test_an_older_checkpoint_gets_zeros(model, tmp_path):
-    path = without_mask_weights(model, tmp_path / 'old.safetensors')
-    _, _, weights = read_checkpoint(path)
-    old = load_checkpoint(path).eval()
-    assert not old.encoder.face.missing.any()
-    assert weights.keys() == old.state_dict().keys()  # one export for both ways of loading
-    speaker = make_speaker(6)
-    assert largest_difference(model(speaker, seed=1)[0], old(speaker, seed=1)[0]) == 0.0
-
-
-# What the shipped weights gave before there were masks, for the input below and seed 5, frame 20:
-# landmarks 0..2, action units 8..11, pose 0..2, gaze.
-SHIPPED = (
-    0.198865950, 0.203708276, 0.218018308, 0.165272146, 0.074120611, 0.500870705, 0.690636635,
-    0.017705724, 0.013556393, 0.000840656, 0.024200568, 0.003662970,
-)  # fmt: skip
-SHOWN = {'landmarks': slice(3), 'au': slice(8, 12), 'pose': slice(3), 'gaze': slice(2)}
-
-
-@pytest.mark.skipif(not default_checkpoint(), reason='no weights come with this package')
-@pytest.mark.parametrize('backend', BACKENDS[:-1] if HAS_ONNX else BACKENDS)
-@torch.no_grad()
-def test_the_shipped_weights_answer_a_full_face_as_before_there_were_masks(backend):
-    model = create_model(checkpoint=default_checkpoint())
-    time = torch.arange(24)[None, :, None] / 25
-    speaker = {}
-    for index, (name, width) in enumerate(BRANCHES.items()):
-        wave = torch.sin(time * (1 + torch.arange(width) % 7) + index)
-        mean, std = (getattr(model.encoder.statistics, f'{name}_{k}') for k in ('mean', 'std'))
-        speaker[name] = mean + std * wave
-    speaker['audio'] = torch.sin(time[..., None] * torch.arange(384 * 2).view(2, 384) / 50)
-    if backend == 'forward':
-        answer = model(speaker, seed=5)[0]
-    else:
-        answer = OnlineInferenceManager(model, seed=5, backend=backend).process_window(speaker)
-    found = [np.asarray(answer[name])[0, 20, shown] for name, shown in SHOWN.items()]
-    np.testing.assert_allclose(np.concatenate(found), SHIPPED, atol=1e-5)

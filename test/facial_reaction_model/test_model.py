@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model's contract: causal, the same however it is cut, unbounded, repeatable."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -15,6 +16,7 @@ from robot_face_gen.facial_reaction_model import (
     OnlineInferenceManager,
     create_model,
 )
+from robot_face_gen.facial_reaction_model.events import UNKNOWN_AGE
 
 
 def stream(model, speaker, cuts, **options):
@@ -253,6 +255,14 @@ def test_output_has_no_more_of_a_jump_at_borders_than_within(model):
     assert float(steps[border].mean()) < 1.5 * float(steps[~border].mean())
 
 
+def without_motion(model):
+    """The same model without events and residual: the network's own face."""
+    other = copy.deepcopy(model)
+    other.motion.bias.data.fill_(-30.0)
+    other.motion.residual.zero_()
+    return other
+
+
 def training_batch(frames=22, clips=2, seed=0):
     speaker = make_speaker(frames, clips, seed=seed)
     listener = {name: make_speaker(frames, clips, seed=seed + 1)[name] for name in BRANCHES}
@@ -279,11 +289,11 @@ def test_forward_with_a_listener_is_what_training_needs(model):
     for clip in range(2):
         alone = {name: x[clip : clip + 1] for name, x in speaker.items()}
         for row, seed in ((2, seeds[3 * clip + 1]), (3, seeds[3 * clip + 2])):
-            shown, plain, _ = model(alone, seed=seed)
+            shown, plain, _ = without_motion(model)(alone, seed=seed)
             assert plain.posterior is None and plain.listener is None
             found = model.decoder.heads.restore({n: x[clip, row][None] for n, x in faces.items()})
             assert largest_difference(shown, found) < 1e-5
-        mean, _, _ = model(alone, seed=0, temperature=0.0)
+        mean, _, _ = without_motion(model)(alone, seed=0, temperature=0.0)
         found = model.decoder.heads.restore({n: x[clip, 1][None] for n, x in faces.items()})
         assert largest_difference(mean, found) < 1e-5
     # The first is drawn from the posterior: it follows the listener, the others do not.
@@ -305,6 +315,9 @@ def test_gradients_of_training_reach_every_weight(model):
     faces, given, _ = model(speaker, listener, seed=[1, 2, 3, 4])
     loss = sum(x.square().mean() for x in faces.values())
     loss = loss + torch.distributions.kl_divergence(given.posterior, given.prior).mean()
+    age = torch.arange(22)[:, None].expand(2, 22, 2).clone()
+    age[:, :5] = UNKNOWN_AGE
+    loss = loss + model.motion.log_likelihood(given.events, age, age == 9).mean()
     gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     for (name, _), gradient in zip(model.named_parameters(), gradients, strict=True):
         if name not in ('encoder.fusion.no_face', 'encoder.fusion.no_audio'):  # nothing is missing

@@ -60,6 +60,25 @@ def test_sound_that_never_came_is_a_gap_in_numbers_and_stamps():
     assert steps[place_of_gap] == pytest.approx(numbers, abs=6 * MS)
 
 
+@pytest.mark.parametrize(('late_ms', 'is_gap'), [(100, False), (101, True)])
+def test_a_tenth_of_a_second_is_the_least_gap(late_ms, is_gap):
+    late = np.zeros(400)
+    late[100:] = late_ms
+    clock = CaptureClock(RATE)
+    _, stamps = place(clock, arrivals(late))
+    assert (clock.gap_samples > 0) is is_gap
+    assert stamps[-1] == pytest.approx(7_000_000_000 + 399 * 20 * MS + late_ms * MS, abs=2 * MS)
+
+
+def test_a_gap_is_a_whole_number_of_samples():
+    clock = CaptureClock(RATE)
+    place(clock, arrivals(np.zeros(2)))
+    clock.restart()
+    first, stamp = clock.place(2 * BLOCK, BLOCK, 7_000_000_000 + 60 * MS + 1_000_040_000)
+    assert (first, clock.gap_samples) == (2 * BLOCK + RATE, RATE)  # and 0.64 of a sample
+    assert isinstance(first, int) and isinstance(stamp, int)
+
+
 def test_a_device_that_was_away_shows_for_how_long():
     clock = CaptureClock(RATE)
     firsts, stamps = place(clock, arrivals(np.zeros(50)))

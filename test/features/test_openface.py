@@ -79,10 +79,14 @@ def without(*prefixes, names=VARIANTS[714]):
 @pytest.mark.parametrize(
     ('names', 'missing', 'told'),
     [
-        (without('x_', 'y_', 'X_', 'Y_', 'Z_'), ('landmarks',), 'landmarks .*-2Dfp'),
-        (without('gaze_'), ('gaze',), 'gaze .*-gaze'),
-        (without('pose_'), ('pose',), 'head pose .*-pose'),
-        (without('AU'), ('au',), 'action units .*-aus'),
+        (
+            without('x_', 'y_', 'X_', 'Y_', 'Z_'),
+            ('landmarks',),
+            r'landmarks \(FeatureExtraction -2Dfp\)',
+        ),
+        (without('gaze_'), ('gaze',), r'gaze \(FeatureExtraction -gaze\)'),
+        (without('pose_'), ('pose',), r'head pose \(FeatureExtraction -pose\)'),
+        (without('AU'), ('au',), r'action units \(FeatureExtraction -aus\)'),
         ([*HEAD, *AUS], ('landmarks', 'pose', 'gaze'), 'landmarks.*; head pose.*; gaze'),
         (['timestamp', 'AU12_r'], ('landmarks', 'pose', 'gaze'), 'action units AU01_r, AU02_r'),
         (without('x_7', 'X_'), ('landmarks',), r'landmarks x_7 \('),  # all or nothing
@@ -327,6 +331,41 @@ def test_two_recordings_in_one_file_end_at_the_second(tmp_path):
     track = read(tmp_path, ''.join(rows + rows[1:]))
     assert [f.stamp_ns for f in track.frames] == [i * 40_000_000 for i in range(40)]
     assert any('the timestamps start again' in problem for problem in track.problems)
+
+
+def test_nothing_is_read_after_the_end_or_an_error():
+    header, *rows = text_of(VARIANTS['no 2-D'], 40).encode().splitlines(keepends=True)
+    reader = OpenFaceReader('face.csv')
+    assert reader.push(header + b''.join(rows)) and not reader.ended
+    assert reader.push(b''.join(rows)) == [] and reader.ended
+    assert reader.push(b'anything\n') == []
+    assert reader.report.frames == 40
+    reader = OpenFaceReader('face.csv')
+    with pytest.raises(OpenFaceError, match=r'face\.csv: no OpenFace CSV'):
+        reader.push(b'\x89PNG\r\n' + bytes(99) + b'\n')
+    assert reader.ended and reader.push(header + rows[0]) == [] and reader.finish() == []
+
+
+def test_the_length_of_a_file_whose_beginning_is_unusable(tmp_path):
+    """It is longer than what is looked at of its beginning and of its end."""
+    header, *rows = text_of(VARIANTS['no 2-D'], 60).splitlines(keepends=True)
+    path = tmp_path / 'face.csv'
+    path.write_text(header + 'x\n' * 200_000 + ''.join(rows) * 1 + 'x\n' * 80_000)
+    file = OpenFaceFile(path)
+    assert file.duration_s == pytest.approx(60 / 25) and file.rate_hz == 25.0
+
+
+@pytest.mark.parametrize(
+    ('begin', 'told'),
+    [
+        (0.0, []),
+        (1.7e9, ['the timestamps count from 1970: the first frame is taken as time 0']),
+        (99.0, ['the first row is at 99.00 s: time 0 is the beginning of the sound']),
+    ],
+)
+def test_a_time_base_that_may_surprise_is_reported(tmp_path, begin, told):
+    text = text_of(VARIANTS[714], 3, change=lambda f: {'timestamp': begin + f / 25})
+    assert read(tmp_path, text).problems == told
 
 
 def two_people(ids=lambda frame, person: person, absent=(), frames=60):

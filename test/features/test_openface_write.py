@@ -43,6 +43,8 @@ def test_what_is_written_is_read_back(tmp_path_factory, seed, count):
     assert set(track.report.problems) <= {
         f'{name}: a value is missing' for name in ('landmarks', 'action units', 'gaze')
     }
+    rows = path.read_text().splitlines()[1:]
+    assert [int(row.split(',')[0]) for row in rows] == list(range(1, count + 1))
     for mine, theirs in zip(frames, track.frames, strict=True):
         assert abs(mine.stamp_ns - theirs.stamp_ns) < 1000
         assert mine.success == theirs.success
@@ -70,7 +72,7 @@ def test_a_reaction_is_written_in_pixels_of_the_crop(tmp_path):
     path = tmp_path / 'reaction.csv'
     write_openface_csv(path, [reaction_frame(face, 5_000_000_000)])
     frame = read_openface_csv(path).frames[0]
-    assert frame.stamp_ns == 0
+    assert (frame.stamp_ns, frame.success, frame.confidence) == (0, True, 1.0)
     assert frame.landmarks == pytest.approx(224 * np.linspace(0, 1, 136), abs=1e-3)
     assert frame.pose[3] == 0.5
     assert ',500.000,' in path.read_text()  # millimetres

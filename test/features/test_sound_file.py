@@ -245,8 +245,8 @@ def test_files_that_are_not_sound_are_one_clear_line(tmp_path):
             read_audio(tmp_path / name)
         assert str(error.value).startswith(f'{tmp_path / name}: ')
         assert '\n' not in str(error.value)
-    for missing in (tmp_path / 'no.wav', tmp_path):
-        with pytest.raises(FileNotFoundError, match='no such sound file'):
+    for missing, words in ((tmp_path / 'no.wav', 'no such sound file'), (tmp_path, 'is a folder')):
+        with pytest.raises(FileNotFoundError, match=words):
             read_audio(missing)
 
 

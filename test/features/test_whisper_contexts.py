@@ -88,6 +88,8 @@ def test_what_is_not_there_any_more_is_not_taken(eager, session):
 class Exported:
     """What a stream needs of an encoder."""
 
+    device = 'cpu'
+
     def __init__(self, eager, session):
         self.filters, self.n_mels, self.most_frames = eager.filters, 80, 120
         self.contexts = ContextEncoder(session)

@@ -216,7 +216,7 @@ def test_all_topics_keep_their_names(peer, start, tmp_path):
 @pytest.mark.parametrize(
     ('given', 'words'),
     [
-        ({'source': 'none.mcap'}, 'none.mcap: cannot be read as a bag'),
+        ({'source': 'none.mcap'}, 'none.mcap: no such bag'),
         ({'topics': '/tom/nothing'}, 'no topic /tom/nothing; it has /tom/audio, /tom/openface'),
         (
             {'topics': 'sources', 'bag_namespace': 'eve'},

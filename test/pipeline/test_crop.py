@@ -86,6 +86,23 @@ def test_follows_a_face_elsewhere_after_relock_frames():
     assert 0.0 < settled.min() < settled.max() < 1.0
 
 
+@pytest.mark.parametrize(
+    ('shift', 'scale', 'moves'),
+    [(1.45, 1.0, True), (1.55, 1.0, False), (0.0, 2.45, True), (0.0, 2.55, False),
+     (0.0, 1 / 2.45, True), (0.0, 1 / 2.55, False)],
+)  # fmt: skip
+def test_an_outlier_is_far_away_or_of_another_size(shift, scale, moves):
+    """In units of the size: away by more than 1.5, or 2.5 times as large or small."""
+    face = talking(1)[0].reshape(2, 68)
+    centre = face.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.square(face - centre).sum(axis=0).mean())
+    crop = FaceCrop()
+    crop.update(face.ravel(), True)
+    before = crop.to_crop(face.ravel())
+    crop.update((centre + (face - centre) * scale + [[shift * size], [0.0]]).ravel(), True)
+    assert (not np.allclose(crop.to_crop(face.ravel()), before)) is moves
+
+
 def test_follows_immediately_after_a_long_loss():
     crop = FaceCrop()
     run(talking(100), crop=crop)

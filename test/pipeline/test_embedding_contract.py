@@ -3,8 +3,16 @@
 
 import pytest
 
-from robot_face_gen.pipeline.embedding_contract import SEEN, HopWatch, expectation
+from robot_face_gen.facial_reaction_model import checkpoint
+from robot_face_gen.pipeline.embedding_contract import (
+    SEEN,
+    HopWatch,
+    expectation,
+    read_info,
+    trained_with,
+)
 from robot_face_gen.pipeline.health import Health
+from robot_face_gen.resources import default_checkpoint
 
 
 @pytest.mark.parametrize(
@@ -37,3 +45,11 @@ def test_the_expected_embeddings_are_reported():
     assert text == 'expects embeddings of whisper-x:1, hop_s 0.04, context_s 2'
     values = health.report().values
     assert (values['expected_hop_s'], values['expected_context_s']) == ('0.04', '2')
+
+
+def test_without_a_path_it_is_the_description_of_the_shipped_checkpoint():
+    shipped = default_checkpoint()
+    assert shipped
+    info = read_info('')
+    assert info == checkpoint.read_info(shipped)
+    assert trained_with(info)['hop_s'] == info.audio['hop_s']

@@ -98,6 +98,27 @@ def test_each_face_gets_the_same_result_as_alone(model):
     assert int(speakers[1].health.report().values['session_resets']) == 1
 
 
+def test_a_frame_waits_for_the_other_speakers(model):
+    """The second frame arrives 5 ms after the first: one step answers both."""
+    speakers, health = [make_speaker(), make_speaker()], Health()
+    server = ReactionEngine(
+        Sessions(make_runner(model, 2), 0), speakers, health, max_gather_s=0.01
+    )
+    for i, frame in enumerate(make_frames(17, start_ns=BEGIN)):
+        if i == 8:  # now nothing waits for a voice any more
+            before = health.report().values
+        for ms in range(40):
+            if ms == 3:
+                speakers[0].push_face(frame, frame.stamp_ns + ms * MS)
+            if ms == 8 and i < 16:
+                speakers[1].push_face(frame, frame.stamp_ns + ms * MS)
+            answered = server.step(frame.stamp_ns + ms * MS)
+            if i >= 8:  # the last one not longer than max_gather_s
+                assert answered == (2 * (ms == 8) if i < 16 else ms == 13)
+    after = health.report().values
+    assert int(after['steps']) - int(before['steps']) == 9
+
+
 def test_frames_do_not_wait_for_a_speaker_who_has_left(model):
     speakers, health = [make_speaker(), make_speaker()], Health()
     server = ReactionEngine(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from robot_face_gen.pipeline.health import ERROR, OK, TROUBLE_S, WARN, Health
+from robot_face_gen.pipeline.health import ERROR, LATENCY_WINDOW, OK, TROUBLE_S, WARN, Health
 
 
 class Clock:
@@ -44,12 +44,60 @@ def test_the_rate_is_of_the_last_seconds_and_falls_when_events_stop(health, cloc
     assert health.report().values['faces_hz'] == '0.00'
 
 
+def test_the_levels_are_those_of_diagnostic_msgs():
+    assert (OK, WARN, ERROR) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ('times', 'now', 'rate'),
+    [
+        ([0.0], 0.0, '0.00'),
+        ([0.0, 0.0], 0.0, '0.00'),
+        ([0.0, 0.5], 0.5, '2.00'),
+        ([0.0, 1.0, 3.0], 3.0, '0.67'),
+        ([0.0, 1.0, 3.0], 4.0, '0.67'),
+        ([0.0, 1.0, 3.0], 4.6, '0.56'),  # no event for a second: 2 in 3.6 s
+        ([0.0, 1.0, 3.0], 5.0, '0.50'),
+        ([0.0, 1.0, 3.0], 5.1, '0.32'),  # the first is more than 5 s ago: 1 in 3.1 s
+        ([0.0, 1.0, 3.0], 6.1, '0.00'),
+    ],
+)
+def test_the_rate_is_between_the_first_and_the_last_event(health, clock, times, now, rate):
+    health.add_flow('faces')
+    for time in times:
+        clock.now = 100.0 + time
+        health.tick('faces')
+    clock.now = 100.0 + now
+    assert health.report().values['faces_hz'] == rate
+
+
+def test_the_note_is_the_message_while_all_is_well(health):
+    health.note('on the CPU')
+    assert (health.report().level, health.report().message) == (OK, 'on the CPU')
+    health.count('late', trouble='late frames')
+    assert health.report().message == 'late frames'
+
+
+def test_a_flow_that_was_removed_is_not_reported(health):
+    health.add_flow('faces', '/f', 1.0)
+    health.remove_flow('faces')
+    health.remove_flow('faces')
+    assert 'faces' not in health.report().values and health.report().level == OK
+
+
+def test_old_latencies_are_forgotten(health):
+    for seconds in (1.0, 0.001):
+        for _ in range(LATENCY_WINDOW):
+            health.latency('model', seconds)
+    assert health.report().values['model_p99_ms'] == '1.00'
+
+
 def test_a_stall_is_a_warning_until_the_next_event(health, clock):
     health.add_flow('audio', '/audio', 0.5)
     health.tick('audio')
     clock.now += 1.2
     report = health.report()
-    assert (report.level, report.message) == (WARN, 'nothing on /audio for 1.2 s')
+    assert (report.level, report.message) == (WARN, 'no input for 1.2 s: /audio')
     health.tick('audio')
     assert health.report().level == OK
 

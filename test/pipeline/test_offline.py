@@ -42,6 +42,12 @@ def test_the_second_run_gives_the_same_result(pipeline, recording):
     assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize('frames', [1, 2, 17, 33])
+def test_a_recording_of_any_length_is_answered(pipeline, recording, frames):
+    found = list(pipeline.react(recording.until(frames * 0.04)))
+    assert [frame.number for frame in found] == list(range(frames))
+
+
 def test_a_longer_voice_is_answered_to_its_end(pipeline, recording):
     shorter = dataclasses.replace(recording, faces=recording.faces[:25])
     frames = list(pipeline.react(shorter))

@@ -60,6 +60,15 @@ def test_a_loop_continues_one_period_after_the_last_frame():
     assert len(played) > 20 and player.end_ns is None
 
 
+def test_a_loop_of_a_late_face_continues_one_period_after_the_last_frame():
+    frames = make_frames(5, start_ns=3 * SECOND_NS)
+    player = FramePlayer(recording(frames), speed=1.0, loop=True, start_ns=BEGIN)
+    played = play(player, BEGIN + 10 * SECOND_NS)
+    steps = np.diff([f.stamp_ns for f in played])
+    # The face is not there for the first three seconds of each repetition.
+    assert set(steps) == {40_000_000, 3_040_000_000} and len(played) == 15
+
+
 def test_a_loop_uses_a_given_longer_period():
     frames = make_frames(5)
     longer = FramePlayer(

@@ -132,3 +132,31 @@ def test_a_small_jump_back_of_the_clock_does_not_stop_the_output():
     assert playout.pop(10_020 * MS) == 'before'
     playout.push('after', 9_200 * MS, 9_220 * MS)  # 0.8 s earlier
     assert playout.pop(9_220 * MS) == 'after'
+
+
+@pytest.mark.parametrize(
+    ('count', 'late', 'delay_ms'), [(26, 2, 20), (26, 3, 90), (25, 1, 90), (24, 1, 90)]
+)
+def test_two_outliers_do_not_count_once_there_are_enough_reactions(count, late, delay_ms):
+    playout = Playout(fall_s=1e6)
+    for i in range(count):
+        needed = 90 if i < late else 20
+        playout.push(i, 40 * i * MS, (40 * i + needed) * MS)
+    assert playout.delay_ns == delay_ms * MS
+
+
+def test_only_the_newest_75_reactions_define_the_delay():
+    playout = Playout(fall_s=1e6)
+    for i in range(78):
+        playout.push(i, 40 * i * MS, (40 * i + (90 if i < 5 else 20)) * MS)
+        if i == 76:  # three of the late ones are left
+            assert playout.delay_ns == 90 * MS
+    assert playout.delay_ns == 20 * MS
+
+
+def test_the_delay_falls_by_a_hundredth_of_a_second_per_second():
+    playout = Playout(memory=1)
+    playout.push(0, 0, 150 * MS)
+    for i in range(1, 26):
+        playout.push(i, 40 * i * MS, (40 * i + 20) * MS)
+    assert playout.delay_ns == 140 * MS

@@ -354,6 +354,34 @@ def test_single_frames_with_old_stamps_do_not_end_a_session():
     assert timeline.counters['clock_jumps'] == timeline.counters['late'] == 0
 
 
+def test_frames_that_wait_when_the_clock_jumps_back_are_returned():
+    """They wait for sound, which is late."""
+    timeline, now = Timeline(audio_dim=DIM), START + 2000 * MS
+    for block in blocks(2, START + 1000 * MS):
+        timeline.push_audio(block.stamp_ns, block.data, 50.0, now)
+    old, new = make_frames(4, start_ns=now), make_frames(3, start_ns=START)
+    for frame in old:
+        timeline.push_face(frame, now + 120 * MS)
+    assert timeline.pop(now + 120 * MS) == []
+    for frame in new:
+        timeline.push_face(frame, now + 120 * MS)
+    out = timeline.pop(now + 120 * MS)
+    assert [(f.epoch, f.source_stamp_ns) for f in out[:4]] == [(1, f.stamp_ns) for f in old]
+    assert {f.epoch for f in out[4:]} <= {2}
+
+
+@pytest.mark.parametrize('older_ns', [0, 1])
+def test_a_stamp_is_old_if_it_is_more_than_a_second_before_the_newest(older_ns):
+    timeline = Timeline(audio_dim=DIM)
+    play(timeline, make_frames(50, start_ns=START))
+    newest = START + 49 * PERIOD_NS
+    timeline.counters.clear()
+    timeline.push_face(make_frame(newest - 1000 * MS - older_ns), newest)
+    timeline.push_face(make_frame(newest - 1 * MS), newest)  # a late one ends the row
+    assert timeline.counters['from_the_past'] == older_ns
+    assert timeline.counters['late'] == 2 - older_ns
+
+
 def test_an_interruption_of_both_streams_starts_a_new_epoch():
     frames = make_frames(25, start_ns=START) + make_frames(25, start_ns=START + 11_000 * MS)
     out = play(Timeline(audio_dim=DIM), frames)
@@ -365,6 +393,28 @@ def test_an_interruption_of_both_streams_starts_a_new_epoch():
     check(out)
     assert [f.epoch for f, _ in out] == [1] * 65
     assert sum(f.face_valid for f, _ in out) == 25 + 25 + 2  # held for 0.1 s
+
+
+def test_a_reset_forgets_all_that_was_received():
+    timeline, fresh = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
+    before = make_frames(30, start_ns=START)
+    play(timeline, before, blocks(60))
+    timeline.push_face(make_frame(START + 1300 * MS), START + 1300 * MS)
+    timeline.reset()
+    timeline.counters.clear()
+    # Another person, elsewhere in the picture, at an older time of another clock.
+    after = [
+        dataclasses.replace(f, landmarks=2 * f.landmarks) for f in make_frames(9, start_ns=START)
+    ]
+    (first, _), *_ = out = play(timeline, after)
+    check(out)
+    assert (first.index, first.epoch, first.source_stamp_ns) == (0, 2, START)
+    assert not first.audio_valid
+    wanted = play(fresh, after)
+    assert all(
+        (f.landmarks == g.landmarks).all() for (f, _), (g, _) in zip(out, wanted, strict=True)
+    )
+    assert not any(timeline.counters[name] for name in ('clock_jumps', 'from_the_past', 'late'))
 
 
 def test_stamps_in_the_future_are_dropped():
@@ -388,6 +438,10 @@ def test_memory_does_not_grow_with_time():
         assert len(timeline.pop(now)) == 1
         kept.append(len(timeline._voice) + len(timeline._faces))
     assert max(kept) <= 60
+
+
+def test_the_embeddings_are_those_of_whisper_tiny_by_default():
+    Timeline().push_audio(START, np.zeros((2, 384), np.float32), 50.0, START)
 
 
 def test_embeddings_with_a_wrong_rate_or_shape_are_refused():

@@ -179,3 +179,19 @@ def test_errors_are_one_line(words, complaint, capsys):
 
 def test_values_may_hold_anything_and_the_last_one_counts():
     assert parse_arguments(['a:=', 'b:=x:=y', 'c:=1', 'c:=2']) == {'a': '', 'b': 'x:=y', 'c': '2'}
+
+
+@pytest.mark.graph
+def test_ctrl_c_while_the_nodes_start_ends_them_cleanly(ros_domain, tmp_path):
+    log = tmp_path / 'log'
+    words = [f'{name}:={value}' for name, value in FAST.items()]
+    command = [sys.executable, '-m', 'robot_face_gen.cli', 'bringup', *words]
+    with (
+        log.open('w') as output,
+        subprocess.Popen(command, stdout=output, stderr=output) as process,
+    ):
+        until(lambda: log.read_text().count('process started') == 2, timeout=40.0)
+        process.send_signal(signal.SIGINT)  # Python itself is still starting in the nodes
+        assert process.wait(timeout=40) == 0, log.read_text()
+    assert log.read_text().count('process has finished cleanly') == 2
+    assert 'Traceback' not in log.read_text()

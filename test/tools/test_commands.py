@@ -222,6 +222,7 @@ def test_parameters_are_listed(graph):
     ('name', 'value', 'shown'),
     [
         ('gain', '0.25', 'Double value is: 0.25\n'),
+        ('gain', '1', 'Double value is: 1.0\n'),
         ('on', 'false', 'Boolean value is: False\n'),
         ('words', '[x, y z]', "String values are: ['x', 'y z']\n"),
     ],
@@ -241,10 +242,18 @@ def test_a_refused_value_is_reported_with_the_reason(graph, value, reason):
 
 
 @pytest.mark.graph
-def test_an_unknown_parameter_is_an_error(graph):
-    told = run(graph, 'param', 'get', 'robot/talker', 'nix')
+@pytest.mark.parametrize(
+    ('words', 'problem'),
+    [
+        (('get', 'robot/talker', 'nix'), "'nix', or it is not set"),
+        (('set', 'robot/talker', 'gian', '0.5'), "'gian'; did you mean 'gain'?"),
+        (('set', 'robot/talker', 'gian', '1'), "'gian'; did you mean 'gain'?"),
+    ],
+)
+def test_an_unknown_parameter_is_an_error(graph, words, problem):
+    told = run(graph, 'param', *words)
     assert told.returncode == 2
-    assert "node '/robot/talker' has no parameter 'nix'" in told.stderr
+    assert f"node '/robot/talker' has no parameter {problem}" in told.stderr
 
 
 @pytest.mark.parametrize(

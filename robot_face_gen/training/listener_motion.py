@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Separates a real listener into a face without events, the events, and exemplars of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_face_gen.facial_reaction_model.events import (
+    EVENTS,
+    EXEMPLARS,
+    MAX_AGE,
+    UNKNOWN_AGE,
+    EventType,
+)
+from robot_face_gen.timing import FRAME_RATE_HZ
+
+from .events import fill_short_gaps, find_blinks, find_nods
+
+_JOINED_S = 0.2  # nods closer than this are one event
+_EDGE = 3  # frames on each side whose mean is the face without the event
+
+
+@dataclass(frozen=True)
+class Separated:
+    """A listener's face without its events.
+
+    Attributes:
+        base: (T, 160), the face with each event replaced by a straight line.
+        age: (T, E) int, frames since the last event ended, UNKNOWN_AGE before the first one; -1
+            within an event, and where the signal of the event was not seen.
+        onset: (T, E) bool, frames in which an event begins; their age is that of the frame.
+        exemplars: for each type, (n, columns) differences between face and base.
+    """
+
+    base: np.ndarray
+    age: np.ndarray
+    onset: np.ndarray
+    exemplars: list[list[np.ndarray]]
+
+
+def _slope_ends(x: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
+    """First and last frame of the hill around a peak: to where it nearly stops to fall."""
+    ends = []
+    least = 0.03 * (x[peak] - np.nanmin(x[max(0, peak - reach) : peak + reach + 1]))
+    for step in (-1, 1):
+        at = peak
+        for _ in range(reach):
+            after = at + step
+            if not 0 <= after < len(x) or not x[at] - x[after] > least:
+                break
+            at = after
+        ends.append(at)
+    return ends[0], ends[1]
+
+
+def _spans(event: EventType, face: np.ndarray) -> list[tuple[int, int]]:
+    """Begin and end (exclusive) of each event of a face, in order, not overlapping."""
+    x = fill_short_gaps(face[:, event.signal])
+    spans: list[tuple[int, int]] = []
+    if event.name == 'blink':
+        peaks = np.round(find_blinks(x).time_s * FRAME_RATE_HZ).astype(int)
+        spans = [_slope_ends(x, peak, event.frames // 2 - 1) for peak in peaks]
+    else:
+        nods = find_nods(x)
+        for time_s, duration_s in zip(nods.time_s, nods.duration_s, strict=True):
+            middle, half = time_s * FRAME_RATE_HZ, 0.6 * duration_s * FRAME_RATE_HZ
+            spans.append((round(middle - half), round(middle + half)))
+    joined: list[tuple[int, int]] = []
+    gap = round(_JOINED_S * FRAME_RATE_HZ) if event.name == 'nod' else 0
+    for begin, end in ((a, b + 1) for a, b in spans):
+        if joined and begin - joined[-1][1] <= gap:
+            if end - joined[-1][0] <= event.frames:
+                joined[-1] = joined[-1][0], end
+                continue
+            begin = max(begin, joined[-1][1])
+        joined.append((begin, end))
+    last = len(face) - _EDGE
+    return [
+        (begin, end)
+        for begin, end in joined
+        if _EDGE <= begin < end <= last and end - begin <= event.frames
+    ]
+
+
+def separate(face: np.ndarray) -> Separated:
+    """Take a listener's face (T, 160), NaN where a value was not seen, apart."""
+    base = np.array(face, dtype=np.float64)
+    frames = len(face)
+    age = np.full((frames, len(EVENTS)), UNKNOWN_AGE)
+    onset = np.zeros((frames, len(EVENTS)), bool)
+    exemplars: list[list[np.ndarray]] = [[] for _ in EVENTS]
+    for kind, event in enumerate(EVENTS):
+        for begin, end in _spans(event, base):
+            part = base[:, event.columns]
+            before = part[begin - _EDGE : begin].mean(axis=0)
+            after = part[end : end + _EDGE].mean(axis=0)
+            share = ((np.arange(end - begin) + 1) / (end - begin + 1))[:, None]
+            straight = before + share * (after - before)
+            change = part[begin:end] - straight
+            if np.isfinite(change).all():
+                exemplars[kind].append(change)
+            # A value that is missing beside the event stays as it is.
+            replaced = np.where(np.isfinite(straight), straight, part[begin:end])
+            replaced[np.isnan(part[begin:end])] = np.nan
+            base[begin:end, event.columns] = replaced
+            onset[begin, kind] = True
+            age[begin + 1 : end, kind] = -1
+            age[end:, kind] = np.minimum(np.arange(frames - end), MAX_AGE)
+        seen = np.isfinite(fill_short_gaps(face[:, event.signal]))
+        age[~seen, kind] = -1
+    return Separated(base, age, onset, exemplars)
+
+
+def _smooth_ends(change: np.ndarray, event: EventType) -> np.ndarray:
+    """An exemplar without a step at its ends and, but for blinks, without the tracker's noise."""
+    out = change
+    if event.name != 'blink':
+        padded = np.pad(change, ((1, 1), (0, 0)))
+        out = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    ramp = np.minimum(1.0, (np.arange(len(out)) + 1) / 2)
+    return out * np.minimum(ramp, ramp[::-1])[:, None]
+
+
+def choose_exemplars(
+    event: EventType, found: list[np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    """Weights of `EXEMPLARS` exemplars, the most typical ones first; None if there are none."""
+    if not found:
+        return None
+    picked = [found[i] for i in rng.permutation(len(found))[: 4 * EXEMPLARS]]
+    shapes = np.zeros((len(picked), event.frames, len(event.columns)), np.float32)
+    for shape, change in zip(shapes, picked, strict=True):
+        shape[: len(change)] = _smooth_ends(change, event)
+    signal = event.columns == event.signal
+    flat = shapes[..., signal].reshape(len(shapes), -1)
+    distance = np.square(flat[:, None] - flat[None]).sum(axis=-1)
+    typical = int(np.argmin(distance.sum(axis=0)))
+    # A random choice keeps rare shapes rare.
+    chosen = rng.permutation(len(picked))[: EXEMPLARS - 1]
+    order = sorted(chosen, key=lambda i: distance[i, typical])
+    order = np.resize([typical, *order], EXEMPLARS)
+    order = order[np.argsort(distance[order, typical], kind='stable')]
+    frames = np.array([len(picked[i]) for i in order], np.float32)
+    return {f'{event.name}_shapes': shapes[order], f'{event.name}_frames': frames}
+
+
+def event_weights(faces: Iterable[np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+    """Exemplars, rates and ages of real listeners, as initial weights of `EventHead`.
+
+    Args:
+        faces: of training listeners, (T, 160) each, NaN where a value was not seen.
+        seed: of the choice of exemplars.
+
+    Returns:
+        dict: names of `events.untrained_weights`; a type that never happens is left out, but its
+            rate is near zero then.
+    """
+    found: list[list[np.ndarray]] = [[] for _ in EVENTS]
+    onsets, at_risk = np.zeros(len(EVENTS)), np.zeros(len(EVENTS))
+    for face in faces:
+        apart = separate(face)
+        for mine, theirs in zip(found, apart.exemplars, strict=True):
+            mine += theirs
+        onsets += apart.onset.sum(axis=0)
+        at_risk += (apart.age >= 0).sum(axis=0)
+    rng = np.random.default_rng(seed)
+    out: dict[str, np.ndarray] = {}
+    for event, changes in zip(EVENTS, found, strict=True):
+        out |= choose_exemplars(event, changes, rng) or {}
+    rate = (onsets + 0.01) / (at_risk + 100.0)
+    out['bias'] = np.log(rate).astype(np.float32)
+    return out

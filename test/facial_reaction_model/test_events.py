@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blinks and nods as point processes with known answers, and the residual motion."""
+
+import numpy as np
+import pytest
+
+from robot_face_gen.facial_reaction_model.events import (
+    EVENTS,
+    EXEMPLARS,
+    FACTORS,
+    MAX_AGE,
+    POLES,
+    LiveMotion,
+    Motion,
+    check_weights,
+    untrained_weights,
+)
+from robot_face_gen.layout import AU, BRANCH_SLICES, BRANCHES, RX
+
+BLINK, NOD = 0, 1
+WINDOW = 16
+
+
+def still(sessions, frames):
+    return {name: np.zeros((sessions, frames, width), 'f') for name, width in BRANCHES.items()}
+
+
+def logit(probability):
+    return float(np.log(probability / (1 - probability)))
+
+
+def run(weights, probability, frames, *, seeds=(0,), temperature=1.0, cuts=None):
+    """Faces (S, frames, ...) with constant hazards of blinks and no nods, and the sessions."""
+    live = LiveMotion(Motion(weights, WINDOW), len(seeds))
+    begin, parts = 0, []
+    for count in cuts or [WINDOW] * (frames // WINDOW):
+        logits = np.full((len(seeds), count, len(EVENTS)), -30.0, 'f')
+        logits[..., BLINK] = logit(probability)
+        parts.append(
+            live.add(
+                still(len(seeds), count), logits, range(len(seeds)), seeds,
+                [begin] * len(seeds), temperature,
+            )
+        )  # fmt: skip
+        begin += count
+    return {n: np.concatenate([part[n] for part in parts], axis=1) for n in BRANCHES}, live
+
+
+def onsets(face):
+    """Frames (n,) in which a blink of an untrained model begins, of one face."""
+    closing = face['au'][0, :, AU['AU45']]
+    first = untrained_weights()['blink_shapes'][0, 0, -1]
+    return np.flatnonzero((closing[:-1] == first) & (closing[1:] > first))
+
+
+def test_the_rate_and_the_intervals_are_those_of_the_hazard():
+    """At p a frame, an event follows the end of the last one after a geometric time."""
+    weights, p = untrained_weights(), 0.05
+    face, live = run(weights, p, 60_000)
+    begin = onsets(face)
+    frames = weights['blink_frames'][0]
+    gaps = np.diff(begin) - frames
+    assert len(begin) == live.state['events.number'][0, BLINK]
+    assert gaps.min() >= 0  # never within another
+    # A geometric distribution: mean and standard deviation are known.
+    mean, std = (1 - p) / p, np.sqrt(1 - p) / p
+    assert abs(gaps.mean() - mean) < 4 * std / np.sqrt(len(gaps))
+    assert abs(gaps.std() / std - 1) < 0.1
+    assert live.state['events.number'][0, NOD] == 0
+
+
+def test_the_table_of_ages_makes_a_refractory_time():
+    weights = untrained_weights()
+    weights['ages'][BLINK, :6] = -20.0  # up to 31 frames; the knot of 63 has its full rate
+    begin = onsets(run(weights, 0.3, 16_000)[0])
+    gaps = np.diff(begin) - weights['blink_frames'][0]
+    assert gaps.min() > 31 and np.median(gaps) < 70
+
+
+def test_without_temperature_the_intensity_decides():
+    """An event begins where the accumulated hazard reaches 1, for every seed."""
+    face, _ = run(untrained_weights(), 0.05, 3200, seeds=(1, 2), temperature=0.0)
+    assert all(np.array_equal(x[0], x[1]) for x in face.values())
+    begin = onsets(face)
+    wait = np.ceil(1 / -np.log(1 - 0.05)) - 1
+    assert begin[0] == wait
+    assert np.all(np.diff(begin) == wait + untrained_weights()['blink_frames'][0])
+
+
+def test_seeds_differ_and_repeat():
+    one, _ = run(untrained_weights(), 0.05, 1600, seeds=(1,))
+    again, _ = run(untrained_weights(), 0.05, 1600, seeds=(1,))
+    other, _ = run(untrained_weights(), 0.05, 1600, seeds=(2,))
+    assert np.array_equal(one['au'], again['au'])
+    assert not np.array_equal(onsets(one), onsets(other))
+
+
+def lively_weights():
+    rng, weights = np.random.default_rng(0), untrained_weights()
+    for event in EVENTS:
+        weights[f'{event.name}_frames'][:] = rng.integers(3, event.frames + 1, EXEMPLARS)
+        weights[f'{event.name}_shapes'][:] = rng.normal(
+            0, 0.3, weights[f'{event.name}_shapes'].shape
+        )
+    weights['residual'] = rng.normal(0, 0.01, weights['residual'].shape).astype('f')
+    weights['offset'] = rng.normal(0, 0.01, weights['offset'].shape).astype('f')
+    return weights
+
+
+@pytest.mark.parametrize('cuts', [[1] * 320, [7, 13, 100, 3, 197], [320]])
+def test_however_it_is_cut_it_is_the_same_to_the_last_bit(cuts):
+    weights = lively_weights()
+    whole, one = run(weights, 0.1, 320, seeds=(3, 9))
+    parts, other = run(weights, 0.1, 320, seeds=(3, 9), cuts=cuts)
+    for name in BRANCHES:
+        assert np.array_equal(whole[name], parts[name]), name
+    for name, part in one.state.items():
+        assert np.array_equal(part, other.state[name]), name
+    assert one.state['events.number'][:, BLINK].min() > 3
+
+
+def test_a_saved_state_continues_anywhere():
+    weights = lively_weights()
+    whole, _ = run(weights, 0.1, 160, seeds=(3,))
+    for at in (1, 16, 77):
+        _, first = run(weights, 0.1, at, seeds=(3,), cuts=[at])
+        second = LiveMotion(Motion(weights, WINDOW), 1)
+        second.load({name: part.copy() for name, part in first.state.items()})
+        logits = np.full((1, 160 - at, len(EVENTS)), -30.0, 'f')
+        logits[..., BLINK] = logit(0.1)
+        rest = second.add(still(1, 160 - at), logits, [0], [3], [at], 1.0)
+        for name in BRANCHES:
+            assert np.array_equal(rest[name], whole[name][:, at:])
+
+
+def test_an_impossible_state_is_refused():
+    live = LiveMotion(Motion(untrained_weights(), WINDOW), 1)
+    for name, value in (('events.shape', EXEMPLARS + 1), ('events.age', -1)):
+        state = {key: part.copy() for key, part in live.state.items()}
+        state[name][0, 0] = value
+        with pytest.raises(ValueError, match=name):
+            live.load(state)
+    state = {key: part.copy() for key, part in live.state.items()}
+    state['residual'][:] = np.nan
+    with pytest.raises(ValueError, match='residual'):
+        live.load(state)
+
+
+def test_the_marks_are_drawn_from_all_exemplars():
+    motion = Motion(untrained_weights(), WINDOW)
+    drawn = [motion.draw_event(5, BLINK, n, 1.0) for n in range(4000)]
+    thresholds, shapes = np.array(drawn).T
+    assert abs(thresholds.mean() - 1) < 0.06 and abs(thresholds.std() - 1) < 0.08
+    counts = np.bincount(shapes.astype(int), minlength=EXEMPLARS + 1)
+    assert counts[0] == 0 and counts[1:].min() > 40
+    assert motion.draw_event(5, BLINK, 7, 0.0) == (1.0, 1)
+    calm = [motion.draw_event(5, BLINK, n, 0.2) for n in range(500)]
+    assert np.std([threshold for threshold, _ in calm]) < 0.3
+    assert np.mean([shape <= 4 for _, shape in calm]) > 0.5
+
+
+def test_the_residual_has_the_spectrum_and_the_variance_of_its_poles():
+    """Of a channel that has one process alone, the correlation of successive frames is known."""
+    weights = untrained_weights()
+    for pole in range(len(POLES)):
+        weights['residual'][pole, pole, pole] = 0.1  # landmarks 0..4: one process each
+    for factor in range(FACTORS):
+        weights['residual'][1, factor, 10] = 0.1 / np.sqrt(FACTORS)
+    face, _ = run(weights, 1e-9, 32_000)
+    x = face['landmarks'][0].astype(np.float64)
+    for pole, a in enumerate(POLES):
+        found = np.corrcoef(x[1:, pole], x[:-1, pole])[0, 1]
+        assert abs(found - 2 * a / (1 + a**2)) < 0.03
+        assert abs(x[:, pole].std() / 0.1 - 1) < 0.2
+    assert abs(x[:, 10].std() / 0.1 - 1) < 0.05
+    assert abs(np.corrcoef(x[:, 0], x[:, 1])[0, 1]) < 0.05
+    # From the first frame on, and nothing of it without temperature.
+    first = [run(weights, 1e-9, 16, seeds=(s,))[0]['landmarks'][0, 0, 4] for s in range(300)]
+    assert abs(np.std(first) / 0.1 - 1) < 0.2
+    assert not run(weights, 1e-9, 32, temperature=0.0)[0]['landmarks'].any()
+
+
+def test_action_units_stay_in_their_range():
+    weights = lively_weights()
+    weights['residual'] *= 100
+    face, _ = run(weights, 0.1, 320)
+    assert face['au'].min() >= 0 and face['au'][..., :17].max() <= 5
+    assert face['au'][..., 17].max() <= 1
+    assert face['pose'].min() < 0
+
+
+def test_a_nod_moves_the_head_and_a_blink_the_eyes():
+    live = LiveMotion(Motion(untrained_weights(), WINDOW), 1)
+    logits = np.full((1, 40, 2), 30.0, 'f')
+    face = live.add(still(1, 40), logits, [0], [0], [0], 1.0)
+    assert face['pose'][0, :, RX].max() > np.radians(3)
+    assert face['au'][0, :, AU['AU45']].max() > 1.5
+    assert not np.delete(face['au'], AU['AU45'], axis=2).any()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('bias', 31.0),
+        ('ages', -40.0),
+        ('nod_frames', 61.0),
+        ('blink_frames', 0.0),
+        ('blink_frames', 2.5),
+        ('nod_shapes', 11.0),
+        ('residual', 20.0),
+    ],
+)
+def test_weights_that_could_run_away_are_refused(name, value):
+    weights = untrained_weights()
+    check_weights(weights)
+    weights[name].flat[0] = value
+    with pytest.raises(ValueError, match=name):
+        check_weights(weights)
+
+
+def test_ages_beyond_the_table_are_those_at_its_end():
+    weights = untrained_weights()
+    motion = Motion(weights, WINDOW)
+    live = LiveMotion(motion, 1)
+    live.state['events.age'][:] = 10 * MAX_AGE
+    live.add(still(1, 5), np.full((1, 5, 2), -30.0, 'f'), [0], [0], [0], 1.0)
+    assert (live.state['events.age'] == 10 * MAX_AGE + 5).all()
+    assert BRANCH_SLICES['gaze'].stop == len(motion.offset)
