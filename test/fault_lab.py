@@ -201,6 +201,7 @@ class Lab:
         )
         self.driver = Driver(self.peer) if drive else None
         self.settle()
+        self.begin_s = time.monotonic()
 
     def since(self, begin_s):
         return [pair for pair in list(self.peer.heard[REACTION]) if pair[0] >= begin_s]
