@@ -201,6 +201,7 @@ class Lab:
         )
         self.driver = Driver(self.peer) if drive else None
         self.settle()
+        self.begin_s = time.monotonic()
 
     def since(self, begin_s):
         return [pair for pair in list(self.peer.heard[REACTION]) if pair[0] >= begin_s]
@@ -209,6 +210,11 @@ class Lab:
     def even_ms(self):
         """Longest gap of an even output, on this machine as busy as it is."""
         return max(EVEN_MS, 1.5 * max(self.quiet_ms))
+
+    @property
+    def busy(self):
+        """How busy this machine is: 1 where an undisturbed output is even."""
+        return self.even_ms / EVEN_MS
 
     def settle(self):
         """Wait for one second of undisturbed output."""

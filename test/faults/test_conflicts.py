@@ -67,12 +67,14 @@ def test_a_conflict_is_reported(lab, attempt, name):
     make, text = CONFLICTS[name]
 
     def disturb():
+        # In the first seconds of a node, another publisher may be its own predecessor.
+        time.sleep(max(0.0, lab.begin_s + 5.0 - time.monotonic()))
         size = len(lab.log_since(0))
         with lab.fault() as found, make():
             wait_until_reported(lab, 'reaction_node', text, size)
         return found[0]
 
-    attempt(name, disturb, 400.0, 3.0)
+    attempt(lab, name, disturb, 400.0, 3.0)
 
 
 def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
@@ -85,7 +87,7 @@ def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
     took_s = time.monotonic() - begin_s
     print(f'reported after {took_s:.1f} s')
     # A status comes once a second; a machine that is too busy to send 25 reactions delays it.
-    assert took_s < most_s * max(1.0, max(lab.quiet_ms) / 100.0), took_s
+    assert took_s < most_s * lab.busy, took_s
 
 
 @pytest.mark.faults

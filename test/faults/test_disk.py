@@ -66,7 +66,8 @@ def refused(done, path):
     assert len(error) == 1, done.stderr[-3000:]
     assert 'Traceback' not in done.stderr
     assert str(path) in error[0] and (
-        'No space left on device' in error[0] or 'Read-only file system' in error[0]
+        'no space left on device' in error[0].lower()
+        or 'read-only file system' in error[0].lower()
     ), error[0]
 
 
@@ -109,7 +110,7 @@ def test_react_on_a_read_only_disk(tmp_path, speaker):
 
 def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path):
     with disk(tmp_path / 'disk', '2m') as folder:
-        filler = fill(folder, 300_000)
+        filler = fill(folder, 20_000)
         code = (
             'from robot_face_gen.facial_reaction_model.onnx_runner import exported_step;'
             'from robot_face_gen.facial_reaction_model import ModelConfig, create_model;'
@@ -124,7 +125,9 @@ def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path):
             )  # fmt: skip
 
         done = export()
-        assert done.returncode and 'No space left on device' in done.stderr, done.stderr[-2000:]
+        assert done.returncode and 'no space left on device' in done.stderr.lower(), done.stderr[
+            -2000:
+        ]
         assert str(folder) in done.stderr.splitlines()[-1]
         cache = folder / 'robot_face_gen'
         assert not [path for path in cache.rglob('*') if path.suffix in ('.json', '.onnx')]
@@ -176,6 +179,6 @@ def test_recording_onto_a_full_disk(lab, tmp_path, leave):
             assert recorder.wait(120.0) == 1
         finally:
             recorder.kill()
-        assert str(output) in recorder.text and 'No space left on device' in recorder.text
+        assert str(output) in recorder.text and 'no space left on device' in recorder.text.lower()
         assert 'Traceback' not in recorder.text
         assert not output.exists()

@@ -145,5 +145,5 @@ def test_the_encoder_goes_on_on_the_cpu(monkeypatch, logger):
     stream = whisper_setup.make_stream(parameters, health, logger)
     samples = np.random.default_rng(0).normal(0.0, 0.1, 16000).astype(np.float32)
     blocks = stream.push(samples, 16000, BEGIN_NS, 0)
-    assert sum(len(block.data) for block in blocks) > 40
+    assert sum(len(block.data) for block in blocks) >= 30
     assert 'the GPU failed (CUDA error: unspecified launch failure)' in health.report().message

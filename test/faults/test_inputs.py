@@ -169,4 +169,4 @@ def test_the_face_goes_on(lab, attempt, name):
             time.sleep(seconds)
         return found[0]
 
-    attempt(name, disturb, LONGEST_GAP_MS, LONGEST_RECOVERY_S)
+    attempt(lab, name, disturb, LONGEST_GAP_MS, LONGEST_RECOVERY_S)

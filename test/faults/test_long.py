@@ -6,6 +6,7 @@ LONG_MINUTES is the length of the session at real pace, LONG_HOURS that of the a
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -144,7 +145,7 @@ def test_a_session_of_hours_at_the_pace_of_the_machine():
     for number in range(total):
         now_ns = BEGIN_NS + number * PERIOD_NS
         frame = frames[number % len(frames)]
-        speaker.push_face(FaceFrame(**{**vars(frame), 'stamp_ns': now_ns}), now_ns + 3_000_000)
+        speaker.push_face(replace(frame, stamp_ns=now_ns), now_ns + 3_000_000)
         sound = generator.normal(size=(2, config.audio_dim)).astype(np.float32)
         speaker.push_audio(now_ns - PERIOD_NS, sound, 50.0, now_ns + 3_000_000)
         begin_s = time.perf_counter()

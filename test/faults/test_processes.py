@@ -59,9 +59,9 @@ def test_a_killed_node_is_whole_again(graph, attempt, names):
     # Without the reactions' own node there is no output until it runs again; the motors and the
     # screen ease to a neutral face, and the first reactions come from a new session.
     if 'reaction_node' in names:
-        attempt(label('killed', names), disturb, limit_s * 1e3, limit_s, 0.0, np.inf)
+        attempt(graph, label('killed', names), disturb, limit_s * 1e3, limit_s, 0.0, np.inf)
     else:
-        attempt(label('killed', names), disturb, GAP_MS, limit_s)
+        attempt(graph, label('killed', names), disturb, GAP_MS, limit_s)
 
 
 def label(what, names):
@@ -85,9 +85,9 @@ def test_a_node_that_stands_still_for_3_s_does_not_stop_the_others(graph, attemp
         return found[0]
 
     if name == 'reaction_node':
-        attempt(label('stopped for 3 s', (name,)), disturb, 5000.0, 3.0, 0.0, np.inf)
+        attempt(graph, label('stopped for 3 s', (name,)), disturb, 5000.0, 3.0, 0.0, np.inf)
     else:
-        attempt(label('stopped for 3 s', (name,)), disturb, GAP_MS, 3.0)
+        attempt(graph, label('stopped for 3 s', (name,)), disturb, GAP_MS, 3.0)
 
 
 def first_after(peer, topic, begin_s):
@@ -133,7 +133,7 @@ def test_two_busy_loops_beside_it(graph, attempt):
         graph.check_motion(begin_s)
         return found[0]
 
-    attempt('two busy loops', disturb, 1000.0, 3.0, rate_hz=18.0)
+    attempt(graph, 'two busy loops', disturb, 1000.0, 3.0, rate_hz=18.0)
 
 
 def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_factory):
