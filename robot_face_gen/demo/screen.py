@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_face_gen.nodes.tables import SCREEN
-
 if TYPE_CHECKING:
     from robot_face_gen.tools.bringup import BringupProcess
 
@@ -22,11 +20,12 @@ _ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
 
 def screen_arguments(wanted: str = 'auto') -> dict[str, str]:
     """Launch arguments of the screen: its usual port, or any other if that is in use."""
-    row = SCREEN['port']
+    from robot_face_gen.nodes.tables import SCREEN  # nodes/ is not for machines without ROS
+
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((str(SCREEN['host'].default), int(row.default)))
+            probe.bind((str(SCREEN['host'].default), int(SCREEN['port'].default)))
         except OSError:
             return {'screen': wanted, 'screen_port': '0'}
     return {'screen': wanted}
