@@ -79,7 +79,8 @@ def open_bag(path: str | Path) -> Iterator[Any]:
     highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
     path = Path(path).expanduser()
     if not path.exists():
-        raise ValueError(f'{path}: no such bag; expected a folder, an .mcap or a .db3 file')
+        expected = _hint(path) or '; expected a folder, an .mcap or a .db3 file'
+        raise ValueError(f'{path}: no such bag{expected}')
     # SQLite bags of ROS 2 Humble do not contain the definitions of their messages.
     store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
     for file in sorted(message_folder().glob('*.msg')):

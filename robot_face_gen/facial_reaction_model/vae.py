@@ -56,7 +56,9 @@ class FacialVAE(nn.Module):
         self.prior_net = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2 * latent)
         )
-        self.register_buffer('prior_spread', torch.eye(latent))
+        # Not torch.eye: on the device `meta` it imports torch._dynamo, which takes a second.
+        self.register_buffer('prior_spread', torch.zeros(latent, latent))
+        self.prior_spread.diagonal().fill_(1.0)
         frame = max(width // 4, 8)
         self.listener_frame = nn.Sequential(
             nn.Linear(FACE_DIM, width // 2), nn.GELU(), nn.Linear(width // 2, frame)

@@ -174,7 +174,9 @@ def test_what_cannot_be_recovered_is_said(tmp_path):
 def test_a_missing_bag_of_a_killed_recording_names_the_command(tmp_path):
     (tmp_path / 'bag.mcap.part').touch()
     with (
-        pytest.raises(ValueError, match=r'bag\.mcap: cannot .* record --recover .*mcap\.part'),
+        pytest.raises(
+            ValueError, match=r'bag\.mcap: no such bag .* record --recover .*mcap\.part'
+        ),
         open_bag(tmp_path / 'bag.mcap'),
     ):
         pass

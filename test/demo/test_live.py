@@ -81,7 +81,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     done = command('--video', film, '--out', out)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
-    assert set(summary['processes']) == {
+    assert set(summary['processes']) - {'face_screen_node'} == {
         'camera_face_node', 'microphone_node', 'whisper_node', 'reaction_node',
     }  # fmt: skip
     assert summary['frames_recorded'] == summary['valid'] == 75

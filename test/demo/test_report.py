@@ -73,10 +73,10 @@ def test_messages_that_are_no_faces_are_told_of():
     assert summarise(record, 4.0, {}, {}, {})['finite'] is False
 
 
-def test_the_readme_names_every_key_of_the_summary():
-    readme = (Path(__file__).parents[2] / 'README.md').read_text()
+def test_the_documentation_names_every_key_of_the_summary():
+    text = (Path(__file__).parents[2] / 'docs' / 'inputs.md').read_text()
     for key in summarise(make_record(), 4.0, {}, {}, {}):
-        assert f'`{key}`' in readme, key
+        assert f'`{key}`' in text, key
 
 
 def test_what_was_answered_and_how_late():
