@@ -10,6 +10,7 @@ import shlex
 import struct
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -126,14 +127,12 @@ def model_config(data):
 
 def cache_entry(data):
     """An entry of the export cache: damaged ones are none."""
-    import os
-
-    os.environ['XDG_CACHE_HOME'] = _FOLDER.name
     folder = Path(_FOLDER.name) / 'robot_face_gen'
     folder.mkdir(exist_ok=True)
     (folder / 'entry.json').write_bytes(data)
     (folder / 'payload.onnx').write_bytes(data[:7])
-    read_entry('entry')
+    with mock.patch.dict('os.environ', XDG_CACHE_HOME=_FOLDER.name):  # not for later tests
+        read_entry('entry')
 
 
 def messages(data):

@@ -61,8 +61,9 @@ class Diagnostics:
         """Publish all statuses and log changes."""
         try:
             self._publish()
-        except RuntimeError:
-            if self._node.context.ok():  # else Ctrl-C invalidated publisher and logger
+        except RuntimeError as error:
+            # Ctrl-C invalidates publisher and logger, and a moment later the context is not ok.
+            if self._node.context.ok() and 'context is invalid' not in str(error):
                 raise
 
     def _publish(self) -> None:
