@@ -51,7 +51,7 @@ def growth(sizes):
 
 
 def memory_mb(process):
-    """Memory that a process has written to: pages of libraries come and go with other processes."""
+    """Memory that a process has written to; pages of libraries are shared and come and go."""
     lines = Path(f'/proc/{process.pid}/smaps_rollup').read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith('Anonymous:')) / 1e3
 
