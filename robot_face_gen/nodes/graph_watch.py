@@ -7,7 +7,7 @@ every wake-up; asking the graph once a second costs a third of that, and works i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,16 +73,15 @@ class GraphWatch:
     def look(self) -> None:
         """Report peers that cannot talk to us, and topics that several nodes publish."""
         for endpoint in self._endpoints:
-            self._check_peers(endpoint)
-            self._check_publishers(endpoint)
+            publishers = self._node.get_publishers_info_by_topic(endpoint.topic)
+            peers = publishers
+            if endpoint.is_publisher:
+                peers = self._node.get_subscriptions_info_by_topic(endpoint.topic)
+            self._check_peers(endpoint, peers)
+            self._check_publishers(endpoint, publishers)
 
-    def _check_peers(self, endpoint: _Endpoint) -> None:
-        find = (
-            self._node.get_subscriptions_info_by_topic
-            if endpoint.is_publisher
-            else self._node.get_publishers_info_by_topic
-        )
-        for peer in find(endpoint.topic):
+    def _check_peers(self, endpoint: _Endpoint, peers: Sequence[Any]) -> None:
+        for peer in peers:
             text = _mismatch(endpoint, peer)
             key = (tuple(peer.endpoint_gid), text)
             if text and key not in endpoint.reported:
@@ -92,8 +91,7 @@ class GraphWatch:
                 )
                 self._log(text)
 
-    def _check_publishers(self, endpoint: _Endpoint) -> None:
-        found = self._node.get_publishers_info_by_topic(endpoint.topic)
+    def _check_publishers(self, endpoint: _Endpoint, found: Sequence[Any]) -> None:
         endpoint.looks += 1
         before = endpoint.others
         endpoint.others = {

@@ -94,13 +94,10 @@ class ReactionEngine:
                 (1, frames, EMBEDDINGS_PER_FRAME, config.audio_dim), np.float32
             )
             window['face_valid'] = window['audio_valid'] = np.ones((1, frames), bool)
-            windows = dict.fromkeys(range(len(self.speakers)), window)
-            self._on_device(partial(self._step_all, windows))
+            windows: dict[int, Any] = dict.fromkeys(range(len(self.speakers)), window)
+            self._on_device(partial(self.sessions.step, windows))
         for face in range(len(self.speakers)):
             self.sessions.reset(face)
-
-    def _step_all(self, windows: dict[int, Any]) -> None:
-        self.sessions.step(windows)
 
     def step(self, now_ns: int) -> int:
         """Answer the frames that are complete, unless more must be waited for.

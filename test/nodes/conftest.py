@@ -25,3 +25,16 @@ def start(graph_domain, tmp_path):
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def heard(peer):
+    """Frames of the speaker's face that came since the test began."""
+    from robot_face_gen_msgs.msg import FaceFeatures
+
+    topic = '/openface/features'
+    if topic not in peer.heard:
+        peer.listen(FaceFeatures, topic)
+    peer.heard[topic].clear()
+    peer.statuses.clear()
+    return peer.heard[topic]

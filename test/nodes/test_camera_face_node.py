@@ -17,21 +17,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from robot_face_gen.camera.geometry import CameraModel
 from robot_face_gen.layout import TZ
 from robot_face_gen.nodes.messages import to_ns, to_time
-from robot_face_gen_msgs.msg import FaceFeatures
 
 pytestmark = pytest.mark.graph
-TOPIC, NODE = '/openface/features', 'camera_face_node'
+NODE = 'camera_face_node'
 CAMERA = CameraModel.guess(320, 240)
-
-
-@pytest.fixture
-def heard(peer):
-    """Frames that came since the test began."""
-    if TOPIC not in peer.heard:
-        peer.listen(FaceFeatures, TOPIC)
-    peer.heard[TOPIC].clear()
-    peer.statuses.clear()
-    return peer.heard[TOPIC]
 
 
 def draw(head, yaw=0.0):

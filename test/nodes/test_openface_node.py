@@ -11,20 +11,8 @@ from rosgraph_msgs.msg import Clock
 
 from robot_face_gen.features.openface_write import OpenFaceWriter, write_openface_csv
 from robot_face_gen.nodes.messages import to_ns
-from robot_face_gen_msgs.msg import FaceFeatures
 
 pytestmark = pytest.mark.graph
-TOPIC = '/openface/features'
-
-
-@pytest.fixture
-def heard(peer):
-    """Frames that came since the test began."""
-    if TOPIC not in peer.heard:
-        peer.listen(FaceFeatures, TOPIC)
-    peer.heard[TOPIC].clear()
-    peer.statuses.clear()
-    return peer.heard[TOPIC]
 
 
 def test_plays_a_recording_at_its_pace_and_ends(peer, heard, start, tmp_path):
