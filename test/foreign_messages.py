@@ -8,11 +8,10 @@ Comments and constants are left out; they have no effect on the type.
 - audio_common_msgs of mgonzs13: https://github.com/mgonzs13/audio_common, MIT
 """
 
-import sys
 import sysconfig
-from pathlib import Path
 
 import pytest
+from message_builder import MessageBuild, MessageBuildError
 
 HEADER = 'std_msgs/Header header\n'
 PACKAGES = {
@@ -47,9 +46,6 @@ MANIFEST = """<?xml version="1.0"?>
 
 def build(title, folder):
     """Build a package of PACKAGES, or skip the test; the folder for the path of Python."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'robot_face_gen_msgs'))
-    from message_build import MessageBuild, MessageBuildError
-
     name = title.partition(' ')[0]
     source, installed = folder / 'source', folder / 'installed'
     (source / 'msg').mkdir(parents=True)

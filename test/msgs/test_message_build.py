@@ -12,12 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-
-PACKAGE = Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs'
-sys.path.insert(0, str(PACKAGE))
-
-import message_build  # noqa: E402
-from message_build import MessageBuild, MessageBuildError  # noqa: E402
+from message_builder import PACKAGE, MessageBuild, MessageBuildError, message_build
 
 ABSOLUTE_PATH = re.compile(rb'(?<![\w$./])/(?:[\w.+-]+/)+[\w.+-]+')
 

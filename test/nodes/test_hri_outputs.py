@@ -2,14 +2,12 @@
 """The outputs in ROS4HRI's messages, which are built here where hri_msgs is not installed."""
 
 import importlib
-import sys
-import sysconfig
 import threading
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign_messages import build
 
 from robot_face_gen.face.easing import NEUTRAL
 from robot_face_gen.layout import AU, BRANCH_SLICES
@@ -18,16 +16,6 @@ from robot_face_gen_msgs.msg import FaceReaction
 
 pytestmark = pytest.mark.graph
 NODE = 'face_actuator_node'
-# The fields of hri_msgs 2 (BSD, https://github.com/ros4hri/hri_msgs); its constants are left out.
-DEFINITIONS = {
-    'FacialActionUnits': 'std_msgs/Header header\nfloat32[99] intensity\nfloat32[99] confidence\n',
-    'Expression': 'std_msgs/Header header\nstring expression\nfloat32 valence\nfloat32 arousal\n'
-    'float32 confidence\n',
-}
-MANIFEST = """<?xml version="1.0"?>
-<package format="3"><name>hri_msgs</name><version>2.0.0</version><description/>
-<depend>builtin_interfaces</depend><depend>std_msgs</depend></package>
-"""
 FILE = """
 actuators:
   - {name: jaw, min: 0.0, max: 1.0, max_speed: 2.0, max_acceleration: 20.0, inputs: {AU26: 0.2}}
@@ -43,21 +31,7 @@ def hri_msgs(tmp_path_factory):
     if find_spec('hri_msgs') is not None:
         yield importlib.import_module('hri_msgs.msg')
         return
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'robot_face_gen_msgs'))
-    from message_build import MessageBuild, MessageBuildError
-
-    source, installed = (tmp_path_factory.mktemp(name) for name in ('source', 'installed'))
-    (source / 'msg').mkdir()
-    (source / 'package.xml').write_text(MANIFEST)
-    for name, text in DEFINITIONS.items():
-        (source / 'msg' / f'{name}.msg').write_text(text)
-    package = installed / 'hri_msgs'
-    extension = 'hri_msgs_s__rosidl_typesupport_c' + sysconfig.get_config_var('EXT_SUFFIX')
-    try:
-        build = MessageBuild(source, tmp_path_factory.mktemp('work'))
-        build.build(package, package / extension)
-    except (MessageBuildError, ImportError) as error:
-        pytest.skip(f'hri_msgs is not installed and cannot be built: {error}')
+    installed = build('hri_msgs', tmp_path_factory.mktemp('hri_msgs'))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(installed))
         patch.setenv('PYTHONPATH', str(installed))
