@@ -240,7 +240,7 @@ class Lab:
             self.driver.reset()
 
     @contextlib.contextmanager
-    def fault(self, after_s=3.0):
+    def fault(self, after_s=1.5):
         """What is done in the block is the fault; yields a list that receives what was `Seen`."""
         self.reset()
         self.settle()
@@ -270,8 +270,9 @@ class Lab:
         return None
 
     def measure(self, begin_s):
-        """What was published since then."""
-        pairs = self.since(begin_s)
+        """What was published since then; the first gap begins at the message before."""
+        count = len(self.since(begin_s))
+        pairs = list(self.peer.heard[REACTION])[-count - 1 :]
         messages, span_s = [m for _, m in pairs], time.monotonic() - begin_s
         # This process may lose messages: a step is of one frame, or of the frames it left out.
         frames = np.diff([m.frame for m in messages]).clip(1, 5)[:, None]
@@ -283,7 +284,7 @@ class Lab:
                 steps = (np.abs(np.diff(values, axis=0)) / frames).max(axis=0) / normal
                 if steps.max() > jump:
                     jump, where = float(steps.max()), f'{name}[{steps.argmax()}]'
-        return Seen(len(messages) / span_s, self.gap_ms(messages), jump, where, finite)
+        return Seen(count / span_s, self.gap_ms(messages), jump, where, finite)
 
     def pid(self, name, timeout_s=60.0):
         """The process of a node, once it runs."""
