@@ -3,12 +3,15 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 REACTION = '/robot_face/reaction'
 NODES = ('whisper_node', 'reaction_node')
 SOUND_HZ = 16000
+DOMAINS = range(215, 233)  # other tests have lower ones; ports above those that Linux gives out
 CHUNK = 320  # samples, 20 ms
 EVEN_MS = 100.0  # longest gap of an even output on a machine that is not busy
 # The largest change in a frame of 40 ms that an ordinary face makes: a blink closes the lids in
@@ -126,10 +130,18 @@ class Driver:
 
 
 @contextlib.contextmanager
-def fault_domain(offset):
-    """A ROS domain that no other test run here is likely to use."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(1 + (os.getpid() * 7 + offset) % 100))
+def fault_domain():
+    """A ROS domain that no other test run on this machine uses: these disturb each other."""
+    with contextlib.ExitStack() as stack:
+        for domain in DOMAINS:
+            lock = stack.enter_context(
+                (Path(tempfile.gettempdir()) / f'robot_face_gen_domain_{domain}').open('w')
+            )
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         yield
 

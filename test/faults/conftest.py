@@ -81,7 +81,7 @@ def attempt(tries, note):
 def lab(tmp_path_factory):
     from fault_lab import Lab, fault_domain
 
-    with fault_domain(50):
+    with fault_domain():
         lab = Lab(tmp_path_factory.mktemp('lab'))
         yield lab
         lab.close()

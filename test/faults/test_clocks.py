@@ -49,7 +49,7 @@ def simulation(tmp_path_factory):
     """The graph on simulated time, with the recordings of the demo in a loop."""
     face, voice = demo_recording()
     log = tmp_path_factory.mktemp('simulation') / 'graph.log'
-    with fault_domain(63):
+    with fault_domain():
         peer = Peer('simulator')
         peer.listen(FaceReaction, REACTION)
         peer.listen(JointState, STATES)

@@ -150,7 +150,7 @@ def test_a_node_with_a_read_only_home_goes_on(tmp_path, monkeypatch, tries, note
 
     temporary = tmp_path / 'temporary'
     temporary.mkdir()
-    with disk(tmp_path / 'home', read_only=True) as home, fault_domain(67):
+    with disk(tmp_path / 'home', read_only=True) as home, fault_domain():
         peer = Peer()
         for name in ('XDG_CACHE_HOME', 'ROS_LOG_DIR', 'ROS_HOME'):
             monkeypatch.delenv(name, raising=False)

@@ -93,7 +93,7 @@ def test_a_session_at_real_pace(tmp_path, note):
     face, voice = demo_recording()
     specs = GRAPHS['bringup']().nodes({'openface': str(face), 'audio': str(voice), 'loop': 'true'})
     period_s = next(s for s in specs if s.name == 'openface_node').parameters['loop_period_s']
-    with fault_domain(62):
+    with fault_domain():
         graph = Graph(tmp_path)
         try:
             graph.peer.listen(FaceFeatures, '/openface/features')

@@ -25,7 +25,7 @@ WHOLE_S = 6.0
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    with fault_domain(60):
+    with fault_domain():
         graph = Graph(tmp_path_factory.mktemp('graph'))
         yield graph
         graph.close()
@@ -137,7 +137,7 @@ def test_two_busy_loops_beside_it(graph, attempt):
 
 
 def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_factory, note):
-    with fault_domain(61):
+    with fault_domain():
         graph = Graph(tmp_path_factory.mktemp('alone'), use_respawn='false')
         try:
             for name in SENSORS:

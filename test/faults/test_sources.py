@@ -121,7 +121,7 @@ class _CameraStream(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope='module')
 def camera(pictures, tmp_path_factory):
     server = NetworkCamera(pictures[1])
-    with fault_domain(64):
+    with fault_domain():
         lab = Source(tmp_path_factory.mktemp('camera'), f'camera:{server.address}')
         yield lab, server
         server.state = 'gone'
@@ -171,7 +171,7 @@ def film(pictures, tmp_path_factory):
     from films import write_film
 
     folder = tmp_path_factory.mktemp('film')
-    with fault_domain(65):
+    with fault_domain():
         lab = Source(folder, f'video:{write_film(folder / "head.mp4", pictures[0])}')
         yield lab
         lab.close()
@@ -252,7 +252,7 @@ class Tracker:
 def followed(tmp_path_factory):
     folder = tmp_path_factory.mktemp('follow')
     tracker = Tracker(folder / 'face.csv')
-    with fault_domain(66):
+    with fault_domain():
         lab = Source(folder, f'follow:{tracker.path}')
         yield lab, tracker
         lab.close()
