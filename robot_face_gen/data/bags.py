@@ -44,19 +44,12 @@ class BagReaction:
 
 @dataclass
 class BagRun:
-    """One robot of a bag and its speaker; time 0 is the first of their messages.
+    """One robot of a bag and its speaker; time 0 is the first of their messages."""
 
-    Attributes:
-        speaker: face and sound.
-        reactions: of the robot, in order of time.
-        duration_s: until the last of their messages.
-        missing: what the bag does not have, for the user.
-    """
-
-    speaker: BagPerson
-    reactions: list[BagReaction]
-    duration_s: float
-    missing: list[str]
+    speaker: BagPerson  # face and sound
+    reactions: list[BagReaction]  # of the robot, in order of time
+    duration_s: float  # until the last of their messages
+    missing: list[str]  # what the bag does not have, for the user
 
 
 def _stamp(message: Any) -> int:

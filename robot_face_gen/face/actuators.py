@@ -39,47 +39,28 @@ class Face(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Actuator:
-    """One motor; positions in `unit`, speeds in unit/s, and so on.
+    """One motor; positions in `unit`, speeds in unit/s, and so on."""
 
-    Attributes:
-        name: of the joint.
-        low: lowest position.
-        high: highest position.
-        neutral: position for a face at rest; the sum of all inputs is added to it.
-        max_speed: positive.
-        max_acceleration: positive.
-        max_jerk: positive; infinite: not limited.
-        inputs: (gain, offset) of each value of the face that moves it: it adds
-            `gain * value + offset`.
-        unit: of the position: 'rad', 'm', or 'ratio' (0 to 1, for example).
-    """
-
-    name: str
-    low: float
-    high: float
-    neutral: float
-    max_speed: float
-    max_acceleration: float
-    max_jerk: float = math.inf
+    name: str  # of the joint
+    low: float  # lowest position
+    high: float  # highest position
+    neutral: float  # position for a face at rest; the sum of all inputs is added to it
+    max_speed: float  # positive
+    max_acceleration: float  # positive
+    max_jerk: float = math.inf  # positive; infinite: not limited
+    # (gain, offset) of each value of the face that moves it: it adds `gain * value + offset`
     inputs: Mapping[str, tuple[float, float]]
-    unit: str = 'rad'
+    unit: str = 'rad'  # of the position: 'rad', 'm', or 'ratio' (0 to 1, for example)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A topic on which commands are published.
+    """A topic on which commands are published."""
 
-    Attributes:
-        kind: one of JOINT_OUTPUTS or FACE_OUTPUTS.
-        topic: name, relative to the node's namespace or absolute.
-        actuators: names, in the order of the message; empty for FACE_OUTPUTS.
-        enabled: whether it is published.
-    """
-
-    kind: str
-    topic: str
-    actuators: tuple[str, ...] = ()
-    enabled: bool = True
+    kind: str  # one of JOINT_OUTPUTS or FACE_OUTPUTS
+    topic: str  # name, relative to the node's namespace or absolute
+    actuators: tuple[str, ...] = ()  # names, in the order of the message; empty for FACE_OUTPUTS
+    enabled: bool = True  # whether it is published
 
 
 class ActuatorSet:

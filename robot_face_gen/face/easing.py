@@ -45,21 +45,13 @@ _ATTENTIVE = {'AU01': 0.4, 'AU02': 0.3, 'AU05': 0.2, 'AU12': 0.5}
 
 @dataclass(frozen=True)
 class EasedFace:
-    """A face to show; all values are finite and within the ranges of `FACE_RANGE`.
+    """A face to show; all values are finite and within the ranges of `FACE_RANGE`."""
 
-    Attributes:
-        landmarks: (136,) in crop units.
-        action_units: (18,) OpenFace intensities.
-        pose: (4,) Rx, Ry, Rz in rad, Tz in m.
-        gaze: (2,) rad.
-        fresh: whether it is the last reaction; False while it eases to neutral or is neutral.
-    """
-
-    landmarks: np.ndarray
-    action_units: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    fresh: bool
+    landmarks: np.ndarray  # (136,) in crop units
+    action_units: np.ndarray  # (18,) OpenFace intensities
+    pose: np.ndarray  # (4,) Rx, Ry, Rz in rad, Tz in m
+    gaze: np.ndarray  # (2,) rad
+    fresh: bool  # whether it is the last reaction; False while it eases to neutral or is neutral
 
 
 def _concatenate(**branches: np.ndarray | tuple[float, ...]) -> np.ndarray:

@@ -24,23 +24,14 @@ _WIDTH, _POSITION_PX, _SPEED_PX, _LEFT, _GAP = 1200, 150, 60, 90, 14
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The motion of n actuators at k times.
+    """The motion of n actuators at k times."""
 
-    Attributes:
-        time_s: (k,) of the recording.
-        targets: (k, n) positions that the face asks for, limited or not.
-        positions: (k, n) commands.
-        velocities: (k, n) of the commands.
-        fresh: (k,) False where the face was eased to neutral.
-        counters: as in `FaceActuation`.
-    """
-
-    time_s: np.ndarray
-    targets: np.ndarray
-    positions: np.ndarray
-    velocities: np.ndarray
-    fresh: np.ndarray
-    counters: Counter[str]
+    time_s: np.ndarray  # (k,) of the recording
+    targets: np.ndarray  # (k, n) positions that the face asks for, limited or not
+    positions: np.ndarray  # (k, n) commands
+    velocities: np.ndarray  # (k, n) of the commands
+    fresh: np.ndarray  # (k,) False where the face was eased to neutral
+    counters: Counter[str]  # as in `FaceActuation`
 
 
 def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
@@ -74,21 +65,13 @@ def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
 
 @dataclass(frozen=True)
 class Use:
-    """How a rehearsal uses the limits of one actuator; positions in its unit.
+    """How a rehearsal uses the limits of one actuator; positions in its unit."""
 
-    Attributes:
-        lowest: commanded position.
-        highest: commanded position.
-        clipped: share of the time in which the target is outside of the position limits, 0..1.
-        speed: highest, as a share of max_speed.
-        lag: largest distance from the target (within the limits).
-    """
-
-    lowest: float
-    highest: float
-    clipped: float
-    speed: float
-    lag: float
+    lowest: float  # commanded position
+    highest: float  # commanded position
+    clipped: float  # share of the time in which the target is outside of the position limits, 0..1
+    speed: float  # highest, as a share of max_speed
+    lag: float  # largest distance from the target (within the limits)
 
 
 def use_of(rehearsal: Rehearsal, actuators: ActuatorSet) -> list[Use]:

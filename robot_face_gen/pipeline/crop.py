@@ -21,22 +21,17 @@ _MIN_SIZE_PX = 1e-3
 
 @dataclass(frozen=True)
 class FaceCropParameters:
-    """How the crop follows the face; saved in a checkpoint.
+    """How the crop follows the face; saved in a checkpoint."""
 
-    Attributes:
-        side: side of the crop in units of the face's size (the root mean square distance of its
-            landmarks from their centre). 4 leaves about a fifth of the crop free on each side.
-        memory_frames: number of valid frames over which centre and size are averaged.
-        away: a face is an outlier if its distance from the estimate is larger than this, in
-            units of the size, or if its size differs by more than the factor 1 + `away`.
-        relock_frames: number of consecutive outliers after which the estimate starts again.
-        forget_frames: number of consecutive frames without a face after which it starts again.
-    """
-
+    # side of the crop in units of the face's size (the root mean square distance of its
+    # landmarks from their centre). 4 leaves about a fifth of the crop free on each side
     side: float = 4.0
-    memory_frames: int = 250
+    memory_frames: int = 250  # number of valid frames over which centre and size are averaged
+    # a face is an outlier if its distance from the estimate is larger than this, in units of
+    # the size, or if its size differs by more than the factor 1 + `away`
     away: float = 1.5
-    relock_frames: int = 12
+    relock_frames: int = 12  # number of consecutive outliers after which the estimate starts again
+    # number of consecutive frames without a face after which it starts again
     forget_frames: int = 75
 
 

@@ -39,24 +39,17 @@ _CHUNK_S = 0.5  # sound encoded at a time
 
 @dataclass(frozen=True)
 class ReactionFrame:
-    """One answered slot.
+    """One answered slot."""
 
-    Attributes:
-        number: counts from 0, as `FaceReaction.frame`.
-        stamp_ns: middle of the slot, from the start of the recording, at even 25 Hz.
-        source_stamp_ns: stamp of the speaker's frame, from the start of the recording; the middle
-            of the slot if it has no frame.
-        face_valid: whether the slot has a valid face.
-        audio_valid: whether the slot has sound.
-        faces: one listener for each seed: landmarks (136,) in crop units, au (18,), pose (4,) in
-            radians and metres, gaze (2,) in radians.
-    """
-
-    number: int
-    stamp_ns: int
+    number: int  # counts from 0, as `FaceReaction.frame`
+    stamp_ns: int  # middle of the slot, from the start of the recording, at even 25 Hz
+    # stamp of the speaker's frame, from the start of the recording; the middle of the slot if
+    # it has no frame
     source_stamp_ns: int
-    face_valid: bool
-    audio_valid: bool
+    face_valid: bool  # whether the slot has a valid face
+    audio_valid: bool  # whether the slot has sound
+    # one listener for each seed: landmarks (136,) in crop units, au (18,), pose (4,) in
+    # radians and metres, gaze (2,) in radians
     faces: tuple[dict[str, np.ndarray], ...]
 
 
