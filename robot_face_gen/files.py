@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all, and the text of errors."""
+"""Files that are written completely or not at all, their digests, and the text of errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+_PIECE_BYTES = 1 << 20
 
 
 def error_text(error: BaseException) -> str:
@@ -78,6 +81,13 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def feed(digest: Any, path: Path) -> None:
+    """Add the bytes of a file to a digest of hashlib, in pieces."""
+    with path.open('rb') as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import json
 import resource
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -146,7 +146,7 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
         )
         for name in (EAGER, case['backend'])
     )
-    found = align_recording(read_openface_csv(face).frames, cast(Any, eager))
+    found = align_recording(read_openface_csv(face).frames, eager)
     speaker = {
         name: torch.from_numpy(found[name])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')

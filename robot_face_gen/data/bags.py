@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .bag_file import MESSAGES, open_bag
@@ -77,11 +78,14 @@ def _face_frame(message: Any) -> FaceFrame:
         success=bool(message.success),
         image_width=int(message.image_width),
         image_height=int(message.image_height),
-        landmarks=np.asarray(message.landmarks, np.float32),
-        au=np.asarray(message.action_units, np.float32),
-        pose=np.asarray(message.pose, np.float32),
-        gaze=np.asarray(message.gaze, np.float32),
+        **_branches(message),
     )
+
+
+def _branches(message: Any) -> dict[str, np.ndarray]:
+    """The values of a face in a message: landmarks, au, pose, gaze."""
+    fields = {name: name for name in BRANCHES} | {'au': 'action_units'}
+    return {n: np.asarray(getattr(message, field), np.float32) for n, field in fields.items()}
 
 
 def _messages(reader: Any, connections: list[Any]) -> list[Any]:
@@ -153,12 +157,7 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
         BagReaction(
             _stamp(message) - origin_ns,
             _time(message.source_stamp) - origin_ns,
-            {
-                'landmarks': np.asarray(message.landmarks, np.float32),
-                'au': np.asarray(message.action_units, np.float32),
-                'pose': np.asarray(message.pose, np.float32),
-                'gaze': np.asarray(message.gaze, np.float32),
-            },
+            _branches(message),
         )
         for message in found[REACTION_TOPIC]
     ]

@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from robot_face_gen.layout import AU_NAMES, GAZE_COLUMNS, POSE_COLUMNS
 
+from .easing import EasedFace
 from .limits import MotionLimits
 
 # Values of a face that can move an actuator, in the order of the columns of `ActuatorSet.gains`.
@@ -19,22 +19,6 @@ INPUTS = (*AU_NAMES, *POSE_COLUMNS, *GAZE_COLUMNS)
 UNITS = ('rad', 'm', 'ratio')
 JOINT_OUTPUTS = ('joint_state', 'joint_trajectory', 'positions')
 FACE_OUTPUTS = ('hri_action_units', 'hri_expression')
-
-
-class Face(Protocol):
-    """The values of a face that move actuators."""
-
-    @property
-    def action_units(self) -> np.ndarray:
-        """(18,) OpenFace intensities."""
-
-    @property
-    def pose(self) -> np.ndarray:
-        """(4,) Rx, Ry, Rz in rad, Tz in m."""
-
-    @property
-    def gaze(self) -> np.ndarray:
-        """(2,) rad."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +81,7 @@ class ActuatorSet:
                 self.gains[row, INPUTS.index(name)] = gain
                 self._at_zero[row] += offset
 
-    def targets(self, face: Face) -> np.ndarray:
+    def targets(self, face: EasedFace) -> np.ndarray:
         """The positions for a face, (n,); they may lie outside of the limits."""
         values = np.concatenate((face.action_units, face.pose, face.gaze))
         return self._at_zero + self.gains @ values

@@ -56,8 +56,8 @@ def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
         time_s = frame.stamp_ns / SECOND_NS
         tick(time_s - 0.5 / RATE_HZ)
         if frame.is_valid():
-            branches = {'landmarks': frame.landmarks / CROP_PX, 'au': frame.au}
-            actuation.react({**branches, 'pose': frame.pose, 'gaze': frame.gaze}, time_s)
+            face = {**frame.branches, 'landmarks': frame.landmarks / CROP_PX}
+            actuation.react(face, time_s)
     tick(time_s + _AFTER_S)
     times, targets, positions, velocities, fresh = map(np.array, zip(*rows, strict=True))
     return Rehearsal(times, targets, positions, velocities, fresh, actuation.counters)
@@ -89,13 +89,7 @@ def use_of(rehearsal: Rehearsal, actuators: ActuatorSet) -> list[Use]:
 
 
 def page(name: str, rehearsal: Rehearsal, actuators: ActuatorSet) -> str:
-    """An HTML page that needs no other file: path and speed of each actuator with its limits.
-
-    Args:
-        name: of the recording.
-        rehearsal: of these actuators.
-        actuators: of the robot.
-    """
+    """An HTML page that needs no other file: path and speed of each actuator with its limits."""
     title = f'Actuators: {escape(name)}'
     uses = use_of(rehearsal, actuators)
     sections = [

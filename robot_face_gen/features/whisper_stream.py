@@ -108,11 +108,6 @@ class WhisperStream:
         """
         return (self._settle + self._hop) / RATE_HZ
 
-    def reset(self) -> None:
-        """Reset to the initial state."""
-        self._rate = 0
-        self._begin()
-
     def _begin(self) -> None:
         self._log_mel.reset()
         self._mel[:] = FLOOR

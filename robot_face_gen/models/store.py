@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..files import atomic_file
+from ..files import atomic_file, feed
 from .cache import cache_folder, cache_path
 
 _TIMEOUT_S = 5  # of a connection, and of a pause within a download
@@ -140,9 +140,7 @@ def is_intact(name: str) -> bool:
 
 def _sha256(path: Path) -> str:
     found = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
+    feed(found, path)
     return found.hexdigest()
 
 

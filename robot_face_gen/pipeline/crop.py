@@ -8,9 +8,7 @@ fitted to each frame would remove them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,12 +43,6 @@ class FaceCrop:
         self._count = 0  # valid frames in the estimate
         self._away = 0  # consecutive outliers
         self._unseen = 0  # consecutive frames without a face
-        self.relocks = 0
-
-    @property
-    def locked(self) -> bool:
-        """Whether there is an estimate."""
-        return self._count > 0
 
     def update(self, landmarks_px: np.ndarray, valid: bool) -> None:
         """Add a frame: landmarks (136,) in pixels, and whether they are valid."""
@@ -72,7 +64,6 @@ class FaceCrop:
             self._away = self._away + 1 if distance > p.away or ratio > 1 + p.away else 0
             if self._away >= p.relock_frames:
                 self._count = 0
-                self.relocks += 1
             elif self._away:
                 return  # a single outlier does not move the crop
         self._away = 0
@@ -89,31 +80,6 @@ class FaceCrop:
         scaled = (points - self._centre[:, None]) / (self.parameters.side * self._size) + 0.5
         return scaled.reshape(np.shape(landmarks_px)).astype(np.float32)
 
-    def to_pixels(self, landmarks: np.ndarray) -> np.ndarray:
-        """Convert landmarks from crop units to pixels; inverse of `to_crop`."""
-        points = np.asarray(landmarks, np.float64).reshape(
-            *np.shape(landmarks)[:-1], 2, LANDMARK_POINTS
-        )
-        pixels = (points - 0.5) * (self.parameters.side * self._size) + self._centre[:, None]
-        return pixels.reshape(np.shape(landmarks)).astype(np.float32)
-
     def reset(self) -> None:
         """Drop the estimate."""
         self._count = self._away = self._unseen = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """The estimate and the parameters as numbers and lists."""
-        return {
-            'parameters': asdict(self.parameters), 'centre': self._centre.tolist(),
-            'size': self._size,
-            'count': self._count, 'away': self._away, 'unseen': self._unseen,
-        }  # fmt: skip
-
-    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.parameters = FaceCropParameters(**saved['parameters'])
-        self._centre = np.asarray(saved['centre'], np.float64)
-        self._size = float(saved['size'])
-        self._count, self._away, self._unseen = (
-            int(saved[n]) for n in ('count', 'away', 'unseen')
-        )

@@ -19,7 +19,6 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
 from robot_face_gen.facial_reaction_model.sessions import on_host
-from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.layout import BRANCHES
@@ -65,7 +64,6 @@ class OfflinePipeline:
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
         threads: on a CPU; 0: chosen by the backend.
-        min_confidence: frames with a lower confidence are treated as missing.
         report: called with one line of text if loading takes long.
 
     Attributes:
@@ -89,7 +87,6 @@ class OfflinePipeline:
         device: str = 'auto',
         backend: str = 'auto',
         threads: int = 1,
-        min_confidence: float = MIN_CONFIDENCE,
         report: Report = str,
     ) -> None:
         if not seeds:
@@ -106,7 +103,6 @@ class OfflinePipeline:
             for seed in seeds
         ]
         self._whisper, self._threads, self._report = whisper, threads, report
-        self._min_confidence = min_confidence
         self.counters: Counter[str] = Counter()
         self.notes = []
         if not self._model.info.trained:
@@ -127,8 +123,7 @@ class OfflinePipeline:
         timeline = Timeline(
             audio_dim=config.audio_dim,
             audio_delay_s=info.audio_delay_s,
-            min_confidence=self._min_confidence,
-            crop=FaceCropParameters(**info.face_crop) if info.face_crop else None,
+            crop=FaceCropParameters(**info.face_crop),
         )
         stream = self._stream() if len(recording.samples) else None
         blocks = _embeddings(stream, recording) if stream else iter(())
