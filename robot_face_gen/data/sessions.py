@@ -209,11 +209,7 @@ def read_sessions(folder: str | Path) -> list[Session]:
 
 
 class SessionsWriter:
-    """Writes a table row by row, so that an interrupted run leaves a table.
-
-    Args:
-        folder: of the table.
-    """
+    """Writes a table row by row, so that an interrupted run leaves a table."""
 
     COLUMNS = ('session', 'split', 'listener', 'group_a')
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from robot_face_gen.bench import PARTS, cases, report
-from robot_face_gen.bench.timing import percentile, timed
+from robot_face_gen.bench.timing import timed
 from robot_face_gen.cli import main
 
 ROW = {'frames', 'history', 'threads', 'backend', 'device', 'median_ms', 'p95_ms', 'p99_ms', 'n',
@@ -19,12 +19,6 @@ ROW = {'frames', 'history', 'threads', 'backend', 'device', 'median_ms', 'p95_ms
 @pytest.fixture
 def eager_alone(monkeypatch):
     monkeypatch.setattr(report, 'backends', lambda: ['eager'])
-
-
-def test_percentiles_use_the_nearest_rank():
-    values = [float(i) for i in range(1, 101)]
-    assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
-    assert percentile([3.0], 0.99) == 3.0
 
 
 def test_only_the_call_is_measured():
