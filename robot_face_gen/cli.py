@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'models': ('robot_face_gen.models.store', 'list and download pretrained models'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
     'voices': ('robot_face_gen.synthetic.make_bank', 'let synthesisers fill a voice bank'),
+    'sync': ('robot_face_gen.data.sync', 'find when the files of recordings began, by their sound'),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
     'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
     'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),
