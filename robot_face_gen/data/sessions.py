@@ -184,7 +184,12 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
     return Session(name, split, listeners, groups, (people[0], people[1]), is_bag, has_starts)
 
 
-def _find_table(folder: str | Path) -> Path:
+def find_table(folder: str | Path) -> Path:
+    """The table of a folder of recordings, or the table itself.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     table = Path(folder)
     if table.is_dir():
         table = _find(table, TABLE)
@@ -228,16 +233,25 @@ def read_sessions(folder: str | Path) -> list[Session]:
     """Read the table of a folder of recordings.
 
     Args:
-        folder: the folder of `sessions.csv`, or the table itself.
+        folder: the folder of `sessions.csv`, the table itself, or a folder of the Seamless
+            Interaction data set.
 
     Returns:
         list: the sessions in the order of the table. Their files are not read.
 
     Raises:
         FileNotFoundError: there is no table.
-        ValueError: a wrong row; the message names file and line.
+        ValueError: a wrong row; the message names file and line. See also
+            `seamless.find_sessions`.
     """
-    table = _find_table(folder)
+    from .seamless import find_sessions
+
+    try:
+        table = find_table(folder)
+    except FileNotFoundError:
+        if Path(folder).is_dir() and (others := find_sessions(Path(folder))):
+            return others
+        raise
     sessions: list[Session] = []
     lines: dict[str, int] = {}
     for line, row in _read_table(table)[1]:
@@ -267,7 +281,7 @@ def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) 
     Raises:
         OSError: the table cannot be written.
     """
-    table = _find_table(folder)
+    table = find_table(folder)
     names, rows = _read_table(table)
     names += [column for column in COLUMNS if '_start_' in column and column not in names]
     text = io.StringIO()

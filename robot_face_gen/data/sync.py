@@ -22,7 +22,7 @@ from robot_face_gen.features.openface import OpenFaceFile
 from robot_face_gen.features.resample import RATE, Resampler
 from robot_face_gen.features.sound_file import read_audio
 
-from .sessions import FILM_SUFFIXES, Session, read_sessions, write_starts
+from .sessions import FILM_SUFFIXES, Session, find_table, read_sessions, write_starts
 
 _BANDS_HZ = (100, 400, 1000, 2500, 5500)
 _STEP = RATE // 100  # of the loudness, samples
@@ -246,7 +246,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit code is 1 if a session could not be synchronised."""
-    sessions = read_sessions(args.input)
+    sessions = read_sessions(find_table(args.input))
     chosen = [s for s in sessions if not s.is_bag and (args.overwrite or not s.has_starts)]
     failed, starts = 0, {}
     for session in tqdm(chosen, 'sync', unit='session', disable=None):
