@@ -80,7 +80,9 @@ def _session(folder: Path, name: str, people: dict[str, dict[str, Path]]) -> Ses
 def _person(id_: str, name: str, files: dict[str, Path]) -> PersonFiles:
     stem = f'{name}_{id_}'
     film = files.get('.mp4')
-    make = f'to write it: robot-face-gen track {film}' if film else f'there is no {stem}.mp4 either'
+    make = (
+        f'to write it: robot-face-gen track {film}' if film else f'there is no {stem}.mp4 either'
+    )
     parent = (film or next(iter(files.values()))).parent
     return PersonFiles(
         files.get('.csv', parent / f'{stem}.csv'),

@@ -26,12 +26,13 @@
                when each file began, seconds on any common clock (default 0). The session begins
                with the last one; `sync.py` measures them
 
-Only `session` and `split` are required. File names are the same in upper and lower case. `timestamp`
-0 of a CSV is the beginning of its file. A person who is never the speaker needs no sound. If a person has no sound file, the only
-other sound file or film of the folder is used as the sound of both people. A session can also be a
-bag (rosbag2 with MCAP or SQLite storage) of this project's topics: then `session` is the bag's
-folder or its only file (`.mcap`, `.db3`), and the columns `topics_a` and `topics_b` are the
-namespaces of the two people's topics (default `a` and `b`).
+Only `session` and `split` are required. File names are the same in upper and lower case.
+`timestamp` 0 of a CSV is the beginning of its file. A person who is never the speaker needs no
+sound. If a person has no sound file, the only other sound file or film of the folder is used as
+the sound of both people. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this
+project's topics: then `session` is the bag's folder or its only file (`.mcap`, `.db3`), and the
+columns `topics_a` and `topics_b` are the namespaces of the two people's topics (default `a` and
+`b`).
 """
 
 from __future__ import annotations
@@ -178,7 +179,9 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
             continue
         files = _find_person(folder, row, person)
         skips = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
-        people.append(replace(files, **dict(zip(('face_skip_s', 'sound_skip_s'), skips, strict=True))))
+        people.append(
+            replace(files, **dict(zip(('face_skip_s', 'sound_skip_s'), skips, strict=True)))
+        )
     groups = (row.get('group_a', ''), row.get('group_b', ''))
     has_starts = any(row.get(column) for column in starts)
     return Session(name, split, listeners, groups, (people[0], people[1]), is_bag, has_starts)
