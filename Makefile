@@ -54,7 +54,7 @@ models: $(VENV)/.dev
 # Kill, stop, disturb and starve a running graph, for about an hour and a half.
 test-faults: REQUIRED := --required
 test-faults: $(VENV)/.dev $(VENV)/.messages
-	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults \
+	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults test/bench/test_graph.py \
 	  -n $(FAULT_JOBS) --dist loadfile $(ARGS)
 
 # Change the code in COUNT places, one at a time, and see whether a test fails; about an hour.

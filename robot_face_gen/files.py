@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all, and the text of errors."""
+"""Files that are written completely or not at all, their digests, and the text of errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+_PIECE_BYTES = 1 << 20
 
 
 def error_text(error: BaseException) -> str:
@@ -102,6 +105,13 @@ def temporary_folder(*, make: bool = True) -> Path | None:
     if os.name == 'posix' and (found.st_uid != os.getuid() or found.st_mode & 0o077):
         return None
     return folder if stat.S_ISDIR(found.st_mode) else None
+
+
+def feed(digest: Any, path: Path) -> None:
+    """Add the bytes of a file to a digest of hashlib, in pieces."""
+    with path.open('rb') as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -80,29 +80,18 @@ class Argument:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node to start.
+    """A node to start."""
 
-    Attributes:
-        name: Name of the node, of its executable and of its module in `robot_face_gen.nodes`.
-        params_file: Absolute path of a parameter file.
-        namespace: Namespace of the node; '' is the root.
-        parameters: Parameters that override the file.
-        log_level: As after `--log-level`.
-        respawn: Whether the node is started again RESPAWN_DELAY_S after it has exited.
-        viewer: The program, if it is another package's.
-        arguments: Its command line.
-        remappings: Topics and what replaces them.
-    """
-
-    name: str
-    params_file: str
-    namespace: str = ''
+    name: str  # Name of the node, of its executable and of its module in `robot_face_gen.nodes`
+    params_file: str  # Absolute path of a parameter file
+    namespace: str = ''  # Namespace of the node; '' is the root
+    # Parameters that override the file
     parameters: Mapping[str, Value] = field(default_factory=dict)
-    log_level: str = 'info'
-    respawn: bool = False
-    viewer: Viewer | None = None
-    arguments: tuple[str, ...] = ()
-    remappings: tuple[tuple[str, str], ...] = ()
+    log_level: str = 'info'  # As after `--log-level`
+    respawn: bool = False  # Whether the node is started again RESPAWN_DELAY_S after it has exited
+    viewer: Viewer | None = None  # The program, if it is another package's
+    arguments: tuple[str, ...] = ()  # Its command line
+    remappings: tuple[tuple[str, str], ...] = ()  # Topics and what replaces them
 
     @property
     def full_name(self) -> str:
@@ -202,19 +191,12 @@ class Values:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes that are started together.
+    """Nodes that are started together."""
 
-    Attributes:
-        name: As in `launch/NAME.launch.py`.
-        description: One line.
-        arguments: The launch arguments.
-        select: Makes the nodes from complete arguments.
-    """
-
-    name: str
-    description: str
-    arguments: tuple[Argument, ...]
-    select: Callable[[Values], Iterator[NodeSpec]]
+    name: str  # As in `launch/NAME.launch.py`
+    description: str  # One line
+    arguments: tuple[Argument, ...]  # The launch arguments
+    select: Callable[[Values], Iterator[NodeSpec]]  # Makes the nodes from complete arguments
 
     def remarks(self, given: Mapping[str, str]) -> list[str]:
         """What to tell the user before the nodes start; arguments as for `nodes`."""

@@ -11,7 +11,7 @@ import json
 import resource
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +19,14 @@ from robot_face_gen.bench.timing import rss_mb, timed
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.models.backends import EAGER, ONNX, ONNX_INT8
 from robot_face_gen.resources import default_checkpoint
-from robot_face_gen.timing import AUDIO_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_S
+from robot_face_gen.timing import AUDIO_RATE_HZ, CONTEXT_S, EMBEDDINGS_PER_FRAME, PERIOD_S
 
 if TYPE_CHECKING:
     import torch
 
     from robot_face_gen.facial_reaction_model import FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
+    from robot_face_gen.features.whisper_exported import ExportedWhisper
 
 _CALL_PERIOD_S = 0.02  # between calls; without a pause they would find warm caches
 
@@ -131,8 +132,8 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     from robot_face_gen.facial_reaction_model import OnlineInferenceManager
     from robot_face_gen.features.openface import read_openface_csv
     from robot_face_gen.features.sound_file import read_audio
-    from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import embed_recording
+    from robot_face_gen.pipeline.loading import load_encoder
     from robot_face_gen.pipeline.recording import align_recording
     from robot_face_gen.resources import demo_recording
 
@@ -140,10 +141,12 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     face, voice = demo_recording()
     samples, rate = read_audio(voice)
     eager, other = (
-        embed_recording(samples, rate, WhisperEncoder.from_name_or_path('untrained', 'cpu', name))
+        embed_recording(
+            samples, rate, load_encoder('untrained', CONTEXT_S, device='cpu', backend=name)
+        )
         for name in (EAGER, case['backend'])
     )
-    found = align_recording(read_openface_csv(face).frames, cast(Any, eager))
+    found = align_recording(read_openface_csv(face).frames, eager)
     speaker = {
         name: torch.from_numpy(found[name])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
@@ -245,12 +248,14 @@ def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
     """One hop of the Whisper stream: log-mel of the new sound, and the encoder."""
     import torch
 
-    from robot_face_gen.features.whisper_encoder import WhisperEncoder
+    from robot_face_gen.pipeline.loading import load_encoder
 
     torch.set_num_threads(case['threads'])
     rows = []
-    encoder = WhisperEncoder.from_name_or_path('untrained', backend=case['backend'])
     for context_s in case['contexts']:
+        encoder = load_encoder(
+            'untrained', context_s, device='cpu', backend=case['backend'], threads=case['threads']
+        )
         for hop_s in case['hops']:
             hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
             figures = timed(
@@ -276,7 +281,9 @@ def _openai_hop() -> Callable[[], None]:
     return hop
 
 
-def _stream_hop(encoder: WhisperEncoder, hop_s: float, context_s: float) -> Callable[[], None]:
+def _stream_hop(
+    encoder: WhisperEncoder | ExportedWhisper, hop_s: float, context_s: float
+) -> Callable[[], None]:
     from robot_face_gen.features.whisper_stream import WhisperStream
 
     stream = WhisperStream(encoder, hop_s=hop_s, context_s=context_s)

@@ -144,11 +144,7 @@ def measure_start(times: int) -> dict[str, Any]:
 
 
 class SimulatedTime:
-    """Publishes /clock at a variable rate.
-
-    Args:
-        recorder: its node publishes.
-    """
+    """Publishes /clock at a variable rate."""
 
     def __init__(self, recorder: Recorder) -> None:
         from rosgraph_msgs.msg import Clock

@@ -16,7 +16,7 @@ from robot_face_gen.demo.recorder import own_domain
 from robot_face_gen.demo.report import percentiles
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.timing import EMBEDDING_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_NS
+from robot_face_gen.timing import CONTEXT_S, EMBEDDING_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_NS
 from robot_face_gen.tools.bringup import BringupError, start_bringup
 from robot_face_gen.tools.ros import child_environment, require_ros
 
@@ -42,14 +42,14 @@ class Robots:
 
         from robot_face_gen.features.openface import read_openface_csv
         from robot_face_gen.features.sound_file import read_audio
-        from robot_face_gen.features.whisper_encoder import WhisperEncoder
         from robot_face_gen.features.whisper_stream import embed_recording
         from robot_face_gen.nodes.messages import to_ns
+        from robot_face_gen.pipeline.loading import load_encoder
         from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
         face, voice = demo_recording()
         samples, rate = read_audio(voice)
-        encoder = WhisperEncoder.from_name_or_path('untrained', backend=backend)
+        encoder = load_encoder('untrained', CONTEXT_S, device='cpu', backend=backend)
         self._rclpy = rclpy
         self._encoder = encoder.id
         step = EMBEDDINGS_PER_FRAME  # per message, as from a whisper_node

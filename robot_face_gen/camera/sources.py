@@ -29,15 +29,10 @@ _NEWEST_STAMP_S = 1.0  # a driver's time of capture that is older is not one
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture.
+    """One picture."""
 
-    Attributes:
-        stamp_ns: time of capture.
-        image: (height, width, 3) uint8 BGR.
-    """
-
-    stamp_ns: int
-    image: np.ndarray = field(repr=False)
+    stamp_ns: int  # time of capture
+    image: np.ndarray = field(repr=False)  # (height, width, 3) uint8 BGR
 
 
 class VideoFile:

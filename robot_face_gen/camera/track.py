@@ -20,14 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     parser.add_argument('video', metavar='VIDEO', help='film, such as clip.mp4')
     parser.add_argument(
-        'out', metavar='CSV', nargs='?', help='to write (default: the name of the film, with .csv)'
+        'out',
+        metavar='CSV',
+        nargs='?',
+        help='file to write (default: the name of the film, with .csv)',
     )
     parser.add_argument(
         '--field-of-view',
         type=float,
         default=0.0,
         metavar='DEG',
-        help="horizontal, of the camera (default: OpenFace's assumption, 65 degrees at 4:3)",
+        help="horizontal field of view of the camera (default: OpenFace's assumption, 65 degrees "
+        'at 4:3)',
     )
     parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
 
@@ -62,9 +66,11 @@ def track(video: VideoFile, out: Path, **options: Any) -> tuple[int, int]:
     """
     from robot_face_gen.features.openface_write import OpenFaceWriter
 
+    from .action_units import NEVER_SEEN
+
     frames = tracked(video, **options)
     count = found = 0
-    with OpenFaceWriter(out, begin_ns=0) as writer:
+    with OpenFaceWriter(out, begin_ns=0, without=NEVER_SEEN) as writer:
         for frame in frames:
             writer.write(frame)
             count += 1

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .bag_file import MESSAGES, open_bag
@@ -44,19 +45,12 @@ class BagReaction:
 
 @dataclass
 class BagRun:
-    """One robot of a bag and its speaker; time 0 is the first of their messages.
+    """One robot of a bag and its speaker; time 0 is the first of their messages."""
 
-    Attributes:
-        speaker: face and sound.
-        reactions: of the robot, in order of time.
-        duration_s: until the last of their messages.
-        missing: what the bag does not have, for the user.
-    """
-
-    speaker: BagPerson
-    reactions: list[BagReaction]
-    duration_s: float
-    missing: list[str]
+    speaker: BagPerson  # face and sound
+    reactions: list[BagReaction]  # of the robot, in order of time
+    duration_s: float  # until the last of their messages
+    missing: list[str]  # what the bag does not have, for the user
 
 
 def _stamp(message: Any) -> int:
@@ -84,11 +78,14 @@ def _face_frame(message: Any) -> FaceFrame:
         success=bool(message.success),
         image_width=int(message.image_width),
         image_height=int(message.image_height),
-        landmarks=np.asarray(message.landmarks, np.float32),
-        au=np.asarray(message.action_units, np.float32),
-        pose=np.asarray(message.pose, np.float32),
-        gaze=np.asarray(message.gaze, np.float32),
+        **_branches(message),
     )
+
+
+def _branches(message: Any) -> dict[str, np.ndarray]:
+    """The values of a face in a message: landmarks, au, pose, gaze."""
+    fields = {name: name for name in BRANCHES} | {'au': 'action_units'}
+    return {n: np.asarray(getattr(message, field), np.float32) for n, field in fields.items()}
 
 
 def _messages(reader: Any, connections: list[Any]) -> list[Any]:
@@ -160,12 +157,7 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
         BagReaction(
             _stamp(message) - origin_ns,
             _time(message.source_stamp) - origin_ns,
-            {
-                'landmarks': np.asarray(message.landmarks, np.float32),
-                'au': np.asarray(message.action_units, np.float32),
-                'pose': np.asarray(message.pose, np.float32),
-                'gaze': np.asarray(message.gaze, np.float32),
-            },
+            _branches(message),
         )
         for message in found[REACTION_TOPIC]
     ]

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.files import atomic_file, error_text, replace, temporary_folder
+from robot_face_gen.files import atomic_file, error_text, feed, replace, temporary_folder
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
 EXPORT_VERSION = 4
@@ -171,9 +171,7 @@ def _remove_old(folder: Path) -> None:
 
 def _checksum(path: Path, description: dict[str, Any]) -> str:
     found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    with path.open('rb') as file:
-        while chunk := file.read(1 << 20):
-            found.update(chunk)
+    feed(found, path)
     return found.hexdigest()
 
 

@@ -72,19 +72,12 @@ def _finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Command:
-    """What a page asks for.
+    """What a page asks for."""
 
-    Attributes:
-        kind: 'set' or 'enable'.
-        node: name of the node whose parameter is set.
-        name: of the parameter.
-        value: of the parameter, or whether to enable.
-    """
-
-    kind: str
-    node: str
-    name: str
-    value: bool | int | float | str
+    kind: str  # 'set' or 'enable'
+    node: str  # name of the node whose parameter is set
+    name: str  # of the parameter
+    value: bool | int | float | str  # of the parameter, or whether to enable
 
 
 def read_command(text: str) -> Command:
