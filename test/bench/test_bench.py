@@ -58,7 +58,7 @@ def test_reaction_step_of_a_robot_does_not_import_torch():
     assert not has_torch
 
 
-def small_model():
+def small_model(*_):
     from speakers import SMALL
 
     from robot_face_gen.facial_reaction_model import create_model
