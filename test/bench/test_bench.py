@@ -34,7 +34,7 @@ def test_only_the_call_is_measured():
 
 
 def test_reaction_steps_at_all_histories(monkeypatch):
-    monkeypatch.setattr(cases, 'full_model', lambda: create_model(SMALL))
+    monkeypatch.setattr(cases, 'full_model', lambda *_: create_model(SMALL))
     monkeypatch.setattr(cases, '_CALL_PERIOD_S', 0.0)
     case = {'threads': 1, 'backend': 'eager', 'quick': True, 'seconds': 0.0,
             'frames': [1, 16], 'histories': [16, 75000]}  # fmt: skip
