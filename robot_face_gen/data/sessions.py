@@ -178,10 +178,8 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
             people.append(PersonFiles(folder, folder, topics))
             continue
         files = _find_person(folder, row, person)
-        skips = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
-        people.append(
-            replace(files, **dict(zip(('face_skip_s', 'sound_skip_s'), skips, strict=True)))
-        )
+        face_s, sound_s = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
+        people.append(replace(files, face_skip_s=face_s, sound_skip_s=sound_s))
     groups = (row.get('group_a', ''), row.get('group_b', ''))
     has_starts = any(row.get(column) for column in starts)
     return Session(name, split, listeners, groups, (people[0], people[1]), is_bag, has_starts)
