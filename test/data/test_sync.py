@@ -20,7 +20,7 @@ from robot_face_gen.cli import main
 from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
-from robot_face_gen.data.sync import measure_offset, synchronise
+from robot_face_gen.data.sync import film_of, measure_offset, synchronise
 from robot_face_gen.data.tracks import EmbeddingConfig
 
 QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
@@ -120,6 +120,10 @@ def test_a_csv_without_its_film_and_one_of_another_rate(recordings):
     )
     _, notes = synchronise(session)
     assert len(notes) == 1 and 'b.csv ends at' in notes[0] and 'constant' in notes[0]
+    (recordings / 'talk' / 'processed').mkdir()
+    (recordings / 'talk' / 'a.csv').rename(recordings / 'talk' / 'processed' / 'a.csv')
+    (session,) = read_sessions(recordings)
+    assert film_of(session.people[0].face) == recordings / 'talk' / 'a.MP4'
     (recordings / 'talk' / 'b.MP4').unlink()
     with pytest.raises(ValueError, match=r'no film beside b\.csv.*\.mp4'):
         synchronise(session)
@@ -152,3 +156,10 @@ def test_offset_and_drift_are_measured():
     assert not measure_offset(a, speech_like(60, seed=1)).is_certain
     assert not measure_offset(a, np.zeros(20 * RATE, np.float32)).is_certain
     assert not measure_offset(a, a[: 2 * RATE]).is_certain
+    # Most of a talk is silence, with the noise of each device.
+    silent = np.repeat(np.arange(60) % 4 > 0, RATE)
+    quiet = [
+        np.where(silent, 1e-4 * np.random.default_rng(k).normal(size=len(a)), a) for k in (1, 2)
+    ]
+    offset = measure_offset(quiet[0].astype(np.float32), quiet[1][3 * RATE :].astype(np.float32))
+    assert offset.is_certain and offset.seconds == pytest.approx(3, abs=0.002)
