@@ -50,4 +50,4 @@ def test_from_two_phones_to_reactions(tmp_path, monkeypatch):
         f'react --checkpoint {checkpoint} --openface recordings/test/a.csv '
         '--audio recordings/test/a.wav --duration 4 --no-video --out out --device cpu'
     )
-    assert len(read_openface_csv('out/reaction.csv').frames) == 100
+    assert len(read_openface_csv('out/reaction.csv').frames) >= 100
