@@ -22,14 +22,20 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 PATIENCE_S = 40.0  # a condition that has not come true by then never will
 
 
+def ros_arguments(parameters):
+    """The part of a node's command line that sets parameters."""
+    words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
+    return ['--ros-args', *words]
+
+
 class NodeProcess:
     """One of our nodes, running; its output goes to a file."""
 
     def __init__(self, name, folder, **parameters):
         self.name = name
         self.log = folder / f'{name}.log'
-        words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
-        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, '--ros-args', *words]
+        words = ros_arguments(parameters)
+        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, *words]
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 command,
@@ -122,6 +128,19 @@ class Peer:
                 assert left > 0.0, f'never came: {what}'
                 self._news.wait(min(left, 0.05))
         return value
+
+    def destroy(self, *entities):
+        """Destroy publishers, subscriptions, services or clients.
+
+        In the thread that spins: rclpy fails there if they go while it waits for them.
+        """
+
+        def destroy():
+            for entity in entities:
+                for kind in ('publisher', 'subscription', 'service', 'client'):
+                    getattr(self.node, f'destroy_{kind}')(entity)
+
+        self.wait_for(self._executor.create_task(destroy).done, 'the end of a publisher')
 
     def count(self, topic):
         return len(self.heard[topic])

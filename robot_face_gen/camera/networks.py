@@ -61,19 +61,12 @@ BLENDSHAPES = (
 
 @dataclass(frozen=True)
 class Region:
-    """A rotated square of an image that holds a face.
+    """A rotated square of an image that holds a face."""
 
-    Attributes:
-        x: of the centre, pixels.
-        y: of the centre, pixels.
-        side: pixels.
-        angle: radians, positive where the person's left eye is lower in the image.
-    """
-
-    x: float
-    y: float
-    side: float
-    angle: float = 0.0
+    x: float  # of the centre, pixels
+    y: float  # of the centre, pixels
+    side: float  # pixels
+    angle: float = 0.0  # radians, positive where the person's left eye is lower in the image
 
     def to_square(self, side_px: int) -> np.ndarray:
         """(2, 3) transform from the image to a square of `side_px` pixels."""

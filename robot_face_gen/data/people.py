@@ -199,11 +199,6 @@ def _stored_result(note: Path) -> PersonResult | None:
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
     """Prepare a person, or return the result of an earlier run.
 
-    Args:
-        job: the person.
-        root: folder of prepared data.
-        embedder: computes the embeddings.
-
     Returns:
         PersonResult: for a bad recording the findings say what is wrong; nothing is raised.
 

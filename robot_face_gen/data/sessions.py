@@ -182,8 +182,8 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
             people.append(PersonFiles(folder, folder, topics))
             continue
         files = _find_person(folder, row, person)
-        face_s, sound_s = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
-        people.append(replace(files, face_skip_s=face_s, sound_skip_s=sound_s))
+        face, sound = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
+        people.append(replace(files, face_skip_s=face, sound_skip_s=sound))
     groups = (row.get('group_a', ''), row.get('group_b', ''))
     has_starts = any(row.get(column) for column in starts)
     return Session(name, split, listeners, groups, (people[0], people[1]), is_bag, has_starts)
@@ -302,11 +302,7 @@ def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) 
 
 
 class SessionsWriter:
-    """Writes a table row by row, so that an interrupted run leaves a table.
-
-    Args:
-        folder: of the table.
-    """
+    """Writes a table row by row, so that an interrupted run leaves a table."""
 
     COLUMNS = ('session', 'split', 'listener', 'group_a')
 

@@ -90,8 +90,8 @@ def _correlate(a: np.ndarray, b: np.ndarray, phase_only: bool = False) -> tuple[
 
 def _coarse_offset_s(a: np.ndarray, b: np.ndarray) -> float:
     x, y = _loudness_changes(a), _loudness_changes(b)
-    found = [_correlate(x[:, band], y[:, band]) for band in range(x.shape[1])]
-    total, zero = sum((each for each, _ in found), np.zeros(1)), found[0][1]
+    bands = [_correlate(x[:, band], y[:, band]) for band in range(x.shape[1])]
+    total, zero = sum(found for found, _ in bands), bands[0][1]
     # Short overlaps at both ends reach high values per second by chance: no division by length.
     return float(np.argmax(total) - zero) * _STEP / RATE
 

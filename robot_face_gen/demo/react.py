@@ -152,18 +152,7 @@ def answer(
     backend: str = 'auto',
     film: str = 'reaction.mp4',
 ) -> int:
-    """Answer a recording and write the results.
-
-    Args:
-        args: of `add_shared_arguments`.
-        recording: of the speaker.
-        samples: number of listeners.
-        backend: of the model.
-        film: name of the film.
-
-    Returns:
-        int: exit code, see `write_results`.
-    """
+    """Answer a recording and write the results; returns the exit code of `write_results`."""
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline

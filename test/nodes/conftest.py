@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
+import importlib
+
 import pytest
 
 
@@ -11,20 +14,49 @@ def peer(graph_domain):
     peer.close()
 
 
-@pytest.fixture
-def start(graph_domain, tmp_path):
-    """Start nodes that end with the test: start('openface_node', source=...)."""
+@contextlib.contextmanager
+def starter(folder):
     from live_graph import NodeProcess
 
     started = []
 
     def start(name, **parameters):
-        started.append(NodeProcess(name, tmp_path, **parameters))
+        started.append(NodeProcess(name, folder, **parameters))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def start(graph_domain, tmp_path):
+    """Start nodes that end with the test: start('openface_node', source=...)."""
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def start_shared(graph_domain, tmp_path_factory):
+    """As `start`, for nodes that the tests of a module share."""
+    with starter(tmp_path_factory.mktemp('nodes')) as start:
+        yield start
+
+
+@pytest.fixture
+def fails(graph_domain, capfd):
+    """What a node prints that cannot start: fails('openface_node', source=...). It runs here."""
+    from live_graph import ros_arguments
+
+    def fails(name, **parameters):
+        capfd.readouterr()
+        module = importlib.import_module(f'robot_face_gen.nodes.{name}')
+        assert module.main(ros_arguments(parameters)) == 1
+        text = capfd.readouterr().err
+        assert 'Traceback' not in text
+        return text
+
+    return fails
 
 
 @pytest.fixture
