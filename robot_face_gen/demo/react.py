@@ -19,6 +19,7 @@ from robot_face_gen.files import write_text
 from .report import (
     Record,
     RecordedReaction,
+    lost_frames,
     slot_times_ns,
     summarise,
     table,
@@ -250,7 +251,8 @@ def write_results(
     summary |= more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
-    for note in [*warnings(record), *notes]:
+    lost = lost_frames(summary) if record.is_live else []
+    for note in [*lost, *warnings(record), *notes]:
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
