@@ -52,7 +52,7 @@ models: $(VENV)/.dev
 # Kill, stop, disturb and starve a running graph, for about an hour.
 test-faults: REQUIRED := --required
 test-faults: $(VENV)/.dev $(VENV)/.messages
-	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
+	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults test/bench/test_graph.py -m 'not linter' $(ARGS)
 
 # Change the code in COUNT places, one at a time, and see whether a test fails; about an hour.
 mutants: $(VENV)/.dev

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,28 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def temporary_folder(*, make: bool = True) -> Path | None:
+    """A folder for temporary files, the same in each run, that nobody but this user can write.
+
+    Args:
+        make: if it is missing.
+
+    Returns:
+        Path | None: None if it is missing, or not the user's own: anybody can make one there.
+    """
+    user = os.getuid() if os.name == 'posix' else 'user'  # elsewhere each user has a place
+    folder = Path(tempfile.gettempdir()) / f'robot_face_gen-{user}'
+    try:
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    if os.name == 'posix' and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+        return None
+    return folder if stat.S_ISDIR(found.st_mode) else None
 
 
 def feed(digest: Any, path: Path) -> None:

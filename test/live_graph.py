@@ -22,14 +22,20 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 PATIENCE_S = 40.0  # a condition that has not come true by then never will
 
 
+def ros_arguments(parameters):
+    """The part of a node's command line that sets parameters."""
+    words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
+    return ['--ros-args', *words]
+
+
 class NodeProcess:
     """One of our nodes, running; its output goes to a file."""
 
     def __init__(self, name, folder, **parameters):
         self.name = name
         self.log = folder / f'{name}.log'
-        words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
-        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, '--ros-args', *words]
+        words = ros_arguments(parameters)
+        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, *words]
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 command,

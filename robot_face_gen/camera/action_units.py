@@ -12,7 +12,7 @@ from collections import deque
 
 import numpy as np
 
-from robot_face_gen.layout import AU, AU_NAMES
+from robot_face_gen.layout import AU, AU_COLUMNS, AU_NAMES
 
 from .networks import BLENDSHAPES
 
@@ -38,6 +38,8 @@ _MAP: dict[str, tuple[dict[str, float], float, float]] = {
     'AU45': ({'eyeBlink': 1.0}, 0.5, 4.0),
 }
 _UNITS = tuple(_MAP)
+# Columns of an OpenFace CSV that have no value.
+NEVER_SEEN = tuple(name for name in AU_COLUMNS if name[:4] not in (*_MAP, 'AU28'))
 _SUCKED_LIPS = 0.5  # AU28: both lips rolled in at least so far
 _ROLLS = [BLENDSHAPES.index(name) for name in ('mouthRollLower', 'mouthRollUpper')]
 

@@ -9,7 +9,12 @@ run on LiteRT, in this process; nothing is sent anywhere.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +119,7 @@ class FaceNetworks:
         if found is None:
             raise FileNotFoundError(store.how_to_get(MODEL))
         try:
-            with zipfile.ZipFile(found) as bundle:
+            with zipfile.ZipFile(found) as bundle, _without_info_lines():
                 networks = [
                     _Network(litert, bundle.read(f'face_{name}.tflite'), threads)
                     for name in ('detector', 'landmarks_detector', 'blendshapes')
@@ -209,6 +214,24 @@ class _Network:
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@contextlib.contextmanager
+def _without_info_lines() -> Iterator[None]:
+    """Keep LiteRT's INFO lines off stderr: its C++ library writes them, and has no option."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            kept.seek(0)
+            for line in kept.read().decode(errors='replace').splitlines():
+                if not line.startswith('INFO:'):
+                    print(line, file=sys.stderr)
 
 
 def _anchors() -> np.ndarray:

@@ -17,14 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     parser.add_argument('video', metavar='VIDEO', help='film, such as clip.mp4')
     parser.add_argument(
-        'out', metavar='CSV', nargs='?', help='to write (default: the name of the film, with .csv)'
+        'out',
+        metavar='CSV',
+        nargs='?',
+        help='file to write (default: the name of the film, with .csv)',
     )
     parser.add_argument(
         '--field-of-view',
         type=float,
         default=0.0,
         metavar='DEG',
-        help="horizontal, of the camera (default: OpenFace's assumption, 65 degrees at 4:3)",
+        help="horizontal field of view of the camera (default: OpenFace's assumption, 65 degrees "
+        'at 4:3)',
     )
     parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
 
@@ -62,6 +66,7 @@ def track(
 
     from robot_face_gen.features.openface_write import OpenFaceWriter
 
+    from .action_units import NEVER_SEEN
     from .networks import FaceNetworks
     from .tracker import FaceTracker, TrackerOptions
 
@@ -69,7 +74,7 @@ def track(
     total = round(video.duration_s * video.rate_hz) or None
     count = found = 0
     with (
-        OpenFaceWriter(out, begin_ns=0) as writer,
+        OpenFaceWriter(out, begin_ns=0, without=NEVER_SEEN) as writer,
         tqdm(video.pictures(), desc='tracking', unit=' frames', total=total, disable=None) as bar,
     ):
         for picture in bar:

@@ -132,7 +132,9 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
         'settle, so that no frame waits for the encoder)',
     )  # fmt: skip
     parser.add_argument(
-        '--device', default=defaults.device, help='of the encoder: auto, cpu or cuda'
+        '--device',
+        default=defaults.device,
+        help='where the encoder runs: auto, cpu or cuda (default: auto)',
     )
     parser.add_argument(
         '--workers', type=int, default=min(os.cpu_count() or 1, 16), metavar='N',

@@ -180,13 +180,14 @@ def _run(
     # Not before: until the graph has ended, frames went on coming.
     recorder.record.cut(start_ns + round(listened_s * 1e9))
     if interrupted := listened_s < duration_s:
-        print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
+        no_film = '' if args.no_video else '; no film is made'
+        print(f'interrupted after {listened_s:.1f} s: the results until then follow{no_film}')
         if not recorder.record.reactions:
             return INTERRUPTED
     try:
         code = write_results(
             out, [recorder.record], recording, start_ns, listened_s, usage,
-            more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
+            more={'seeds': [args.seed]}, film='' if args.no_video or interrupted else FILM,
         )  # fmt: skip
     except KeyboardInterrupt:
         print(f'interrupted: {out} holds what was finished by then')

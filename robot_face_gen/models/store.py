@@ -272,7 +272,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser('list', help='list the model files and whether they are here')
     one = actions.add_parser('get', help='download a model file if it is missing')
     one.add_argument('name', metavar='NAME', help=', '.join(MODELS))
-    one.add_argument('--force', action='store_true', help='also if the file is here')
+    one.add_argument('--force', action='store_true', help='download it even if it is here')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,8 +31,9 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Several processes share few cores: idle OpenMP threads must sleep, not spin.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    from robot_face_gen.tools.ros import require_ros
+    from robot_face_gen.tools.ros import require_ros, use_writable_log_folder
 
+    use_writable_log_folder()
     try:
         require_ros()
     except ImportError as error:

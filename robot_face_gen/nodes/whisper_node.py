@@ -52,11 +52,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
         chunk = to_samples(message)
         self._frame_id = message.header.frame_id
         if dropped := self._inbox.put(chunk, weight=len(chunk[2]) / chunk[3]):
-            self.health.count(
-                'dropped',
-                dropped,
-                trouble='overload: the encoder is too slow; {total} chunks dropped in total',
-            )
+            self.health.drop(dropped, 'chunks', 'the encoder is too slow')
 
     def _encode(self) -> None:
         while not self.stopping.is_set():

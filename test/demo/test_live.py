@@ -29,14 +29,9 @@ from robot_face_gen_msgs.msg import FaceReaction
 CLI = [sys.executable, '-m', 'robot_face_gen.cli']
 
 
-def command(*arguments, **options):
-    return subprocess.run(
-        [*CLI, 'demo', *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        **options,
-    )
+def demo(*arguments):
+    words = [*CLI, 'demo', *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=240)
 
 
 def test_the_shipped_recording_is_a_face_that_talks():
@@ -69,7 +64,7 @@ def test_the_shipped_recording_is_a_face_that_talks():
 
 
 @pytest.mark.graph
-def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
+def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     camera = CameraModel.guess(320, 240)
     images = [
         head.draw(rotation(yaw=yaw), np.array((0.0, 0.0, 0.55)), camera, 320, 240)
@@ -78,7 +73,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     sound, rate = read_audio(demo_recording()[1])
     film = write_film(tmp_path / 'clip.mp4', images, sound=sound[: 3 * rate], sample_rate=rate)
     out = tmp_path / 'out'
-    done = command('--video', film, '--out', out)
+    done = demo('--video', film, '--out', out)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert set(summary['processes']) - {'face_screen_node'} == {
@@ -93,7 +88,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     assert (out / 'demo.mp4').stat().st_size > 10_000
     log = (out / 'graph.log').read_text()
     assert f'{film}: 2.9 s, {rate} Hz' in log and 'a face is seen' in log
-    both = command('--video', film, '--openface', out / 'speaker.csv')
+    both = command('demo', '--video', film, '--openface', out / 'speaker.csv')
     assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
 
 
@@ -120,7 +115,7 @@ def test_view_repeats_the_recording_with_the_face_in_a_browser(tmp_path, ros_dom
 def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
     out = tmp_path / 'out'
     # No whole number of nanoseconds: the run is complete nevertheless.
-    done = command('--out', out, '--duration', 3.9876543212)
+    done = demo('--out', out, '--duration', 3.9876543212)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert summary['frames_recorded'] == 100
@@ -167,8 +162,8 @@ def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
         (['--checkpoint', 'none.safetensors', '--duration', '1'], 'none.safetensors'),
     ],
 )
-def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, ros_domain, arguments, message):
-    done = command('--out', tmp_path / 'out', *arguments)
+def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, command, arguments, message):
+    done = command('demo', '--out', tmp_path / 'out', *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count('\n') == 1

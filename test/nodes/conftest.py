@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import importlib
+
 import pytest
 
 
@@ -25,6 +27,22 @@ def start(graph_domain, tmp_path):
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def fails(graph_domain, capfd):
+    """What a node prints that cannot start: fails('openface_node', source=...). It runs here."""
+    from live_graph import ros_arguments
+
+    def fails(name, **parameters):
+        capfd.readouterr()
+        module = importlib.import_module(f'robot_face_gen.nodes.{name}')
+        assert module.main(ros_arguments(parameters)) == 1
+        text = capfd.readouterr().err
+        assert 'Traceback' not in text
+        return text
+
+    return fails
 
 
 @pytest.fixture

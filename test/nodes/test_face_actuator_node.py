@@ -415,12 +415,11 @@ def test_an_output_whose_message_is_not_installed_is_reported(peer, source, star
     more(peer, 5)
 
 
-def test_mistakes_in_the_file_end_it_with_their_lines(start, tmp_path):
+def test_mistakes_in_the_file_end_it_with_their_lines(fails, tmp_path):
     file = tmp_path / 'actuators.yaml'
     text = (CONFIG / 'actuators.yaml').read_text()
     file.write_text(text.replace('AU12: 0.12', 'AU12_r: 0.12').replace('max: 1.0', 'max: -2.0'))
-    node = start(NODE, actuators=file)
-    assert node.wait() == 1
+    text_of_node = fails(NODE, actuators=file)
     line = text[: text.index('max: 1.0')].count('\n') + 1
-    assert f'{file}:{line}: max: -2: expected more than min (-1)' in node.text
-    assert "'AU12_r' is unknown in inputs: expected 'AU12'" in node.text
+    assert f'{file}:{line}: max: -2: expected more than min (-1)' in text_of_node
+    assert "'AU12_r' is unknown in inputs: expected 'AU12'" in text_of_node

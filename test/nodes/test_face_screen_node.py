@@ -273,7 +273,5 @@ def test_a_port_in_use_is_an_error_until_it_is_free(peer, graph_domain, tmp_path
         assert node.interrupt() == 0
 
 
-def test_bad_parameters_are_refused(graph_domain, start):
-    node = start(NAME, skin='ugly')
-    assert node.wait() == 1
-    assert "skin = 'ugly': expected robot, person or glow" in node.text
+def test_bad_parameters_are_refused(fails):
+    assert "skin = 'ugly': expected robot, person or glow" in fails(NAME, skin='ugly')

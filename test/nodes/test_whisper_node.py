@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`whisper_node` alone, as a process, between a peer's sound and a peer's ears."""
 
+import contextlib
+import os
+import signal
 import time
 
 import numpy as np
@@ -126,6 +129,26 @@ def test_chunks_are_joined_only_where_none_is_lost():
     a, b, c = ((i, i, np.full(4, i, np.float32), RATE) for i in (0, 4, 12))
     joined = join([a, b, c, (16, 16, c[2], 8000)])
     assert [(first, len(samples)) for _, first, samples, _ in joined] == [(0, 8), (12, 4), (16, 4)]
+
+
+def test_sound_that_waited_for_a_stopped_node_is_no_overload(peer, start):
+    node = start('whisper_node', weights='untrained', context_s=0.4, max_queue_s=0.1)
+    voice = peer.publisher(AudioChunk, '/audio', 'whisper_node')
+
+    def dropped():
+        return int(peer.values('whisper_node').get('dropped', 0))
+
+    before, first = dropped(), 0
+    while dropped() == before:
+        os.kill(node.process.pid, signal.SIGSTOP)
+        speak(voice, noise(50), first)
+        time.sleep(0.5)  # the node must miss more than it does on a busy machine
+        os.kill(node.process.pid, signal.SIGCONT)
+        first += 1000
+        with contextlib.suppress(AssertionError):
+            peer.wait_for(lambda: dropped() > before, 'chunks dropped', 3.0)
+    peer.wait_for(lambda: 'came at once (a process was stopped)' in node.text, 'a warning')
+    assert 'too slow' not in node.text
 
 
 def test_ctrl_c_leaves_no_traceback(peer, node, voice):
