@@ -129,6 +129,19 @@ class Peer:
                 self._news.wait(min(left, 0.05))
         return value
 
+    def destroy(self, *entities):
+        """Destroy publishers, subscriptions, services or clients.
+
+        In the thread that spins: rclpy fails there if they go while it waits for them.
+        """
+
+        def destroy():
+            for entity in entities:
+                for kind in ('publisher', 'subscription', 'service', 'client'):
+                    getattr(self.node, f'destroy_{kind}')(entity)
+
+        self.wait_for(self._executor.create_task(destroy).done, 'the end of a publisher')
+
     def count(self, topic):
         return len(self.heard[topic])
 

@@ -17,20 +17,32 @@ MAX_FACES = 60 * FRAME_RATE_HZ
 MAX_EMBEDDINGS = 60 * EMBEDDING_RATE_HZ
 _JUMP_FRAMES = 3  # consecutive frames with old stamps that mean a jump of the clock
 _DELAYS = 50  # newest arrivals that define the usual delay of a stream
+_PAUSE_NS = SECOND_NS * 3 // 10  # an interruption; as long, late data arrives after it
 _MAX_DELAY_NS = SECOND_NS  # limit of the usual delay
 
 
 class Arrivals:
-    """Measures the usual delay of a stream, and whether it is alive."""
+    """Measures the usual delay of a stream, and whether it is alive.
+
+    After an interruption, data that waited for its end arrives late and quickly. This is one
+    delay, the smallest: otherwise the next interruption would be waited for as long.
+    """
 
     def __init__(self, alive_ns: int) -> None:
         self._alive_ns = alive_ns
         self._delays: deque[int] = deque(maxlen=_DELAYS)
         self._last_ns: int | None = None
+        self._last_delay_ns = 0
+        self._resumed_ns: int | None = None
 
     def arrived(self, stamp_ns: int, now_ns: int) -> None:
         """Data with this stamp has arrived."""
-        self._delays.append(now_ns - stamp_ns)  # negative if its clock is ahead
+        delay_ns = self._last_delay_ns = now_ns - stamp_ns  # negative if its clock is ahead
+        if self._last_ns is not None and now_ns - self._last_ns > _PAUSE_NS:
+            self._resumed_ns = now_ns
+        elif self._resumed_ns is not None and 0 <= now_ns - self._resumed_ns < _PAUSE_NS:
+            delay_ns = min(delay_ns, self._delays.pop())
+        self._delays.append(delay_ns)
         self._last_ns = now_ns
 
     @property
@@ -44,7 +56,7 @@ class Arrivals:
             self._last_ns is not None
             and 0 <= now_ns - self._last_ns <= self._alive_ns
             # Stamps of another clock: however long one waits, the data is of other slots.
-            and self._delays[-1] <= 2 * _MAX_DELAY_NS
+            and self._last_delay_ns <= 2 * _MAX_DELAY_NS
         )
 
     def usual_delay_ns(self) -> int:

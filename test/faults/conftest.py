@@ -12,7 +12,7 @@ from fault_report import Report
 
 JUMP = 1.5  # in units of the largest normal change: more is a twitch
 RATE_HZ = 23.0
-ATTEMPTS = 3  # a busy machine may delay the output of some, but not of all
+ATTEMPTS = 4  # a busy machine may delay the output of some, but not of all
 
 
 def pytest_configure(config):

@@ -117,6 +117,7 @@ def other_rate(message):
 
 
 FAULTS = {
+    'no fault, for comparison': (lambda driver: None, 3.0),
     'camera stops': (camera(0.0), 2.5),
     'no face in view': (face(with_values(success=False, confidence=0.0)), 2.5),
     'success changes all the time': (

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import importlib
 
 import pytest
@@ -13,20 +14,33 @@ def peer(graph_domain):
     peer.close()
 
 
-@pytest.fixture
-def start(graph_domain, tmp_path):
-    """Start nodes that end with the test: start('openface_node', source=...)."""
+@contextlib.contextmanager
+def starter(folder):
     from live_graph import NodeProcess
 
     started = []
 
     def start(name, **parameters):
-        started.append(NodeProcess(name, tmp_path, **parameters))
+        started.append(NodeProcess(name, folder, **parameters))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def start(graph_domain, tmp_path):
+    """Start nodes that end with the test: start('openface_node', source=...)."""
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def start_shared(graph_domain, tmp_path_factory):
+    """As `start`, for nodes that the tests of a module share."""
+    with starter(tmp_path_factory.mktemp('nodes')) as start:
+        yield start
 
 
 @pytest.fixture

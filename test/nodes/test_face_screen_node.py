@@ -101,7 +101,7 @@ def reactions(peer, screen_node):
         'a reaction at the node',
     )
     yield publish
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)
 
 
 def test_a_reaction_comes_to_the_page_and_eases_to_neutral_when_it_stops(reactions, screen_node):
@@ -163,8 +163,7 @@ def test_the_inspector_gets_the_speaker_the_sound_and_the_diagnostics(peer, scre
     # Nothing of this is subscribed to without such a page.
     until(lambda: peer.node.count_subscribers('/openface/features') == 0, timeout_s=PATIENCE_S)
     until(lambda: peer.node.count_subscribers('/audio') == 0, timeout_s=PATIENCE_S)
-    for publisher in (face, sound):
-        peer.node.destroy_publisher(publisher)
+    peer.destroy(face, sound)
 
 
 @pytest.fixture
@@ -232,7 +231,7 @@ def test_the_switch_calls_the_service_of_the_actuators(peer, screen_node):
         page = look(address, lambda page: page.text('result'), say=[command])
         assert (page.text('result')['ok'], page.text('result')['text']) == (wanted, 'as you like')
     assert asked == [True, False]
-    peer.node.destroy_service(service)
+    peer.destroy(service)
 
 
 def test_a_recording_is_shown_to_every_viewer(peer, screen_node):
@@ -248,7 +247,7 @@ def test_a_recording_is_shown_to_every_viewer(peer, screen_node):
         )
         assert page.text('note')['text'] == 'recording'
     look(address, lambda page: page.text('note') and not page.text('note')['text'], view='face')
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)
 
 
 def test_a_port_in_use_is_an_error_until_it_is_free(peer, graph_domain, tmp_path):

@@ -241,4 +241,4 @@ def test_a_topic_of_another_type_is_an_error_and_the_node_waits(peer, start, gra
 
     peer.wait_for(lambda: 'has type robot_face_gen_msgs/msg/FaceFeatures' in message(), 'an error')
     assert node.process.poll() is None and 'Traceback' not in node.text
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)

@@ -167,8 +167,7 @@ def test_bad_messages_are_counted_and_dropped(peer, graph):
     peer.wait_for(lambda: peer.count(TOPIC) > seen + 25, 'reactions after them')
     assert 'message dropped: confidence = 2' in graph['reaction_node'].text
     assert 'message dropped: dim = 512' in graph['reaction_node'].text
-    for publisher in (face, voice):
-        peer.node.destroy_publisher(publisher)
+    peer.destroy(face, voice)
 
 
 def test_parameters_change_while_the_graph_runs(peer, graph):

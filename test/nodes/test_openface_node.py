@@ -152,7 +152,7 @@ def test_simulated_time_decides_when_frames_come(peer, heard, start, tmp_path):
         assert len(heard) == index + 1  # time stood still: no other came
     assert to_ns(heard[-1][1].header.stamp) == 100_160_000_000
     assert node.interrupt() == 0
-    peer.node.destroy_publisher(clock)
+    peer.destroy(clock)
 
 
 def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, start, tmp_path):
@@ -179,7 +179,7 @@ def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, st
     )
     assert 'the recording starts again' in node.text
     assert node.interrupt() == 0
-    peer.node.destroy_publisher(clock)
+    peer.destroy(clock)
 
 
 @pytest.mark.parametrize(

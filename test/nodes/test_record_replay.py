@@ -38,8 +38,7 @@ def publish(peer):
         return made[-1]
 
     yield publish
-    for publisher in made:
-        peer.node.destroy_publisher(publisher)
+    peer.destroy(*made)
 
 
 def faces(count):
@@ -92,7 +91,7 @@ def test_what_was_published_is_in_the_bag_and_a_session(peer, publish, start, tm
     assert peer.statuses['record_node'].message.startswith('recording meeting.mcap: ')
     assert node.interrupt() == 0
     assert 'recorded' in node.text and 'Traceback' not in node.text
-    peer.node.destroy_publisher(early)
+    peer.destroy(early)
     assert not (tmp_path / 'meeting.mcap.part').exists()
     with open_bag(path) as bag:
         found = {topic: [] for topic in expected}

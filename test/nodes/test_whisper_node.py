@@ -131,7 +131,14 @@ def test_chunks_are_joined_only_where_none_is_lost():
     assert [(first, len(samples)) for _, first, samples, _ in joined] == [(0, 8), (12, 4), (16, 4)]
 
 
+def test_ctrl_c_leaves_no_traceback(peer, node, voice):
+    assert node.interrupt() == 0
+    assert 'Traceback' not in node.text
+    assert 'untrained' in node.text
+
+
 def test_sound_that_waited_for_a_stopped_node_is_no_overload(peer, start):
+    peer.statuses.clear()  # those of the node that has ended
     node = start('whisper_node', weights='untrained', context_s=0.4, max_queue_s=0.1)
     voice = peer.publisher(AudioChunk, '/audio', 'whisper_node')
 
@@ -149,12 +156,6 @@ def test_sound_that_waited_for_a_stopped_node_is_no_overload(peer, start):
             peer.wait_for(lambda: dropped() > before, 'chunks dropped', 3.0)
     peer.wait_for(lambda: 'came at once (a process was stopped)' in node.text, 'a warning')
     assert 'too slow' not in node.text
-
-
-def test_ctrl_c_leaves_no_traceback(peer, node, voice):
-    assert node.interrupt() == 0
-    assert 'Traceback' not in node.text
-    assert 'untrained' in node.text
 
 
 def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
