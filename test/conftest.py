@@ -129,5 +129,6 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_runtest_setup(item):
-    if hasattr(item.config, 'workerinput') and not _is_real_time(item) and os.nice(0) < 10:
+    in_parallel = hasattr(item.config, 'workerinput') and 'FAULT_TRIES' not in os.environ
+    if in_parallel and not _is_real_time(item) and os.nice(0) < 10:
         os.nice(10)

@@ -104,10 +104,9 @@ def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
 
 
 def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float:
-    """Check a sound for silence and clipping. A person without a usable sound cannot be a speaker.
+    """Check a sound for silence and clipping; returns its length in seconds.
 
-    Returns:
-        float: length of the sound in seconds.
+    A person without a usable sound cannot be a speaker.
     """
     length = len(samples) / sample_rate
     if not np.isfinite(samples).all():

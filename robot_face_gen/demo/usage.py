@@ -55,6 +55,13 @@ class Usage:
                     self.pss_mb.get(name, 0.0), getattr(memory, 'pss', 0) / 1e6
                 )
 
+    def watch(self, seconds: float) -> None:
+        """Look twice a second, for so long."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self.sample()
+            time.sleep(0.5)
+
     def cpu_percent(self) -> dict[str, float]:
         """CPU of each process since the beginning; 100 is one core."""
         lasted = max(self._seen - self._begin, 1e-9)

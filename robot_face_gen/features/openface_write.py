@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class OpenFaceWriter:
         flush: after each row, for a reader that follows the file, which is written in place.
         decimals: of landmarks in pixels.
         begin_ns: stamp that is written as time 0; None: that of the first frame.
+        without: columns of action units that are left out, because no frame has a value there.
 
     Raises:
         OSError: the file cannot be written.
@@ -46,6 +47,7 @@ class OpenFaceWriter:
         flush: bool = False,
         decimals: int = 3,
         begin_ns: int | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self._open = contextlib.ExitStack()
         if not flush:
@@ -56,7 +58,9 @@ class OpenFaceWriter:
         self._landmarks = f'%.{decimals}f'
         self._count = 0
         self._begin_ns = begin_ns
-        self._file.write(','.join(_HEADER) + '\n')
+        self._units = [k for k, name in enumerate(AU_COLUMNS) if name not in without]
+        header = [name for name in _HEADER if name not in without]
+        self._file.write(','.join(header) + '\n')
 
     def write(self, frame: FaceFrame) -> None:
         """Append a frame."""
@@ -70,7 +74,7 @@ class OpenFaceWriter:
             *(f'{x:.5f}' for x in frame.gaze),
             '0.0', '0.0', f'{tz * 1000:.3f}', f'{rx:.5f}', f'{ry:.5f}', f'{rz:.5f}',
             *(self._landmarks % x for x in frame.landmarks),
-            *(f'{x:.4f}' for x in frame.au),
+            *(f'{x:.4f}' for x in frame.au[self._units]),
         ]  # fmt: skip
         self._file.write(','.join(cells) + '\n')
         if self._flush:

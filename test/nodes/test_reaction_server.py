@@ -25,7 +25,7 @@ from robot_face_gen.nodes.messages import (
 )
 from robot_face_gen.nodes.reaction_server import ReactionServer
 from robot_face_gen.nodes.run import run
-from robot_face_gen.nodes.tables import namespaces
+from robot_face_gen.nodes.tables import SERVER, namespaces
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -175,7 +175,7 @@ def test_ctrl_c_leaves_no_traceback(peer, server, speakers):
 def test_what_is_no_list_of_namespaces_is_refused(graph_domain, capsys, said, complaint):
     with pytest.raises(ValueError, match=complaint):
         namespaces(said)
-    assert run(ReactionServer, ['--ros-args', '-p', f'namespaces:={said}']) == 1
+    assert run(ReactionServer, ['--ros-args', '-p', f'namespaces:={said}'], table=SERVER) == 1
     assert complaint in capsys.readouterr().err
 
 

@@ -20,7 +20,7 @@ sys.exit(start('openface_node', []))
 """
 
 
-@pytest.mark.parametrize('stage', ['openface_node', 'base_node', 'tables'])
+@pytest.mark.parametrize('stage', ['openface_node', 'base_node', 'source_tables'])
 def test_ctrl_c_while_a_node_is_still_importing_prints_nothing(stage):
     found = subprocess.run(
         [sys.executable, '-c', PROGRAM.format(stage=stage)],
@@ -71,10 +71,10 @@ def test_what_breaks_in_rclpy_for_a_ctrl_c_is_no_error(ros_domain, monkeypatch, 
 
     monkeypatch.setattr(module, 'make_executor', Breaking)
     if interrupted:
-        assert module.run(lambda: BaseNode(OPENFACE), []) == 0
+        assert module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE) == 0
     else:
         with pytest.raises(RuntimeError, match='Unable to convert'):
-            module.run(lambda: BaseNode(OPENFACE), [])
+            module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE)
 
 
 def test_a_node_that_is_interrupted_while_it_is_made_can_be_destroyed(monkeypatch):

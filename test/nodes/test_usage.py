@@ -40,3 +40,14 @@ def test_what_is_for_ros_is_left_to_ros():
     words = ['--ros-args', '-p', 'source:=--help', '--', '-h', '--ros-args', '-r', '__ns:=/a']
     assert without_ros_args(words) == ['-h']
     read_command_line(tables.OPENFACE, ['--ros-args', '-r', '--help:=x'])
+
+
+def test_a_program_starts_the_node_that_it_is_named_after(tmp_path):
+    program = tmp_path / 'replay_node'
+    program.write_text(
+        'import sys\nfrom robot_face_gen.nodes.program import main\nsys.exit(main())\n'
+    )
+    told = subprocess.run(
+        [sys.executable, str(program), '--help'], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0 and told.stdout.startswith('usage: replay_node ')
