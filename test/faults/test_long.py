@@ -127,9 +127,9 @@ def test_a_session_at_real_pace(tmp_path, note):
         f'{sound_drift_ms:.2f} ms; memory and its growth after the warm-up: {memory}',
     )
     assert abs(rate_hz - 25.0) < 0.02 + 5.0 / span_s  # a few frames at both ends
-    # Half a megabyte is noise where a process is small.
+    # A process that is small may get one more block of memory at some time.
     assert all(
-        g < GROWTH or g * seen.memory[name][-1] < 0.5 for name, g in grown.items()
+        g < GROWTH or g * seen.memory[name][-1] < 1.1 for name, g in grown.items()
     ), grown  # fmt: skip
     assert after < 1.5 * before + 30.0  # a machine that is busy at the end is allowed
     assert len(loops) >= 2 and face_drift_ms < 2.0
