@@ -256,7 +256,12 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: see {out}')
+        why = (
+            'without a face, reactions begin after a second of sound'
+            if not recording.faces
+            else ''
+        )
+        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: ' + (why or f'see {out}'))
     if record.reactions:
         written += _write_pictures(out, record, recording, start_ns, duration_s, film)
     written.append('summary.json')
