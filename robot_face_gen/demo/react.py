@@ -256,12 +256,9 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        why = (
-            'without a face, reactions begin after a second of sound'
-            if not recording.faces
-            else ''
-        )
-        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: ' + (why or f'see {out}'))
+        late = 'without a face, reactions begin after a second of sound'
+        why = f'see {out}' if recording.faces else late
+        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:
         written += _write_pictures(out, record, recording, start_ns, duration_s, film)
     written.append('summary.json')
