@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.files import write_text
+from robot_face_gen.files import results_folder, write_text
 
 from .report import (
     Record,
@@ -153,6 +153,19 @@ def answer(
     film: str = 'reaction.mp4',
 ) -> int:
     """Answer a recording and write the results; returns the exit code of `write_results`."""
+    with results_folder(Path(args.out)) as out:
+        return _answer(args, recording, out, samples=samples, backend=backend, film=film)
+
+
+def _answer(
+    args: argparse.Namespace,
+    recording: Recording,
+    out: Path,
+    *,
+    samples: int,
+    backend: str,
+    film: str,
+) -> int:
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
@@ -171,8 +184,6 @@ def answer(
         report=lambda text: print(text, flush=True),
     )  # fmt: skip
     loaded_s = time.monotonic()
-    out = Path(args.out)  # not before: a wrong checkpoint leaves no empty folder
-    out.mkdir(parents=True, exist_ok=True)
     records = [Record(frames=list(recording.faces), is_live=False) for _ in seeds]
     total = round(duration_s * 25)
     with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
