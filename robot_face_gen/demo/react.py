@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -176,7 +177,7 @@ def _answer(
         print(f'note: {problem}')
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
-    usage = Usage.of_this_process('react')
+    usage = Usage({'react': os.getpid()})
     begin_s = time.monotonic()
     pipeline = OfflinePipeline(
         seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,

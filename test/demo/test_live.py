@@ -26,6 +26,7 @@ from robot_face_gen.graph import has_screen
 from robot_face_gen.resources import demo_recording
 from robot_face_gen_msgs.msg import FaceReaction
 
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 CLI = [sys.executable, '-m', 'robot_face_gen.cli']
 
 
@@ -63,7 +64,6 @@ def test_the_shipped_recording_is_a_face_that_talks():
     assert csv.stat().st_size + sound.stat().st_size < 2_000_000
 
 
-@pytest.mark.graph
 def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     camera = CameraModel.guess(320, 240)
     images = [
@@ -172,7 +172,6 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, command, arguments
     assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.graph
 def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
     out = tmp_path / 'out'
     process = subprocess.Popen(

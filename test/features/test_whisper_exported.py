@@ -125,12 +125,7 @@ def test_8_bits_are_another_file(encoder, file):
 
 def test_what_cannot_be_is_told_as_by_the_encoder_itself(tmp_path, file):
     (tmp_path / 'bad.pt').write_bytes(b'hello')
-    for weights, words in (
-        (tmp_path / 'bad.pt', "bad.pt: no checkpoint in Whisper's format"),
-        ('no_such', 'no_such: no such file, and not the name of Whisper weights'),
-        ('tiny.en', 'robot-face-gen models get whisper-tiny.en'),
-    ):
-        with pytest.raises(ValueError, match=words):
-            ExportedWhisper(weights, FRAMES)
+    with pytest.raises(ValueError, match=r"bad\.pt: no checkpoint in Whisper's format"):
+        ExportedWhisper(tmp_path / 'bad.pt', FRAMES)
     with pytest.raises(ValueError, match='contexts of 400 frames: expected 2 to 120'):
         ExportedWhisper(file, 400)

@@ -23,7 +23,7 @@ from robot_face_gen.nodes.messages import from_reaction, to_ns, to_time
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 NODE = 'face_actuator_node'
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 HEAD = read_actuators(CONFIG / 'actuators.yaml')

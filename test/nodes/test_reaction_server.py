@@ -28,7 +28,7 @@ from robot_face_gen.nodes.run import run
 from robot_face_gen.nodes.tables import SERVER, namespaces
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 ROBOTS = ('anna', 'bert', 'cleo')
 ENCODER = 'whisper-test:0123'
 
