@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.files import write_text
+from robot_face_gen.files import results_folder, write_text
 
 from .report import (
     Record,
@@ -154,6 +154,19 @@ def answer(
     film: str = 'reaction.mp4',
 ) -> int:
     """Answer a recording and write the results; returns the exit code of `write_results`."""
+    with results_folder(Path(args.out)) as out:
+        return _answer(args, recording, out, samples=samples, backend=backend, film=film)
+
+
+def _answer(
+    args: argparse.Namespace,
+    recording: Recording,
+    out: Path,
+    *,
+    samples: int,
+    backend: str,
+    film: str,
+) -> int:
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
@@ -172,8 +185,6 @@ def answer(
         report=lambda text: print(text, flush=True),
     )  # fmt: skip
     loaded_s = time.monotonic()
-    out = Path(args.out)  # not before: a wrong checkpoint leaves no empty folder
-    out.mkdir(parents=True, exist_ok=True)
     records = [Record(frames=list(recording.faces), is_live=False) for _ in seeds]
     total = round(duration_s * 25)
     with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
@@ -257,7 +268,9 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: see {out}')
+        late = 'without a face, reactions begin after a second of sound'
+        why = f'see {out}' if recording.faces else late
+        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:
         written += _write_pictures(out, record, recording, start_ns, duration_s, film)
     written.append('summary.json')
