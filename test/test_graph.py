@@ -2,8 +2,6 @@
 """Launch arguments and the nodes they select."""
 
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import yaml
 from faces import make_frames
 from films import write_film
+from launching import run_python
 from sound_files import write_wav
 
 from robot_face_gen.features.openface_write import write_openface_csv
@@ -359,7 +358,7 @@ def test_arguments_are_listed_with_description_and_default(graph):
 
 def test_it_needs_no_rclpy_launch_or_numerics():
     code = 'import sys, robot_face_gen.graph; print(*sys.modules, sep="\\n")'
-    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    told = run_python(code, check=True)
     loaded = set(told.stdout.split())
     assert 'robot_face_gen.graph' in loaded
     assert not loaded & {'rclpy', 'launch', 'launch_ros', 'numpy', 'torch'}

@@ -2,11 +2,10 @@
 """The offline pipeline: which slots it answers, and what it does not import."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from launching import run_python
 
 from robot_face_gen.pipeline.offline import OfflinePipeline
 from robot_face_gen.pipeline.recording import read_recording
@@ -150,6 +149,6 @@ def test_imports_neither_ros_nor_drawing_nor_torch():
         " 'matplotlib', 'torch')\n"
         'print([name for name in unwanted if name in sys.modules])\n'
     )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == '[]'
