@@ -64,7 +64,7 @@ mutants: $(VENV)/.dev
 # Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
 FUZZ_S ?= 60
 FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
-  checkpoint model_config cache_entry messages screen command_line
+  checkpoint checkpoint_header model_config cache_entry messages screen command_line
 fuzz: REQUIRED := --required
 fuzz: $(VENV)/.dev $(VENV)/.messages
 	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'

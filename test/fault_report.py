@@ -26,6 +26,10 @@ were as much wider.
 - Recovery: from the end of the fault to the beginning of one second of even output.
 - Late: tries that were slower than the limits of time and were repeated.
 
+While `reaction_node` does not run there are no reactions: the motors and the screen ease to a
+neutral face, and from there to the first reactions. The jump is then the one between the last
+reaction before and the first one after, which nobody sees.
+
 | fault | tries | late | lowest rate | longest gap | largest jump | longest recovery |
 |---|---|---|---|---|---|---|
 {reactions}

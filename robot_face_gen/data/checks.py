@@ -16,7 +16,8 @@ ERROR, WARNING = 'error', 'warning'
 NO_VOICE = 'no voice'
 
 MIN_LENGTH_S = 2.0
-RATES_HZ = (15.0, 121.0)
+# Webcams in dim light give 12 to 15 frames a second.
+RATES_HZ = (12.0, 121.0)
 MIN_SEEN = 0.7  # share of the time in which the tracker must see the face
 # Allowed difference in length of a face and its sound: the larger of seconds and share.
 LENGTH_SLACK_S, LENGTH_SLACK = 1.0, 0.02

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from robot_face_gen.files import write_text
 from .report import (
     Record,
     RecordedReaction,
+    lost_frames,
     slot_times_ns,
     summarise,
     table,
@@ -162,7 +164,7 @@ def answer(
         print(f'note: {problem}')
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
-    usage = Usage.of_this_process('react')
+    usage = Usage({'react': os.getpid()})
     begin_s = time.monotonic()
     pipeline = OfflinePipeline(
         seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
@@ -250,7 +252,8 @@ def write_results(
     summary |= more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
-    for note in [*warnings(record), *notes]:
+    lost = lost_frames(summary) if record.is_live else []
+    for note in [*lost, *warnings(record), *notes]:
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping
 
@@ -29,11 +28,6 @@ class Usage:
         self._seen = self._begin
         self.rss_mb: dict[str, float] = {}
         self.pss_mb: dict[str, float] = {}
-
-    @classmethod
-    def of_this_process(cls, name: str) -> Usage:
-        """The usage of this program alone."""
-        return cls({name: os.getpid()})
 
     @staticmethod
     def _seconds(process: psutil.Process) -> float:

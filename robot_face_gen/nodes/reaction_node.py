@@ -13,7 +13,7 @@ from robot_face_gen.pipeline.inbox import Inbox
 
 from .base_node import SIM_POLL_S, SLEEP_S, BaseNode
 from .speaker_topics import Push, ReactionOutput, SpeakerInputs
-from .tables import REACTION, ModelParameters, ReactionParameters
+from .tables import REACTION, ModelParameters
 
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.engine import ReactionEngine
@@ -100,7 +100,7 @@ class AnsweringNode(BaseNode[Answering]):
             self._answered.clear()
 
 
-class ReactionNode(AnsweringNode[ReactionParameters]):
+class ReactionNode(AnsweringNode[ModelParameters]):
     """One speaker, one listener."""
 
     def __init__(self) -> None:

@@ -122,7 +122,7 @@ class WhisperParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelParameters:
-    """Parameters of the nodes that run the reaction model."""
+    """Parameters of `reaction_node`, and of all nodes that run the reaction model."""
 
     checkpoint: str = parameter(
         '', "Model file (safetensors); '': the shipped one, or an untrained model if none ships"
@@ -190,11 +190,6 @@ class ModelParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReactionParameters(ModelParameters):
-    """Parameters of `reaction_node`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ServerParameters(ModelParameters):
     """Parameters of `reaction_server`."""
 
@@ -252,7 +247,7 @@ WHISPER = ParameterTable(
 REACTION = ParameterTable(
     'reaction_node',
     "answers the speaker's face and voice with a listener's face, 25 times a second",
-    ReactionParameters,
+    ModelParameters,
     listens=(FACE, EMBEDDING),
     publishes=(REACTION_TOPIC,),
 )

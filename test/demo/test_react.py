@@ -179,6 +179,10 @@ def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, 
         (['--audio', VOICE, '--temperature', '11'], '--temperature 11.0: expected 0 to 10'),
         (['--audio', VOICE, '--duration', '0'], '--duration 0.0: expected above 0'),
         (['--audio', VOICE, '--backend', 'magic'], "backend = 'magic'"),
+        (
+            ['--audio', VOICE, '--device', 'gpu'],
+            '--device gpu: expected auto, cpu, cuda or cuda:N',
+        ),
         (['--audio', VOICE, '--checkpoint', 'none.safetensors'], 'none.safetensors'),
         (['--audio', VOICE, '--whisper', 'none.pt'], 'none.pt'),
     ],
@@ -188,3 +192,4 @@ def test_bad_arguments_are_one_line_and_exit_code_2(tmp_path, arguments, message
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count('\n') == 1 and 'Traceback' not in done.stdout
+    assert not (tmp_path / 'out').exists()

@@ -48,10 +48,12 @@ def fails(graph_domain, capfd):
     """What a node prints that cannot start: fails('openface_node', source=...). It runs here."""
     from live_graph import ros_arguments
 
+    from robot_face_gen.nodes.run import run
+
     def fails(name, **parameters):
         capfd.readouterr()
-        module = importlib.import_module(f'robot_face_gen.nodes.{name}')
-        assert module.main(ros_arguments(parameters)) == 1
+        make_node, table = importlib.import_module(f'robot_face_gen.nodes.{name}').PROGRAM
+        assert run(make_node, ros_arguments(parameters), table=table) == 1
         text = capfd.readouterr().err
         assert 'Traceback' not in text
         return text

@@ -19,7 +19,7 @@ from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 pytestmark = pytest.mark.graph
 
 
-class Listener(BaseNode[tables.ReactionParameters]):
+class Listener(BaseNode[tables.ModelParameters]):
     """The parameters of `reaction_node`, and a callback that refuses faces without success."""
 
     def __init__(self):
