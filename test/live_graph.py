@@ -23,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from robot_face_gen.nodes.messages import from_embeddings, from_face_frame
 
-PATIENCE_S = 40.0  # a condition that has not come true by then never will
+PATIENCE_S = 120.0  # a condition that has not come true by then never will, even on a busy machine
 
 
 ENCODER = 'whisper-test:0123'  # of `small_checkpoint`

@@ -35,7 +35,7 @@ def film(head, tmp_path_factory):
 
 
 def test_plays_a_film_at_its_pace_and_ends(peer, heard, start, film):
-    begin = time.time() + 4.0
+    begin = time.time() + 6.0
     node = start(
         NODE, source=f'video:{film}', start_time=f'{begin:.3f}', exit_at_end='true',
         frame_id='left_camera',

@@ -32,7 +32,7 @@ def test_plays_a_recording_as_a_microphone_would(peer, heard, start, tmp_path):
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, RATE).astype(np.float32)
     encode(path, 'flac', (np.stack((sound, sound), 1) * 32768).astype(np.int16), RATE,
            film='mpeg4', container='matroska')  # fmt: skip
-    begin = time.time() + 4.0
+    begin = time.time() + 6.0
     node = start(
         'microphone_node', source=path, start_time=f'{begin:.3f}', exit_at_end='true', chunk_s=0.04
     )

@@ -20,7 +20,7 @@ def test_plays_a_recording_at_its_pace_and_ends(peer, heard, start, tmp_path):
     for frame in recorded[20:]:
         frame.landmarks[:] = frame.gaze[0] = np.nan
     write_openface_csv(tmp_path / 'face.csv', recorded, begin_ns=0)
-    begin = time.time() + 4.0
+    begin = time.time() + 6.0
     node = start(
         'openface_node',
         source=tmp_path / 'face.csv',
