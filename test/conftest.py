@@ -63,10 +63,14 @@ def command(capsys):
 
     def command(*words):
         capsys.readouterr()
+        environment = dict(os.environ)
         try:
             code = main([str(word) for word in words])
         except SystemExit as ended:
             code = ended.code
+        finally:  # commands prepare it for the processes that they start
+            os.environ.clear()
+            os.environ.update(environment)
         told = capsys.readouterr()
         return SimpleNamespace(returncode=code, stdout=told.out, stderr=told.err)
 

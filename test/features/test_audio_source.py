@@ -98,10 +98,10 @@ def test_a_loop_is_filled_with_silence_to_the_period(play):
 
 def test_a_file_is_decoded_while_it_is_played(tmp_path):
     """An hour of sound needs no more memory than a second."""
-    write_wav(tmp_path / 'long.wav', np.zeros(120 * 60 * 8000, np.int16), 8000)
+    write_wav(tmp_path / 'long.wav', np.zeros(30 * 60 * 8000, np.int16), 8000)
     tracemalloc.start()
     source = AudioFileSource(tmp_path / 'long.wav', chunk_s=1.0)
-    assert sum(len(source.take().samples) for _ in range(1000)) == 8_000_000
+    assert sum(len(source.take().samples) for _ in range(300)) == 2_400_000
     assert tracemalloc.get_traced_memory()[1] < 6e6
     tracemalloc.stop()
 

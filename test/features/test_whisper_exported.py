@@ -2,12 +2,11 @@
 """Whisper without torch: exported by another process, once."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from launching import run_python
 from whisper.model import ModelDimensions, Whisper
 
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
@@ -85,9 +84,7 @@ print(sorted({'torch', 'whisper'} & set(sys.modules)))
 
 
 def test_the_second_time_neither_torch_nor_whisper_is_there(encoder, file):
-    done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_TORCH, str(file)], capture_output=True, text=True
-    )
+    done = run_python(WITHOUT_TORCH, file)
     assert (done.stdout.strip(), done.returncode) == ('[]', 0), done.stderr
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from faces import make_frame
+from launching import until
 from live_graph import PATIENCE_S
-from screen_server import make_face, until
+from screen_server import make_face
 
 from robot_face_gen.nodes.messages import from_face_frame, from_reaction, from_samples
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
@@ -72,8 +73,8 @@ def look(address, condition, view='inspect', every=lambda page: None, say=()):
 def address_of(node):
     return until(
         lambda: (m := re.search(r'face on (http\S+)', node.text)) and m[1],
-        'the address in the log',
         PATIENCE_S,
+        'the address in the log',
     )
 
 
@@ -161,8 +162,8 @@ def test_the_inspector_gets_the_speaker_the_sound_and_the_diagnostics(peer, scre
     assert page.text('level')['rms'] == pytest.approx(0.25, abs=1e-3)
     assert page.text('diagnostics')['statuses'][0]['name'] == NAME
     # Nothing of this is subscribed to without such a page.
-    until(lambda: peer.node.count_subscribers('/openface/features') == 0, timeout_s=PATIENCE_S)
-    until(lambda: peer.node.count_subscribers('/audio') == 0, timeout_s=PATIENCE_S)
+    until(lambda: peer.node.count_subscribers('/openface/features') == 0, PATIENCE_S)
+    until(lambda: peer.node.count_subscribers('/audio') == 0, PATIENCE_S)
     peer.destroy(face, sound)
 
 

@@ -201,7 +201,7 @@ def test_replays_on_the_clock_of_the_bag(peer, start, tmp_path):
 def test_all_topics_keep_their_names(peer, start, tmp_path):
     bag_of(tmp_path / 'tom.mcap', 10)
     peer.listen(AudioChunk, '/tom/audio')
-    node = start('replay_node', source=tmp_path / 'tom.mcap', delay_s=8.0)
+    node = start('replay_node', source=tmp_path / 'tom.mcap', delay_s=4.0)
     peer.wait_for(lambda: node.process.poll() is not None, 'the end of the bag')
     assert node.wait() == 0, node.text
     assert 'end of the bag' in node.text
