@@ -96,11 +96,7 @@ def _refuse(parser: argparse.ArgumentParser, word: str) -> NoReturn:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand.
-
-    Returns:
-        int: the exit code; 2 after an error, which is told in one line.
-    """
+    """Run one subcommand; returns the exit code, 2 after an error, which is told in one line."""
     argv = sys.argv[1:] if argv is None else list(argv)
     command = next((word for word in argv if not word.startswith('-')), None)
     show_traceback = '--traceback' in argv

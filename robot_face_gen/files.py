@@ -24,6 +24,24 @@ def error_text(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
+def results_folder(path: Path) -> Iterator[Path]:
+    """Make a folder; where the block ends with an error, no new, empty folder is left.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    is_new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Write a file completely or not at all, also when the machine loses power.
 

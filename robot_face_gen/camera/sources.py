@@ -38,9 +38,6 @@ class Picture:
 class VideoFile:
     """The pictures of a film; the first one is at time 0, as it is for the film's sound.
 
-    Args:
-        path: of the film.
-
     Attributes:
         path: the same.
         width: pixels, as people see it.

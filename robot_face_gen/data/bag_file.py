@@ -209,16 +209,13 @@ class BagWriter:
     def add_topic(
         self, topic: str, kind: str, definition: str, metadata: Mapping[str, str]
     ) -> int:
-        """Add a topic.
+        """Add a topic; returns its number for `write`.
 
         Args:
             topic: full name.
             kind: type, such as 'std_msgs/msg/Header'.
             definition: text in the format ros2msg, as `Definitions` returns it.
             metadata: `offered_qos_profiles` (YAML) and `topic_type_hash`.
-
-        Returns:
-            int: its number for `write`.
         """
         if kind not in self._schemas:
             self._schemas[kind] = self._writer.register_schema(

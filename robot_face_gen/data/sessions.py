@@ -55,6 +55,7 @@ FILM_SUFFIXES = ('.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v', '.mpg', '.wmv'
 SOUND_SUFFIXES = (
     '.flac', '.wav', '.ogg', '.mp3', '.opus', '.m4a', '.aac', '.aiff', '.aif', *FILM_SUFFIXES,
 )  # fmt: skip
+OUTPUT_FOLDER = 'processed'  # where FeatureExtraction writes, beside where it is started
 _MOST_LISTED = 8
 COLUMNS = (
     'session', 'split', 'listener', 'group_a', 'group_b',
@@ -126,7 +127,10 @@ def _listed(folder: Path, names: list[str]) -> str:
 
 def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
     names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
-    face = row.get(f'face_{person}') or f'{person}.csv'
+    face = _find(folder, row.get(f'face_{person}') or f'{person}.csv')
+    if not face.is_file() and not row.get(f'face_{person}'):
+        made = _find(folder / OUTPUT_FOLDER, face.name)
+        face = made if made.is_file() else face
     named, common = row.get(f'sound_{person}'), False
     if named:
         sound: Path | None = _find(folder, named)
@@ -136,7 +140,7 @@ def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
         sound = folder / name if name else None
         wanted = ', '.join(f'{person}{suffix}' for suffix in SOUND_SUFFIXES)
     return PersonFiles(
-        _find(folder, face), sound, sound_names=wanted, listing=_listed(folder, names),
+        face, sound, sound_names=wanted, listing=_listed(folder, names),
         common_sound=common,
     )  # fmt: skip
 

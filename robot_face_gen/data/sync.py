@@ -30,6 +30,8 @@ _FRAME = 512
 _SHORTEST_S = 5.0  # of the common part
 _WINDOWS, _LONGEST_WINDOW_S, _SHORTEST_WINDOW_S = 24, 10.0, 1.0
 _REACH_S = 0.25  # of a window's offset around that of the loudness
+# Windows with less are not used: root mean square, relative to the loudest one, and to full scale.
+_QUIET, _SILENT = 0.1, 1e-5
 _SAME_S = 0.015  # windows that differ by less agree
 _MIN_AGREEING, _FEWEST = 0.5, 4  # share and number of the windows that must agree
 _DRIFT_S = 0.04  # a larger change of the offset within a session is reported
@@ -43,7 +45,7 @@ class Offset:
     seconds: float  # in the middle of the common part
     drift_s: float  # change of it over the common part
     agreeing: int  # windows that agree
-    windows: int  # all windows with sound
+    windows: int  # all windows that are loud enough
 
     @property
     def is_certain(self) -> bool:
@@ -116,11 +118,11 @@ def measure_offset(a: np.ndarray, b: np.ndarray) -> Offset:
     count = min(_WINDOWS, (end - begin) // size)
     places = np.linspace(begin, end - size, count).astype(int)
     reach = round(_REACH_S * RATE)
+    pairs = [(a[k : k + size], b[k - coarse : k - coarse + size]) for k in places]
+    level = np.array([[np.sqrt(np.mean(x**2)) for x in pair] for pair in pairs])
+    loud = (level > np.maximum(_QUIET * level.max(axis=0), _SILENT)).all(axis=1)
     at_s, offsets_s = [], []
-    for place in places:
-        one, other = a[place : place + size], b[place - coarse : place - coarse + size]
-        if not (one.any() and other.any()):
-            continue
+    for place, (one, other) in itertools.compress(zip(places, pairs, strict=True), loud):
         found, zero = _correlate(one, other, phase_only=True)
         near = found[zero - reach : zero + reach + 1]
         at_s.append((place + size / 2) / RATE)
@@ -148,12 +150,12 @@ def _common(at_s: np.ndarray, offset_s: np.ndarray, middle_s: float, length_s: f
 
 
 def film_of(face: Path) -> Path | None:
-    """The film beside an OpenFace CSV, of the same name, from which the CSV was made."""
-    if not face.parent.is_dir():
-        return None
+    """The film of the same name beside an OpenFace CSV, or one folder above (`processed/`)."""
     same = (
         path
-        for path in sorted(face.parent.iterdir())
+        for folder in (face.parent, face.parent.parent)
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
         if path.stem.lower() == face.stem.lower() and path.suffix.lower() in FILM_SUFFIXES
     )
     return next(same, None)

@@ -188,14 +188,11 @@ class Embedder:
         }
 
     def embed(self, samples: np.ndarray, sample_rate: int) -> list[EmbeddingBlock]:
-        """Compute the embeddings of a voice as the live stream does.
+        """Compute the embeddings of a voice as the live stream does; 0 ns is the first sample.
 
         Args:
             samples: (n,) float32.
             sample_rate: Hz.
-
-        Returns:
-            list: blocks on the clock whose 0 is the first sample.
         """
         return embed_recording(
             samples,

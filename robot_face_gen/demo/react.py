@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.files import write_text
+from robot_face_gen.files import results_folder, write_text
 
 from .report import (
     Record,
     RecordedReaction,
+    lost_frames,
     slot_times_ns,
     summarise,
     table,
@@ -151,18 +153,20 @@ def answer(
     backend: str = 'auto',
     film: str = 'reaction.mp4',
 ) -> int:
-    """Answer a recording and write the results.
+    """Answer a recording and write the results; returns the exit code of `write_results`."""
+    with results_folder(Path(args.out)) as out:
+        return _answer(args, recording, out, samples=samples, backend=backend, film=film)
 
-    Args:
-        args: of `add_shared_arguments`.
-        recording: of the speaker.
-        samples: number of listeners.
-        backend: of the model.
-        film: name of the film.
 
-    Returns:
-        int: exit code, see `write_results`.
-    """
+def _answer(
+    args: argparse.Namespace,
+    recording: Recording,
+    out: Path,
+    *,
+    samples: int,
+    backend: str,
+    film: str,
+) -> int:
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
@@ -173,7 +177,7 @@ def answer(
         print(f'note: {problem}')
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
-    usage = Usage.of_this_process('react')
+    usage = Usage({'react': os.getpid()})
     begin_s = time.monotonic()
     pipeline = OfflinePipeline(
         seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
@@ -181,8 +185,6 @@ def answer(
         report=lambda text: print(text, flush=True),
     )  # fmt: skip
     loaded_s = time.monotonic()
-    out = Path(args.out)  # not before: a wrong checkpoint leaves no empty folder
-    out.mkdir(parents=True, exist_ok=True)
     records = [Record(frames=list(recording.faces), is_live=False) for _ in seeds]
     total = round(duration_s * 25)
     with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
@@ -261,11 +263,14 @@ def write_results(
     summary |= more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
-    for note in [*warnings(record), *notes]:
+    lost = lost_frames(summary) if record.is_live else []
+    for note in [*lost, *warnings(record), *notes]:
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: see {out}')
+        late = 'without a face, reactions begin after a second of sound'
+        why = f'see {out}' if recording.faces else late
+        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:
         written += _write_pictures(out, record, recording, start_ns, duration_s, film)
     written.append('summary.json')

@@ -5,28 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
+
+if TYPE_CHECKING:
+    from robot_face_gen.camera.sources import Picture
 
 TOO_LATE_NS = SECOND_NS  # a frame that is later than this is skipped
 _DRIFT = 0.005  # seconds per second by which the offset of a tracker's clock relaxes
 _MAX_LAG_NS = SECOND_NS // 4  # the offset is set again if a new row would be older than this
 
-
-class Stamped(Protocol):
-    """A dataclass with a time."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def stamp_ns(self) -> int:
-        """When it is due, from the start of the recording."""
-        ...
-
-
-Frame = TypeVar('Frame', bound=Stamped)
+Frame = TypeVar('Frame', bound='FaceFrame | Picture')
 
 
 class FramePlayer(Generic[Frame]):

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-PROTOCOL = 1
 LISTENER, SPEAKER = 1, 2
 _HEAD = struct.Struct('<BBHfd')
 MAX_COMMAND_BYTES = 1024

@@ -67,10 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the nodes until all have exited.
-
-    Returns:
-        int: 0 if all ended as asked, 1 if one died.
+    """Run the nodes until all have exited; returns 0 if all ended as asked, 1 if one died.
 
     Raises:
         ValueError: An argument is unknown, malformed or invalid.

@@ -2,11 +2,10 @@
 """The measurements of the bench, small cases in real processes."""
 
 import json
-import subprocess
-import sys
 import time
 
 import pytest
+from launching import run_python
 from speakers import SMALL
 
 from robot_face_gen.bench import PARTS, cases, report
@@ -34,7 +33,7 @@ def test_only_the_call_is_measured():
 
 
 def test_reaction_steps_at_all_histories(monkeypatch):
-    monkeypatch.setattr(cases, 'full_model', lambda: create_model(SMALL))
+    monkeypatch.setattr(cases, 'full_model', lambda *_: create_model(SMALL))
     monkeypatch.setattr(cases, '_CALL_PERIOD_S', 0.0)
     case = {'threads': 1, 'backend': 'eager', 'quick': True, 'seconds': 0.0,
             'frames': [1, 16], 'histories': [16, 75000]}  # fmt: skip
@@ -53,7 +52,7 @@ def test_reaction_step_of_a_robot_does_not_import_torch():
         'import json, sys; from robot_face_gen.bench.cases import reaction_step;'
         f'print(json.dumps([reaction_step({case!r}), "torch" in sys.modules]))'
     )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    done = run_python(code, check=True)
     rows, has_torch = json.loads(done.stdout)
     assert [row['history'] for row in rows] == [16, 75000]
     assert rows[0]['state_mb'] == rows[1]['state_mb'] > 1.0

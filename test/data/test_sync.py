@@ -6,76 +6,34 @@ import shutil
 
 import numpy as np
 import pytest
-from films import write_film
+from phones import (
+    MICROPHONE,
+    PHONE_A,
+    PHONE_B,
+    RATE,
+    generate_conversation,
+    write_talk,
+)
 from sound_files import write_wav
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.prepare import prepare
 from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
-from robot_face_gen.data.sync import measure_offset, synchronise
+from robot_face_gen.data.sync import film_of, measure_offset, synchronise
 from robot_face_gen.data.tracks import EmbeddingConfig
-from robot_face_gen.features.sound_file import read_audio
-from robot_face_gen.synthetic.config import GeneratorConfig
-from robot_face_gen.synthetic.plan import make_plan
-from robot_face_gen.synthetic.recordings import generate_recordings
 
-RATE, LENGTH_S = 16000, 12.0
-# When each file began and ended in the conversation.
-PHONE_A, PHONE_B, MICROPHONE = (0.4, 11.2), (2.0, 12.0), (1.24, 11.72)
 QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
-
-
-def in_a_room(samples, seed):
-    """The sound at another place of a room."""
-    rng = np.random.default_rng(seed)
-    echo = np.zeros(2000)
-    echo[rng.integers(20, 2000, 40)] = rng.normal(0, 0.15, 40)
-    echo[0] = 0.6
-    heard = np.convolve(samples, echo)[: len(samples)]
-    return (heard + rng.normal(0, 1e-3, len(samples))).astype(np.float32)
-
-
-def cut_sound(samples, part):
-    return samples[round(part[0] * RATE) : round(part[1] * RATE)]
-
-
-def cut_csv(source, out, part):
-    """The rows of a part of the time, which counts from its beginning."""
-    with source.open(newline='') as file:
-        rows = list(csv.DictReader(file))
-    with out.open('w', newline='') as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        for row in rows:
-            at = float(row['timestamp'])
-            if part[0] - 1e-6 <= at < part[1]:
-                writer.writerow({**row, 'timestamp': f'{at - part[0]:.3f}'})
 
 
 @pytest.fixture(scope='module')
 def conversation(tmp_path_factory):
-    """A folder with a.csv, a.flac, b.csv that begin together."""
-    folder = tmp_path_factory.mktemp('together')
-    config = GeneratorConfig(duration_s=LENGTH_S, listeners=1)
-    generate_recordings(make_plan(1, 5, config, 'train'), folder)
-    return folder / 'dyad_00000_0'
+    return generate_conversation(tmp_path_factory.mktemp('together'))
 
 
 @pytest.fixture
 def recordings(conversation, tmp_path):
-    """The same conversation as two phones and a microphone record it."""
-    voice, rate = read_audio(conversation / 'a.flac')
-    assert rate == RATE
-    folder = tmp_path / 'recordings' / 'talk'
-    folder.mkdir(parents=True)
-    picture = [np.full((32, 32, 3), 99, np.uint8)]
-    for who, part, seed in (('a', PHONE_A, 1), ('b', PHONE_B, 2)):
-        sound = cut_sound(in_a_room(voice, seed), part)
-        write_film(folder / f'{who}.MP4', picture * round(25 * len(sound) / RATE), sound=sound)
-        cut_csv(conversation / f'{who}.csv', folder / f'{who}.csv', part)
-    sound = cut_sound(voice, MICROPHONE)
-    write_wav(folder / 'a.wav', (np.repeat(sound, 3) * 30000).astype(np.int16), 3 * RATE)
+    write_talk(conversation, tmp_path / 'recordings' / 'talk')
     # As a German spreadsheet writes it.
     (tmp_path / 'recordings' / 'sessions.csv').write_text(
         'session;split;group_a;listener\ntalk;train;the trip;b\n'
@@ -162,6 +120,10 @@ def test_a_csv_without_its_film_and_one_of_another_rate(recordings):
     )
     _, notes = synchronise(session)
     assert len(notes) == 1 and 'b.csv ends at' in notes[0] and 'constant' in notes[0]
+    (recordings / 'talk' / 'processed').mkdir()
+    (recordings / 'talk' / 'a.csv').rename(recordings / 'talk' / 'processed' / 'a.csv')
+    (session,) = read_sessions(recordings)
+    assert film_of(session.people[0].face) == recordings / 'talk' / 'a.MP4'
     (recordings / 'talk' / 'b.MP4').unlink()
     with pytest.raises(ValueError, match=r'no film beside b\.csv.*\.mp4'):
         synchronise(session)
@@ -185,7 +147,7 @@ def test_offset_and_drift_are_measured():
     assert measure_offset(a, a[round(7.3 * RATE) :]).seconds == pytest.approx(7.3, abs=0.002)
     early = measure_offset(a[5 * RATE :], a)
     assert early.is_certain and early.seconds == pytest.approx(-5, abs=0.002)
-    # A clock that is 0.2 % of 1 s a second too slow... 200 in a million.
+    # A clock that is too slow by 200 in a million.
     t = np.arange(len(a)) * (1 + 200e-6)
     slow = np.interp(t, np.arange(len(a)), a).astype(np.float32)
     drifting = measure_offset(a, slow)
@@ -194,3 +156,10 @@ def test_offset_and_drift_are_measured():
     assert not measure_offset(a, speech_like(60, seed=1)).is_certain
     assert not measure_offset(a, np.zeros(20 * RATE, np.float32)).is_certain
     assert not measure_offset(a, a[: 2 * RATE]).is_certain
+    # Most of a talk is silence, with the noise of each device.
+    silent = np.repeat(np.arange(60) % 4 > 0, RATE)
+    quiet = [
+        np.where(silent, 1e-4 * np.random.default_rng(k).normal(size=len(a)), a) for k in (1, 2)
+    ]
+    offset = measure_offset(quiet[0].astype(np.float32), quiet[1][3 * RATE :].astype(np.float32))
+    assert offset.is_certain and offset.seconds == pytest.approx(3, abs=0.002)

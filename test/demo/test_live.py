@@ -26,6 +26,7 @@ from robot_face_gen.graph import has_screen
 from robot_face_gen.resources import demo_recording
 from robot_face_gen_msgs.msg import FaceReaction
 
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 CLI = [sys.executable, '-m', 'robot_face_gen.cli']
 
 
@@ -63,7 +64,6 @@ def test_the_shipped_recording_is_a_face_that_talks():
     assert csv.stat().st_size + sound.stat().st_size < 2_000_000
 
 
-@pytest.mark.graph
 def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     camera = CameraModel.guess(320, 240)
     images = [
@@ -160,6 +160,7 @@ def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
         (['--speed', '0'], '--speed 0.0: expected above 0'),
         (['--duration', '-1'], '--duration -1.0: expected above 0'),
         (['--checkpoint', 'none.safetensors', '--duration', '1'], 'none.safetensors'),
+        (['--device', 'gpu'], '--device gpu: expected auto, cpu, cuda or cuda:N'),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, command, arguments, message):
@@ -168,13 +169,13 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, command, arguments
     assert message in done.stderr
     assert done.stderr.count('\n') == 1
     assert 'Traceback' not in done.stderr + done.stdout
+    assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.graph
 def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
     out = tmp_path / 'out'
     process = subprocess.Popen(
-        [*CLI, 'demo', '--out', str(out), '--no-video'],
+        [*CLI, 'demo', '--out', str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -191,7 +192,8 @@ def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert 'Traceback' not in stdout + stderr
-    assert 'interrupted' in stdout
+    assert 'interrupted' in stdout and 'no film is made' in stdout
+    assert (out / 'sheet.png').is_file() and not (out / 'demo.mp4').exists()
     assert json.loads((out / 'summary.json').read_text())['reactions_out'] >= 20
     assert len(children) >= 5
     _, alive = psutil.wait_procs(children, timeout=20)

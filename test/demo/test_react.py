@@ -99,6 +99,12 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete, comman
     assert np.isfinite(landmarks).all()
 
 
+def test_a_sound_that_is_too_short_says_why_nothing_came(tmp_path, command):
+    done = command('react', '--audio', VOICE, '--duration', 0.6, '--out', tmp_path / 'out')
+    assert done.returncode == 2
+    assert 'no reaction came in 0.60 s: without a face, reactions begin after a sec' in done.stderr
+
+
 def change_rows(path, change):
     """The shipped recording, each cell (row, name, cell) changed."""
     lines = Path(FACE).read_text().splitlines()
@@ -179,6 +185,10 @@ def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, 
         (['--audio', VOICE, '--temperature', '11'], '--temperature 11.0: expected 0 to 10'),
         (['--audio', VOICE, '--duration', '0'], '--duration 0.0: expected above 0'),
         (['--audio', VOICE, '--backend', 'magic'], "backend = 'magic'"),
+        (
+            ['--audio', VOICE, '--device', 'gpu'],
+            '--device gpu: expected auto, cpu, cuda or cuda:N',
+        ),
         (['--audio', VOICE, '--checkpoint', 'none.safetensors'], 'none.safetensors'),
         (['--audio', VOICE, '--whisper', 'none.pt'], 'none.pt'),
     ],
@@ -188,3 +198,4 @@ def test_bad_arguments_are_one_line_and_exit_code_2(tmp_path, arguments, message
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count('\n') == 1 and 'Traceback' not in done.stdout
+    assert not (tmp_path / 'out').exists()

@@ -122,7 +122,7 @@ def test_a_gpu_without_memory_at_the_start_is_replaced_by_the_cpu(monkeypatch, n
     monkeypatch.setattr(reaction_setup, 'load_model', load_on_full_gpu)
     monkeypatch.setattr(reaction_setup, 'resolve_place', lambda *_: ('cuda', 'cuda-graph'))
     health = Health()
-    engine = reaction_setup.make_engine(tables.ReactionParameters(), health, [health], logger)
+    engine = reaction_setup.make_engine(tables.ModelParameters(), health, [health], logger)
     assert tried == ['cuda', 'cpu']
     assert str(engine.sessions.model.device) == 'cpu'
     assert 'cuda failed (CUDA out of memory' in health.report().message

@@ -6,8 +6,8 @@ import pytest
 import torch
 from whisper.model import AudioEncoder, ModelDimensions
 
-from robot_face_gen.features.whisper_contexts import ContextEncoder
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
+from robot_face_gen.features.whisper_exported import ContextEncoder
 from robot_face_gen.features.whisper_onnx import export_encoder
 from robot_face_gen.models.onnx_session import open_session
 

@@ -38,8 +38,7 @@ def publish(peer):
         return made[-1]
 
     yield publish
-    for publisher in made:
-        peer.node.destroy_publisher(publisher)
+    peer.destroy(*made)
 
 
 def faces(count):
@@ -92,7 +91,7 @@ def test_what_was_published_is_in_the_bag_and_a_session(peer, publish, start, tm
     assert peer.statuses['record_node'].message.startswith('recording meeting.mcap: ')
     assert node.interrupt() == 0
     assert 'recorded' in node.text and 'Traceback' not in node.text
-    peer.node.destroy_publisher(early)
+    peer.destroy(early)
     assert not (tmp_path / 'meeting.mcap.part').exists()
     with open_bag(path) as bag:
         found = {topic: [] for topic in expected}
@@ -202,7 +201,7 @@ def test_replays_on_the_clock_of_the_bag(peer, start, tmp_path):
 def test_all_topics_keep_their_names(peer, start, tmp_path):
     bag_of(tmp_path / 'tom.mcap', 10)
     peer.listen(AudioChunk, '/tom/audio')
-    node = start('replay_node', source=tmp_path / 'tom.mcap', delay_s=8.0)
+    node = start('replay_node', source=tmp_path / 'tom.mcap', delay_s=4.0)
     peer.wait_for(lambda: node.process.poll() is not None, 'the end of the bag')
     assert node.wait() == 0, node.text
     assert 'end of the bag' in node.text

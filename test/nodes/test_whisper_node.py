@@ -12,6 +12,7 @@ from live_graph import NodeProcess
 
 from robot_face_gen.nodes.messages import from_samples, to_embeddings, to_ns
 from robot_face_gen.nodes.run import run
+from robot_face_gen.nodes.tables import WHISPER
 from robot_face_gen.nodes.whisper_node import WhisperNode, join
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
@@ -159,7 +160,7 @@ def test_sound_that_waited_for_a_stopped_node_is_no_overload(peer, start):
 
 def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
     arguments = ['--ros-args', '-p', 'weights:=no_such_model']
-    assert run(WhisperNode, arguments) == 1
+    assert run(WhisperNode, arguments, table=WHISPER) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(
         'error: no_such_model: no such file, and not the name of Whisper weights'
