@@ -14,8 +14,10 @@ MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
 # Of `make test`: the graph waits much, so that two cores are busy with three.
 JOBS ?= 3
-# Of `make test-faults`: how often each fault is tried; REPORT=docs/reliability.md writes what was seen.
+# Of `make test-faults`: how often each fault is tried, and graphs at a time; REPORT=docs/reliability.md writes what
+# was seen.
 FAULT_TRIES ?= 20
+FAULT_JOBS ?= 2
 REPORT ?=
 # Of `make mutants`: folders or files of the package, number of changes, seed of the sample.
 ROOMS ?= pipeline features face facial_reaction_model
@@ -49,10 +51,11 @@ test: $(VENV)/.dev $(VENV)/.messages
 models: $(VENV)/.dev
 	$(BIN)/robot-face-gen models get face-landmarker
 
-# Kill, stop, disturb and starve a running graph, for about an hour.
+# Kill, stop, disturb and starve a running graph, for about an hour and a half.
 test-faults: REQUIRED := --required
 test-faults: $(VENV)/.dev $(VENV)/.messages
-	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults -m 'not linter' $(ARGS)
+	FAULT_TRIES=$(FAULT_TRIES) FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest test/faults test/bench/test_graph.py \
+	  -n $(FAULT_JOBS) --dist loadfile $(ARGS)
 
 # Change the code in COUNT places, one at a time, and see whether a test fails; about an hour.
 mutants: $(VENV)/.dev
@@ -61,7 +64,7 @@ mutants: $(VENV)/.dev
 # Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
 FUZZ_S ?= 60
 FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
-  checkpoint model_config cache_entry messages screen command_line
+  checkpoint checkpoint_header model_config cache_entry messages screen command_line
 fuzz: REQUIRED := --required
 fuzz: $(VENV)/.dev $(VENV)/.messages
 	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'

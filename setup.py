@@ -37,6 +37,20 @@ ros = [
     )
 ]
 colcon = ['colcon-common-extensions>=0.3']
+# Programs, one for each node: their names say which.
+nodes = (
+    'openface_node',
+    'camera_face_node',
+    'microphone_node',
+    'whisper_node',
+    'reaction_node',
+    'reaction_server',
+    'face_actuator_node',
+    'face_screen_node',
+    'face_view_node',
+    'record_node',
+    'replay_node',
+)
 # What `colcon build` needs besides colcon where no ROS 2 is sourced.
 ament = [
     'catkin-pkg>=1',
@@ -150,17 +164,7 @@ setup(
     entry_points={
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
-            'openface_node = robot_face_gen.nodes.program:openface_node',
-            'camera_face_node = robot_face_gen.nodes.program:camera_face_node',
-            'microphone_node = robot_face_gen.nodes.program:microphone_node',
-            'whisper_node = robot_face_gen.nodes.program:whisper_node',
-            'reaction_node = robot_face_gen.nodes.program:reaction_node',
-            'reaction_server = robot_face_gen.nodes.program:reaction_server',
-            'face_actuator_node = robot_face_gen.nodes.program:face_actuator_node',
-            'face_screen_node = robot_face_gen.nodes.program:face_screen_node',
-            'face_view_node = robot_face_gen.nodes.program:face_view_node',
-            'record_node = robot_face_gen.nodes.program:record_node',
-            'replay_node = robot_face_gen.nodes.program:replay_node',
+            *(f'{node} = robot_face_gen.nodes.program:main' for node in nodes),
         ],
     },
 )

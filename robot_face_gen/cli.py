@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from . import __version__
 from .files import error_text
@@ -17,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'demo': ('robot_face_gen.demo.live', 'show a robot that listens to a recorded face and voice'),
     'react': ('robot_face_gen.demo.react', 'answer a recorded face and voice, without ROS'),
     'bringup': ('robot_face_gen.tools.bringup', 'start all nodes, as ros2 launch does'),
-    'track': ('robot_face_gen.camera.track', 'follow a face in a film, write an OpenFace CSV'),
+    'track': ('robot_face_gen.camera.track', 'track the face in a film and write an OpenFace CSV'),
     'topic': ('robot_face_gen.tools.topic', 'list topics, show messages, measure rates'),
     'param': ('robot_face_gen.tools.param', 'list, get and set parameters of a node'),
     'node': ('robot_face_gen.tools.node', 'list nodes'),
@@ -28,22 +30,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'bench': ('robot_face_gen.bench', 'measure speed and memory'),
     'export': (
         'robot_face_gen.facial_reaction_model.onnx_runner',
-        'write a model as an ONNX file',
+        'write the model as an ONNX file',
     ),
     'models': ('robot_face_gen.models.store', 'list and download pretrained models'),
     'generate': ('robot_face_gen.synthetic.generate', 'make conversations to train on'),
-    'voices': ('robot_face_gen.synthetic.make_bank', 'let synthesisers fill a voice bank'),
+    'voices': ('robot_face_gen.synthetic.make_bank', 'make a voice bank with speech synthesisers'),
+    'sync': (
+        'robot_face_gen.data.sync',
+        'find when the files of recordings began, by their sound',
+    ),
     'prepare': ('robot_face_gen.data.prepare', 'turn recordings into training data'),
-    'train': ('robot_face_gen.training.train', 'train a model from a YAML file'),
-    'evaluate': ('robot_face_gen.training.evaluate', 'measure a checkpoint beside baselines'),
-    'measure': ('robot_face_gen.training.measure', 'measure how alive a recorded face looks'),
+    'train': ('robot_face_gen.training.train', 'train a model; a YAML file has the options'),
+    'evaluate': ('robot_face_gen.training.evaluate', 'compare a checkpoint with baselines'),
+    'measure': (
+        'robot_face_gen.training.measure',
+        'measure blinks, nods and motion of a recorded face',
+    ),
 }
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f'{self.prog}: error: {message} (--help tells more)\n')
 
 
@@ -52,7 +61,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(prog='robot-face-gen', description='A robot that listens with its face.')
     parser.add_argument('--version', action='version', version=f'robot-face-gen {__version__}')
     parser.add_argument(
-        '--traceback', action='store_true', help='show where in the code an error came up'
+        '--traceback', action='store_true', help='show the Python traceback of an error'
     )
     commands = parser.add_subparsers(dest='command', metavar='command', parser_class=_Parser)
     for name, (module, text) in COMMANDS.items():
@@ -62,18 +71,42 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand.
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f'; did you mean {near[0]}?' if near else ''
 
-    Returns:
-        int: the exit code; 2 after an error, which is told in one line.
-    """
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    actions = parser._actions  # argparse has no public way
+    found = [a.choices for a in actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(found[0]) if found else {}
+
+
+def _refuse(parser: argparse.ArgumentParser, word: str) -> NoReturn:
+    """End with an error about an argument that no option takes."""
+    if not word.startswith('-'):
+        parser.error(f'unexpected argument {word!r}')
+    known = [
+        option
+        for each in (parser, *_subparsers(parser).values())
+        for option in each._option_string_actions
+    ]
+    name = word.partition('=')[0]
+    parser.error(f'unknown option {name}{_did_you_mean(name, known)}')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code, 2 after an error, which is told in one line."""
     argv = sys.argv[1:] if argv is None else list(argv)
     command = next((word for word in argv if not word.startswith('-')), None)
     show_traceback = '--traceback' in argv
     try:
         parser = build_parser(command)
-        args = parser.parse_args(argv)
+        if command is not None and command not in COMMANDS:
+            parser.error(f'unknown command {command!r}{_did_you_mean(command, COMMANDS)}')
+        args, left_over = parser.parse_known_args(argv)
+        if left_over:
+            _refuse(_subparsers(parser).get(command or '', parser), left_over[0])
         if args.command is None:
             parser.print_help()
             return 0

@@ -24,9 +24,6 @@ def require(module: str, extra: str) -> ModuleType:
         module: name as in an import statement, for example 'matplotlib' or 'rosbags.highlevel'.
         extra: a key of `PURPOSES`.
 
-    Returns:
-        ModuleType: the module.
-
     Raises:
         ImportError: the module is missing or cannot be imported; one line with the pip command.
     """

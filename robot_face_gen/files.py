@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all, and the text of errors."""
+"""Files that are written completely or not at all, their digests, and the text of errors."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+_PIECE_BYTES = 1 << 20
 
 
 def error_text(error: BaseException) -> str:
@@ -16,6 +21,24 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}'
     return ' '.join(text.split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def results_folder(path: Path) -> Iterator[Path]:
+    """Make a folder; where the block ends with an error, no new, empty folder is left.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    is_new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -78,6 +101,35 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def temporary_folder(*, make: bool = True) -> Path | None:
+    """A folder for temporary files, the same in each run, that nobody but this user can write.
+
+    Args:
+        make: if it is missing.
+
+    Returns:
+        Path | None: None if it is missing, or not the user's own: anybody can make one there.
+    """
+    user = os.getuid() if os.name == 'posix' else 'user'  # elsewhere each user has a place
+    folder = Path(tempfile.gettempdir()) / f'robot_face_gen-{user}'
+    try:
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    if os.name == 'posix' and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+        return None
+    return folder if stat.S_ISDIR(found.st_mode) else None
+
+
+def feed(digest: Any, path: Path) -> None:
+    """Add the bytes of a file to a digest of hashlib, in pieces."""
+    with path.open('rb') as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,21 +14,13 @@ TOPICS = ('robot_face/image', 'speaker/image', 'robot_face/markers', 'robot_face
 
 @dataclass(frozen=True)
 class Viewer:
-    """A program.
+    """A program."""
 
-    Attributes:
-        name: of its node.
-        package: of the program.
-        executable: file in the package's folder of programs.
-        option: which precedes the configuration; '' if it has none.
-        config: file in this package's folder `config`.
-    """
-
-    name: str
-    package: str
-    executable: str
-    option: str = ''
-    config: str = ''
+    name: str  # of its node
+    package: str  # of the program
+    executable: str  # file in the package's folder of programs
+    option: str = ''  # which precedes the configuration; '' if it has none
+    config: str = ''  # file in this package's folder `config`
 
     def arguments(self, config_folder: Path) -> tuple[str, ...]:
         """Its command line without the arguments of ROS."""

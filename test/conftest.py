@@ -53,6 +53,30 @@ def head(face_networks):
     return Head(face_networks.canonical_face)
 
 
+@pytest.fixture
+def command(capsys):
+    """The command line in this process: command('react', ...): returncode, stdout, stderr.
+
+    A process of its own would import everything anew.
+    """
+    from robot_face_gen.cli import main
+
+    def command(*words):
+        capsys.readouterr()
+        environment = dict(os.environ)
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as ended:
+            code = ended.code
+        finally:  # commands prepare it for the processes that they start
+            os.environ.clear()
+            os.environ.update(environment)
+        told = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=told.out, stderr=told.err)
+
+    return command
+
+
 def use_domain(monkeypatch, offset):
     """A ROS domain that no other test run here is likely to use; set in the environment."""
     domain = 1 + (os.getpid() * 7 + offset) % 100
@@ -85,27 +109,27 @@ def export_here(monkeypatch):
         monkeypatch.setattr(f'robot_face_gen.{place}.export_in_child', export)
 
 
-# Parallel runs (`make test`, pytest-xdist): graphs that get 25 frames a second come first, one
-# after the other in one worker, because they lose frames where they get no processor time. All
-# other tests run file by file in the other workers, at a lower priority.
-# Processes of these tests only wait for each other:
-_PATIENT = ('tools/', 'msgs/', 'nodes/test_base_node', 'nodes/test_imports', 'nodes/test_run')
-
-
+# Parallel runs (`make test`, pytest-xdist): tests that lose input without processor time come
+# first, one after the other in one worker. All others run file by file, at a lower
+# priority: first those that compute for long, then graphs, which mostly wait.
 def _is_real_time(item):
-    if item.get_closest_marker('real_time'):
-        return True
-    place = item.path.relative_to(Path(__file__).parent).as_posix()
-    return item.get_closest_marker('graph') is not None and not place.startswith(_PATIENT)
+    is_graph = item.get_closest_marker('graph') is not None
+    return item.get_closest_marker('real_time') or (is_graph and 'faults' in item.path.parts)
 
 
 def pytest_collection_modifyitems(config, items):
-    if getattr(config.option, 'dist', 'no') == 'loadgroup':
-        # The longest files come early: at the end, all workers are busy.
-        items.sort(key=lambda item: (not _is_real_time(item), 'training' not in item.path.parts))
-        for item in items:
-            group = 'real time' if _is_real_time(item) else item.location[0]
-            item.add_marker(pytest.mark.xdist_group(group))
+    if getattr(config.option, 'dist', 'no') != 'loadgroup':
+        return
+    items.sort(
+        key=lambda item: (
+            not _is_real_time(item),
+            'training' not in item.path.parts,
+            not item.get_closest_marker('graph'),
+        )
+    )
+    for item in items:
+        group = 'real time' if _is_real_time(item) else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item):

@@ -9,6 +9,7 @@ import json
 import shlex
 import struct
 import tempfile
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
@@ -120,6 +121,12 @@ def checkpoint(data):
     read_checkpoint(_file(data, '.safetensors'))
 
 
+def checkpoint_header(data):
+    """The header of a safetensors file whose tensors are all there."""
+    tensors = small_checkpoint()[8 + len(header_of_checkpoint()) :]
+    read_checkpoint(_file(len(data).to_bytes(8, 'little') + data + tensors, '.safetensors'))
+
+
 def model_config(data):
     """The description in a checkpoint."""
     ModelConfig.from_mapping(json.loads(data.decode('utf-8', 'replace')))
@@ -207,7 +214,7 @@ def command_line(data):
 
 TARGETS = (
     csv_recorded, csv_followed, sound, film, yaml_training, yaml_actuators, yaml_parameters,
-    checkpoint, model_config, cache_entry, messages, screen, command_line,
+    checkpoint, checkpoint_header, model_config, cache_entry, messages, screen, command_line,
 )  # fmt: skip
 
 
@@ -229,6 +236,7 @@ def samples(target):
         yaml_actuators: lambda: [(config / 'actuators_screen.yaml').read_bytes()],
         yaml_parameters: lambda: [(config / 'bringup.yaml').read_bytes()[:3000]],
         checkpoint: lambda: [small_checkpoint(), default_checkpoint().read_bytes()[:12000]],
+        checkpoint_header: lambda: [header_of_checkpoint()],
         model_config: lambda: [json.dumps(ModelConfig().to_dict()).encode()],
         cache_entry: lambda: [b'{"file": "payload.onnx", "sha256": "0", "description": {}}'],
         messages: lambda: [bytes(range(1, 200))],
@@ -250,6 +258,7 @@ def small_film():
     return path.read_bytes()
 
 
+@cache
 def small_checkpoint():
     """A complete file."""
     from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
@@ -261,6 +270,12 @@ def small_checkpoint():
     path = _FILE.with_suffix('.safetensors')
     save_checkpoint(FacialReactionModel(config), path)
     return path.read_bytes()
+
+
+def header_of_checkpoint():
+    """Names, types and shapes of tensors, and the description; JSON."""
+    size = int.from_bytes(small_checkpoint()[:8], 'little')
+    return small_checkpoint()[8 : 8 + size]
 
 
 def wav():

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Helpers for tests that watch real processes."""
+"""Helpers for tests that start or watch real processes."""
 
+import subprocess
+import sys
 import time
 
 import psutil
+
+
+def run_python(code, *arguments, **options):
+    """What a new Python prints: a finished process with returncode, stdout and stderr."""
+    command = [sys.executable, '-c', code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
 def until(condition, timeout=15.0, what='condition'):

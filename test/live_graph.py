@@ -10,8 +10,10 @@ import threading
 import time
 from collections import defaultdict
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from faces import make_frame
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -19,7 +21,60 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-PATIENCE_S = 40.0  # a condition that has not come true by then never will
+from robot_face_gen.nodes.messages import from_embeddings, from_face_frame
+
+PATIENCE_S = 120.0  # a condition that has not come true by then never will, even on a busy machine
+
+
+ENCODER = 'whisper-test:0123'  # of `small_checkpoint`
+AUDIO_DIM = 8
+
+
+def small_checkpoint(folder):
+    """A small untrained model that reacts to embeddings of `ENCODER`."""
+    from robot_face_gen.facial_reaction_model import (
+        CheckpointInfo,
+        FacialReactionModel,
+        ModelConfig,
+        save_checkpoint,
+    )
+
+    config = ModelConfig(
+        feature_dim=32, audio_dim=AUDIO_DIM, latent_dim=4, num_heads=2, encoder_layers=1,
+        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
+    )  # fmt: skip
+    info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
+    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+    return folder / 'small.safetensors'
+
+
+def show(speakers, count, *, encoder=ENCODER, behind_s=0):
+    """Publish `count` frames, and their sound, in real time; the stamps of the frames.
+
+    Args:
+        speakers: for each its publishers, (face, voice); voice may be None.
+        count: number of frames.
+        encoder: of the sound.
+        behind_s: how far the stamps are behind the clock.
+    """
+    behind_ns = behind_s * 1_000_000_000
+    begin_ns = time.time_ns() - behind_ns
+    stamps = [begin_ns + index * 40_000_000 for index in range(count)]
+    for index, stamp_ns in enumerate(stamps):
+        time.sleep(max(0.0, (stamp_ns + behind_ns - time.time_ns()) / 1e9))  # as a camera
+        for seed, (face, voice) in enumerate(speakers):
+            frame = make_frame(stamp_ns, seed=index + 100 * seed)
+            face.publish(from_face_frame(frame, 'camera'))
+            if voice is not None:
+                data = np.full((2, AUDIO_DIM), 0.1 * index + seed, np.float32)
+                voice.publish(from_embeddings(stamp_ns - 50_000_000, data, 50.0, encoder, 'mic'))
+    return stamps
+
+
+def ros_arguments(parameters):
+    """The part of a node's command line that sets parameters."""
+    words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
+    return ['--ros-args', *words]
 
 
 class NodeProcess:
@@ -28,8 +83,8 @@ class NodeProcess:
     def __init__(self, name, folder, **parameters):
         self.name = name
         self.log = folder / f'{name}.log'
-        words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
-        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, '--ros-args', *words]
+        words = ros_arguments(parameters)
+        command = [sys.executable, '-m', 'robot_face_gen.nodes', name, *words]
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 command,
@@ -122,6 +177,19 @@ class Peer:
                 assert left > 0.0, f'never came: {what}'
                 self._news.wait(min(left, 0.05))
         return value
+
+    def destroy(self, *entities):
+        """Destroy publishers, subscriptions, services or clients.
+
+        In the thread that spins: rclpy fails there if they go while it waits for them.
+        """
+
+        def destroy():
+            for entity in entities:
+                for kind in ('publisher', 'subscription', 'service', 'client'):
+                    getattr(self.node, f'destroy_{kind}')(entity)
+
+        self.wait_for(self._executor.create_task(destroy).done, 'the end of a publisher')
 
     def count(self, topic):
         return len(self.heard[topic])

@@ -49,11 +49,11 @@ def value(name, frame):
     return round(seed / 100 + frame * 0.01, 4)
 
 
-def text_of(names, frames=3, separator=', ', change=None):
-    """A file; `change(frame)` gives cells that differ from `value`."""
+def text_of(names, frames=3, separator=', ', change=None, first=0):
+    """A file; `change(frame)` gives cells that differ from `value`; its first row has `first`."""
     out = io.StringIO()
     out.write(separator.join(names) + '\n')
-    for frame in range(frames):
+    for frame in range(first, frames):
         cells = {name: value(name, frame) for name in names}
         if change:
             cells.update(change(frame) or {})

@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+from launching import until
 
 from robot_face_gen.layout import AU
 from robot_face_gen.screen.server import ScreenServer
@@ -13,15 +14,6 @@ from robot_face_gen.screen.settings import ServerSettings
 from robot_face_gen.screen.wire import LISTENER, SPEAKER, pack_face
 
 PATIENCE_S = 20.0
-
-
-def until(condition, what='the condition', timeout_s=PATIENCE_S):
-    """The first true value of a condition; fails after a while."""
-    end = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < end, f'never came: {what}'
-        time.sleep(0.01)
-    return value
 
 
 def make_face(**units):
@@ -61,7 +53,7 @@ class Screen:
 
     @property
     def address(self):
-        return until(lambda: self.server.address, 'the address')
+        return until(lambda: self.server.address, PATIENCE_S, 'the address')
 
     @property
     def port(self):

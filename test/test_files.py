@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from robot_face_gen.files import atomic_file, error_text, write_text
+from robot_face_gen.files import atomic_file, error_text, results_folder, write_text
 
 
 def test_a_file_is_complete_or_not_there(tmp_path):
@@ -56,3 +56,16 @@ def test_an_error_is_one_line(tmp_path):
     assert error_text(error.value) == f'{tmp_path}: is a directory'
     assert error_text(ValueError('two\n  lines')) == 'two lines'
     assert error_text(KeyboardInterrupt()) == 'KeyboardInterrupt'
+
+
+def test_an_error_leaves_no_new_empty_folder(tmp_path):
+    (tmp_path / 'old').mkdir()
+    for name, content in (('old', ''), ('new', ''), ('full', 'x')):
+        with pytest.raises(ValueError), results_folder(tmp_path / name) as out:
+            if content:
+                (out / 'kept').write_text(content)
+            raise ValueError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['full', 'old']
+    with results_folder(tmp_path / 'good' / 'one'):
+        pass
+    assert (tmp_path / 'good' / 'one').is_dir()

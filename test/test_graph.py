@@ -2,8 +2,6 @@
 """Launch arguments and the nodes they select."""
 
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import yaml
 from faces import make_frames
 from films import write_film
+from launching import run_python
 from sound_files import write_wav
 
 from robot_face_gen.features.openface_write import write_openface_csv
@@ -35,151 +34,105 @@ def files(tmp_path):
     return tmp_path
 
 
+RECORDING = {
+    'use_sim_time': True, 'speed': 2.0, 'loop': True, 'exit_at_end': False,
+    'start_time': 1700000000.5,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ('arguments', 'expected'),
     [
+        ({'audio': ''}, {}),
+        ({'reaction': 'false'}, {'reaction_node': None}),
         (
-            {'screen': 'false'},
-            {'microphone_node': {'source': 'microphone'}, 'whisper_node': {}, 'reaction_node': {}},
+            {'screen': 'True', 'screen_host': '::1', 'screen_port': '0'},
+            {'face_screen_node': {'host': '::1', 'port': 0}},
         ),
         (
-            {**NO_SOURCES, 'screen': 'True', 'screen_host': '::1', 'screen_port': '0'},
-            {
-                'whisper_node': {},
-                'reaction_node': {},
-                'face_screen_node': {'host': '::1', 'port': 0},
-            },
-        ),
-        (NO_SOURCES, {'whisper_node': {}, 'reaction_node': {}}),
-        ({'openface': '', 'audio': '', 'reaction': 'false', 'screen': '0'}, {'whisper_node': {}}),
-        (
-            {
-                'bag': '{files}',
-                'record': '{files}/new.mcap',
-                'start_time': '7',
-                'loop': 'true',
-                'screen': 'false',
-            },
+            {'bag': '{files}', 'record': '{files}/new.mcap', 'start_time': '7', 'loop': 'true',
+             'openface': '', 'audio': ''},
             {
                 'record_node': {'use_sim_time': True, 'output': '{files}/new.mcap'},
                 'replay_node': {
-                    'source': '{files}',
-                    'topics': 'sources',
-                    'clock_hz': 100.0,
-                    'exit_at_end': True,
-                    'start_time': 7.0,
-                    'loop': True,
+                    'source': '{files}', 'topics': 'sources', 'clock_hz': 100.0,
+                    'exit_at_end': True, 'start_time': 7.0, 'loop': True,
                 },
                 'whisper_node': {'use_sim_time': True},
                 'reaction_node': {'use_sim_time': True},
             },
         ),
         (
-            {**NO_SOURCES, 'audio': 'topic:/audio/audio', 'loop': 'true'},
-            {
-                'microphone_node': {'source': 'topic:/audio/audio'},
-                'whisper_node': {},
-                'reaction_node': {},
-            },
+            {'audio': 'topic:/audio/audio', 'loop': 'true'},
+            {'microphone_node': {'source': 'topic:/audio/audio'}},
         ),
         (
-            {**NO_SOURCES, 'audio': 'microphone:USB', 'speed': '2'},
-            {
-                'microphone_node': {'source': 'microphone:USB'},
-                'whisper_node': {},
-                'reaction_node': {},
-            },
+            {'audio': 'microphone:USB', 'speed': '2'},
+            {'microphone_node': {'source': 'microphone:USB'}},
         ),
         (
+            {'openface': '{files}/face.csv', 'audio': '{files}/voice.wav',
+             'start_time': '1700000000.5', 'speed': '2', 'loop': '1', 'exit_at_end': 'False',
+             'checkpoint': '{files}/model.safetensors', 'device': 'cuda:1',
+             'whisper': '{files}/tiny.pt', 'use_sim_time': 'true'},
             {
-                'screen': 'false',
-                'openface': '{files}/face.csv',
-                'audio': '{files}/voice.wav',
-                'start_time': '1700000000.5',
-                'speed': '2',
-                'loop': '1',
-                'exit_at_end': 'False',
-                'checkpoint': '{files}/model.safetensors',
-                'device': 'cuda:1',
-                'whisper': '{files}/tiny.pt',
-                'use_sim_time': 'true',
-            },
-            {
-                'openface_node': {
-                    'use_sim_time': True,
-                    'source': '{files}/face.csv',
-                    'speed': 2.0,
-                    'loop': True,
-                    'exit_at_end': False,
-                    'start_time': 1700000000.5,
-                },
-                'microphone_node': {
-                    'use_sim_time': True,
-                    'source': '{files}/voice.wav',
-                    'speed': 2.0,
-                    'loop': True,
-                    'exit_at_end': False,
-                    'start_time': 1700000000.5,
-                },
+                'openface_node': {**RECORDING, 'source': '{files}/face.csv'},
+                'microphone_node': {**RECORDING, 'source': '{files}/voice.wav'},
                 'whisper_node': {
-                    'use_sim_time': True,
-                    'weights': '{files}/tiny.pt',
+                    'use_sim_time': True, 'weights': '{files}/tiny.pt',
                     'checkpoint': '{files}/model.safetensors',
                 },
                 'reaction_node': {
-                    'use_sim_time': True,
-                    'checkpoint': '{files}/model.safetensors',
+                    'use_sim_time': True, 'checkpoint': '{files}/model.safetensors',
                     'device': 'cuda:1',
                 },
             },
         ),
         (
-            {'openface': 'camera:/dev/video2'},
+            {'openface': 'camera:/dev/video2', 'audio': 'microphone'},
             {
                 'camera_face_node': {'source': 'camera:/dev/video2'},
                 'microphone_node': {'source': 'microphone'},
-                'whisper_node': {},
-                'reaction_node': {},
-                'face_screen_node': {},
             },
         ),
         (
-            {'openface': 'image:/robot/image_raw', 'audio': 'none', 'screen': 'false'},
-            {
-                'camera_face_node': {'source': 'image:/robot/image_raw'},
-                'whisper_node': {},
-                'reaction_node': {},
-            },
+            {'openface': 'image:/robot/image_raw'},
+            {'camera_face_node': {'source': 'image:/robot/image_raw'}},
         ),
         (
-            {**NO_SOURCES, 'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
+            {'openface': 'follow:{files}/later.csv', 'whisper': 'tiny'},
             {
                 'openface_node': {'source': 'follow:{files}/later.csv'},
                 'whisper_node': {'weights': 'tiny'},
-                'reaction_node': {},
             },
         ),
         (
-            {**NO_SOURCES, 'actuators': '{files}/mine.yaml'},
-            {
-                'whisper_node': {},
-                'reaction_node': {},
-                'face_actuator_node': {'actuators': '{files}/mine.yaml'},
-            },
+            {'actuators': '{files}/mine.yaml'},
+            {'face_actuator_node': {'actuators': '{files}/mine.yaml'}},
         ),
     ],
-)
+)  # fmt: skip
 def test_arguments_select_nodes_and_parameters(files, arguments, expected):
+    """`expected`: what differs from whisper_node and reaction_node without parameters."""
+
     def filled(value):
         return value.replace('{files}', str(files)) if isinstance(value, str) else value
 
+    arguments = {**NO_SOURCES, **arguments}
     found = nodes(**{name: filled(value) for name, value in arguments.items()})
+    expected = {'whisper_node': {}, 'reaction_node': {}, **expected}
     assert {name: dict(node.parameters) for name, node in found.items()} == {
         name: {'use_sim_time': False, **{key: filled(value) for key, value in values.items()}}
         for name, values in expected.items()
+        if values is not None
     }
     for node in found.values():
         assert node == NodeSpec(node.name, str(CONFIG), parameters=node.parameters)
+
+
+def test_without_arguments_it_listens_to_the_microphone():
+    assert nodes(screen='false')['microphone_node'].parameters['source'] == 'microphone'
+    assert 'openface_node' not in nodes()
 
 
 def test_a_film_is_the_source_of_face_and_voice(tmp_path):
@@ -359,7 +312,7 @@ def test_arguments_are_listed_with_description_and_default(graph):
 
 def test_it_needs_no_rclpy_launch_or_numerics():
     code = 'import sys, robot_face_gen.graph; print(*sys.modules, sep="\\n")'
-    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    told = run_python(code, check=True)
     loaded = set(told.stdout.split())
     assert 'robot_face_gen.graph' in loaded
     assert not loaded & {'rclpy', 'launch', 'launch_ros', 'numpy', 'torch'}

@@ -11,21 +11,22 @@ import json
 import resource
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robot_face_gen.bench.timing import rss_mb, timed
 from robot_face_gen.layout import BRANCHES
-from robot_face_gen.models.backends import EAGER, ONNX, ONNX_INT8
+from robot_face_gen.models.backends import CPU_BACKENDS, EAGER
+from robot_face_gen.pipeline.loading import load_encoder, load_model, resolve_place
 from robot_face_gen.resources import default_checkpoint
-from robot_face_gen.timing import AUDIO_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_S
+from robot_face_gen.timing import AUDIO_RATE_HZ, CONTEXT_S, EMBEDDINGS_PER_FRAME, PERIOD_S
 
 if TYPE_CHECKING:
     import torch
 
-    from robot_face_gen.facial_reaction_model import FacialReactionModel
     from robot_face_gen.features.whisper_encoder import WhisperEncoder
+    from robot_face_gen.features.whisper_exported import ExportedWhisper
 
 _CALL_PERIOD_S = 0.02  # between calls; without a pause they would find warm caches
 
@@ -44,16 +45,10 @@ def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, np.ndarray]:
 
 def make_manager(backend: str, threads: int) -> Any:
     """The session of one robot, as `nodes.reaction_setup` makes it."""
-    from robot_face_gen.facial_reaction_model import ExportedModel, OnlineInferenceManager
+    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
 
-    path = default_checkpoint()
-    if path and backend in (ONNX, ONNX_INT8):
-        model = ExportedModel.of(path, int8=backend == ONNX_INT8)
-        return OnlineInferenceManager(model, seed=0, threads=threads)
-    import torch
-
-    torch.set_num_threads(threads)
-    return OnlineInferenceManager(full_model(), seed=0, backend=backend)
+    model = full_model(backend, threads)
+    return OnlineInferenceManager(model, seed=0, backend=backend, threads=threads)
 
 
 def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,21 +102,9 @@ def _every_eighth_call(restore: Callable[[Any], None], saved: Any) -> Callable[[
     return before
 
 
-def full_model() -> FacialReactionModel:
+def full_model(backend: str = EAGER, threads: int = 0) -> Any:
     """The model with the shipped weights; without them, a random one of the same size."""
-    import torch
-
-    from robot_face_gen.facial_reaction_model import create_model
-
-    path = default_checkpoint()
-    if path:
-        return create_model(checkpoint=path)
-    torch.manual_seed(0)
-    model = create_model()
-    with torch.no_grad():  # some backends merge layers with equal weights
-        for parameter in model.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
-    return model
+    return load_model(default_checkpoint(), device='cpu', backend=backend, threads=threads)
 
 
 def backend_error(case: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +114,6 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     from robot_face_gen.facial_reaction_model import OnlineInferenceManager
     from robot_face_gen.features.openface import read_openface_csv
     from robot_face_gen.features.sound_file import read_audio
-    from robot_face_gen.features.whisper_encoder import WhisperEncoder
     from robot_face_gen.features.whisper_stream import embed_recording
     from robot_face_gen.pipeline.recording import align_recording
     from robot_face_gen.resources import demo_recording
@@ -140,10 +122,12 @@ def backend_error(case: dict[str, Any]) -> dict[str, Any]:
     face, voice = demo_recording()
     samples, rate = read_audio(voice)
     eager, other = (
-        embed_recording(samples, rate, WhisperEncoder.from_name_or_path('untrained', 'cpu', name))
+        embed_recording(
+            samples, rate, load_encoder('untrained', CONTEXT_S, device='cpu', backend=name)
+        )
         for name in (EAGER, case['backend'])
     )
-    found = align_recording(read_openface_csv(face).frames, cast(Any, eager))
+    found = align_recording(read_openface_csv(face).frames, eager)
     speaker = {
         name: torch.from_numpy(found[name])[None]
         for name in (*BRANCHES, 'audio', 'face_valid', 'audio_valid')
@@ -245,12 +229,13 @@ def whisper_hop(case: dict[str, Any]) -> list[dict[str, Any]]:
     """One hop of the Whisper stream: log-mel of the new sound, and the encoder."""
     import torch
 
-    from robot_face_gen.features.whisper_encoder import WhisperEncoder
-
     torch.set_num_threads(case['threads'])
+    _, backend = resolve_place('cpu', case['backend'], CPU_BACKENDS)
     rows = []
-    encoder = WhisperEncoder.from_name_or_path('untrained', backend=case['backend'])
     for context_s in case['contexts']:
+        encoder = load_encoder(
+            'untrained', context_s, device='cpu', backend=backend, threads=case['threads']
+        )
         for hop_s in case['hops']:
             hop = _openai_hop() if context_s == 30.0 else _stream_hop(encoder, hop_s, context_s)
             figures = timed(
@@ -276,7 +261,9 @@ def _openai_hop() -> Callable[[], None]:
     return hop
 
 
-def _stream_hop(encoder: WhisperEncoder, hop_s: float, context_s: float) -> Callable[[], None]:
+def _stream_hop(
+    encoder: WhisperEncoder | ExportedWhisper, hop_s: float, context_s: float
+) -> Callable[[], None]:
     from robot_face_gen.features.whisper_stream import WhisperStream
 
     stream = WhisperStream(encoder, hop_s=hop_s, context_s=context_s)

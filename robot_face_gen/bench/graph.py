@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from robot_face_gen.demo.report import Record, percentiles, summarise
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
 from robot_face_gen.timing import FRAME_RATE_HZ, PERIOD_S, SECOND_NS
-from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
+from robot_face_gen.tools.bringup import BringupProcess, start_bringup
 from robot_face_gen.tools.ros import child_environment
 
 RATES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -34,43 +34,32 @@ TIMEOUT_S = 90.0
 
 
 @contextlib.contextmanager
-def running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess, Path]]:
+def running(**arguments: str) -> Iterator[tuple[Recorder, BringupProcess]]:
     """Run the graph on the demo recording in a loop, and record its topics."""
     os.environ.update(child_environment())
     face, voice = demo_recording()
     with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(domain)
-        log = Path(folder) / 'graph.log'
         shown = {'screen': 'false', **arguments}
         arguments = {'openface': str(face), 'audio': str(voice), 'loop': 'true', **shown}
         try:
-            graph = start_bringup(arguments, log_file=log)
+            graph = start_bringup(arguments, log_file=Path(folder) / 'graph.log')
             try:
-                yield recorder, graph, log
+                yield recorder, graph
             finally:
                 graph.stop()
         finally:
             recorder.close()
 
 
-def wait_until(graph: BringupProcess, log: Path, ready: Callable[[], bool], what: str) -> None:
-    """Wait for a condition while the graph runs.
-
-    Raises:
-        BringupError: a node has exited, or it takes too long; with the last lines of the log.
-    """
-    end = time.monotonic() + TIMEOUT_S
-    while not ready():
-        if graph.exits or time.monotonic() > end:
-            lines = log.read_text(errors='replace').strip().splitlines()[-3:]
-            raise BringupError(f'the graph has not reached {what}: {" | ".join(lines)}')
-        time.sleep(0.005)
-
-
-def _wait_for_reactions(recorder: Recorder, graph: BringupProcess, log: Path) -> Record:
+def wait_for_reactions(
+    recorder: Recorder, graph: BringupProcess, nodes: Sequence[str] = NODES
+) -> Record:
+    """Wait for the diagnostics of all nodes, and for a first reaction."""
     record = recorder.record
-    wait_until(graph, log, lambda: all(n in record.diagnostics for n in NODES), 'its diagnostics')
-    wait_until(graph, log, lambda: bool(record.reactions), 'a first reaction')
+    ready = lambda: all(name in record.diagnostics for name in nodes)  # noqa: E731
+    graph.wait_until(ready, 'diagnostics of all nodes', TIMEOUT_S)
+    graph.wait_until(lambda: record.reactions, 'a first reaction', TIMEOUT_S)
     return record
 
 
@@ -103,20 +92,17 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
         dict: the figures of `demo.report.summarise`, with latency_ms p50, p99, max, and
         `period_jitter_ms`, the deviation of the output period from 40 ms.
     """
-    with running(start_delay='5.0') as (recorder, graph, log), _busy_process(busy):
-        record = _wait_for_reactions(recorder, graph, log)
+    with running(start_delay='5.0') as (recorder, graph), _busy_process(busy):
+        record = wait_for_reactions(recorder, graph)
         time.sleep(SETTLE_S)
         usage = Usage(graph.processes)
         begin_ns = time.time_ns()
         end_ns = begin_ns + round(seconds * 1e9)
-        while time.time_ns() < end_ns:
-            usage.sample()
-            time.sleep(0.5)
+        usage.watch(seconds)
         cpu = usage.cpu_percent()
         record.end_playing()
         time.sleep(AFTER_S)
-        if graph.exits:
-            raise BringupError(f'nodes exited during the measurement: {graph.exits}')
+        graph.check()
         # Copies: the recorder still adds to its lists.
         measured = replace(
             record,
@@ -135,20 +121,19 @@ def measure_start(times: int) -> dict[str, Any]:
     took: list[float] = []
     for _ in range(times):
         begin = time.monotonic()
-        with running(start_delay='0.0') as (recorder, graph, log):
-            reactions = recorder.record.reactions
-            wait_until(graph, log, lambda r=reactions: bool(r), 'a first reaction')  # type: ignore[misc]
+        with running(start_delay='0.0') as (recorder, graph):
+            graph.wait_until(
+                lambda record=recorder.record: record.reactions,  # type: ignore[misc]
+                'a first reaction',
+                TIMEOUT_S,
+            )
             took.append(time.monotonic() - begin)
     took.sort()
     return {'median_s': took[len(took) // 2], 'max_s': took[-1], 'n': times}
 
 
 class SimulatedTime:
-    """Publishes /clock at a variable rate.
-
-    Args:
-        recorder: its node publishes.
-    """
+    """Publishes /clock at a variable rate."""
 
     def __init__(self, recorder: Recorder) -> None:
         from rosgraph_msgs.msg import Clock
@@ -190,10 +175,10 @@ def measure_fastest(seconds: float, rates: tuple[float, ...] = RATES) -> dict[st
         the figures of each rate.
     """
     tried: list[dict[str, Any]] = []
-    with running(use_sim_time='true') as (recorder, graph, log):
+    with running(use_sim_time='true') as (recorder, graph):
         clock = SimulatedTime(recorder)
         try:
-            record = _wait_for_reactions(recorder, graph, log)
+            record = wait_for_reactions(recorder, graph)
             for rate in rates:
                 clock.rate = rate
                 tried.append(_measure(record, clock, seconds))

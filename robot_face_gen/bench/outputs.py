@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from robot_face_gen.demo.screen import screen_address
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.extras import require
-from robot_face_gen.graph import share_folder
+from robot_face_gen.resources import share_folder
 
-from .graph import SETTLE_S, running, wait_until
+from .graph import SETTLE_S, TIMEOUT_S, running, wait_for_reactions
 
 NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
-_ADDRESS = re.compile(r'face on http(://[^/\s]+/)')
 
 
 def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
@@ -40,19 +39,13 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
         'view': 'true',
         'start_delay': '5.0',
     }
-    with running(**arguments) as (recorder, graph, log):
-        record = recorder.record
-        ready = lambda: all(name in record.diagnostics for name in NODES)  # noqa: E731
-        wait_until(graph, log, ready, 'the diagnostics of its outputs')
-        found: list[re.Match[str]] = []
-
-        def listens() -> bool:
-            found[:] = _ADDRESS.finditer(log.read_text(errors='replace'))
-            return bool(found)
-
-        wait_until(graph, log, listens, 'the address of its pages')
-        wait_until(graph, log, lambda: bool(record.reactions), 'a first reaction')
-        address = f'ws{found[0][1]}ws' + ('?view=inspect' if inspect else '')
+    with running(**arguments) as (recorder, graph):
+        assert graph.log_file is not None
+        log = graph.log_file
+        wait_for_reactions(recorder, graph, NODES)
+        graph.wait_until(lambda: screen_address(log), 'the address of the pages', TIMEOUT_S)
+        address = f'{screen_address(log)}ws'.replace('http', 'ws', 1)
+        address += '?view=inspect' if inspect else ''
         with _page(address) as received:
             time.sleep(SETTLE_S)
             processes = {
@@ -61,10 +54,7 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
                 if name.rpartition('/')[2] in NODES
             }
             usage, before = Usage(processes), len(received)
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                usage.sample()
-                time.sleep(0.5)
+            usage.watch(seconds)
             messages_hz = (len(received) - before) / seconds
     cpu = usage.cpu_percent()
     return {

@@ -7,50 +7,46 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from robot_face_gen.demo.recorder import own_domain
+from robot_face_gen.demo.recorder import NodeThread, own_domain
 from robot_face_gen.demo.report import percentiles
 from robot_face_gen.demo.usage import Usage
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.timing import EMBEDDING_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_NS
-from robot_face_gen.tools.bringup import BringupError, start_bringup
-from robot_face_gen.tools.ros import child_environment, require_ros
+from robot_face_gen.timing import CONTEXT_S, EMBEDDING_RATE_HZ, EMBEDDINGS_PER_FRAME, PERIOD_NS
+from robot_face_gen.tools.bringup import start_bringup
+from robot_face_gen.tools.ros import child_environment
 
 SETTLE_S = 3.0
 AFTER_S = 1.0
 TIMEOUT_S = 90.0
 
 
-class Robots:
+class Robots(NodeThread):
     """Speakers in several namespaces; each plays the demo recording from a different position.
 
     Args:
         names: namespaces.
         backend: computes the embeddings, before the measurement.
+        domain: of ROS.
     """
 
-    def __init__(self, names: list[str], backend: str) -> None:
-        require_ros()
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
+    def __init__(self, names: list[str], backend: str, domain: int) -> None:
+        super().__init__('robots', domain)
         from rclpy.qos import QoSProfile, ReliabilityPolicy
-        from rclpy.signals import SignalHandlerOptions
 
         from robot_face_gen.features.openface import read_openface_csv
         from robot_face_gen.features.sound_file import read_audio
-        from robot_face_gen.features.whisper_encoder import WhisperEncoder
         from robot_face_gen.features.whisper_stream import embed_recording
         from robot_face_gen.nodes.messages import to_ns
+        from robot_face_gen.pipeline.loading import load_encoder
         from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
         face, voice = demo_recording()
         samples, rate = read_audio(voice)
-        encoder = WhisperEncoder.from_name_or_path('untrained', backend=backend)
-        self._rclpy = rclpy
+        encoder = load_encoder('untrained', CONTEXT_S, device='cpu', backend=backend)
         self._encoder = encoder.id
         step = EMBEDDINGS_PER_FRAME  # per message, as from a whisper_node
         self._sound = [
@@ -59,13 +55,11 @@ class Robots:
             for place in range(0, len(block.data) - step + 1, step)
         ]
         self._faces = read_openface_csv(face).frames
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('robots')
         qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._publishers = [
             (
-                self._node.create_publisher(FaceFeatures, f'/{name}/openface/features', qos),
-                self._node.create_publisher(AudioEmbedding, f'/{name}/whisper/embedding', qos),
+                self.node.create_publisher(FaceFeatures, f'/{name}/openface/features', qos),
+                self.node.create_publisher(AudioEmbedding, f'/{name}/whisper/embedding', qos),
             )
             for name in names
         ]
@@ -77,21 +71,10 @@ class Robots:
                 source_ns = to_ns(message.source_stamp)
                 latencies[source_ns] = (to_ns(message.header.stamp) - source_ns) / 1e6
 
-            self._node.create_subscription(
+            self.node.create_subscription(
                 FaceReaction, f'/{name}/robot_face/reaction', receive, qos
             )
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=work, daemon=True) for work in (self._spin, self._send)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _spin(self) -> None:
-        while not self._stop.is_set():
-            self._executor.spin_once(timeout_sec=0.2)
+        self.start(self._send)
 
     def _send(self) -> None:
         """Send for one robot after the other, evenly distributed over the period of a frame."""
@@ -117,15 +100,6 @@ class Robots:
             )
             turn += 1
 
-    def close(self) -> None:
-        """Stop sending and receiving."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(5.0)
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._rclpy.try_shutdown()
-
 
 def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
     """Measure a server for `faces` namespaces.
@@ -142,18 +116,14 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
     with own_domain() as domain, tempfile.TemporaryDirectory() as folder:
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         arguments = {'namespaces': ','.join(names), 'backend': backend}
-        log = Path(folder) / 'server.log'
-        server = start_bringup(arguments, log_file=log, graph='reaction_server')
+        log_file = Path(folder) / 'server.log'
+        server = start_bringup(arguments, log_file=log_file, graph='reaction_server')
         with contextlib.ExitStack() as tidy:
             tidy.callback(server.stop)
-            robots = Robots(names, backend)
+            robots = Robots(names, backend, domain)
             tidy.callback(robots.close)
-            end = time.monotonic() + TIMEOUT_S
-            while not all(robots.latencies_ms):
-                if server.exits or time.monotonic() > end:
-                    lines = log.read_text(errors='replace').strip().splitlines()[-2:]
-                    raise BringupError(f'some faces have no reaction: {" | ".join(lines)}')
-                time.sleep(0.05)
+            ready = lambda: all(robots.latencies_ms)  # noqa: E731
+            server.wait_until(ready, 'a reaction of every face', TIMEOUT_S)
             time.sleep(SETTLE_S)
             usage = Usage(server.processes)
             begin_ns = time.time_ns()

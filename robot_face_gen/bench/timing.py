@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import psutil
-
-
-def percentile(ordered: list[float], share: float) -> float:
-    """Percentile of a sorted list (nearest rank); `share` is between 0 and 1."""
-    return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
 
 
 def timed(
@@ -56,15 +51,9 @@ def timed(
         call()
         times.append((time.perf_counter() - begin) * 1e3)
         cpu.append((time.process_time() - cpu_begin) * 1e3)
-    times.sort()
-    cpu.sort()
-    return {
-        'median_ms': percentile(times, 0.5),
-        'p95_ms': percentile(times, 0.95),
-        'p99_ms': percentile(times, 0.99),
-        'cpu_ms': percentile(cpu, 0.5),
-        'n': len(times),
-    }
+    middle, p95, p99 = np.percentile(times, (50, 95, 99)).tolist()
+    cpu_ms = float(np.median(cpu))
+    return {'median_ms': middle, 'p95_ms': p95, 'p99_ms': p99, 'cpu_ms': cpu_ms, 'n': len(times)}
 
 
 def rss_mb() -> float:

@@ -12,11 +12,13 @@ from collections import deque
 
 import numpy as np
 
-from robot_face_gen.layout import AU, AU_NAMES
+from robot_face_gen.layout import AU, AU_COLUMNS, AU_NAMES
 
 from .networks import BLENDSHAPES
 
 _HIGHEST = 5.0
+_WINDOW_S = 60.0  # of the past that makes up the neutral face
+_STEP_S = 0.2  # one face of each interval is remembered
 # Unit: weights of blendshapes and of distances in millimetres, quantile of the neutral face, and
 # gain to OpenFace's scale. 'mouthSmile' stands for the mean of mouthSmileLeft and mouthSmileRight.
 # Units that are not here (AU06, AU09, AU14, AU20) cannot be told from a mesh: they stay NaN.
@@ -36,6 +38,8 @@ _MAP: dict[str, tuple[dict[str, float], float, float]] = {
     'AU45': ({'eyeBlink': 1.0}, 0.5, 4.0),
 }
 _UNITS = tuple(_MAP)
+# Columns of an OpenFace CSV that have no value.
+NEVER_SEEN = tuple(name for name in AU_COLUMNS if name[:4] not in (*_MAP, 'AU28'))
 _SUCKED_LIPS = 0.5  # AU28: both lips rolled in at least so far
 _ROLLS = [BLENDSHAPES.index(name) for name in ('mouthRollLower', 'mouthRollUpper')]
 
@@ -85,17 +89,10 @@ _PLACES = np.array([AU[name] for name in _UNITS])
 
 
 class ActionUnits:
-    """Action units of one person, relative to the running neutral face.
+    """Action units of one person, relative to the running neutral face."""
 
-    Args:
-        window_s: of the past that makes up the neutral face.
-        step_s: one face of each interval is remembered.
-        trusted_after_s: until then the neutral face is partly the first face.
-    """
-
-    def __init__(self, *, window_s: float = 60.0, step_s: float = 0.2) -> None:
-        self._step_s = step_s
-        self._past: deque[np.ndarray] = deque(maxlen=round(window_s / step_s))
+    def __init__(self) -> None:
+        self._past: deque[np.ndarray] = deque(maxlen=round(_WINDOW_S / _STEP_S))
         self._next_s = -np.inf
         self._neutral = np.zeros(len(_UNITS))
 
@@ -113,9 +110,9 @@ class ActionUnits:
             time_s: increases from call to call.
         """
         raw = _WEIGHTS @ np.concatenate((blendshapes, measured))
-        if time_s >= self._next_s or time_s < self._next_s - 2 * self._step_s:
+        if time_s >= self._next_s or time_s < self._next_s - 2 * _STEP_S:
             self._past.append(raw)
-            self._next_s = time_s + self._step_s
+            self._next_s = time_s + _STEP_S
             self._neutral = _quantiles(np.array(self._past))
         units = np.full(len(AU_NAMES), np.nan, np.float32)
         units[_PLACES] = (_GAINS * (raw - self._neutral)).clip(0.0, _HIGHEST)

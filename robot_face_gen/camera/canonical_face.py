@@ -16,16 +16,11 @@ FACE_POINTS = 468
 
 @dataclass(frozen=True)
 class CanonicalFace:
-    """An average face in OpenFace's axes: x to the image's right, y down, z away from the camera.
+    """An average face; OpenFace's axes: x to the image's right, y down, z away from the camera."""
 
-    Attributes:
-        points: (468, 3) metres.
-        triangles: (n, 3) indices of points.
-        weights: (468,) how much a point tells about the pose; 0 where expressions move it.
-    """
-
-    points: np.ndarray
-    triangles: np.ndarray
+    points: np.ndarray  # (468, 3) metres
+    triangles: np.ndarray  # (n, 3) indices of points
+    # (468,) how much a point tells about the pose; 0 where expressions move it
     weights: np.ndarray
 
 

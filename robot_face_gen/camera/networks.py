@@ -9,7 +9,12 @@ run on LiteRT, in this process; nothing is sent anywhere.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,19 +61,12 @@ BLENDSHAPES = (
 
 @dataclass(frozen=True)
 class Region:
-    """A rotated square of an image that holds a face.
+    """A rotated square of an image that holds a face."""
 
-    Attributes:
-        x: of the centre, pixels.
-        y: of the centre, pixels.
-        side: pixels.
-        angle: radians, positive where the person's left eye is lower in the image.
-    """
-
-    x: float
-    y: float
-    side: float
-    angle: float = 0.0
+    x: float  # of the centre, pixels
+    y: float  # of the centre, pixels
+    side: float  # pixels
+    angle: float = 0.0  # radians, positive where the person's left eye is lower in the image
 
     def to_square(self, side_px: int) -> np.ndarray:
         """(2, 3) transform from the image to a square of `side_px` pixels."""
@@ -121,7 +119,7 @@ class FaceNetworks:
         if found is None:
             raise FileNotFoundError(store.how_to_get(MODEL))
         try:
-            with zipfile.ZipFile(found) as bundle:
+            with zipfile.ZipFile(found) as bundle, _without_info_lines():
                 networks = [
                     _Network(litert, bundle.read(f'face_{name}.tflite'), threads)
                     for name in ('detector', 'landmarks_detector', 'blendshapes')
@@ -216,6 +214,24 @@ class _Network:
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@contextlib.contextmanager
+def _without_info_lines() -> Iterator[None]:
+    """Keep LiteRT's INFO lines off stderr: its C++ library writes them, and has no option."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            kept.seek(0)
+            for line in kept.read().decode(errors='replace').splitlines():
+                if not line.startswith('INFO:'):
+                    print(line, file=sys.stderr)
 
 
 def _anchors() -> np.ndarray:

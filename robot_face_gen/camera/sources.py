@@ -29,22 +29,14 @@ _NEWEST_STAMP_S = 1.0  # a driver's time of capture that is older is not one
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture.
+    """One picture."""
 
-    Attributes:
-        stamp_ns: time of capture.
-        image: (height, width, 3) uint8 BGR.
-    """
-
-    stamp_ns: int
-    image: np.ndarray = field(repr=False)
+    stamp_ns: int  # time of capture
+    image: np.ndarray = field(repr=False)  # (height, width, 3) uint8 BGR
 
 
 class VideoFile:
     """The pictures of a film; the first one is at time 0, as it is for the film's sound.
-
-    Args:
-        path: of the film.
 
     Attributes:
         path: the same.

@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from robot_face_gen.features.face_frame import FaceFrame
-
     from .sources import VideoFile
 
 NO_FACE = 3  # exit code
@@ -20,14 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     parser.add_argument('video', metavar='VIDEO', help='film, such as clip.mp4')
     parser.add_argument(
-        'out', metavar='CSV', nargs='?', help='to write (default: the name of the film, with .csv)'
+        'out',
+        metavar='CSV',
+        nargs='?',
+        help='file to write (default: the name of the film, with .csv)',
     )
     parser.add_argument(
         '--field-of-view',
         type=float,
         default=0.0,
         metavar='DEG',
-        help="horizontal, of the camera (default: OpenFace's assumption, 65 degrees at 4:3)",
+        help="horizontal field of view of the camera (default: OpenFace's assumption, 65 degrees "
+        'at 4:3)',
     )
     parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
 
@@ -49,33 +50,13 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found else NO_FACE
 
 
-def track(video: VideoFile, out: Path, **options: Any) -> tuple[int, int]:
-    """Write the frames of a film as an OpenFace CSV.
-
-    Args:
-        video: the film.
-        out: the CSV.
-        options: of `tracked`.
+def track(
+    video: VideoFile, out: Path, *, field_of_view_deg: float = 0.0, until_s: float | None = None
+) -> tuple[int, int]:
+    """Write the frames of a film as an OpenFace CSV; stamps count from its first picture.
 
     Returns:
         tuple: number of frames, and of those with a face.
-    """
-    from robot_face_gen.features.openface_write import OpenFaceWriter
-
-    frames = tracked(video, **options)
-    count = found = 0
-    with OpenFaceWriter(out, begin_ns=0) as writer:
-        for frame in frames:
-            writer.write(frame)
-            count += 1
-            found += frame.success
-    return count, found
-
-
-def tracked(
-    video: VideoFile, *, field_of_view_deg: float = 0.0, until_s: float | None = None
-) -> Iterator[FaceFrame]:
-    """Frames of a film, one by one; stamps count from its first picture.
 
     Raises:
         ImportError: the extra [camera] is not installed.
@@ -83,18 +64,24 @@ def tracked(
     """
     from tqdm import tqdm
 
+    from robot_face_gen.features.openface_write import OpenFaceWriter
+
+    from .action_units import NEVER_SEEN
     from .networks import FaceNetworks
     from .tracker import FaceTracker, TrackerOptions
 
     tracker = FaceTracker(FaceNetworks(), TrackerOptions(field_of_view_deg=field_of_view_deg))
     total = round(video.duration_s * video.rate_hz) or None
-
-    def frames() -> Iterator[FaceFrame]:
-        with tqdm(desc='tracking', unit=' frames', total=total, disable=None) as bar:
-            for picture in video.pictures():
-                if until_s is not None and picture.stamp_ns >= until_s * 1e9:
-                    return
-                yield tracker.track(picture.image, picture.stamp_ns)
-                bar.update()
-
-    return frames()
+    count = found = 0
+    with (
+        OpenFaceWriter(out, begin_ns=0, without=NEVER_SEEN) as writer,
+        tqdm(video.pictures(), desc='tracking', unit=' frames', total=total, disable=None) as bar,
+    ):
+        for picture in bar:
+            if until_s is not None and picture.stamp_ns >= until_s * 1e9:
+                break
+            frame = tracker.track(picture.image, picture.stamp_ns)
+            writer.write(frame)
+            count += 1
+            found += frame.success
+    return count, found

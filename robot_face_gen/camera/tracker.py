@@ -23,27 +23,19 @@ _SAME_FACE = 0.2  # regions that overlap more are of one face
 
 @dataclass(frozen=True)
 class TrackerOptions:
-    """How a person is chosen and smoothed.
+    """How a person is chosen and smoothed."""
 
-    Attributes:
-        field_of_view_deg: horizontal, of a camera without calibration; 0.0 as OpenFace assumes.
-        look_around_s: interval at which other faces are looked for while one is followed.
-        larger: another face takes over if it is larger by this factor for `takeover_s`.
-        takeover_s: see `larger`.
-        return_s: for this long, only a face near the place where the person was lost is taken.
-        remember_s: a face that appears there until then is the same person.
-        cutoff_hz: of the landmarks' One Euro filter.
-        beta: the same; speeds are in regions (about 1.5 faces) a second.
-    """
-
+    # horizontal, of a camera without calibration; 0.0 as OpenFace assumes
     field_of_view_deg: float = 0.0
+    # interval at which other faces are looked for while one is followed
     look_around_s: float = 1.0
-    larger: float = 1.5
-    takeover_s: float = 2.0
+    larger: float = 1.5  # another face takes over if it is larger by this factor for `takeover_s`
+    takeover_s: float = 2.0  # see `larger`
+    # for this long, only a face near the place where the person was lost is taken
     return_s: float = 2.0
-    remember_s: float = 30.0
-    cutoff_hz: float = 5.0
-    beta: float = 120.0
+    remember_s: float = 30.0  # a face that appears there until then is the same person
+    cutoff_hz: float = 5.0  # of the landmarks' One Euro filter
+    beta: float = 120.0  # the same; speeds are in regions (about 1.5 faces) a second
 
 
 class FaceTracker:

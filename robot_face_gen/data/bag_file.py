@@ -209,16 +209,13 @@ class BagWriter:
     def add_topic(
         self, topic: str, kind: str, definition: str, metadata: Mapping[str, str]
     ) -> int:
-        """Add a topic.
+        """Add a topic; returns its number for `write`.
 
         Args:
             topic: full name.
             kind: type, such as 'std_msgs/msg/Header'.
             definition: text in the format ros2msg, as `Definitions` returns it.
             metadata: `offered_qos_profiles` (YAML) and `topic_type_hash`.
-
-        Returns:
-            int: its number for `write`.
         """
         if kind not in self._schemas:
             self._schemas[kind] = self._writer.register_schema(
@@ -296,30 +293,25 @@ def recover(part: str | Path) -> tuple[BagWriter, int]:
         ValueError: not such a file, or it contains no message.
         OSError: a file cannot be read or written.
     """
-    records, stream = require('mcap.records', 'bags'), require('mcap.stream_reader', 'bags')
-    exceptions = require('mcap.exceptions', 'bags')
+    reader, exceptions = require('mcap.reader', 'bags'), require('mcap.exceptions', 'bags')
     part = Path(part).expanduser()
     if part.suffix != PART:
         raise ValueError(f'{part}: expected a file whose name ends in {PART}')
     path = part.with_suffix('')
-    kinds: dict[int, Any] = {}
     channels: dict[int, int] = {}
     end = 0
     with part.open('rb') as source:
         path.with_name(path.name + _RECOVERING).unlink(missing_ok=True)
         writer = BagWriter(path, _RECOVERING)
         try:
-            for record in stream.StreamReader(source, validate_crcs=True).records:
-                if isinstance(record, records.Schema):
-                    kinds[record.id] = record
-                elif isinstance(record, records.Channel) and record.id not in channels:
-                    kind = kinds[record.schema_id]
-                    channels[record.id] = writer.add_topic(
-                        record.topic, kind.name, kind.data.decode(), record.metadata
+            bag = reader.NonSeekingReader(source, validate_crcs=True)
+            for kind, channel, message in bag.iter_messages(log_time_order=False):
+                if channel.id not in channels:
+                    channels[channel.id] = writer.add_topic(
+                        channel.topic, kind.name, kind.data.decode(), channel.metadata
                     )
-                elif isinstance(record, records.Message):
-                    writer.write(channels[record.channel_id], record.log_time, record.data)
-                    end = source.tell()
+                writer.write(channels[channel.id], message.log_time, message.data)
+                end = source.tell()
         except (exceptions.McapError, struct.error, ValueError, KeyError):
             pass  # the file ends here, inside of a record
         except OSError:

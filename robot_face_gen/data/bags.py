@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
+from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .bag_file import MESSAGES, open_bag
@@ -18,6 +19,7 @@ FACE_TOPIC, AUDIO_TOPIC, REACTION_TOPIC = 'openface/features', 'audio', 'robot_f
 FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
 AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
 REACTION_TYPE = f'{MESSAGES}/msg/FaceReaction'
+_TYPES = {FACE_TOPIC: FACE_TYPE, AUDIO_TOPIC: AUDIO_TYPE, REACTION_TOPIC: REACTION_TYPE}
 
 
 @dataclass
@@ -44,19 +46,12 @@ class BagReaction:
 
 @dataclass
 class BagRun:
-    """One robot of a bag and its speaker; time 0 is the first of their messages.
+    """One robot of a bag and its speaker; time 0 is the first of their messages."""
 
-    Attributes:
-        speaker: face and sound.
-        reactions: of the robot, in order of time.
-        duration_s: until the last of their messages.
-        missing: what the bag does not have, for the user.
-    """
-
-    speaker: BagPerson
-    reactions: list[BagReaction]
-    duration_s: float
-    missing: list[str]
+    speaker: BagPerson  # face and sound
+    reactions: list[BagReaction]  # of the robot, in order of time
+    duration_s: float  # until the last of their messages
+    missing: list[str]  # what the bag does not have, for the user
 
 
 def _stamp(message: Any) -> int:
@@ -72,9 +67,19 @@ def _full(namespace: str) -> str:
     return f'/{namespace.strip("/")}'.rstrip('/')
 
 
-def _topic(reader: Any, namespace: str, name: str, kind: str) -> list[Any]:
-    wanted = f'{_full(namespace)}/{name}'
-    return [c for c in reader.connections if c.topic == wanted and c.msgtype == kind]
+def _connections(reader: Any, namespace: str, topic: str) -> list[Any]:
+    wanted = f'{_full(namespace)}/{topic}', _TYPES[topic]
+    return [c for c in reader.connections if (c.topic, c.msgtype) == wanted]
+
+
+def _read(reader: Any, namespace: str) -> dict[str, list[Any]]:
+    """All messages below a namespace, by topic."""
+    found: dict[str, list[Any]] = {topic: [] for topic in _TYPES}
+    for topic, messages in found.items():
+        if connections := _connections(reader, namespace, topic):  # without any, rosbags reads all
+            for connection, _, raw in reader.messages(connections=connections):
+                messages.append(reader.deserialize(raw, connection.msgtype))
+    return found
 
 
 def _face_frame(message: Any) -> FaceFrame:
@@ -84,19 +89,14 @@ def _face_frame(message: Any) -> FaceFrame:
         success=bool(message.success),
         image_width=int(message.image_width),
         image_height=int(message.image_height),
-        landmarks=np.asarray(message.landmarks, np.float32),
-        au=np.asarray(message.action_units, np.float32),
-        pose=np.asarray(message.pose, np.float32),
-        gaze=np.asarray(message.gaze, np.float32),
+        **_branches(message),
     )
 
 
-def _messages(reader: Any, connections: list[Any]) -> list[Any]:
-    # For an empty list of connections rosbags returns all messages.
-    return [
-        reader.deserialize(raw, connection.msgtype)
-        for connection, _, raw in (reader.messages(connections=connections) if connections else ())
-    ]
+def _branches(message: Any) -> dict[str, np.ndarray]:
+    """The values of a face in a message: landmarks, au, pose, gaze."""
+    fields = {name: name for name in BRANCHES} | {'au': 'action_units'}
+    return {n: np.asarray(getattr(message, field), np.float32) for n, field in fields.items()}
 
 
 def speaker_namespace(reader: Any, given: str, where: str) -> str:
@@ -110,12 +110,11 @@ def speaker_namespace(reader: Any, given: str, where: str) -> str:
     Raises:
         ValueError: it has none, or there are several and none is given.
     """
-    topics = ((FACE_TOPIC, FACE_TYPE), (AUDIO_TOPIC, AUDIO_TYPE), (REACTION_TOPIC, REACTION_TYPE))
     found = sorted(
         {
             connection.topic[: -len(topic) - 1]
             for connection in reader.connections
-            for topic, kind in topics
+            for topic, kind in _TYPES.items()
             if connection.topic.endswith(f'/{topic}') and connection.msgtype == kind
         }
     )
@@ -143,29 +142,17 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
     """
     with open_bag(path) as reader:
         namespace = speaker_namespace(reader, namespace, f'{path}: --namespace ')
-        found = {
-            topic: _messages(reader, _topic(reader, namespace, topic, kind))
-            for topic, kind in (
-                (FACE_TOPIC, FACE_TYPE), (AUDIO_TOPIC, AUDIO_TYPE), (REACTION_TOPIC, REACTION_TYPE)
-            )
-        }  # fmt: skip
+        found = _read(reader, namespace)
     if not found[FACE_TOPIC] and not found[REACTION_TOPIC]:
         raise ValueError(f'{path}: no message on {namespace}/{FACE_TOPIC} and {REACTION_TOPIC}')
     stamps = [_stamp(message) for messages in found.values() for message in messages]
     origin_ns = min(stamps)
-    speaker = _join(found[AUDIO_TOPIC], origin_ns)
-    faces = [_face_frame(message) for message in found[FACE_TOPIC]]
-    speaker.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
+    speaker = _person(found, origin_ns)
     reactions = [
         BagReaction(
             _stamp(message) - origin_ns,
             _time(message.source_stamp) - origin_ns,
-            {
-                'landmarks': np.asarray(message.landmarks, np.float32),
-                'au': np.asarray(message.action_units, np.float32),
-                'pose': np.asarray(message.pose, np.float32),
-                'gaze': np.asarray(message.gaze, np.float32),
-            },
+            _branches(message),
         )
         for message in found[REACTION_TOPIC]
     ]
@@ -175,6 +162,13 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
         len(speaker.samples) / max(speaker.sample_rate, 1),
     )
     return BagRun(speaker, reactions, duration_s, missing)
+
+
+def _person(found: dict[str, list[Any]], origin_ns: int) -> BagPerson:
+    person = _join(found[AUDIO_TOPIC], origin_ns)
+    faces = map(_face_frame, found[FACE_TOPIC])
+    person.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
+    return person
 
 
 def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
@@ -221,28 +215,25 @@ def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, 
     """
     path = Path(path)
     with open_bag(path) as reader:
-        faces: list[list[FaceFrame]] = []
-        chunks: list[list[Any]] = []
         for namespace in namespaces:
-            connections = _topic(reader, namespace, FACE_TOPIC, FACE_TYPE)
-            if not connections:
+            if not _connections(reader, namespace, FACE_TOPIC):
                 raise ValueError(
-                    f'{path}: no topic /{namespace.strip("/")}/openface/features of type '
-                    f'{FACE_TYPE}; the bag has {sorted(reader.topics)}'
+                    f'{path}: no topic {_full(namespace)}/{FACE_TOPIC} of type {FACE_TYPE}; the '
+                    f'bag has {sorted(reader.topics)}'
                 )
-            faces.append([_face_frame(message) for message in _messages(reader, connections)])
-            chunks.append(_messages(reader, _topic(reader, namespace, AUDIO_TOPIC, AUDIO_TYPE)))
-    stamps = [frame.stamp_ns for some in faces for frame in some]
-    stamps += [_stamp(chunk) for some in chunks for chunk in some]
+        found = [_read(reader, namespace) for namespace in namespaces]
+    stamps = [
+        _stamp(message)
+        for messages in found
+        for topic in (FACE_TOPIC, AUDIO_TOPIC)
+        for message in messages[topic]
+    ]
     if not stamps:
         raise ValueError(f'{path}: contains no message of the two people')
-    origin = min(stamps)
     people = []
-    for frames, sound, namespace in zip(faces, chunks, namespaces, strict=True):
+    for messages, namespace in zip(found, namespaces, strict=True):
         try:
-            person = _join(sound, origin)
+            people.append(_person(messages, min(stamps)))
         except ValueError as error:
-            raise ValueError(f'{path}, /{namespace.strip("/")}/audio: {error}') from None
-        person.frames = [replace(frame, stamp_ns=frame.stamp_ns - origin) for frame in frames]
-        people.append(person)
+            raise ValueError(f'{path}, {_full(namespace)}/{AUDIO_TOPIC}: {error}') from None
     return people[0], people[1]

@@ -16,7 +16,8 @@ ERROR, WARNING = 'error', 'warning'
 NO_VOICE = 'no voice'
 
 MIN_LENGTH_S = 2.0
-RATES_HZ = (15.0, 121.0)
+# Webcams in dim light give 12 to 15 frames a second.
+RATES_HZ = (12.0, 121.0)
 MIN_SEEN = 0.7  # share of the time in which the tracker must see the face
 # Allowed difference in length of a face and its sound: the larger of seconds and share.
 LENGTH_SLACK_S, LENGTH_SLACK = 1.0, 0.02
@@ -104,10 +105,9 @@ def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
 
 
 def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float:
-    """Check a sound for silence and clipping. A person without a usable sound cannot be a speaker.
+    """Check a sound for silence and clipping; returns its length in seconds.
 
-    Returns:
-        float: length of the sound in seconds.
+    A person without a usable sound cannot be a speaker.
     """
     length = len(samples) / sample_rate
     if not np.isfinite(samples).all():

@@ -132,7 +132,7 @@ def _best_lag(mouth: np.ndarray, loud: np.ndarray) -> tuple[float, float]:
 def judge_lip_sync(
     frames: Sequence[FaceFrame], samples: np.ndarray, sample_rate: int, length_s: float
 ) -> LipSync:
-    """Compare lip opening and loudness in windows of 8 s.
+    """Compare lip opening and loudness in windows of 8 s; the verdict with its reason.
 
     A window counts if a person speaks and the lips move at the same time, and if both are
     correlated at some lag. There is no verdict unless several windows count and agree: people who
@@ -143,9 +143,6 @@ def judge_lip_sync(
         samples: (n,) float32.
         sample_rate: Hz.
         length_s: how much of the recording is used.
-
-    Returns:
-        LipSync: the verdict with its reason.
     """
     t = np.arange(0.0, length_s, 1 / GRID_HZ)
     size = round(_WINDOW_S * GRID_HZ)

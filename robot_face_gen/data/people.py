@@ -76,12 +76,22 @@ def _text(error: object, path: Path) -> str:
     return ' '.join(str(error).replace(str(path), path.name).split())
 
 
+def _skip(frames: list[FaceFrame], seconds: float) -> list[FaceFrame]:
+    """Frames from that time on; their stamps count from there."""
+    skip_ns = round(seconds * 1e9)
+    return [
+        replace(frame, stamp_ns=frame.stamp_ns - skip_ns)
+        for frame in frames
+        if frame.stamp_ns >= skip_ns
+    ]
+
+
 def _read_files(job: PersonJob, found: Findings) -> _Recorded:
     files, recorded = job.files, _Recorded()
     if files.face.is_file():
         try:
             track = read_openface_csv(files.face)
-            recorded.frames = track.frames
+            recorded.frames = _skip(track.frames, files.face_skip_s)
             for problem in track.problems:
                 missing = problem == track.report.missing
                 found.add(
@@ -98,7 +108,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
     else:
         found.add(
             ERROR, 'face file', f'no {files.face.name}; {files.listing}',
-            'the CSV that OpenFace (FeatureExtraction) writes of the film of this person',
+            'the CSV that OpenFace (FeatureExtraction) or `robot-face-gen track` writes of the '
+            'film of this person',
         )  # fmt: skip
     level = NO_VOICE if job.speaks else WARNING
     if files.sound is not None and (files.sound.is_file() or not job.speaks):
@@ -106,7 +117,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
 
         try:
             problems: list[str] = []
-            recorded.samples, recorded.sample_rate = read_audio(files.sound, problems)
+            samples, recorded.sample_rate = read_audio(files.sound, problems)
+            recorded.samples = samples[round(files.sound_skip_s * recorded.sample_rate) :]
             for problem in problems:
                 found.add(
                     WARNING, 'sound', _text(problem, files.sound), 'a sound file without problems'
@@ -186,11 +198,6 @@ def _stored_result(note: Path) -> PersonResult | None:
 
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
     """Prepare a person, or return the result of an earlier run.
-
-    Args:
-        job: the person.
-        root: folder of prepared data.
-        embedder: computes the embeddings.
 
     Returns:
         PersonResult: for a bad recording the findings say what is wrong; nothing is raised.

@@ -123,11 +123,13 @@ def run_jobs(
 def _settings(files: PersonFiles, settings: dict[str, Any]) -> list[Any]:
     """What the result of a person depends on beside the contents of the files."""
     missing = [] if files.face.is_file() else [str(files.face)]  # which the message names
+    skips = [files.face_skip_s, files.sound_skip_s]
     return [
         settings,
         files.sound is not None,
         *missing,
         *(['common sound'] if files.common_sound else []),
+        *(skips if any(skips) else []),
     ]
 
 

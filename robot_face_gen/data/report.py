@@ -76,12 +76,7 @@ def write_reports(root: Path, name: str, reports: Sequence[SessionReport]) -> No
 
 
 def page(name: str, reports: Sequence[SessionReport]) -> str:
-    """The page of a run of `prepare`: HTML that needs no other file.
-
-    Args:
-        name: of the data set.
-        reports: in the order of the table.
-    """
+    """The page of a run of `prepare`: HTML that needs no other file."""
     # Sessions that are not used come first, then those with warnings.
     order = sorted(
         range(len(reports)),

@@ -22,35 +22,45 @@
     face_a face_b sound_a sound_b
                file names relative to the session's folder, if they are not a.csv, b.csv, and a
                or b with one of `SOUND_SUFFIXES`. A film is a sound file, too
+    face_start_a face_start_b sound_start_a sound_start_b
+               when each file began, seconds on any common clock (default 0). The session begins
+               with the last one; `sync.py` measures them
 
-Only `session` and `split` are required. File names are the same in upper and lower case. All
-files of a session begin at the same time: `timestamp` 0 of a CSV is the first sample of the
-sounds. A person who is never the speaker needs no sound. If a person has no sound file, the only
-other sound file or film of the folder is used as the sound of both people. A session can also be a
-bag (rosbag2 with MCAP or SQLite storage) of this project's topics: then `session` is the bag's
-folder or its only file (`.mcap`, `.db3`), and the columns `topics_a` and `topics_b` are the
-namespaces of the two people's topics (default `a` and `b`).
+Only `session` and `split` are required. File names are the same in upper and lower case.
+`timestamp` 0 of a CSV is the beginning of its file. A person who is never the speaker needs no
+sound. If a person has no sound file, the only other sound file or film of the folder is used as
+the sound of both people. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this
+project's topics: then `session` is the bag's folder or its only file (`.mcap`, `.db3`), and the
+columns `topics_a` and `topics_b` are the namespaces of the two people's topics (default `a` and
+`b`).
 """
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from robot_face_gen.files import write_text
 
 from .bag_file import BAG_SUFFIXES
 
 SPLITS = ('train', 'val', 'test')
 TABLE = 'sessions.csv'
 # In the order of preference: sound before films.
+FILM_SUFFIXES = ('.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v', '.mpg', '.wmv')
 SOUND_SUFFIXES = (
-    '.flac', '.wav', '.ogg', '.mp3', '.opus', '.m4a', '.aac', '.aiff', '.aif',
-    '.mp4', '.mov', '.mkv', '.webm', '.avi', '.m4v', '.mpg', '.wmv',
+    '.flac', '.wav', '.ogg', '.mp3', '.opus', '.m4a', '.aac', '.aiff', '.aif', *FILM_SUFFIXES,
 )  # fmt: skip
+OUTPUT_FOLDER = 'processed'  # where FeatureExtraction writes, beside where it is started
 _MOST_LISTED = 8
 COLUMNS = (
     'session', 'split', 'listener', 'group_a', 'group_b',
     'face_a', 'sound_a', 'face_b', 'sound_b', 'topics_a', 'topics_b',
+    'face_start_a', 'sound_start_a', 'face_start_b', 'sound_start_b',
 )  # fmt: skip
 
 
@@ -65,6 +75,9 @@ class PersonFiles:
     listing: str = ''  # what the folder holds, for messages; '' for a bag
     # whether `sound` is not this person's own, but that of the whole session
     common_sound: bool = False
+    # seconds before the session's beginning, which are not used
+    face_skip_s: float = 0.0
+    sound_skip_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,7 @@ class Session:
     groups: tuple[str, str]  # what a and what b say, each '' if not known
     people: tuple[PersonFiles, PersonFiles]  # files of a and b
     is_bag: bool = False  # whether the session is a bag
+    has_starts: bool = False  # whether the table says when the files began
 
     @property
     def namespaces(self) -> tuple[str, str]:
@@ -113,7 +127,10 @@ def _listed(folder: Path, names: list[str]) -> str:
 
 def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
     names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
-    face = row.get(f'face_{person}') or f'{person}.csv'
+    face = _find(folder, row.get(f'face_{person}') or f'{person}.csv')
+    if not face.is_file() and not row.get(f'face_{person}'):
+        made = _find(folder / OUTPUT_FOLDER, face.name)
+        face = made if made.is_file() else face
     named, common = row.get(f'sound_{person}'), False
     if named:
         sound: Path | None = _find(folder, named)
@@ -123,9 +140,23 @@ def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
         sound = folder / name if name else None
         wanted = ', '.join(f'{person}{suffix}' for suffix in SOUND_SUFFIXES)
     return PersonFiles(
-        _find(folder, face), sound, sound_names=wanted, listing=_listed(folder, names),
+        face, sound, sound_names=wanted, listing=_listed(folder, names),
         common_sound=common,
     )  # fmt: skip
+
+
+def _read_starts(where: str, row: dict[str, str]) -> dict[str, float]:
+    """When each file began, by column; 0 for an empty one."""
+    starts = {}
+    for column in (name for name in COLUMNS if '_start_' in name):
+        text = row.get(column, '')
+        try:
+            starts[column] = float(text or 0)
+        except ValueError:
+            starts[column] = math.nan
+        if not math.isfinite(starts[column]):
+            raise ValueError(f'{where}: {column} = {text!r}: expected a number of seconds')
+    return starts
 
 
 def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
@@ -143,29 +174,26 @@ def _read_row(table: Path, line: int, row: dict[str, str]) -> Session:
     if folder.resolve() == table.parent.resolve() or '..' in Path(name).parts:
         raise ValueError(f'{where}: session = {name!r}: expected a folder below {table.parent}')
     is_bag = (folder / 'metadata.yaml').is_file() or folder.suffix in BAG_SUFFIXES
-    people = []
+    people, starts = [], _read_starts(where, row)
+    begin = max(starts.values())  # of the session: when all files had begun
     for person in 'ab':
         if is_bag:
             topics = row.get(f'topics_{person}') or person
             people.append(PersonFiles(folder, folder, topics))
             continue
-        people.append(_find_person(folder, row, person))
+        files = _find_person(folder, row, person)
+        face, sound = (begin - starts[f'{kind}_start_{person}'] for kind in ('face', 'sound'))
+        people.append(replace(files, face_skip_s=face, sound_skip_s=sound))
     groups = (row.get('group_a', ''), row.get('group_b', ''))
-    return Session(name, split, listeners, groups, (people[0], people[1]), is_bag)
+    has_starts = any(row.get(column) for column in starts)
+    return Session(name, split, listeners, groups, (people[0], people[1]), is_bag, has_starts)
 
 
-def read_sessions(folder: str | Path) -> list[Session]:
-    """Read the table of a folder of recordings.
-
-    Args:
-        folder: the folder of `sessions.csv`, or the table itself.
-
-    Returns:
-        list: the sessions in the order of the table. Their files are not read.
+def find_table(folder: str | Path) -> Path:
+    """The table of a folder of recordings, or the table itself.
 
     Raises:
-        FileNotFoundError: there is no table.
-        ValueError: a wrong row; the message names file and line.
+        FileNotFoundError: there is none.
     """
     table = Path(folder)
     if table.is_dir():
@@ -175,45 +203,106 @@ def read_sessions(folder: str | Path) -> list[Session]:
             f'{table}: not found. A folder of recordings has a table {TABLE} with at least the '
             'columns session and split (see docs/data.md)'
         )
-    with table.open(newline='', encoding='utf-8-sig') as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        names = [name.strip() for name in reader.fieldnames or []]
-        for needed in ('session', 'split'):
-            if needed not in names:
-                raise ValueError(f'{table}, line 1: no column {needed!r}; found {names}')
-        unknown = [name for name in names if name not in COLUMNS]
-        if unknown:
+    return table
+
+
+def _read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Names of the columns, and rows that are not empty with their line numbers."""
+    try:
+        text = table.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError:
+        raise ValueError(f'{table}: no UTF-8 text: save it as CSV in UTF-8') from None
+    head = text.split('\n', 1)[0]
+    # Spreadsheets of many languages write semicolons.
+    delimiter = max(',;\t', key=head.count)
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True, delimiter=delimiter)
+    names = [name.strip() for name in reader.fieldnames or []]
+    for needed in ('session', 'split'):
+        if needed not in names:
+            raise ValueError(f'{table}, line 1: no column {needed!r}; found {names}')
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown:
+        raise ValueError(f'{table}, line 1: unknown columns {unknown}; expected {list(COLUMNS)}')
+    reader.fieldnames = names
+    rows = []
+    for row in reader:
+        if None in row:
+            raise ValueError(f'{table}, line {reader.line_num}: more fields than columns')
+        clean = {name: (value or '').strip() for name, value in row.items()}
+        if any(clean.values()):
+            rows.append((reader.line_num, clean))
+    return names, rows
+
+
+def read_sessions(folder: str | Path) -> list[Session]:
+    """Read the table of a folder of recordings.
+
+    Args:
+        folder: the folder of `sessions.csv`, the table itself, or a folder of the Seamless
+            Interaction data set.
+
+    Returns:
+        list: the sessions in the order of the table. Their files are not read.
+
+    Raises:
+        FileNotFoundError: there is no table.
+        ValueError: a wrong row; the message names file and line. See also
+            `seamless.find_sessions`.
+    """
+    from .seamless import find_sessions
+
+    try:
+        table = find_table(folder)
+    except FileNotFoundError:
+        if Path(folder).is_dir() and (others := find_sessions(Path(folder))):
+            return others
+        raise
+    sessions: list[Session] = []
+    lines: dict[str, int] = {}
+    for line, row in _read_table(table)[1]:
+        session = _read_row(table, line, row)
+        if session.name in lines:
             raise ValueError(
-                f'{table}, line 1: unknown columns {unknown}; expected {list(COLUMNS)}'
+                f'{table}, line {line}: session {session.name!r} is also in line '
+                f'{lines[session.name]}'
             )
-        reader.fieldnames = names
-        sessions: list[Session] = []
-        lines: dict[str, int] = {}
-        for row in reader:
-            if None in row:
-                raise ValueError(f'{table}, line {reader.line_num}: more fields than columns')
-            clean = {name: (value or '').strip() for name, value in row.items()}
-            if not any(clean.values()):
-                continue
-            session = _read_row(table, reader.line_num, clean)
-            if session.name in lines:
-                raise ValueError(
-                    f'{table}, line {reader.line_num}: session {session.name!r} is also in line '
-                    f'{lines[session.name]}'
-                )
-            lines[session.name] = reader.line_num
-            sessions.append(session)
+        lines[session.name] = line
+        sessions.append(session)
     if not sessions:
         raise ValueError(f'{table}: contains no session')
     return sessions
 
 
-class SessionsWriter:
-    """Writes a table row by row, so that an interrupted run leaves a table.
+def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) -> Path:
+    """Write when the files of sessions began into the table; everything else stays.
 
     Args:
-        folder: of the table.
+        folder: the folder of `sessions.csv`, or the table itself.
+        starts: seconds by column, of each session that is to be changed.
+
+    Returns:
+        Path: of the table.
+
+    Raises:
+        OSError: the table cannot be written.
     """
+    table = find_table(folder)
+    names, rows = _read_table(table)
+    names += [column for column in COLUMNS if '_start_' in column and column not in names]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval='', lineterminator='\n')
+    writer.writeheader()
+    for _, row in rows:
+        found = starts.get(row['session'])
+        if found is not None:
+            row |= {c: f'{found[c]:g}' if c in found else '' for c in COLUMNS if '_start_' in c}
+        writer.writerow(row)
+    write_text(table, text.getvalue())
+    return table
+
+
+class SessionsWriter:
+    """Writes a table row by row, so that an interrupted run leaves a table."""
 
     COLUMNS = ('session', 'split', 'listener', 'group_a')
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +24,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from robot_face_gen.files import atomic_file, feed
 from robot_face_gen.layout import BRANCHES
 
 CATALOGUE = 'dataset.json'
@@ -91,24 +90,15 @@ def digest(files: Iterable[Path], settings: Any) -> str:
     for path in files:
         total.update(b'\0file\0')
         if path.is_file():
-            with path.open('rb') as file:
-                while block := file.read(1 << 20):
-                    total.update(block)
+            feed(total, path)
     return total.hexdigest()[:20]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all."""
+    """Write a file completely or not at all, in a folder that is made if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_track(root: Path, name: str, track: Track) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 
 from robot_face_gen.features.openface import FaceFrame
 from robot_face_gen.features.whisper_cache import DEFAULT_WEIGHTS, weights_name
+from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream, embed_recording
 from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.pipeline.crop import FaceCropParameters
-from robot_face_gen.pipeline.recording import Embeddings, align_recording
+from robot_face_gen.pipeline.recording import align_recording
 from robot_face_gen.timing import (
     CONTEXT_S,
     EMBEDDINGS_PER_FRAME,
@@ -36,7 +37,7 @@ def frame_count(length_s: float) -> int:
 
 def align_person(
     frames: Sequence[FaceFrame],
-    blocks: Iterable[Embeddings],
+    blocks: Iterable[EmbeddingBlock],
     count: int,
     *,
     audio_dim: int,
@@ -131,7 +132,9 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
         'settle, so that no frame waits for the encoder)',
     )  # fmt: skip
     parser.add_argument(
-        '--device', default=defaults.device, help='of the encoder: auto, cpu or cuda'
+        '--device',
+        default=defaults.device,
+        help='where the encoder runs: auto, cpu or cuda (default: auto)',
     )
     parser.add_argument(
         '--workers', type=int, default=min(os.cpu_count() or 1, 16), metavar='N',
@@ -144,23 +147,21 @@ class Embedder:
 
     Args:
         config: how embeddings are computed.
-        crop: parameters of the face crop, part of the description of prepared data.
 
     Raises:
         ValueError: unknown weights, weights that are not there, or impossible times.
     """
 
-    def __init__(self, config: EmbeddingConfig, crop: FaceCropParameters | None = None) -> None:
+    def __init__(self, config: EmbeddingConfig) -> None:
         import torch
 
         from robot_face_gen.features.whisper_encoder import WhisperEncoder
-        from robot_face_gen.features.whisper_stream import WhisperStream
 
         device = config.device
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self.config = config
-        self.crop = crop or FaceCropParameters()
+        self.crop = FaceCropParameters()
         self._encoder = WhisperEncoder.from_name_or_path(config.encoder, device)
         # Checks the times before any work is done.
         stream = WhisperStream(self._encoder, config.hop_s, config.context_s, config.settle_s)
@@ -186,25 +187,18 @@ class Embedder:
             'face_crop': asdict(self.crop),
         }
 
-    def embed(self, samples: np.ndarray, sample_rate: int) -> list[Embeddings]:
-        """Compute the embeddings of a voice as the live stream does.
+    def embed(self, samples: np.ndarray, sample_rate: int) -> list[EmbeddingBlock]:
+        """Compute the embeddings of a voice as the live stream does; 0 ns is the first sample.
 
         Args:
             samples: (n,) float32.
             sample_rate: Hz.
-
-        Returns:
-            list: blocks on the clock whose 0 is the first sample.
         """
-        from robot_face_gen.features.whisper_stream import embed_recording
-
-        config = self.config
-        blocks: list[Any] = embed_recording(
+        return embed_recording(
             samples,
             sample_rate,
             self._encoder,
-            hop_s=config.hop_s,
-            context_s=config.context_s,
-            settle_s=config.settle_s,
+            hop_s=self.config.hop_s,
+            context_s=self.config.context_s,
+            settle_s=self.config.settle_s,
         )
-        return blocks

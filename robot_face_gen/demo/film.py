@@ -18,6 +18,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from tqdm import tqdm
 
 from robot_face_gen.face.stage import SIZE, Stage, sheet, sound_columns
+from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.files import atomic_file
 from robot_face_gen.pipeline.crop import FaceCrop
 
@@ -45,7 +46,6 @@ class Film:
         samples: the voice (n,) mono; empty: a film without sound.
         sample_rate: Hz.
         title: of the page.
-        min_confidence: a face below it is drawn as not seen.
     """
 
     def __init__(
@@ -56,7 +56,6 @@ class Film:
         samples: np.ndarray,
         sample_rate: int,
         title: str,
-        min_confidence: float = 0.7,
     ) -> None:
         self._start_ns, self.duration_s = start_ns, duration_s
         self._samples, self._rate = samples, sample_rate
@@ -69,15 +68,10 @@ class Film:
         self._faces = []
         crop, last = FaceCrop(), None
         for frame in frames:
-            valid = frame.success and frame.confidence >= min_confidence
+            valid = frame.success and frame.confidence >= MIN_CONFIDENCE
             crop.update(frame.landmarks, valid)
             if valid or last is None:
-                last = {
-                    'landmarks': crop.to_crop(frame.landmarks),
-                    'au': frame.au,
-                    'pose': frame.pose,
-                    'gaze': frame.gaze,
-                }
+                last = {**frame.branches, 'landmarks': crop.to_crop(frame.landmarks)}
             self._faces.append((last, valid))
 
     def picture(self, time_s: float) -> np.ndarray:

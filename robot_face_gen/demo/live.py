@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_face_gen.graph import VIDEO, bringup_graph
+from robot_face_gen.graph import bringup_graph
 from robot_face_gen.models.backends import AUTO
+from robot_face_gen.sources import VIDEO
 from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
@@ -179,13 +180,14 @@ def _run(
     # Not before: until the graph has ended, frames went on coming.
     recorder.record.cut(start_ns + round(listened_s * 1e9))
     if interrupted := listened_s < duration_s:
-        print(f'interrupted after {listened_s:.1f} s: what follows are the results until then')
+        no_film = '' if args.no_video else '; no film is made'
+        print(f'interrupted after {listened_s:.1f} s: the results until then follow{no_film}')
         if not recorder.record.reactions:
             return INTERRUPTED
     try:
         code = write_results(
             out, [recorder.record], recording, start_ns, listened_s, usage,
-            more={'seeds': [args.seed]}, film='' if args.no_video else FILM,
+            more={'seeds': [args.seed]}, film='' if args.no_video or interrupted else FILM,
         )  # fmt: skip
     except KeyboardInterrupt:
         print(f'interrupted: {out} holds what was finished by then')
@@ -229,9 +231,7 @@ def _start(
         graph = start_bringup({'start_time': f'{start_ns / 1e9:.6f}', **given}, log_file=log)
         try:
             while time.time_ns() < start_ns - 300_000_000:
-                if graph.exits:
-                    name = next(iter(graph.exits))
-                    raise BringupError(f'{name} has ended: see {log}: {_last_words(log, name)}')
+                graph.check()
                 if all(name in recorder.record.diagnostics for name in names):
                     if address := screen_address(log):
                         print(f'the face, live: {address} (demo --view repeats it)', flush=True)
@@ -243,12 +243,6 @@ def _start(
             raise
     missing = ', '.join(name for name in names if name not in recorder.record.diagnostics)
     raise BringupError(f'not ready after {DELAYS_S[-1]:g} s: {missing}: see {log}')
-
-
-def _last_words(log: Path, name: str) -> str:
-    lines = [line for line in log.read_text(errors='replace').splitlines() if name in line]
-    errors = [line for line in lines if 'rror' in line or 'FATAL' in line]
-    return (errors or lines or ['nothing was said'])[-1]
 
 
 def _watch(
@@ -271,8 +265,7 @@ def _watch(
             bar_format='{desc}: {percentage:3.0f}% |{bar}| {n:.1f}/{total:.1f} s {postfix}',
         ) as bar:
             while (now_ns := time.time_ns()) < end_ns + round(AFTER_S * 1e9):
-                for name, code in graph.exits.items():
-                    raise RuntimeError(f'{name} ended with exit code {code} while the demo ran')
+                graph.check()
                 if now_ns >= end_ns and not record.while_playing:
                     record.end_playing()
                 bar.n = round(min(max(now_ns - start_ns, 0) / 1e9, duration_s), 1)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
-from robot_face_gen.files import write_text
+from robot_face_gen.files import results_folder, write_text
 
 from .report import (
     Record,
     RecordedReaction,
+    lost_frames,
     slot_times_ns,
     summarise,
     table,
@@ -51,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend',
         default='auto',
-        help='of the model: auto, eager, onnx, onnx-int8 or cuda-graph (default: %(default)s)',
+        help='runtime of the model: auto, eager, onnx, onnx-int8 or cuda-graph (default: '
+        '%(default)s)',
     )
     add_shared_arguments(parser, out='reaction_output', film='reaction.mp4')
 
@@ -59,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str) -> None:
     """Arguments that `demo` has too."""
     parser.add_argument(
-        '--out', metavar='DIR', default=out, help='for results (default: %(default)s)'
+        '--out', metavar='DIR', default=out, help='folder for the results (default: %(default)s)'
     )
     parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
     parser.add_argument(
@@ -69,7 +73,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
         help='playback speed of the recording (1.0 = real time)',
     )
     parser.add_argument(
-        '--checkpoint', default='', metavar='FILE', help='weights (default: the shipped ones)'
+        '--checkpoint',
+        default='',
+        metavar='FILE',
+        help='weights of the model (default: the shipped ones)',
     )
     parser.add_argument(
         '--whisper',
@@ -78,29 +85,33 @@ def add_shared_arguments(parser: argparse.ArgumentParser, *, out: str, film: str
         help='weights of the Whisper encoder (default: those of the training of the checkpoint)',
     )
     parser.add_argument(
-        '--device', default='auto', help='auto, cpu or cuda (default: %(default)s)'
+        '--device',
+        default='auto',
+        help='where the networks run: auto, cpu or cuda (default: %(default)s)',
     )
     parser.add_argument(
         '--seed',
         type=int,
         default=SEED,
         metavar='N',
-        help='of the reaction: the same seed gives the same reaction (default: %(default)s)',
+        help='the same seed gives the same reaction (default: %(default)s)',
     )
     parser.add_argument(
         '--temperature',
         type=float,
         default=1.0,
+        metavar='X',
         help='how freely the reaction varies; at 0 the seed has no effect (default: %(default)s)',
     )
     parser.add_argument('--no-video', action='store_true', help=f'do not write {film}')
 
 
 def check_shared_arguments(args: argparse.Namespace) -> None:
-    """Refuse impossible values before anything is read or started.
+    """Refuse impossible values before anything is read, written or started.
 
     Raises:
-        ValueError: it names the argument.
+        ValueError: it names the argument or the file.
+        OSError: a file cannot be read.
     """
     if not args.speed > 0:
         raise ValueError(f'--speed {args.speed}: expected above 0')
@@ -110,6 +121,12 @@ def check_shared_arguments(args: argparse.Namespace) -> None:
         raise ValueError(f'--temperature {args.temperature}: expected 0 to {MAX_TEMPERATURE:g}')
     if not 0 <= args.seed < 2**31:
         raise ValueError(f'--seed {args.seed}: expected 0 to {2**31 - 1}')
+    if not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', args.device):
+        raise ValueError(f'--device {args.device}: expected auto, cpu, cuda or cuda:N')
+    if args.checkpoint:
+        from robot_face_gen.facial_reaction_model.checkpoint import read_info
+
+        read_info(args.checkpoint)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,31 +153,31 @@ def answer(
     backend: str = 'auto',
     film: str = 'reaction.mp4',
 ) -> int:
-    """Answer a recording and write the results.
+    """Answer a recording and write the results; returns the exit code of `write_results`."""
+    with results_folder(Path(args.out)) as out:
+        return _answer(args, recording, out, samples=samples, backend=backend, film=film)
 
-    Args:
-        args: of `add_shared_arguments`.
-        recording: of the speaker.
-        samples: number of listeners.
-        backend: of the model.
-        film: name of the film.
 
-    Returns:
-        int: exit code, see `write_results`.
-    """
+def _answer(
+    args: argparse.Namespace,
+    recording: Recording,
+    out: Path,
+    *,
+    samples: int,
+    backend: str,
+    film: str,
+) -> int:
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
 
     from .usage import Usage
 
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     for problem in recording.problems:
         print(f'note: {problem}')
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
-    usage = Usage.of_this_process('react')
+    usage = Usage({'react': os.getpid()})
     begin_s = time.monotonic()
     pipeline = OfflinePipeline(
         seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
@@ -246,25 +263,38 @@ def write_results(
     summary |= more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
-    for note in [*warnings(record), *notes]:
+    lost = lost_frames(summary) if record.is_live else []
+    for note in [*lost, *warnings(record), *notes]:
         print(f'note: {note}')
-    if not record.reactions:
-        raise RuntimeError(f'no reaction came: see {out}')
-    from .film import Film
-
-    drawn = Film(
-        record, start_ns, duration_s, recording.samples, recording.sample_rate, recording.title
-    )
-    drawn.write_sheet(out / 'sheet.png')
-    written += ['summary.json', 'sheet.png']
-    if film:
-        drawn.write_video(out / film)
-        written.append(film)
+    never_valid = bool(recording.faces) and not summary['valid']
+    if not record.reactions and not never_valid:
+        late = 'without a face, reactions begin after a second of sound'
+        why = f'see {out}' if recording.faces else late
+        raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
+    if record.reactions:
+        written += _write_pictures(out, record, recording, start_ns, duration_s, film)
+    written.append('summary.json')
     print(f'results in {out}: {", ".join(written)}')
-    if recording.faces and not summary['valid']:
+    if never_valid:
         print(
             f'no valid frame: in none of the {summary["frames_recorded"]} recorded frames did the '
             f'tracker find the face with a confidence of at least {MIN_CONFIDENCE:g}'
         )
         return NO_VALID_FRAME
     return 0
+
+
+def _write_pictures(
+    out: Path, record: Record, recording: Recording, start_ns: int, duration_s: float, film: str
+) -> list[str]:
+    """Write the sheet, and the film if it has a name; returns the names of the files."""
+    from .film import Film
+
+    drawn = Film(
+        record, start_ns, duration_s, recording.samples, recording.sample_rate, recording.title
+    )
+    drawn.write_sheet(out / 'sheet.png')
+    if not film:
+        return ['sheet.png']
+    drawn.write_video(out / film)
+    return ['sheet.png', film]

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,47 +69,73 @@ def _binds(probe: socket.socket, port: int, address: str = '127.0.0.1') -> bool:
     return True
 
 
-class Recorder:
-    """Listens in a thread of its own, from its making until `close`.
+class NodeThread:
+    """A node that a thread spins, from `start` until `close`.
 
     Args:
-        domain: ROS domain to listen in; it is set for this process.
+        name: of the node.
+        domain: its ROS domain; it is set for this process.
 
     Raises:
         ImportError: ROS 2 or the messages are missing.
     """
 
-    def __init__(self, domain: int) -> None:
+    def __init__(self, name: str, domain: int) -> None:
         require_ros()
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         import rclpy
-        from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
-        from rclpy.qos import QoSProfile, ReliabilityPolicy
         from rclpy.signals import SignalHandlerOptions
+
+        self._rclpy = rclpy
+        # Ctrl-C is this program's, not the node's: what has come is still to be written down.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node(name)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, *work: Callable[[], None]) -> None:
+        """Spin the node, and do other work, each in a thread; it ends when `_stop` is set."""
+        self._threads = [
+            threading.Thread(target=each, daemon=True) for each in (self._spin, *work)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _spin(self) -> None:
+        while not self._stop.is_set():
+            self._executor.spin_once(timeout_sec=0.2)
+
+    def close(self) -> None:
+        """End the threads and the node."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(5.0)
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._rclpy.try_shutdown()
+
+
+class Recorder(NodeThread):
+    """Listens from its making until `close`; arguments and errors are those of `NodeThread`."""
+
+    def __init__(self, domain: int) -> None:
+        super().__init__('demo_recorder', domain)
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
 
         from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
         self.record = Record()
-        self._rclpy = rclpy
-        # Ctrl-C is this program's, not the node's: what has come is still to be written down.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node('demo_recorder')
         sensor = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.node.create_subscription(FaceFeatures, 'openface/features', self._on_face, sensor)
         self.node.create_subscription(
             FaceReaction, 'robot_face/reaction', self._on_reaction, sensor
         )
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        while not self._stop.is_set():
-            self._executor.spin_once(timeout_sec=0.2)
+        self.start()
 
     def _on_face(self, message: Any) -> None:
         from robot_face_gen.nodes.messages import BadMessage, to_face_frame
@@ -147,11 +173,3 @@ class Recorder:
                 'level': str(level),
                 'message': status.message,
             }
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._stop.set()
-        self._thread.join(5.0)
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._rclpy.try_shutdown()

@@ -14,9 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--namespace',
         default='',
-        help='of the robot in the bag (default: the only one that has a face, sound or reaction)',
+        help='namespace of the robot in the bag (default: the only one that has a face, sound or '
+        'reaction)',
     )
-    parser.add_argument('--start', type=float, default=0.0, metavar='S', help='leave out so much')
+    parser.add_argument(
+        '--start', type=float, default=0.0, metavar='S', help='leave out so many seconds'
+    )
     parser.add_argument('--duration', type=float, metavar='S', help='stop after so many seconds')
 
 

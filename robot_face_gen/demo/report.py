@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ _INCOMPLETE = (
     'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps', 'audio_not_finite',
     'lost_samples', 'bad_samples', 'resets', 'hops_at_once', 'skipped_hops',
 )  # fmt: skip
+
+_MANY_LOST = 0.05  # share of frames without a reaction that is reported
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,18 @@ def table(summary: dict[str, Any]) -> str:
             f'{"all together":20} {summary["cpu_percent"]:18.1f} {summary["rss_mb"]:12.1f}',
         ]
     return '\n'.join(lines)
+
+
+def lost_frames(summary: dict[str, Any]) -> list[str]:
+    """A line where a live graph has left many frames without a reaction."""
+    lost, wanted = summary['dropped'], summary['frames_recorded'] - summary['thinned']
+    if lost <= _MANY_LOST * wanted:
+        return []
+    load = f', load {os.getloadavg()[0]:.1f}' if hasattr(os, 'getloadavg') else ''
+    return [
+        f'{lost} of {wanted} frames have no reaction: was the machine too busy? '
+        f'({os.cpu_count()} processors{load})'
+    ]
 
 
 def warnings(record: Record) -> list[str]:

@@ -20,7 +20,9 @@ _ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
 
 def screen_arguments(wanted: str = 'auto') -> dict[str, str]:
     """Launch arguments of the screen: its usual port, or any other if that is in use."""
-    from robot_face_gen.nodes.tables import SCREEN  # nodes/ is not for machines without ROS
+    from robot_face_gen.nodes.inspection_tables import (
+        SCREEN,  # nodes/ is not for machines without ROS
+    )
 
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,33 +40,26 @@ def screen_address(log: Path) -> str:
 
 
 def view(given: Mapping[str, str], log: Path) -> int:
-    """Repeat a recording with the screen until Ctrl-C.
+    """Repeat a recording with the screen until Ctrl-C; returns the exit code.
 
     Args:
         given: launch arguments of the demo.
         log: output of the nodes.
-
-    Returns:
-        int: exit code.
     """
     from robot_face_gen.extras import require
-    from robot_face_gen.tools.bringup import BringupError, start_bringup
+    from robot_face_gen.tools.bringup import start_bringup
 
     require('aiohttp', 'screen')
     graph: BringupProcess = start_bringup(
         {**given, **screen_arguments('true'), 'loop': 'true'}, log_file=log
     )
     try:
-        end_s = time.monotonic() + START_S
-        while not (address := screen_address(log)):
-            if graph.exits or time.monotonic() > end_s:
-                raise BringupError(f'the screen did not start: see {log}')
-            time.sleep(0.1)
+        graph.wait_until(lambda: screen_address(log), 'the address of the screen', START_S)
+        address = screen_address(log)
         print(f'the face: {address}   inspection: {address}inspect   end: Ctrl-C', flush=True)
-        while not graph.exits:
+        while True:
+            graph.check()
             time.sleep(0.5)
-        name, code = next(iter(graph.exits.items()))
-        raise BringupError(f'{name} ended with exit code {code}: see {log}')
     except KeyboardInterrupt:
         return 0
     finally:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping
 
@@ -30,11 +29,6 @@ class Usage:
         self.rss_mb: dict[str, float] = {}
         self.pss_mb: dict[str, float] = {}
 
-    @classmethod
-    def of_this_process(cls, name: str) -> Usage:
-        """The usage of this program alone."""
-        return cls({name: os.getpid()})
-
     @staticmethod
     def _seconds(process: psutil.Process) -> float:
         try:
@@ -54,6 +48,13 @@ class Usage:
                 self.pss_mb[name] = max(
                     self.pss_mb.get(name, 0.0), getattr(memory, 'pss', 0) / 1e6
                 )
+
+    def watch(self, seconds: float) -> None:
+        """Look twice a second, for so long."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self.sample()
+            time.sleep(0.5)
 
     def cpu_percent(self) -> dict[str, float]:
         """CPU of each process since the beginning; 100 is one core."""

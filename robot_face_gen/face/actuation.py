@@ -32,23 +32,16 @@ FRESH, EASED, STOPPED, DISABLED, WAITING = 'fresh', 'eased', 'stopped', 'disable
 
 @dataclass(frozen=True)
 class Command:
-    """What to send to the motors now.
+    """What to send to the motors now."""
 
-    Attributes:
-        position: (n,) after one period, within the limits.
-        velocity: (n,) at that time.
-        state: FRESH (follows reactions), EASED (no fresh reaction: neutral face that blinks),
-            STOPPED (brakes, then holds), DISABLED (brakes, then nothing is published) or WAITING
-            (positions of the joints are not known yet).
-        is_published: False: send nothing.
-        face: the face that it follows.
-    """
-
-    position: np.ndarray
-    velocity: np.ndarray
+    position: np.ndarray  # (n,) after one period, within the limits
+    velocity: np.ndarray  # (n,) at that time
+    # FRESH (follows reactions), EASED (no fresh reaction: neutral face that blinks), STOPPED
+    # (brakes, then holds), DISABLED (brakes, then nothing is published) or WAITING (positions
+    # of the joints are not known yet)
     state: str
-    is_published: bool
-    face: EasedFace
+    is_published: bool  # False: send nothing
+    face: EasedFace  # the face that it follows
 
     @property
     def is_held(self) -> bool:

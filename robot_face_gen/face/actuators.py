@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from robot_face_gen.layout import AU_NAMES, GAZE_COLUMNS, POSE_COLUMNS
 
+from .easing import EasedFace
 from .limits import MotionLimits
 
 # Values of a face that can move an actuator, in the order of the columns of `ActuatorSet.gains`.
@@ -21,65 +21,30 @@ JOINT_OUTPUTS = ('joint_state', 'joint_trajectory', 'positions')
 FACE_OUTPUTS = ('hri_action_units', 'hri_expression')
 
 
-class Face(Protocol):
-    """The values of a face that move actuators."""
-
-    @property
-    def action_units(self) -> np.ndarray:
-        """(18,) OpenFace intensities."""
-
-    @property
-    def pose(self) -> np.ndarray:
-        """(4,) Rx, Ry, Rz in rad, Tz in m."""
-
-    @property
-    def gaze(self) -> np.ndarray:
-        """(2,) rad."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Actuator:
-    """One motor; positions in `unit`, speeds in unit/s, and so on.
+    """One motor; positions in `unit`, speeds in unit/s, and so on."""
 
-    Attributes:
-        name: of the joint.
-        low: lowest position.
-        high: highest position.
-        neutral: position for a face at rest; the sum of all inputs is added to it.
-        max_speed: positive.
-        max_acceleration: positive.
-        max_jerk: positive; infinite: not limited.
-        inputs: (gain, offset) of each value of the face that moves it: it adds
-            `gain * value + offset`.
-        unit: of the position: 'rad', 'm', or 'ratio' (0 to 1, for example).
-    """
-
-    name: str
-    low: float
-    high: float
-    neutral: float
-    max_speed: float
-    max_acceleration: float
-    max_jerk: float = math.inf
+    name: str  # of the joint
+    low: float  # lowest position
+    high: float  # highest position
+    neutral: float  # position for a face at rest; the sum of all inputs is added to it
+    max_speed: float  # positive
+    max_acceleration: float  # positive
+    max_jerk: float = math.inf  # positive; infinite: not limited
+    # (gain, offset) of each value of the face that moves it: it adds `gain * value + offset`
     inputs: Mapping[str, tuple[float, float]]
-    unit: str = 'rad'
+    unit: str = 'rad'  # of the position: 'rad', 'm', or 'ratio' (0 to 1, for example)
 
 
 @dataclass(frozen=True)
 class Output:
-    """A topic on which commands are published.
+    """A topic on which commands are published."""
 
-    Attributes:
-        kind: one of JOINT_OUTPUTS or FACE_OUTPUTS.
-        topic: name, relative to the node's namespace or absolute.
-        actuators: names, in the order of the message; empty for FACE_OUTPUTS.
-        enabled: whether it is published.
-    """
-
-    kind: str
-    topic: str
-    actuators: tuple[str, ...] = ()
-    enabled: bool = True
+    kind: str  # one of JOINT_OUTPUTS or FACE_OUTPUTS
+    topic: str  # name, relative to the node's namespace or absolute
+    actuators: tuple[str, ...] = ()  # names, in the order of the message; empty for FACE_OUTPUTS
+    enabled: bool = True  # whether it is published
 
 
 class ActuatorSet:
@@ -116,7 +81,7 @@ class ActuatorSet:
                 self.gains[row, INPUTS.index(name)] = gain
                 self._at_zero[row] += offset
 
-    def targets(self, face: Face) -> np.ndarray:
+    def targets(self, face: EasedFace) -> np.ndarray:
         """The positions for a face, (n,); they may lie outside of the limits."""
         values = np.concatenate((face.action_units, face.pose, face.gaze))
         return self._at_zero + self.gains @ values

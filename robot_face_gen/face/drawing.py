@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 
 Colour = tuple[int, int, int]  # blue, green, red
+GROUND: Colour = (46, 36, 30)  # of all pictures
+SPEAKER: Colour = (208, 198, 130)  # the contours of a face that is seen
+FAINT: Colour = (150, 138, 126)
 
 _SHIFT = 4  # fractional bits of the coordinates in OpenCV
 _MAX_PX = 10_000.0

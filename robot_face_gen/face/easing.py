@@ -8,7 +8,7 @@ expression and never jumps when reactions come back.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ from robot_face_gen.layout import (
 
 TIMEOUT_S = 0.3  # a reaction is fresh for this long; the robot sends 25 a second
 EASE_S = 1.0
-RESUME_S = 0.3
+RESUME_S = 0.3  # duration of the transition back to the reactions
 # A longer interval between two calls counts as this long: a clock that jumps forward, or a process
 # that was stopped, must not make the face jump.
 MAX_STEP_S = 0.1
@@ -45,48 +45,35 @@ _ATTENTIVE = {'AU01': 0.4, 'AU02': 0.3, 'AU05': 0.2, 'AU12': 0.5}
 
 @dataclass(frozen=True)
 class EasedFace:
-    """A face to show; all values are finite and within the ranges of `FACE_RANGE`.
+    """A face to show; all values are finite and within the ranges of `FACE_RANGE`."""
 
-    Attributes:
-        landmarks: (136,) in crop units.
-        action_units: (18,) OpenFace intensities.
-        pose: (4,) Rx, Ry, Rz in rad, Tz in m.
-        gaze: (2,) rad.
-        fresh: whether it is the last reaction; False while it eases to neutral or is neutral.
-    """
-
-    landmarks: np.ndarray
-    action_units: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    fresh: bool
+    landmarks: np.ndarray  # (136,) in crop units
+    action_units: np.ndarray  # (18,) OpenFace intensities
+    pose: np.ndarray  # (4,) Rx, Ry, Rz in rad, Tz in m
+    gaze: np.ndarray  # (2,) rad
+    fresh: bool  # whether it is the last reaction; False while it eases to neutral or is neutral
 
 
-def _concatenate(**branches: np.ndarray | tuple[float, ...]) -> np.ndarray:
+def _concatenate(**branches: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(branches[name], np.float64) for name in BRANCHES])
 
 
-def _face_range() -> tuple[np.ndarray, np.ndarray]:
-    half_turn = np.pi / 2
-    highest_au = [5.0] * INTENSITIES + [1.0]
-    return (
-        _concatenate(
-            landmarks=np.full(BRANCHES['landmarks'], -1.0),
-            au=np.zeros(BRANCHES['au']),
-            pose=(-half_turn, -half_turn, -half_turn, 0.0),
-            gaze=(-half_turn, -half_turn),
-        ),
-        _concatenate(
-            landmarks=np.full(BRANCHES['landmarks'], 2.0),
-            au=np.array(highest_au),
-            pose=(half_turn, half_turn, half_turn, 5.0),
-            gaze=(half_turn, half_turn),
-        ),
-    )
-
-
+_QUARTER = np.pi / 2
 # Lowest and highest value of each column, (FACE_DIM,): a value outside is clipped.
-FACE_RANGE = _face_range()
+FACE_RANGE = (
+    _concatenate(
+        landmarks=np.full(BRANCHES['landmarks'], -1.0),
+        au=np.zeros(BRANCHES['au']),
+        pose=(-_QUARTER, -_QUARTER, -_QUARTER, 0.0),
+        gaze=(-_QUARTER, -_QUARTER),
+    ),
+    _concatenate(
+        landmarks=np.full(BRANCHES['landmarks'], 2.0),
+        au=(*[5.0] * INTENSITIES, 1.0),
+        pose=(_QUARTER, _QUARTER, _QUARTER, 5.0),
+        gaze=(_QUARTER, _QUARTER),
+    ),
+)
 # An attentive face at rest, (FACE_DIM,).
 NEUTRAL = _concatenate(
     landmarks=TYPICAL['landmarks'][0],
@@ -114,25 +101,18 @@ class FaceEaser:
         timeout_s: a reaction is fresh for this long.
         ease_s: duration of the transition to neutral after that.
         seed: of the blinks.
-        resume_s: duration of the transition back to the reactions.
 
     Raises:
         ValueError: a duration is not a positive number.
     """
 
     def __init__(
-        self,
-        timeout_s: float = TIMEOUT_S,
-        ease_s: float = EASE_S,
-        seed: int = 0,
-        *,
-        resume_s: float = RESUME_S,
+        self, timeout_s: float = TIMEOUT_S, ease_s: float = EASE_S, seed: int = 0
     ) -> None:
-        durations = {'timeout_s': timeout_s, 'ease_s': ease_s, 'resume_s': resume_s}
-        for name, value in durations.items():
+        for name, value in {'timeout_s': timeout_s, 'ease_s': ease_s}.items():
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f'{name} = {value!r}: expected a positive number of seconds')
-        self._timeout_s, self._ease_s, self._resume_s = timeout_s, ease_s, resume_s
+        self._timeout_s, self._ease_s = timeout_s, ease_s
         self._rng = np.random.default_rng(seed)
         self._now = 0.0  # own clock: continuous, whatever the caller's does
         self._caller_s: float | None = None
@@ -165,7 +145,7 @@ class FaceEaser:
         values = _concatenate(**{name: face[name] for name in BRANCHES})
         interrupted = self._advance(now_s) > self._timeout_s
         valid = np.isfinite(values) & (np.abs(values) <= _SANE)
-        self._begin_transition(valid & (interrupted | ~self._live), self._now, self._resume_s)
+        self._begin_transition(valid & (interrupted | ~self._live), self._now, RESUME_S)
         self._live |= valid
         self._last[valid] = np.clip(values, *FACE_RANGE)[valid]
         self._seen[valid] = self._now

@@ -30,20 +30,13 @@ class MotionLimits:
 
     Raises:
         ValueError: a limit is not finite or out of range.
-
-    Attributes:
-        low: lowest position.
-        high: highest position.
-        max_speed: positive.
-        max_acceleration: positive.
-        max_jerk: positive; infinite where jerk is not limited.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    max_speed: np.ndarray
-    max_acceleration: np.ndarray
-    max_jerk: np.ndarray
+    low: np.ndarray  # lowest position
+    high: np.ndarray  # highest position
+    max_speed: np.ndarray  # positive
+    max_acceleration: np.ndarray  # positive
+    max_jerk: np.ndarray  # positive; infinite where jerk is not limited
 
     def __post_init__(self) -> None:
         positions = np.abs(np.stack((self.low, self.high)))

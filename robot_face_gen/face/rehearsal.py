@@ -24,23 +24,14 @@ _WIDTH, _POSITION_PX, _SPEED_PX, _LEFT, _GAP = 1200, 150, 60, 90, 14
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The motion of n actuators at k times.
+    """The motion of n actuators at k times."""
 
-    Attributes:
-        time_s: (k,) of the recording.
-        targets: (k, n) positions that the face asks for, limited or not.
-        positions: (k, n) commands.
-        velocities: (k, n) of the commands.
-        fresh: (k,) False where the face was eased to neutral.
-        counters: as in `FaceActuation`.
-    """
-
-    time_s: np.ndarray
-    targets: np.ndarray
-    positions: np.ndarray
-    velocities: np.ndarray
-    fresh: np.ndarray
-    counters: Counter[str]
+    time_s: np.ndarray  # (k,) of the recording
+    targets: np.ndarray  # (k, n) positions that the face asks for, limited or not
+    positions: np.ndarray  # (k, n) commands
+    velocities: np.ndarray  # (k, n) of the commands
+    fresh: np.ndarray  # (k,) False where the face was eased to neutral
+    counters: Counter[str]  # as in `FaceActuation`
 
 
 def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
@@ -65,8 +56,8 @@ def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
         time_s = frame.stamp_ns / SECOND_NS
         tick(time_s - 0.5 / RATE_HZ)
         if frame.is_valid():
-            branches = {'landmarks': frame.landmarks / CROP_PX, 'au': frame.au}
-            actuation.react({**branches, 'pose': frame.pose, 'gaze': frame.gaze}, time_s)
+            face = {**frame.branches, 'landmarks': frame.landmarks / CROP_PX}
+            actuation.react(face, time_s)
     tick(time_s + _AFTER_S)
     times, targets, positions, velocities, fresh = map(np.array, zip(*rows, strict=True))
     return Rehearsal(times, targets, positions, velocities, fresh, actuation.counters)
@@ -74,21 +65,13 @@ def rehearse(actuators: ActuatorSet, frames: Iterable[FaceFrame]) -> Rehearsal:
 
 @dataclass(frozen=True)
 class Use:
-    """How a rehearsal uses the limits of one actuator; positions in its unit.
+    """How a rehearsal uses the limits of one actuator; positions in its unit."""
 
-    Attributes:
-        lowest: commanded position.
-        highest: commanded position.
-        clipped: share of the time in which the target is outside of the position limits, 0..1.
-        speed: highest, as a share of max_speed.
-        lag: largest distance from the target (within the limits).
-    """
-
-    lowest: float
-    highest: float
-    clipped: float
-    speed: float
-    lag: float
+    lowest: float  # commanded position
+    highest: float  # commanded position
+    clipped: float  # share of the time in which the target is outside of the position limits, 0..1
+    speed: float  # highest, as a share of max_speed
+    lag: float  # largest distance from the target (within the limits)
 
 
 def use_of(rehearsal: Rehearsal, actuators: ActuatorSet) -> list[Use]:
@@ -106,13 +89,7 @@ def use_of(rehearsal: Rehearsal, actuators: ActuatorSet) -> list[Use]:
 
 
 def page(name: str, rehearsal: Rehearsal, actuators: ActuatorSet) -> str:
-    """An HTML page that needs no other file: path and speed of each actuator with its limits.
-
-    Args:
-        name: of the recording.
-        rehearsal: of these actuators.
-        actuators: of the robot.
-    """
+    """An HTML page that needs no other file: path and speed of each actuator with its limits."""
     title = f'Actuators: {escape(name)}'
     uses = use_of(rehearsal, actuators)
     sections = [

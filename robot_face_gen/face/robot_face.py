@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_face_gen.layout import AU, LANDMARK_POINTS
 
-from .drawing import Colour, curve, disc, fill, line, mix
+from .drawing import SPEAKER, Colour, curve, disc, fill, line, mix
 
 # Blue, green, red.
 _SHELL: Colour = (238, 230, 220)
@@ -29,7 +29,6 @@ _MOUTH: Colour = (62, 42, 88)
 _TEETH: Colour = (250, 250, 250)
 _CHEEK: Colour = (190, 180, 246)
 _LAMP: Colour = (110, 170, 255)
-_CONTOUR: Colour = (208, 198, 130)
 
 # Parts of the landmarks, and whether each is a closed curve.
 PARTS: dict[str, tuple[slice, bool]] = {
@@ -61,7 +60,7 @@ def draw_contours(
     landmarks: np.ndarray,
     side_px: float,
     offset: tuple[float, float],
-    colour: Colour = _CONTOUR,
+    colour: Colour = SPEAKER,
     width: float = 2,
 ) -> None:
     """Draw the contours of a tracked face: landmarks (136,) in crop units."""
@@ -159,8 +158,7 @@ def _eye(
         return
     here = image[y0:y1, x0:x1]
     corner = np.array([x0, y0])
-    mask, ball = np.zeros_like(here), np.empty_like(here)
-    ball[:] = _EYE
+    mask, ball = np.zeros_like(here), np.full_like(here, _EYE)
     look = centre + along * gaze[0] * 2 * _GAZE_REACH * half + down * gaze[1] * _GAZE_REACH * half
     disc(ball, look - corner, 0.58 * half, _IRIS)
     disc(ball, look - corner + 0.1 * half * down, 0.42 * half, _IRIS_LIT)

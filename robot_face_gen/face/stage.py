@@ -10,7 +10,7 @@ import numpy as np
 
 from robot_face_gen.layout import AU_NAMES, INTENSITIES
 
-from .drawing import Colour, disc, line, mix, text
+from .drawing import FAINT, GROUND, SPEAKER, Colour, disc, line, mix, text
 from .robot_face import draw_contours, draw_robot
 
 SIZE = (1280, 720)  # pixels, width and height
@@ -19,11 +19,8 @@ AU_LABELS = (
     'smile', 'dimple', 'corner down', 'chin', 'stretch', 'lip tight', 'lips part', 'jaw drop',
     'blink', 'lip suck',
 )  # fmt: skip
-_GROUND: Colour = (46, 36, 30)
 _PANEL: Colour = (62, 50, 42)
 _INK: Colour = (232, 226, 220)
-_FAINT: Colour = (150, 138, 126)
-_SPEAKER: Colour = (208, 198, 130)
 _LISTENER: Colour = (110, 170, 255)
 _SIDE = 440
 _TOP = 70
@@ -55,14 +52,13 @@ class Stage:
     def __init__(self, columns: np.ndarray, duration_s: float, title: str) -> None:
         self._duration_s = duration_s
         self._columns = columns
-        ground = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
-        ground[:] = _GROUND
+        ground = np.full((SIZE[1], SIZE[0], 3), GROUND, np.uint8)
         for left in (_LEFT, _RIGHT):
             ground[_TOP : _TOP + _SIDE, left : left + _SIDE] = _PANEL
         text(ground, title, (SIZE[0] // 2, 34), _INK, 0.7, 'middle')
-        text(ground, 'speaker (OpenFace)', (_LEFT, _TOP - 12), _SPEAKER, 0.55)
+        text(ground, 'speaker (OpenFace)', (_LEFT, _TOP - 12), SPEAKER, 0.55)
         text(ground, 'robot (listener)', (_RIGHT + _SIDE, _TOP - 12), _LISTENER, 0.55, 'right')
-        text(ground, 'voice', (_WAVE[0], _WAVE[1] - 8), _FAINT, 0.45)
+        text(ground, 'voice', (_WAVE[0], _WAVE[1] - 8), FAINT, 0.45)
         cv2.rectangle(ground, _WAVE[:2], _WAVE[2:], _PANEL, -1)
         middle, height = (_WAVE[1] + _WAVE[3]) // 2, (_WAVE[3] - _WAVE[1]) // 2 - 4
         for x, loud in enumerate(columns):
@@ -70,12 +66,12 @@ class Stage:
                 ground,
                 (_WAVE[0] + x, middle - int(loud * height)),
                 (_WAVE[0] + x, middle + int(loud * height)),
-                mix(_PANEL, _SPEAKER, 0.45),
+                mix(_PANEL, SPEAKER, 0.45),
                 1,
             )
         for second in range(0, int(duration_s) + 1, max(1, int(duration_s) // 20)):
             x = self._x(second)
-            text(ground, f'{second} s', (x, _WAVE[3] + 18), _FAINT, 0.38, 'middle')
+            text(ground, f'{second} s', (x, _WAVE[3] + 18), FAINT, 0.38, 'middle')
         for row, (name, label) in enumerate(zip(AU_NAMES, AU_LABELS, strict=True)):
             y = _bar_y(row)
             text(ground, f'{name} {label}', (SIZE[0] // 2, y + 4), _INK, 0.4, 'middle')
@@ -107,31 +103,29 @@ class Stage:
                 speaker['landmarks'],
                 _SIDE,
                 (0.0, 0.0),
-                _SPEAKER if speaker_valid else _FAINT,
+                SPEAKER if speaker_valid else FAINT,
             )
             if not speaker_valid:
-                text(
-                    image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), _FAINT, 0.6, 'middle'
-                )
+                text(image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), FAINT, 0.6, 'middle')
         else:
-            text(image, 'no face', (_LEFT + _SIDE // 2, _TOP + _SIDE // 2), _FAINT, 0.8, 'middle')
+            text(image, 'no face', (_LEFT + _SIDE // 2, _TOP + _SIDE // 2), FAINT, 0.8, 'middle')
         panel = image[_TOP : _TOP + _SIDE, _RIGHT : _RIGHT + _SIDE]
         if listener is not None:
             # The dome above the brows needs more space than the crop has.
             draw_robot(panel, listener, 0.84 * _SIDE, (0.08 * _SIDE, 0.14 * _SIDE))
         else:
-            text(image, 'waiting', (_RIGHT + _SIDE // 2, _TOP + _SIDE // 2), _FAINT, 0.8, 'middle')
+            text(image, 'waiting', (_RIGHT + _SIDE // 2, _TOP + _SIDE // 2), FAINT, 0.8, 'middle')
         self._bars(image, speaker, listener)
         if latency_ms is not None:
             text(
                 image,
                 f'answered after {latency_ms:.0f} ms',
                 (_RIGHT + _SIDE, _TOP + _SIDE + 20),
-                _FAINT,
+                FAINT,
                 0.45,
                 'right',
             )
-        text(image, f'{time_s:5.2f} s', (_LEFT, _TOP + _SIDE + 20), _FAINT, 0.45)
+        text(image, f'{time_s:5.2f} s', (_LEFT, _TOP + _SIDE + 20), FAINT, 0.45)
         x = self._x(time_s)
         line(image, np.array([[x, _WAVE[1] - 4], [x, _WAVE[3] + 4]]), _LISTENER, 2)
         disc(image, np.array([x, _WAVE[1] - 4]), 4, _LISTENER)
@@ -145,7 +139,7 @@ class Stage:
     ) -> None:
         for row in range(len(AU_NAMES)):
             highest = 5.0 if row < INTENSITIES else 1.0  # the last one is 0 or 1
-            for face, side, colour in ((speaker, -1, _SPEAKER), (listener, 1, _LISTENER)):
+            for face, side, colour in ((speaker, -1, SPEAKER), (listener, 1, _LISTENER)):
                 if face is not None:
                     share = float(np.clip(np.nan_to_num(float(face['au'][row])) / highest, 0, 1))
                     _bar(image, _bar_y(row), side, share, colour)

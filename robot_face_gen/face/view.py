@@ -9,12 +9,9 @@ import numpy as np
 
 from robot_face_gen.layout import LANDMARK_POINTS
 
-from .drawing import Colour, text
+from .drawing import FAINT, GROUND, SPEAKER, text
 from .robot_face import PARTS, draw_contours, draw_robot
 
-_GROUND: Colour = (46, 36, 30)
-_SPEAKER: Colour = (208, 198, 130)
-_FAINT: Colour = (150, 138, 126)
 # OpenFace's own guess where the camera's focal length is not known: that of 500 px at 640 x 480.
 _FOCAL_LENGTH_PX, _WIDTH_PX, _HEIGHT_PX = 500.0, 640.0, 480.0
 _DISTANCE_M = 0.6  # of a face whose distance the tracker does not have
@@ -34,7 +31,7 @@ SEGMENTS = _segments()
 
 def robot_picture(face: Mapping[str, np.ndarray], side_px: int) -> np.ndarray:
     """The robot's face (side_px, side_px, 3) BGR: landmarks in crop units, au, pose, gaze."""
-    image = _ground(side_px)
+    image = np.full((side_px, side_px, 3), GROUND, np.uint8)
     draw_robot(image, face, 0.84 * side_px, (0.08 * side_px, 0.14 * side_px))
     return image
 
@@ -47,20 +44,14 @@ def speaker_picture(landmarks: np.ndarray | None, *, believed: bool, side_px: in
         believed: whether the tracker sees the face now.
         side_px: width and height.
     """
-    image = _ground(side_px)
+    image = np.full((side_px, side_px, 3), GROUND, np.uint8)
     if landmarks is not None:
         draw_contours(
-            image, landmarks, side_px, (0.0, 0.0), _SPEAKER if believed else _FAINT, side_px / 220
+            image, landmarks, side_px, (0.0, 0.0), SPEAKER if believed else FAINT, side_px / 220
         )
     if not believed:
         place = (side_px // 2, side_px // 12)
-        text(image, 'face not seen', place, _FAINT, side_px / 800, 'middle')
-    return image
-
-
-def _ground(side_px: int) -> np.ndarray:
-    image = np.empty((side_px, side_px, 3), np.uint8)
-    image[:] = _GROUND
+        text(image, 'face not seen', place, FAINT, side_px / 800, 'middle')
     return image
 
 

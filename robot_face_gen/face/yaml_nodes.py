@@ -15,15 +15,10 @@ _MERGE = 'tag:yaml.org,2002:merge'
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """A mistake in the file.
+    """A mistake in the file."""
 
-    Attributes:
-        line: number, from 1.
-        text: what is wrong and what was expected.
-    """
-
-    line: int
-    text: str
+    line: int  # number, from 1
+    text: str  # what is wrong and what was expected
 
 
 class NodeReader:

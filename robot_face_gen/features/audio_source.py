@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +31,7 @@ class AudioBlock:
 class AudioFileSource:
     """A recording in real time, block by block, as a microphone would deliver it.
 
-    A block comes when its last sample would have been captured; deadlines are absolute, so that
+    A block is due when its last sample would have been captured; deadlines are absolute, so that
     nothing drifts. At another speed the sample rate is multiplied by it, so that stamps, counts
     and rate agree. The file is decoded while it is played, in constant memory.
 
@@ -41,12 +39,10 @@ class AudioFileSource:
         path: of a sound file or film.
         chunk_s: sound in a block.
         speed: playback speed (1.0 = real time).
-        start_time_ns: when the first sample is played, by `clock`; None is at once.
+        start_time_ns: when the first sample is played.
         loop: begin again at the end.
         period_s: of a loop, in the time of the recording: silence is added where the recording is
             shorter. A period that is shorter than the recording is not used.
-        clock: gives the time in ns.
-        sleep: waits for seconds.
 
     Attributes:
         file: the sound file.
@@ -59,8 +55,7 @@ class AudioFileSource:
 
     def __init__(
         self, path: str | Path, *, chunk_s: float = 0.02, speed: float = 1.0,
-        start_time_ns: int | None = None, loop: bool = False, period_s: float = 0.0,
-        clock: Callable[[], int] = time.time_ns, sleep: Callable[[float], object] = time.sleep,
+        start_time_ns: int = 0, loop: bool = False, period_s: float = 0.0,
     ) -> None:  # fmt: skip
         if not 0 < speed < math.inf:
             raise ValueError(f'speed = {speed}: expected above 0')
@@ -83,8 +78,7 @@ class AudioFileSource:
         self._period = period_s * rate if used else 0.0  # in samples, not rounded
         self._rounds = 0
         self._whole = 0  # samples of a round without a period, once one has ended
-        self._start_ns = clock() if start_time_ns is None else start_time_ns
-        self._loop, self._clock, self._sleep = loop, clock, sleep
+        self._start_ns, self._loop = start_time_ns, loop
         self._blocks = self.file.blocks()
         self._decoded = np.empty(0, np.float32)
         self._round = 0  # samples of this round that were decoded
@@ -135,20 +129,8 @@ class AudioFileSource:
         """When the next block will be complete; None at the end."""
         return None if self.ended else self._time_ns(self._next + len(self._block))
 
-    def read(self, timeout_s: float) -> AudioBlock | None:
-        """The next block once it is due; None at the end or after the timeout."""
-        due_ns = self.next_due_ns
-        if due_ns is None:
-            return None
-        wait_s = (due_ns - self._clock()) / SECOND_NS
-        if wait_s > 0:
-            self._sleep(min(wait_s, timeout_s))
-            if wait_s > timeout_s:
-                return None
-        return self.take()
-
     def take(self) -> AudioBlock | None:
-        """The next block at once, due or not."""
+        """The next block, due or not; None at the end."""
         if self.ended:
             return None
         block = AudioBlock(self._time_ns(self._next), self._next, self._block, self.sample_rate)
@@ -159,8 +141,7 @@ class AudioFileSource:
     def skip_rounds(self, now_ns: int) -> int:
         """Leave out the rounds of a loop that are over: the clock has jumped, perhaps by hours.
 
-        Returns:
-            int: number of samples left out.
+        Returns the number of samples that are left out.
         """
         due_ns, length = self.next_due_ns, self._period or self._whole
         if due_ns is None or not length:

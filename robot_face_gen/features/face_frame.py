@@ -30,6 +30,11 @@ class FaceFrame:
     pose: np.ndarray  # (4,) float32, Rx Ry Rz in radians and Tz in metres
     gaze: np.ndarray  # (2,) float32 radians
 
+    @property
+    def branches(self) -> dict[str, np.ndarray]:
+        """The values by name: landmarks, au, pose, gaze."""
+        return {name: getattr(self, name) for name in BRANCHES}
+
     @cached_property
     def mask(self) -> np.ndarray:
         """(VALUE_MASK_WIDTH,) bool: which values are finite, in the order of `layout`."""

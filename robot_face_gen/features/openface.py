@@ -29,11 +29,6 @@ from .openface_person import FaceChooser, Sighting
 from .openface_report import OpenFaceError, ReadReport
 from .openface_time import TimeBase, TimeOrder
 
-__all__ = [
-    'FaceFrame', 'OpenFaceError', 'OpenFaceFile', 'OpenFaceReader', 'OpenFaceTrack', 'ReadReport',
-    'read_openface_csv',
-]  # fmt: skip
-
 _LONGEST_LINE = 1 << 20
 _CHUNK_BYTES = 1 << 18
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -228,9 +223,6 @@ class OpenFaceReader:
 
 class OpenFaceFile:
     """A recorded OpenFace CSV, read in constant memory as often as wanted.
-
-    Args:
-        path: of the file.
 
     Attributes:
         report: what was found so far by the newest reading.

@@ -164,27 +164,23 @@ class Columns:
         Raises:
             OpenFaceError: decimal commas in a file that is delimited by commas.
         """
-        numbers, texts, rows = [], [], []
-        quick = self.delimiter != ' '  # several blanks may be one delimiter
+        numbers, texts = [], []
+        rows: list[list[str]] = []  # cells; none of a plain line, which need not be split yet
         for number, text in lines:
-            cells = text.count(self.delimiter) + 1
-            plain = self.delimiter != ' ' and '"' not in text
-            quick = quick and plain
-            if not plain or cells != self.width:
-                split = split_cells(text, self.delimiter)
-                while len(split) > self.width and not split[-1].strip():
-                    split.pop()
-                if len(split) != self.width:
-                    self._wrong_width(number, len(split), open_end and number == lines[-1][0])
+            row: list[str] = []
+            is_plain = self.delimiter != ' ' and '"' not in text  # blanks may be one delimiter
+            if not is_plain or text.count(self.delimiter) + 1 != self.width:
+                row = split_cells(text, self.delimiter)
+                while len(row) > self.width and not row[-1].strip():
+                    row.pop()
+                if len(row) != self.width:
+                    self._wrong_width(number, len(row), open_end and number == lines[-1][0])
                     continue
-                quick = False
-                rows.append(split)
-            else:
-                rows.append([])
             numbers.append(number)
             texts.append(text)
+            rows.append(row)
         self._report.rows += len(numbers)
-        values = self._quick(texts) if quick and texts else None
+        values = self._quick(texts) if texts and not any(rows) else None
         if values is None:
             values = np.array(
                 [

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ class OpenFaceWriter:
     Args:
         path: of the CSV; it is written completely or not at all, and replaces an existing file.
         flush: after each row, for a reader that follows the file, which is written in place.
-        decimals: of landmarks in pixels.
         begin_ns: stamp that is written as time 0; None: that of the first frame.
+        without: columns of action units that are left out, because no frame has a value there.
 
     Raises:
         OSError: the file cannot be written.
@@ -44,8 +44,8 @@ class OpenFaceWriter:
         path: str | Path,
         *,
         flush: bool = False,
-        decimals: int = 3,
         begin_ns: int | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self._open = contextlib.ExitStack()
         if not flush:
@@ -53,10 +53,11 @@ class OpenFaceWriter:
         file = open(path, 'w', encoding='utf-8', newline='')  # noqa: SIM115 (closed by close)
         self._file = self._open.enter_context(file)
         self._flush = flush
-        self._landmarks = f'%.{decimals}f'
         self._count = 0
         self._begin_ns = begin_ns
-        self._file.write(','.join(_HEADER) + '\n')
+        self._units = [k for k, name in enumerate(AU_COLUMNS) if name not in without]
+        header = [name for name in _HEADER if name not in without]
+        self._file.write(','.join(header) + '\n')
 
     def write(self, frame: FaceFrame) -> None:
         """Append a frame."""
@@ -69,8 +70,8 @@ class OpenFaceWriter:
             f'{float(np.float32(frame.confidence)):.4g}', str(int(frame.success)),
             *(f'{x:.5f}' for x in frame.gaze),
             '0.0', '0.0', f'{tz * 1000:.3f}', f'{rx:.5f}', f'{ry:.5f}', f'{rz:.5f}',
-            *(self._landmarks % x for x in frame.landmarks),
-            *(f'{x:.4f}' for x in frame.au),
+            *(f'{x:.3f}' for x in frame.landmarks),
+            *(f'{x:.4f}' for x in frame.au[self._units]),
         ]  # fmt: skip
         self._file.write(','.join(cells) + '\n')
         if self._flush:
@@ -88,14 +89,10 @@ class OpenFaceWriter:
 
 
 def write_openface_csv(
-    path: str | Path,
-    frames: Iterable[FaceFrame],
-    *,
-    decimals: int = 3,
-    begin_ns: int | None = None,
+    path: str | Path, frames: Iterable[FaceFrame], *, begin_ns: int | None = None
 ) -> None:
     """Write all frames to a file, see `OpenFaceWriter`."""
-    with OpenFaceWriter(path, decimals=decimals, begin_ns=begin_ns) as writer:
+    with OpenFaceWriter(path, begin_ns=begin_ns) as writer:
         for frame in frames:
             writer.write(frame)
 

@@ -78,7 +78,7 @@ def open_input(
     device: str | None, sample_rate: int | None, block_s: float,
     callback: Callable[[np.ndarray, int, bool], None], finished: Callable[[], None],
 ) -> Any:  # fmt: skip
-    """Start a stream of one channel of float32.
+    """Start a stream of one channel of float32; sounddevice's own object.
 
     Args:
         device: as for `find_device`.
@@ -87,9 +87,6 @@ def open_input(
         callback: called on PortAudio's thread with each block (n,), its rate in Hz, and whether
             sound was lost before it.
         finished: called when the stream has ended.
-
-    Returns:
-        Any: sounddevice's stream, running.
 
     Raises:
         OSError: no such device, or PortAudio's reason.

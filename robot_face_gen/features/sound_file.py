@@ -48,9 +48,6 @@ class SoundFile:
     the sound begins later or has gaps. Two channels in opposite phase would cancel each other:
     then the first channel alone is used.
 
-    Args:
-        path: of a sound file or film.
-
     Attributes:
         sample_rate: Hz.
         duration_s: as the header says (of a film, that of its pictures where it has no other); 0

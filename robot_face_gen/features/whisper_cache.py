@@ -48,33 +48,24 @@ class WeightsMissing(ValueError):
     """Weights of the model store that are not there, or damaged; the text says how to get them."""
 
 
-def locate(weights: str) -> Path:
+def locate(weights: str, *, checks_hash: bool = False) -> Path:
     """The file of weights, see `find_cached`.
 
+    Args:
+        weights: as for `find_cached`.
+        checks_hash: of a file of the model store, which takes a moment.
+
     Raises:
-        WeightsMissing: there is none, but it can be downloaded.
+        WeightsMissing: there is none, or it is damaged, but it can be downloaded.
         ValueError: no file, and no known name.
     """
-    path = find_cached(weights)
-    if path is not None:
+    path, model = find_cached(weights), model_name(weights)
+    is_checked = checks_hash and model and path == MODELS[model].path
+    if path is not None and not (is_checked and not is_intact(model)):
         return path
-    if model := model_name(weights):
+    if model:
         raise WeightsMissing(f'Whisper weights {weights!r}: {how_to_get(model)}')
     raise ValueError(
         f'{weights}: no such file, and not the name of Whisper weights: known are {UNTRAINED}, '
         f'{", ".join(NAMES)}'
     )
-
-
-def locate_intact(weights: str) -> Path:
-    """As `locate`; also checks the hash of a file of the store, which takes a moment.
-
-    Raises:
-        WeightsMissing: see `locate`; or the file is damaged.
-        ValueError: see `locate`.
-    """
-    path = locate(weights)
-    model = model_name(weights)
-    if model and path == MODELS[model].path and not is_intact(model):
-        raise WeightsMissing(f'Whisper weights {weights!r}: {how_to_get(model)}')
-    return path

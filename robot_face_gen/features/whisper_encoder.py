@@ -5,20 +5,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from whisper.audio import mel_filters
 from whisper.model import AudioEncoder, ModelDimensions
 
-from robot_face_gen.models.backends import CPU_BACKENDS, EAGER, ONNX_INT8, resolve_backend
-
 from .log_mel import check_span
 from .whisper_weights import load_encoder
-
-if TYPE_CHECKING:
-    from .whisper_onnx import OnnxEncoder
 
 
 class WhisperEncoder:
@@ -28,8 +22,6 @@ class WhisperEncoder:
         encoder: of openai-whisper.
         dims: its dimensions.
         name: a word for the id.
-        backend: what computes: `eager` is torch; `onnx` is ONNX Runtime on a CPU, equal to 1e-4
-            and faster; `onnx-int8` is faster still with 8-bit weights, and not quite equal.
 
     Attributes:
         id: the name, and a hash of the weights: what a checkpoint was trained with.
@@ -38,26 +30,16 @@ class WhisperEncoder:
         filters: (n_mels, 201) float32, from power spectrum to mel bands.
     """
 
-    def __init__(
-        self, encoder: AudioEncoder, dims: ModelDimensions, name: str, backend: str = EAGER
-    ) -> None:
+    def __init__(self, encoder: AudioEncoder, dims: ModelDimensions, name: str) -> None:
         self._encoder = encoder.eval().requires_grad_(False)
         self.dim, self.n_mels = dims.n_audio_state, dims.n_mels
         self.most_frames = 2 * dims.n_audio_ctx
         self.id = f'{name}:{_digest(encoder)}'
         self.filters = mel_filters('cpu', dims.n_mels).numpy()
         self._positions = encoder.positional_embedding
-        self._onnx: OnnxEncoder | None = None
-        device = encoder.positional_embedding.device
-        if resolve_backend(backend, device, CPU_BACKENDS) != EAGER:
-            from .whisper_onnx import OnnxEncoder
-
-            self._onnx = OnnxEncoder(encoder, int8=backend == ONNX_INT8)
 
     @classmethod
-    def from_name_or_path(
-        cls, weights: str | Path, device: str = 'cpu', backend: str = EAGER
-    ) -> WhisperEncoder:
+    def from_name_or_path(cls, weights: str | Path, device: str = 'cpu') -> WhisperEncoder:
         """Load weights: a name (`tiny.en`), a path (`.pt` in Whisper's format), or `untrained`.
 
         `untrained` is the tiny architecture with fixed random weights. It needs no download and is
@@ -69,7 +51,7 @@ class WhisperEncoder:
             OSError: the file cannot be read.
         """
         encoder, dims, name = load_encoder(str(weights))
-        return cls(encoder.to(device), dims, name, backend)
+        return cls(encoder.to(device), dims, name)
 
     @property
     def device(self) -> torch.device:
@@ -89,8 +71,6 @@ class WhisperEncoder:
             np.ndarray: (B, end - begin, dim) float32.
         """
         end = check_span(mel, self.n_mels, begin, end)
-        if self._onnx is not None:
-            return self._onnx.encode(mel.astype(np.float32, copy=False), begin, end)
         encoder = self._encoder
         x = torch.from_numpy(np.ascontiguousarray(mel, np.float32)).to(self.device)
         # TF32, torch's default for convolutions on CUDA, would change the third digit.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whisper's encoder by ONNX Runtime: the same as `WhisperEncoder.encode`, context by context."""
+"""Exports Whisper's encoder for ONNX Runtime: one context at a time, equal to 1e-4."""
 
 from __future__ import annotations
 
@@ -8,55 +8,11 @@ import math
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from whisper.model import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
 
-from robot_face_gen.models.cache import cached, weights_digest
 from robot_face_gen.models.onnx_export import export
-from robot_face_gen.models.onnx_session import open_session
-
-from .whisper_contexts import ContextEncoder
-
-
-class OnnxEncoder:
-    """Encodes; a graph for each length of context is exported on first use and kept in the cache.
-
-    Args:
-        encoder: of openai-whisper, on the CPU in float32.
-        int8: 8-bit weights: faster, and not quite the same embeddings.
-        threads: that work on one context; None is as many as torch has.
-
-    Raises:
-        ValueError: the encoder is elsewhere.
-    """
-
-    def __init__(
-        self, encoder: AudioEncoder, *, int8: bool = False, threads: int | None = None
-    ) -> None:
-        device = encoder.positional_embedding.device
-        if device.type != 'cpu':
-            raise ValueError(f'the encoder is on {device}: the backend onnx expects the CPU')
-        self._encoder, self._int8 = encoder, int8
-        self._threads = threads or torch.get_num_threads()
-        self._contexts: dict[int, ContextEncoder] = {}
-
-    def encode(self, mel: np.ndarray, begin: int, end: int) -> np.ndarray:
-        """Embeddings begin..end of contexts (B, n_mels, frames): (B, end - begin, dim) float32."""
-        contexts = self._contexts.get(mel.shape[2])
-        if contexts is None:
-            path = exported(self._encoder, mel.shape[2], int8=self._int8)
-            contexts = ContextEncoder(open_session(path, self._threads))
-            self._contexts[mel.shape[2]] = contexts
-        return np.stack([contexts.encode(one, begin, end) for one in mel])
-
-
-def exported(encoder: AudioEncoder, frames: int, *, int8: bool = False) -> Path:
-    """The ONNX file for contexts of so many frames in the cache folder, written if missing."""
-    weights = {name: tensor.numpy() for name, tensor in encoder.state_dict().items()}
-    name = f'whisper-{weights_digest(weights, "whisper")}-{frames}{"-int8" if int8 else ""}'
-    return cached(name, lambda path: export_encoder(encoder, frames, path, int8=int8)).path
 
 
 def export_encoder(encoder: AudioEncoder, frames: int, path: Path, *, int8: bool) -> None:

@@ -108,11 +108,6 @@ class WhisperStream:
         """
         return (self._settle + self._hop) / RATE_HZ
 
-    def reset(self) -> None:
-        """Reset to the initial state."""
-        self._rate = 0
-        self._begin()
-
     def _begin(self) -> None:
         self._log_mel.reset()
         self._mel[:] = FLOOR
@@ -275,9 +270,13 @@ class WhisperStream:
         return np.ascontiguousarray(((np.maximum(mel, floor) + 4.0) / 4.0).T)
 
 
-def embed_recording(samples: np.ndarray, sample_rate: int, encoder: WhisperEncoder, *,
-                    stamp_ns: int = 0, hop_s: float = 0.04, context_s: float = 2.0,
-                    settle_s: float = 0.0) -> list[EmbeddingBlock]:  # fmt: skip
-    """The embeddings of a whole recording, as a live stream would give them."""
-    stream = WhisperStream(encoder, hop_s, context_s, settle_s)
-    return stream.push(samples, sample_rate, stamp_ns, 0)
+def embed_recording(
+    samples: np.ndarray,
+    sample_rate: int,
+    encoder: WhisperEncoder | ExportedWhisper,
+    *,
+    stamp_ns: int = 0,
+    **times: float,
+) -> list[EmbeddingBlock]:
+    """The embeddings of a whole recording, as a live stream with these times would give them."""
+    return WhisperStream(encoder, **times).push(samples, sample_rate, stamp_ns, 0)

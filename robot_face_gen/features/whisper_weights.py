@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
-from .whisper_cache import UNTRAINED, locate_intact
+from .whisper_cache import UNTRAINED, locate
 
 _PREFIX = 'encoder.'
 # Of the encoder in a file, to refuse nonsense: the largest Whisper has 1500, 1280, 20, 32.
@@ -38,7 +38,7 @@ def load_encoder(weights: str) -> tuple[AudioEncoder, ModelDimensions, str]:
     """
     if weights == UNTRAINED:
         return _untrained(), _TINY, 'whisper-untrained'
-    encoder, dims = _load(locate_intact(weights))
+    encoder, dims = _load(locate(weights, checks_hash=True))
     return encoder, dims, f'whisper-{dims.n_audio_layer}x{dims.n_audio_state}'
 
 
@@ -48,13 +48,7 @@ def _untrained() -> AudioEncoder:
     Random convolutions keep the spectrum of the newest frames; the attention layers add a little
     of the context. Uniform numbers of a frozen generator: no libm function is in their way.
     """
-    encoder = AudioEncoder(
-        _TINY.n_mels,
-        _TINY.n_audio_ctx,
-        _TINY.n_audio_state,
-        _TINY.n_audio_head,
-        _TINY.n_audio_layer,
-    )  # fmt: skip
+    encoder = _empty(_TINY)
     generator = np.random.RandomState(20240)
     for name, tensor in sorted(encoder.state_dict().items()):
         if 'positional' in name:
@@ -74,6 +68,11 @@ def _untrained() -> AudioEncoder:
     # Whisper's own table, quartered: a random network has not learned to look past it.
     encoder.positional_embedding.mul_(0.25)
     return encoder
+
+
+def _empty(dims: ModelDimensions) -> AudioEncoder:
+    sizes = (getattr(dims, f'n_audio_{name}') for name in ('ctx', 'state', 'head', 'layer'))
+    return AudioEncoder(dims.n_mels, *sizes)
 
 
 def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
@@ -112,13 +111,7 @@ def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
     if dims.n_mels not in (80, 128) or dims.n_audio_state % (2 * dims.n_audio_head):
         raise ValueError(f'{path}: dims that no Whisper model has: {dims}')
     with torch.device('meta'):  # without memory: dims that lie cannot ask for much of it
-        encoder = AudioEncoder(
-            dims.n_mels,
-            dims.n_audio_ctx,
-            dims.n_audio_state,
-            dims.n_audio_head,
-            dims.n_audio_layer,
-        )
+        encoder = _empty(dims)
     # The table of positions follows from the dimensions: older files leave it out, and files of
     # half precision round it, so that the same weights would give other embeddings.
     table = sinusoids(dims.n_audio_ctx, dims.n_audio_state)

@@ -13,17 +13,19 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_face_gen.files import atomic_file, replace
+from robot_face_gen.files import atomic_file, error_text, feed, replace, temporary_folder
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
 EXPORT_VERSION = 5
@@ -52,9 +54,13 @@ def cache_folder(name: str = '') -> Path:
     Raises:
         OSError: it cannot be made or written.
     """
-    folder = cache_path(name)
+    return _private_folder(cache_path(''), name)
+
+
+def _private_folder(base: Path, name: str = '') -> Path:
+    folder = base / name
     try:
-        for missing in (cache_path(''), folder):
+        for missing in (base, folder):
             missing.parent.mkdir(parents=True, exist_ok=True)
             missing.mkdir(mode=0o700, exist_ok=True)
             if os.name == 'posix':
@@ -69,9 +75,44 @@ def cache_folder(name: str = '') -> Path:
     return folder
 
 
+def _entry_folder() -> Path:
+    """The cache folder; if it is read-only, a folder for temporary files.
+
+    Raises:
+        OSError: neither can be written.
+    """
+    try:
+        return cache_folder()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        folder = temporary_folder()
+        if folder is None:
+            raise
+        _warn(error_text(error), folder)
+        return folder
+
+
+@cache
+def _warn(why: str, folder: Path) -> None:
+    """Once in a process."""
+    logging.getLogger(__name__).warning('%s; exported models are kept in %s', why, folder)
+
+
 def read_entry(name: str) -> CacheEntry | None:
     """The entry of this name; None if it is missing or damaged."""
-    index = cache_path(f'{name}.json')
+    if (entry := _read(cache_path(''), name)) is not None:
+        return entry
+    temporary = temporary_folder(make=False)
+    if temporary is None or (entry := _read(temporary, name)) is None:
+        return None
+    with contextlib.suppress(OSError):
+        _entry_folder()  # warns
+    return entry
+
+
+def _read(folder: Path, name: str) -> CacheEntry | None:
+    index = folder / f'{name}.json'
     try:
         found = json.loads(index.read_text(encoding='utf-8'))
         path, description = index.with_name(found['file']), found['description']
@@ -92,13 +133,12 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
         make: writes the payload to the path it is given and returns the description.
 
     Raises:
-        OSError: the cache folder cannot be written.
+        OSError: neither the cache folder nor that of temporary files can be written.
     """
     entry = read_entry(name)
     if entry is not None:
         return entry
-    cache_folder()
-    index = cache_path(f'{name}.json')
+    index = _entry_folder() / f'{name}.json'
     with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
         payload = Path(folder) / 'payload.onnx'
         description = json.loads(json.dumps(make(payload) or {}))
@@ -131,9 +171,7 @@ def _remove_old(folder: Path) -> None:
 
 def _checksum(path: Path, description: dict[str, Any]) -> str:
     found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    with path.open('rb') as file:
-        while chunk := file.read(1 << 20):
-            found.update(chunk)
+    feed(found, path)
     return found.hexdigest()
 
 

@@ -80,10 +80,6 @@ def read_model(path: Path) -> dict[str, np.ndarray]:
 def convert_whisper(source: Path, target: Path) -> None:
     """Write a Whisper model of CTranslate2 as a `.pt` file that `whisper.load_model` takes.
 
-    Args:
-        source: `model.bin`.
-        target: the file to write.
-
     Raises:
         ValueError: the file is no Whisper model, or parts of it are missing.
     """

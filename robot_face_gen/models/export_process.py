@@ -30,11 +30,7 @@ def export_in_child(module: str, *arguments: str) -> None:
 
 
 def run_export(export: Callable[[], object]) -> int:
-    """Export in the child process; an error becomes one line that begins with its type.
-
-    Returns:
-        int: the exit code.
-    """
+    """Export in the child process; an error becomes one line that begins with its type."""
     try:
         export()
     except _ERRORS as error:

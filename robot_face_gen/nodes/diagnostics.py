@@ -24,13 +24,12 @@ _MOST_TEXTS = 1000
 _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
 
 
-def status_message(name: str, hardware_id: str, report: Report) -> DiagnosticStatus:
+def status_message(name: str, report: Report) -> DiagnosticStatus:
     """A report as a diagnostic_msgs status."""
     return DiagnosticStatus(
         level=_LEVELS[report.level],
         name=name,
         message=report.message,
-        hardware_id=hardware_id,
         values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
     )
 
@@ -108,7 +107,7 @@ class _Status:
                 self._logger.info(f'{self._prefix}waiting for {", ".join(waiting)}')
             self._reminded += 1
         self._log_changes(report.faults, time.monotonic())
-        return status_message(self._name, '', report)
+        return status_message(self._name, report)
 
     def _log_changes(self, faults: Mapping[str, Fault], now_s: float) -> None:
         """Log each fault once when it begins and once when it ends, whatever else stands.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
 
 import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -15,15 +14,15 @@ from std_srvs.srv import SetBool
 
 from robot_face_gen.face.actuation import Command, FaceActuation
 from robot_face_gen.face.actuator_file import read_actuators
-from robot_face_gen.graph import share_folder
+from robot_face_gen.resources import share_folder
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceReaction
 
 from .actuator_outputs import make_outputs
 from .base_node import SIM_POLL_S, BaseNode, SubscriptionEventCallbacks
 from .messages import to_reaction
-from .run import run
-from .tables import ACTUATOR, REACTION_TOPIC, STOP_TOPIC, ActuatorParameters
+from .tables import ACTUATOR, ActuatorParameters
+from .topics import REACTION_TOPIC, STOP_TOPIC
 
 JOINTS_STALL_S = 2.0
 
@@ -152,6 +151,4 @@ class FaceActuatorNode(BaseNode[ActuatorParameters]):
         return response
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(FaceActuatorNode, args, table=ACTUATOR)
+PROGRAM = FaceActuatorNode, ACTUATOR

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -20,11 +20,11 @@ from robot_face_gen.timing import PERIOD_S
 from robot_face_gen_msgs.msg import FaceReaction
 
 from .base_node import BaseNode
+from .inspection_tables import SCREEN, ScreenParameters
 from .inspector_topics import InspectorTopics
 from .messages import to_ns, to_reaction
 from .parameter_panel import ParameterPanel
-from .run import run
-from .tables import REACTION_TOPIC, SCREEN, ScreenParameters
+from .topics import REACTION_TOPIC
 
 STALL_S = 2.0
 LOOK_S = 0.5
@@ -43,21 +43,19 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         require('aiohttp', 'screen')
         from robot_face_gen.screen.server import ScreenServer
 
-        given = self.parameters
-        settings = ServerSettings(
-            host=given.host.strip(),
-            port=given.port,
-            skin=given.skin,
-            colour=given.colour,
-            control=given.control,
-            allowed_hosts=tuple(n.strip() for n in given.allowed_hosts.split(',') if n.strip()),
-            max_viewers=given.max_viewers,
-        )
+        names = self.parameters.allowed_hosts.split(',')
+        given: dict[str, Any] = {
+            **asdict(self.parameters),
+            'host': self.parameters.host.strip(),
+            'allowed_hosts': tuple(name.strip() for name in names if name.strip()),
+        }
         self._easer, self._easing = FaceEaser(), threading.Lock()
         self._reacted_s = -OVERDUE_S
         self._diagnostics: Any = None  # subscription while any page is open
         self._recording_s, self._shows_recording = -RECORDING_S, False
-        self._server = ScreenServer(settings, self._log, lambda *words: self._panel.run(*words))
+        self._server = ScreenServer(
+            ServerSettings(**given), self._log, lambda *words: self._panel.run(*words)
+        )
         self._inspector_topics = InspectorTopics(self, self._server)
         self._panel = ParameterPanel(self, self._server.send_text)
         self.subscribe(
@@ -163,6 +161,4 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self._server.send_text('diagnostics', pack('diagnostics', statuses=statuses))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(FaceScreenNode, args, table=SCREEN)
+PROGRAM = FaceScreenNode, SCREEN

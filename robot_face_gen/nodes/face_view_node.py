@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 from .base_node import BaseNode
 from .inspection_tables import VIEW, ViewParameters
 from .messages import to_face_frame, to_ns, to_reaction
-from .run import run
 
 STALL_S = 1.0
 LOOK_S = 0.5  # interval at which subscribers are looked for
@@ -193,6 +191,4 @@ class _Transforms:
         self._publisher.publish(self._message(transforms=list(self._transforms.values())))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(FaceViewNode, args, table=VIEW)
+PROGRAM = FaceViewNode, VIEW

@@ -122,19 +122,18 @@ class HriSource:
         parts, self._parts = self._parts, {}
         if not parts:
             return
-        missing = {name: np.full(width, np.nan, np.float32) for name, width in BRANCHES.items()}
-        points, confidence, width, height = missing['landmarks'], 1.0, 0, 0
+        values = {name: np.full(size, np.nan, np.float32) for name, size in BRANCHES.items()}
+        confidence, width, height = 1.0, 0, 0
         if 'landmarks' in parts:
-            points, confidence, width, height = parts['landmarks'][0]
+            values['landmarks'], confidence, width, height = parts['landmarks'][0]
+        if 'facs' in parts:
+            values['au'] = parts['facs'][0]
         frame = FaceFrame(
             stamp_ns=self._stamp_ns,
             confidence=confidence,
             success=True,
             image_width=width,
             image_height=height,
-            landmarks=points,
-            au=parts['facs'][0] if 'facs' in parts else missing['au'],
-            pose=missing['pose'],
-            gaze=missing['gaze'],
+            **values,
         )
         self._publish(frame, next(iter(parts.values()))[1])

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parameter_table import ParameterTable, parameter
-from .topics import FACE, REACTION_TOPIC
+from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
+
+from .parameter_table import ParameterTable, filled, not_negative, parameter
+from .topics import AUDIO, FACE, REACTION_TOPIC
 
 
 def _not_empty_list(value: str) -> str:
@@ -14,16 +16,8 @@ def _not_empty_list(value: str) -> str:
     return '' if all(names) else 'expected a word or names separated by commas'
 
 
-def _not_negative(value: float) -> str:
-    return '' if value >= 0.0 else 'expected 0.0 or a time'
-
-
 def _mcap(value: str) -> str:
     return '' if not value or value.endswith('.mcap') else 'expected a name that ends in .mcap'
-
-
-def _name(value: str) -> str:
-    return '' if value.strip() else 'expected a name'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +40,9 @@ class ViewParameters:
         'Publish static transforms from base_frame to the frames of both faces; false where the '
         "robot's description has these frames",
     )
-    base_frame: str = parameter('base_link', 'Frame at the middle of the face', check=_name)
+    base_frame: str = parameter(
+        'base_link', 'Frame at the middle of the face', check=filled('a name')
+    )
     camera_height_m: float = parameter(
         0.15,
         'Height of the camera above base_frame, looking forward',
@@ -73,7 +69,7 @@ class RecordParameters:
     )
     duration_s: float = parameter(
         0.0, 'Length of the recording; 0.0: until the node is stopped', unit='s',
-        check=_not_negative,
+        check=not_negative,
     )  # fmt: skip
     min_free_mb: int = parameter(
         200,
@@ -89,7 +85,7 @@ class ReplayParameters:
     """Parameters of `replay_node`."""
 
     source: str = parameter(
-        'recording.mcap', 'A bag: a folder, an .mcap or a .db3 file', check=_name
+        'recording.mcap', 'A bag: a folder, an .mcap or a .db3 file', check=filled('a name')
     )
     topics: str = parameter(
         'all',
@@ -113,13 +109,43 @@ class ReplayParameters:
         0.0,
         'Start time by the clock of the system; 0.0 starts at once',
         unit='s since 1970',
-        check=_not_negative,
+        check=not_negative,
     )
     delay_s: float = parameter(
         1.0, 'Time before the first message, so that subscribers find the topics', unit='s',
         low=0.0, high=600.0,
     )  # fmt: skip
     exit_at_end: bool = parameter(True, 'Exit at the end of the bag')
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenParameters:
+    """Parameters of `face_screen_node`."""
+
+    host: str = parameter(
+        '127.0.0.1',
+        'Address to listen on; 0.0.0.0 opens the pages to the network',
+        check=filled('an address'),
+    )
+    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    skin: str = parameter(
+        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
+    )
+    colour: str = parameter(
+        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
+    )
+    control: str = parameter(
+        CONTROL[0],
+        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
+        'on this machine), all or none',
+        choices=CONTROL,
+    )
+    allowed_hosts: str = parameter(
+        '',
+        'Further host names of this machine, separated by commas; requests to other names are '
+        'refused',
+    )
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
 
 
 VIEW = ParameterTable(
@@ -142,4 +168,10 @@ REPLAY = ParameterTable(
     'replay_node',
     'publishes the messages of a bag, with /clock if asked for',
     ReplayParameters,
+)
+SCREEN = ParameterTable(
+    'face_screen_node',
+    'shows the face in web browsers, and a page for inspection',
+    ScreenParameters,
+    listens=(REACTION_TOPIC, FACE, AUDIO),
 )

@@ -13,7 +13,7 @@ from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures
 
 from .base_node import sensor_qos
 from .messages import to_face_frame, to_samples
-from .tables import AUDIO, FACE
+from .topics import AUDIO, FACE
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -24,12 +24,7 @@ LEVEL_S = 0.08  # sound in one message to the page
 
 
 class InspectorTopics:
-    """Subscriptions that exist while they are needed; bad messages are left to other nodes.
-
-    Args:
-        node: which subscribes.
-        server: which gets the messages.
-    """
+    """Subscriptions that exist while they are needed; bad messages are left to other nodes."""
 
     def __init__(self, node: Node, server: ScreenServer) -> None:
         self._node, self._server = node, server
@@ -52,16 +47,10 @@ class InspectorTopics:
             frame, _ = to_face_frame(message)
         except ValueError:
             return
-        face = {
-            'au': frame.au,
-            'pose': frame.pose,
-            'gaze': frame.gaze,
-            'landmarks': frame.landmarks,
-        }
         self._server.send_inspectors(
             pack_face(
                 SPEAKER,
-                face,
+                frame.branches,
                 time.monotonic(),
                 flag=frame.success,
                 confidence=frame.confidence,

@@ -77,13 +77,10 @@ def from_face_frame(frame: FaceFrame, frame_id: str) -> FaceFeatures:
 
 
 def to_face_frame(message: FaceFeatures) -> tuple[FaceFrame, int]:
-    """A tracker's frame from a message.
+    """A tracker's frame from a message, and how many of its values were impossible.
 
     NaN says that the tracker does not have a value. Infinite and impossibly large values are
     treated as missing.
-
-    Returns:
-        tuple: the frame, and how many values were impossible.
 
     Raises:
         BadMessage: no stamp, or an impossible confidence.

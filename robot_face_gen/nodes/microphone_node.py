@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
 from robot_face_gen.features.microphone import MicrophoneSource
 from robot_face_gen.pipeline.playback import TOO_LATE_NS
+from robot_face_gen.sources import MICROPHONE, TOPIC
 from robot_face_gen_msgs.msg import AudioChunk
 
 from .audio_topic import AudioTopic
 from .messages import from_samples
 from .played_node import PlayedNode
-from .run import run
-from .tables import MICROPHONE, MICROPHONE_TABLE, TOPIC, MicrophoneParameters
+from .source_tables import MICROPHONE_TABLE, MicrophoneParameters
 
-READ_S = 0.2
 STALL_S = 1.0
 
 
@@ -42,7 +40,12 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
                 retry_s=self.parameters.retry_s,
                 clock=self.now_ns,
             )
-            self.start_worker(lambda: self._listen(microphone), 'microphone')
+            self.start_worker(
+                lambda: self.use_device(
+                    microphone, 'microphone', 'blocks', self._publish, 'the microphone is there'
+                ),
+                'microphone',
+            )
         elif kind == TOPIC:
             AudioTopic(self, device, self._publish)
         else:
@@ -61,7 +64,6 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
             loop=self.parameters.loop,
             period_s=self.parameters.loop_period_s,
             start_time_ns=begin_ns,
-            clock=self.now_ns,
         )
 
     def _report(self, recording: AudioFileSource) -> None:
@@ -102,29 +104,7 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
             else:
                 self._publish(block)
             self._report(recording)
-        self.recording_ended(self.now_ns(), 'chunks_out')
-
-    def _listen(self, microphone: MicrophoneSource) -> None:
-        trouble = ''
-        try:
-            while not self.stopping.is_set():
-                block = microphone.read(READ_S)
-                if block is not None:
-                    self._publish(block)
-                    self.health.tick('blocks')
-                if microphone.trouble != trouble:
-                    trouble = microphone.trouble
-                    if trouble:
-                        self.health.fail('microphone', trouble, logged=True)
-                        self.get_logger().warning(f'{trouble}; it is tried again')
-                    else:
-                        self.health.mend('microphone')
-                        self.get_logger().info('the microphone is there')
-                self.health.set_counters(microphone.counters)
-        finally:
-            microphone.close()
+        self.recording_ended('chunks_out')
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(MicrophoneNode, args, table=MICROPHONE_TABLE)
+PROGRAM = MicrophoneNode, MICROPHONE_TABLE

@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface import OpenFaceError, OpenFaceFile
 from robot_face_gen.features.openface_follow import OpenFaceFollower
-from robot_face_gen.pipeline.playback import FaceFollower, FramePlayer
+from robot_face_gen.pipeline.playback import FaceFollower
+from robot_face_gen.sources import FOLLOW, HRI
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .hri_source import HriSource
 from .messages import from_face_frame
 from .played_node import PlayedNode
-from .run import run
-from .tables import FOLLOW, HRI, OPENFACE, OpenFaceParameters
+from .source_tables import OPENFACE, OpenFaceParameters
 
 FOLLOW_STALL_S = 1.0
 
@@ -51,29 +50,19 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             )
             self.start_worker(lambda: self.play(partial(self._play, recording)), 'player')
 
-    def _relay(self, frame: FaceFrame, frame_id: str) -> None:
-        """Publish a frame of another tracker."""
+    def _relay(self, frame: FaceFrame, frame_id: str = '') -> None:
         self._publisher.publish(from_face_frame(frame, frame_id or self.parameters.frame_id))
         self.health.tick('frames_out')
 
     def _play(self, recording: OpenFaceFile, begin_ns: int) -> None:
-        player = FramePlayer(
-            recording.frames,
-            speed=self.parameters.speed,
-            loop=self.parameters.loop,
-            start_ns=begin_ns,
-            period_ns=round(self.parameters.loop_period_s * SECOND_NS),
-        )
         problems = 0
-        before_ns = min(begin_ns, self.now_ns())
-        while (due_ns := player.next_due_ns) is not None:
-            if not self.wait_for(due_ns, before_ns):
-                return
-            before_ns = due_ns
-            self._publish(player)
+        for frames, skipped in self.due(recording.frames, begin_ns):
+            self._publish(frames, skipped)
             if (found := sum(recording.report.problems.values())) > problems:
                 problems = found
                 self.warn('recording', f'{recording.path}: {recording.report.latest[-1]}')
+        if self.stopping.is_set():
+            return
         report = recording.report
         for line in report.lines():
             self.get_logger().warning(f'{recording.path}: {line}')
@@ -81,8 +70,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             f'{recording.path}: {report.frames} frames, {report.valid} valid, '
             f'{report.partly_valid} of them with missing values'
         )
-        if player.end_ns is not None and not self.stopping.is_set():
-            self.recording_ended(player.end_ns, 'frames_out')
+        self.recording_ended('frames_out')
 
     def _look(self, rows: OpenFaceFollower) -> list[FaceFrame]:
         """New rows of a followed file; a problem of the file is reported, and the node goes on."""
@@ -134,19 +122,16 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
     def _follow(self, follower: FaceFollower, poll_s: float) -> None:
         # Poll by the clock's present time: the clock can fall back.
         while self.sleep_until(self.now_ns() + round(poll_s * SECOND_NS)):
-            self._publish(follower, 'rows')
+            skipped = follower.skipped
+            frames = follower.pop(self.now_ns())
+            self.health.tick('rows', len(frames))
+            self._publish(frames, follower.skipped - skipped)
 
-    def _publish(self, source: FramePlayer | FaceFollower, flow: str = '') -> None:
-        """Publish the frames that are due."""
-        skipped = source.skipped
-        for frame in source.pop(self.now_ns()):
-            self._publisher.publish(from_face_frame(frame, self.parameters.frame_id))
-            for name in filter(None, ('frames_out', flow)):
-                self.health.tick(name)
-        if source.skipped > skipped:
-            self.health.count('skipped', source.skipped - skipped)
+    def _publish(self, frames: list[FaceFrame], skipped: int) -> None:
+        for frame in frames:
+            self._relay(frame)
+        if skipped:
+            self.health.count('skipped', skipped)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(OpenFaceNode, args, table=OPENFACE)
+PROGRAM = OpenFaceNode, OPENFACE

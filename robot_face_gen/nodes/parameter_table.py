@@ -24,29 +24,18 @@ _KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter.
+    """One parameter."""
 
-    Args:
-        name: as in the YAML file.
-        default: its type is the parameter's type.
-        text: what it does, one sentence without a full stop.
-        unit: of the value; '' where it has none.
-        low: least value allowed, for numbers.
-        high: greatest value allowed, for numbers.
-        choices: texts allowed; none means any.
-        settable: whether it can be changed while the node runs.
-        check: returns why a value of the right type and range is refused, or ''.
-    """
-
-    name: str
-    default: Value
-    text: str
-    unit: str = ''
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    settable: bool = False
-    check: Callable[[Any], str] | None = None
+    name: str  # as in the YAML file
+    default: Value  # its type is the parameter's type
+    text: str  # what it does, one sentence without a full stop
+    unit: str = ''  # of the value; '' where it has none
+    low: float | None = None  # least value allowed, for numbers
+    high: float | None = None  # greatest value allowed, for numbers
+    choices: tuple[str, ...] = ()  # texts allowed; none means any
+    settable: bool = False  # whether it can be changed while the node runs
+    # returns why a value of the right type and range is refused, or ''
+    check: Callable[[Any], str] = lambda value: ''
 
     def __post_init__(self) -> None:
         if (self.low is None) != (self.high is None):
@@ -73,17 +62,13 @@ class Row:
             return f'{said}: expected {_KINDS[kind]}{hint}'
         if isinstance(value, float) and not math.isfinite(value):
             return f'{said}: expected a finite number'
-        if self._out_of_range(value):
+        number: Any = value
+        if self.low is not None and self.high is not None and not self.low <= number <= self.high:
             return f'{said}: expected {self.limits}{f" {self.unit}" if self.unit else ""}'
         if self.choices and value not in self.choices:
             return f'{said}: expected {self.limits}'
-        why = self.check(value) if self.check else ''
+        why = self.check(value)
         return f'{said}: {why}' if why else ''
-
-    def _out_of_range(self, value: Any) -> bool:
-        return (
-            self.low is not None and self.high is not None and not self.low <= value <= self.high
-        )
 
     @property
     def note(self) -> str:
@@ -118,28 +103,19 @@ class Row:
         return descriptor
 
 
-def parameter(
-    default: Value,
-    text: str,
-    *,
-    unit: str = '',
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    settable: bool = False,
-    check: Callable[[Any], str] | None = None,
-) -> Any:
-    """A field of a dataclass of parameters; the arguments are those of `Row`."""
-    options = {
-        'text': text,
-        'unit': unit,
-        'low': low,
-        'high': high,
-        'choices': choices,
-        'settable': settable,
-        'check': check,
-    }
-    return field(default=default, metadata=options)
+def parameter(default: Value, text: str, **options: Any) -> Any:
+    """A field of a dataclass of parameters; the options are the other fields of `Row`."""
+    return field(default=default, metadata={'text': text, **options})
+
+
+def filled(what: str) -> Callable[[str], str]:
+    """A check for a text that is not blank."""
+    return lambda value: '' if value.strip() else f'expected {what}'
+
+
+def not_negative(value: float) -> str:
+    """A check for a time, or 0.0."""
+    return '' if value >= 0.0 else 'expected 0.0 or a time'
 
 
 Values = TypeVar('Values')
@@ -147,21 +123,13 @@ Values = TypeVar('Values')
 
 @dataclass(frozen=True)
 class ParameterTable(Generic[Values]):
-    """All parameters of one node.
+    """All parameters of one node."""
 
-    Args:
-        node: name of the node and of its executable.
-        text: what the node does.
-        values: frozen dataclass whose fields are made by `parameter`.
-        listens: topics that it subscribes to, name and type.
-        publishes: topics that it publishes.
-    """
-
-    node: str
-    text: str
-    values: type[Values]
-    listens: tuple[tuple[str, str], ...] = ()
-    publishes: tuple[tuple[str, str], ...] = ()
+    node: str  # name of the node and of its executable
+    text: str  # what the node does
+    values: type[Values]  # frozen dataclass whose fields are made by `parameter`
+    listens: tuple[tuple[str, str], ...] = ()  # topics that it subscribes to, name and type
+    publishes: tuple[tuple[str, str], ...] = ()  # topics that it publishes
 
     @property
     def rows(self) -> tuple[Row, ...]:

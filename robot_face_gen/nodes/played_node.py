@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from robot_face_gen.pipeline.playback import Frame, FramePlayer
+from robot_face_gen.timing import SECOND_NS
 
 from .base_node import SIM_POLL_S, BaseNode, fell_back
-from .tables import PlayedParameters
+from .source_tables import PlayedParameters
+
+if TYPE_CHECKING:
+    from robot_face_gen.camera.sources import CameraDevice
+    from robot_face_gen.features.microphone import MicrophoneSource
 
 Played = TypeVar('Played', bound=PlayedParameters)
-LONG_AGO_NS = 60_000_000_000
+LONG_AGO_NS = 60 * SECOND_NS
+READ_S = 0.2
 
 
 class ClockFellBack(Exception):
@@ -72,12 +80,73 @@ class PlayedNode(BaseNode[Played]):
                 begin_ns = self.now_ns()
                 self.get_logger().warning('the clock jumped back: the recording starts again')
 
-    def recording_ended(self, end_ns: int, flow: str) -> None:
-        """Let the last piece have its time, then say so, and end the node if that is asked for."""
-        if not self.sleep_until(end_ns):
+    def due(
+        self, frames: Callable[[], Iterator[Frame]], begin_ns: int
+    ) -> Iterator[tuple[list[Frame], int]]:
+        """Recorded frames when they are due, and how many were skipped; ends with the recording.
+
+        Args:
+            frames: opens the recording.
+            begin_ns: when it begins.
+        """
+        player = FramePlayer(
+            frames,
+            speed=self.parameters.speed,
+            loop=self.parameters.loop,
+            start_ns=begin_ns,
+            period_ns=round(self.parameters.loop_period_s * SECOND_NS),
+        )
+        before_ns = min(begin_ns, self.now_ns())
+        while (due_ns := player.next_due_ns) is not None:
+            if not self.wait_for(due_ns, before_ns):
+                return
+            before_ns, skipped = due_ns, player.skipped
+            yield player.pop(self.now_ns()), player.skipped - skipped
+        if player.end_ns is not None:
+            self.sleep_until(player.end_ns)
+
+    def recording_ended(self, flow: str) -> None:
+        """Say so, and end the node if that is asked for."""
+        if self.stopping.is_set():
             return
         self.health.expect_silence(flow)
         self.health.fact('finished', True)
         self.get_logger().info('end of the recording')
         if self.parameters.exit_at_end:
             self.finish()
+
+    def use_device(
+        self,
+        device: MicrophoneSource | CameraDevice,
+        name: str,
+        flow: str,
+        use: Callable[[Any], None],
+        is_back: str,
+    ) -> None:
+        """Use what a device delivers until the node is stopping; report when it is lost and back.
+
+        Args:
+            device: closed at the end.
+            name: of the fault.
+            flow: of what it delivers.
+            use: called with each piece.
+            is_back: for the log.
+        """
+        trouble = ''
+        try:
+            while not self.stopping.is_set():
+                piece = device.read(READ_S)
+                if piece is not None:
+                    self.health.tick(flow)
+                    use(piece)
+                if device.trouble != trouble:
+                    trouble = device.trouble
+                    if trouble:
+                        self.get_logger().warning(f'{trouble}; it is tried again')
+                        self.health.fail(name, trouble, logged=True)
+                    else:
+                        self.health.mend(name)
+                        self.get_logger().info(is_back)
+                self.health.set_counters(device.counters)
+        finally:
+            device.close()

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 
 def end_quietly(*_: object) -> None:
@@ -17,14 +18,11 @@ def end_quietly(*_: object) -> None:
 
 
 def start(name: str, args: Sequence[str] | None = None) -> int:
-    """Import a node's module and run it.
+    """Import a node's module and run it; returns the exit code.
 
     Args:
         name: one of `graph.NODES`.
         args: command line with `--ros-args`; None is this process's.
-
-    Returns:
-        int: exit code.
     """
     # `run` restores Python's own handler once the imports are done.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -33,26 +31,27 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Several processes share few cores: idle OpenMP threads must sleep, not spin.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    from robot_face_gen.tools.ros import require_ros
+    from robot_face_gen.tools.ros import require_ros, use_writable_log_folder
 
+    use_writable_log_folder()
     try:
         require_ros()
     except ImportError as error:
         print(f'{name}: error: {error}', file=sys.stderr)
         return 1
-    return int(importlib.import_module(f'robot_face_gen.nodes.{name}').main(args))
+    make_node, table = importlib.import_module(f'robot_face_gen.nodes.{name}').PROGRAM
+    from .run import run
+
+    return run(make_node, args, table=table)
 
 
 def run_node(name: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> int:
-    """Run one of our nodes in this process, as its program does.
+    """Run one of our nodes in this process, as its program does; returns the exit code.
 
     Args:
         name: one of `graph.NODES`.
         parameters: of the node, by name.
         remappings: names of topics, `__ns` or `__node`, and what replaces them.
-
-    Returns:
-        int: exit code.
     """
     from robot_face_gen.tools.ros import child_environment
 
@@ -65,56 +64,6 @@ def run_node(name: str, parameters: Mapping[str, object], remappings: Mapping[st
     return start(name, ['--ros-args', *arguments])
 
 
-def openface_node() -> int:
-    """Start `openface_node`."""
-    return start('openface_node')
-
-
-def camera_face_node() -> int:
-    """Start `camera_face_node`."""
-    return start('camera_face_node')
-
-
-def microphone_node() -> int:
-    """Start `microphone_node`."""
-    return start('microphone_node')
-
-
-def whisper_node() -> int:
-    """Start `whisper_node`."""
-    return start('whisper_node')
-
-
-def reaction_node() -> int:
-    """Start `reaction_node`."""
-    return start('reaction_node')
-
-
-def reaction_server() -> int:
-    """Start `reaction_server`."""
-    return start('reaction_server')
-
-
-def face_actuator_node() -> int:
-    """Start `face_actuator_node`."""
-    return start('face_actuator_node')
-
-
-def face_screen_node() -> int:
-    """Start `face_screen_node`."""
-    return start('face_screen_node')
-
-
-def face_view_node() -> int:
-    """Start `face_view_node`."""
-    return start('face_view_node')
-
-
-def record_node() -> int:
-    """Start `record_node`."""
-    return start('record_node')
-
-
-def replay_node() -> int:
-    """Start `replay_node`."""
-    return start('replay_node')
+def main() -> int:
+    """Start the node that this program is named after."""
+    return start(Path(sys.argv[0]).stem)

@@ -12,9 +12,8 @@ from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.inbox import Inbox
 
 from .base_node import SIM_POLL_S, SLEEP_S, BaseNode
-from .run import run
 from .speaker_topics import Push, ReactionOutput, SpeakerInputs
-from .tables import REACTION, ModelParameters, ReactionParameters
+from .tables import REACTION, ModelParameters
 
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.engine import ReactionEngine
@@ -101,7 +100,7 @@ class AnsweringNode(BaseNode[Answering]):
             self._answered.clear()
 
 
-class ReactionNode(AnsweringNode[ReactionParameters]):
+class ReactionNode(AnsweringNode[ModelParameters]):
     """One speaker, one listener."""
 
     def __init__(self) -> None:
@@ -109,6 +108,4 @@ class ReactionNode(AnsweringNode[ReactionParameters]):
         self.serve([''], [self.health], gather_s=0.0)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(ReactionNode, args, table=REACTION)
+PROGRAM = ReactionNode, REACTION

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .base_node import new_health
 from .reaction_node import AnsweringNode
-from .run import run
 from .tables import SERVER, ServerParameters, namespaces
 
 
@@ -27,6 +24,4 @@ class ReactionServer(AnsweringNode[ServerParameters]):
         self.get_logger().info(f'serves {len(names)} faces: {", ".join(names)}')
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(ReactionServer, args, table=SERVER)
+PROGRAM = ReactionServer, SERVER

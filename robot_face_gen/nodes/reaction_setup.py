@@ -96,14 +96,13 @@ def _sessions(
 
 
 def _speaker_session(parameters: ModelParameters, model: Model, health: Health) -> SpeakerSession:
-    crop = FaceCropParameters(**model.info.face_crop) if model.info.face_crop else None
     return SpeakerSession(
         Timeline(
             audio_dim=model.config.audio_dim,
             audio_delay_s=model.info.audio_delay_s,
             max_wait_s=parameters.max_wait_s,
             min_confidence=parameters.min_confidence,
-            crop=crop,
+            crop=FaceCropParameters(**model.info.face_crop),
             endless=True,
         ),
         Playout(max_delay_s=parameters.max_playout_delay_s),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,6 @@ from robot_face_gen.tools.topic import message_class, suitable_qos
 from .bag_qos import profiles_text
 from .base_node import BaseNode
 from .inspection_tables import RECORD, RecordParameters
-from .run import run
 
 LOOK_S = 0.5  # interval at which new topics are looked for
 DEPTH = 500  # messages that the middleware keeps while the disk is busy
@@ -204,6 +202,4 @@ class RecordNode(BaseNode[RecordParameters]):
             print(text, file=sys.stderr, flush=True)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(RecordNode, args, table=RECORD)
+PROGRAM = RecordNode, RECORD

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rosgraph_msgs.msg import Clock
@@ -17,7 +17,6 @@ from .bag_qos import replay_profile
 from .base_node import BaseNode
 from .inspection_tables import REPLAY, ReplayParameters
 from .messages import to_time
-from .run import run
 from .topics import AUDIO, FACE
 
 ALL, SOURCES = 'all', 'sources'
@@ -150,6 +149,4 @@ class ReplayNode(BaseNode[ReplayParameters]):
             self._clock_output.publish(Clock(clock=to_time(time_ns)))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(ReplayNode, args, table=REPLAY)
+PROGRAM = ReplayNode, REPLAY

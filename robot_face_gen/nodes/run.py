@@ -25,14 +25,14 @@ def run(
     make_node: Callable[[], BaseNode],
     args: Sequence[str] | None = None,
     *,
-    table: ParameterTable | None = None,
+    table: ParameterTable,
 ) -> int:
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
     Args:
         make_node: makes the node; its exceptions are printed in one line.
         args: command line with `--ros-args`; None is this process's.
-        table: of the node, for `--help`; None: arguments outside of `--ros-args` are ignored.
+        table: of the node, for `--help`.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
@@ -42,8 +42,7 @@ def run(
     """
     try:
         hear_ctrl_c()
-        if table is not None:
-            read_command_line(table, sys.argv[1:] if args is None else list(args))
+        read_command_line(table, sys.argv[1:] if args is None else list(args))
         return _run(make_node, args)
     except KeyboardInterrupt:
         # A second Ctrl-C before the first one was handled: the node is ending anyway.

@@ -113,7 +113,7 @@ class SpeakerInputs:
 
     def _queue(self, push: Push) -> None:
         if dropped := self._inbox.put(push):
-            self._health.count('dropped', dropped, trouble='overload: {total} messages dropped')
+            self._health.drop(dropped, 'messages', 'the model is too slow')
         self._received.set()
 
 

@@ -7,43 +7,22 @@ docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generate
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
+from robot_face_gen.launch_arguments import NAMESPACE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
-from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
 from robot_face_gen.timing import MAX_WAIT_S
 
-from .inspection_tables import RECORD, REPLAY, VIEW
-from .parameter_table import ParameterTable, parameter
+from .inspection_tables import RECORD, REPLAY, SCREEN, VIEW
+from .parameter_table import ParameterTable, filled, parameter
 from .security_policy import sros2_policy
-from .topics import (
-    AUDIO,
-    CAMERA_INFO,
-    EMBEDDING,
-    FACE,
-    PICTURES,
-    REACTION_TOPIC,
-    STOP_TOPIC,
-)  # fmt: skip
+from .source_tables import CAMERA_FACE, MICROPHONE_TABLE, OPENFACE
+from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
-FOLLOW = 'follow:'
-CAMERA, VIDEO, IMAGE = 'camera:', 'video:', 'image:'
-MICROPHONE = 'microphone'
-HRI = 'hri'
-TOPIC = 'topic'
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
-
-
-def _not_empty(value: str) -> str:
-    return '' if value.strip() else 'expected a source'
-
-
-def _host(value: str) -> str:
-    return '' if value.strip() else 'expected an address'
 
 
 def _whole_steps(value: float) -> str:
@@ -56,16 +35,6 @@ def _steps_not_0(value: float) -> str:
     return _whole_steps(value) if value else f'expected at least 0.02, or {TRAINED}'
 
 
-def _picture_source(value: str) -> str:
-    kind, _, name = value.partition(':')
-    known = f'{kind}:' in (CAMERA, VIDEO, IMAGE) and name.strip()
-    return '' if known else f'expected {CAMERA}NUMBER, {VIDEO}FILE or {IMAGE}TOPIC'
-
-
-def _not_negative(value: float) -> str:
-    return '' if value >= 0.0 else 'expected 0.0 or a time'
-
-
 def namespaces(value: str) -> list[str]:
     """The names in a comma-separated list of namespaces.
 
@@ -74,7 +43,7 @@ def namespaces(value: str) -> list[str]:
     """
     names = [name.strip() for name in value.split(',')]
     for name in names:
-        if not re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', name, re.ASCII):
+        if not name.strip('/') or not NAMESPACE.fullmatch(name):
             raise ValueError(f'{name!r} is not a namespace: expected names separated by commas')
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -91,116 +60,6 @@ def _namespaces(value: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlayedParameters:
-    """Parameters of the nodes whose source may be a recording."""
-
-    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
-    start_time: float = parameter(
-        0.0,
-        'Start time of a recording by the clock of the node; the same value keeps several sources '
-        'in sync; 0.0 starts at once',
-        unit='s since 1970',
-        check=_not_negative,
-    )
-    loop: bool = parameter(False, 'Repeat a recording')
-    loop_period_s: float = parameter(
-        0.0,
-        'Length of one round of a repeated recording, at least its own length (0.0); the same '
-        'value keeps face and voice in sync, bringup sets it to the longer of the two',
-        unit='s of the recording',
-        check=_not_negative,
-    )
-    exit_at_end: bool = parameter(False, 'Exit at the end of a recording')
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenFaceParameters(PlayedParameters):
-    """Parameters of `openface_node`."""
-
-    source: str = parameter(
-        'openface.csv',
-        "A recorded CSV, 'follow:' and the CSV that FeatureExtraction is writing, or 'hri' or "
-        "'hri:' and a face's id: a face that ROS4HRI (hri_msgs) tracks",
-        check=_not_empty,
-    )
-    frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
-    poll_s: float = parameter(
-        0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
-    )
-    hri_full_intensity: float = parameter(
-        1.0,
-        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
-        low=0.01,
-        high=100.0,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CameraParameters(PlayedParameters):
-    """Parameters of `camera_face_node`."""
-
-    source: str = parameter(
-        'camera:0',
-        "'camera:' and its number or path, 'video:' and a film, or 'image:' and a topic of "
-        'sensor_msgs/Image (CompressedImage if its name ends in compressed)',
-        check=_picture_source,
-    )
-    frame_id: str = parameter(
-        'camera_optical_frame',
-        'Frame of the messages: optical (REP 103); of an image topic, that of the image',
-    )
-    width: int = parameter(
-        640, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=7680
-    )
-    height: int = parameter(
-        480, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=4320
-    )
-    rate: float = parameter(
-        30.0, "Requested from a camera; 0.0: the driver's choice", unit='Hz', low=0.0, high=240.0
-    )
-    field_of_view: float = parameter(
-        0.0,
-        "Horizontal, of a camera without camera_info; 0.0: OpenFace's assumption, 65 degrees at "
-        '4:3',
-        unit='degrees',
-        low=0.0,
-        high=170.0,
-    )
-    threads: int = parameter(1, 'Threads of the networks', low=1, high=64)
-    retry_s: float = parameter(
-        1.0,
-        'Time until a missing camera is tried again; doubles up to 10 s',
-        unit='s',
-        low=0.1,
-        high=60.0,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MicrophoneParameters(PlayedParameters):
-    """Parameters of `microphone_node`."""
-
-    source: str = parameter(
-        MICROPHONE,
-        "'microphone' (the default one), 'microphone:' and its name or number, 'topic:' and a "
-        'topic of audio_common_msgs, or a file: sound or a film with sound',
-        check=_not_empty,
-    )
-    frame_id: str = parameter('microphone', 'Frame of the messages')
-    sample_rate: int = parameter(
-        16000,
-        'Sample rate requested from a microphone; a file keeps its own',
-        unit='Hz',
-        low=8000,
-        high=192000,
-    )
-    chunk_s: float = parameter(0.02, 'Sound in one message', unit='s', low=0.005, high=1.0)
-    retry_s: float = parameter(
-        1.0, 'Time between attempts to open a missing microphone', unit='s', low=0.1, high=60.0
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class WhisperParameters:
     """Parameters of `whisper_node`."""
 
@@ -214,7 +73,7 @@ class WhisperParameters:
         "'auto' (those that the checkpoint was trained with), a Whisper model's name such as "
         "'tiny.en', the path of a .pt file in Whisper's format, or 'untrained' (fixed random "
         'weights, no download)',
-        check=_not_empty,
+        check=filled('a source'),
     )
     hop_s: float = parameter(
         TRAINED,
@@ -263,7 +122,7 @@ class WhisperParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelParameters:
-    """Parameters of the nodes that run the reaction model."""
+    """Parameters of `reaction_node`, and of all nodes that run the reaction model."""
 
     checkpoint: str = parameter(
         '', "Model file (safetensors); '': the shipped one, or an untrained model if none ships"
@@ -331,11 +190,6 @@ class ModelParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReactionParameters(ModelParameters):
-    """Parameters of `reaction_node`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ServerParameters(ModelParameters):
     """Parameters of `reaction_server`."""
 
@@ -383,55 +237,6 @@ class ActuatorParameters:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScreenParameters:
-    """Parameters of `face_screen_node`."""
-
-    host: str = parameter(
-        '127.0.0.1',
-        'Address to listen on; 0.0.0.0 opens the pages to the network',
-        check=_host,
-    )
-    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
-    skin: str = parameter(
-        SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
-    )
-    colour: str = parameter(
-        COLOURS[0], 'Colour; a page chooses its own with ?colour=', choices=COLOURS
-    )
-    control: str = parameter(
-        CONTROL[0],
-        'Who may change parameters and switch the actuators on the page /inspect: local (viewers '
-        'on this machine), all or none',
-        choices=CONTROL,
-    )
-    allowed_hosts: str = parameter(
-        '',
-        'Further host names of this machine, separated by commas; requests to other names are '
-        'refused',
-    )
-    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
-
-
-OPENFACE = ParameterTable(
-    'openface_node',
-    'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
-    OpenFaceParameters,
-    publishes=(FACE,),
-)
-CAMERA_FACE = ParameterTable(
-    'camera_face_node',
-    "tracks a person's face in the pictures of a camera, a film or a topic",
-    CameraParameters,
-    listens=(PICTURES, CAMERA_INFO),
-    publishes=(FACE,),
-)
-MICROPHONE_TABLE = ParameterTable(
-    'microphone_node',
-    'publishes the sound of a microphone, or of a recording in real time',
-    MicrophoneParameters,
-    publishes=(AUDIO,),
-)
 WHISPER = ParameterTable(
     'whisper_node',
     'turns sound into Whisper embeddings, 50 a second',
@@ -442,7 +247,7 @@ WHISPER = ParameterTable(
 REACTION = ParameterTable(
     'reaction_node',
     "answers the speaker's face and voice with a listener's face, 25 times a second",
-    ReactionParameters,
+    ModelParameters,
     listens=(FACE, EMBEDDING),
     publishes=(REACTION_TOPIC,),
 )
@@ -458,12 +263,6 @@ ACTUATOR = ParameterTable(
     'moves the motors of a face and neck; the file of actuators names the topics it publishes',
     ActuatorParameters,
     listens=(REACTION_TOPIC, STOP_TOPIC),
-)
-SCREEN = ParameterTable(
-    'face_screen_node',
-    'shows the face in web browsers, and a page for inspection',
-    ScreenParameters,
-    listens=(REACTION_TOPIC, FACE, AUDIO),
 )
 TABLES = (
     OPENFACE,

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from robot_face_gen.features.whisper_cache import WeightsMissing
@@ -14,7 +12,6 @@ from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
 from .messages import from_embeddings, to_samples
-from .run import run
 from .tables import WHISPER, WhisperParameters
 
 STALL_S = 1.0
@@ -55,11 +52,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
         chunk = to_samples(message)
         self._frame_id = message.header.frame_id
         if dropped := self._inbox.put(chunk, weight=len(chunk[2]) / chunk[3]):
-            self.health.count(
-                'dropped',
-                dropped,
-                trouble='overload: the encoder is too slow; {total} chunks dropped in total',
-            )
+            self.health.drop(dropped, 'chunks', 'the encoder is too slow')
 
     def _encode(self) -> None:
         while not self.stopping.is_set():
@@ -115,6 +108,4 @@ def join(chunks: list[Chunk]) -> list[Chunk]:
     return joined
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the node."""
-    return run(WhisperNode, args, table=WHISPER)
+PROGRAM = WhisperNode, WHISPER

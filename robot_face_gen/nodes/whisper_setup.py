@@ -33,11 +33,7 @@ def make_stream(
 ) -> WhisperStream:
     """Load the encoder, log what it is, and warm it up; on the CPU if the GPU fails.
 
-    Args:
-        parameters: of the node.
-        health: of the node.
-        logger: of the node.
-        device: in place of that of the parameters.
+    A `device` replaces that of the parameters.
 
     Raises:
         WeightsMissing: weights that must be downloaded first.

@@ -5,30 +5,44 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import EMBEDDING_RATE_HZ, FRAME_RATE_HZ, SECOND_NS
 
+Item = TypeVar('Item')
 MAX_FACES = 60 * FRAME_RATE_HZ
 MAX_EMBEDDINGS = 60 * EMBEDDING_RATE_HZ
 _JUMP_FRAMES = 3  # consecutive frames with old stamps that mean a jump of the clock
 _DELAYS = 50  # newest arrivals that define the usual delay of a stream
+_PAUSE_NS = SECOND_NS * 3 // 10  # an interruption; as long, late data arrives after it
 _MAX_DELAY_NS = SECOND_NS  # limit of the usual delay
 
 
 class Arrivals:
-    """Measures the usual delay of a stream, and whether it is alive."""
+    """Measures the usual delay of a stream, and whether it is alive.
+
+    After an interruption, data that waited for its end arrives late and quickly. This is one
+    delay, the smallest: otherwise the next interruption would be waited for as long.
+    """
 
     def __init__(self, alive_ns: int) -> None:
         self._alive_ns = alive_ns
         self._delays: deque[int] = deque(maxlen=_DELAYS)
         self._last_ns: int | None = None
+        self._last_delay_ns = 0
+        self._resumed_ns: int | None = None
 
     def arrived(self, stamp_ns: int, now_ns: int) -> None:
         """Data with this stamp has arrived."""
-        self._delays.append(now_ns - stamp_ns)  # negative if its clock is ahead
+        delay_ns = self._last_delay_ns = now_ns - stamp_ns  # negative if its clock is ahead
+        if self._last_ns is not None and now_ns - self._last_ns > _PAUSE_NS:
+            self._resumed_ns = now_ns
+        elif self._resumed_ns is not None and 0 <= now_ns - self._resumed_ns < _PAUSE_NS:
+            delay_ns = min(delay_ns, self._delays.pop())
+        self._delays.append(delay_ns)
         self._last_ns = now_ns
 
     @property
@@ -42,7 +56,7 @@ class Arrivals:
             self._last_ns is not None
             and 0 <= now_ns - self._last_ns <= self._alive_ns
             # Stamps of another clock: however long one waits, the data is of other slots.
-            and self._delays[-1] <= 2 * _MAX_DELAY_NS
+            and self._last_delay_ns <= 2 * _MAX_DELAY_NS
         )
 
     def usual_delay_ns(self) -> int:
@@ -85,107 +99,88 @@ class Rewinds:
         return single
 
 
-class FaceBuffer:
-    """Frames of the tracker that wait for their slot, in order of time."""
+class _Buffer(Generic[Item]):
+    """Items in order of their times."""
 
     def __init__(self) -> None:
-        self._frames: list[FaceFrame] = []
-        self._stamps: list[int] = []
+        self._times: list[int] = []
+        self._items: list[Item] = []
 
     def __len__(self) -> int:
-        return len(self._frames)
-
-    def add(self, frame: FaceFrame) -> str:
-        """Insert a frame; returns the counter to increase: '', 'duplicates' or 'overflows'."""
-        place = bisect.bisect_left(self._stamps, frame.stamp_ns)
-        if place < len(self._stamps) and self._stamps[place] == frame.stamp_ns:
-            return 'duplicates'
-        self._frames.insert(place, frame)
-        self._stamps.insert(place, frame.stamp_ns)
-        if len(self._frames) > MAX_FACES:
-            del self._frames[0], self._stamps[0]
-            return 'overflows'
-        return ''
-
-    def until(self, end_ns: int) -> list[FaceFrame]:
-        """Remove and return the frames up to a time."""
-        place = bisect.bisect_right(self._stamps, end_ns)
-        taken = self._frames[:place]
-        del self._frames[:place], self._stamps[:place]
-        return taken
+        return len(self._times)
 
     @property
     def first_ns(self) -> int | None:
-        """Stamp of the oldest frame; None if empty."""
-        return self._stamps[0] if self._stamps else None
+        """Time of the oldest item; None if empty."""
+        return self._times[0] if self._times else None
 
     @property
     def last_ns(self) -> int | None:
-        """Stamp of the newest frame; None if empty."""
-        return self._stamps[-1] if self._stamps else None
+        """Time of the newest item; None if empty."""
+        return self._times[-1] if self._times else None
 
     def clear(self) -> None:
         """Drop all."""
-        self._frames.clear()
-        self._stamps.clear()
+        self._take(len(self))
+
+    def _insert(self, place: int, time_ns: int, item: Item, most: int) -> bool:
+        """Insert an item; whether the oldest one was dropped, because there were too many."""
+        self._times.insert(place, time_ns)
+        self._items.insert(place, item)
+        return bool(self._take(len(self) - most))
+
+    def _take(self, count: int) -> list[Item]:
+        """Remove and return the oldest items."""
+        taken = self._items[: max(count, 0)]
+        del self._times[: len(taken)], self._items[: len(taken)]
+        return taken
 
 
-class EmbeddingBuffer:
-    """Embeddings in order of the end of their sound."""
+class FaceBuffer(_Buffer[FaceFrame]):
+    """Frames of the tracker that wait for their slot, by their stamps."""
 
-    def __init__(self) -> None:
-        self._ends: list[int] = []
-        self._data: list[np.ndarray] = []
+    def add(self, frame: FaceFrame) -> str:
+        """Insert a frame; returns the counter to increase: '', 'duplicates' or 'overflows'."""
+        place = bisect.bisect_left(self._times, frame.stamp_ns)
+        if place < len(self) and self._times[place] == frame.stamp_ns:
+            return 'duplicates'
+        return 'overflows' if self._insert(place, frame.stamp_ns, frame, MAX_FACES) else ''
 
-    def __len__(self) -> int:
-        return len(self._ends)
+    def until(self, end_ns: int) -> list[FaceFrame]:
+        """Remove and return the frames up to a time."""
+        return self._take(bisect.bisect_right(self._times, end_ns))
+
+
+class EmbeddingBuffer(_Buffer[np.ndarray]):
+    """Embeddings, by the end of their sound."""
 
     def add(self, end_ns: int, embedding: np.ndarray, tolerance_ns: int) -> str:
         """Insert an embedding; returns the counter to increase: '' or 'audio_duplicates'."""
-        place = bisect.bisect_left(self._ends, end_ns)
-        for near in (place - 1, place):
-            if 0 <= near < len(self._ends) and abs(self._ends[near] - end_ns) < tolerance_ns:
+        place = bisect.bisect_left(self._times, end_ns)
+        for near in self._times[max(place - 1, 0) : place + 1]:
+            if abs(near - end_ns) < tolerance_ns:
                 return 'audio_duplicates'
-        self._ends.insert(place, end_ns)
-        self._data.insert(place, embedding)
-        if len(self._ends) > MAX_EMBEDDINGS:
-            del self._ends[0], self._data[0]
+        self._insert(place, end_ns, embedding, MAX_EMBEDDINGS)
         return ''
 
     def pair(self, until_ns: int, period_ns: int) -> np.ndarray | None:
         """The two newest embeddings (2, dim) that end by a time; None if one is missing."""
-        place = bisect.bisect_right(self._ends, until_ns)
-        if place < 2 or self._ends[place - 1] <= until_ns - period_ns:
+        place = bisect.bisect_right(self._times, until_ns)
+        if place < 2 or self._times[place - 1] <= until_ns - period_ns:
             return None
-        if self._ends[place - 1] - self._ends[place - 2] > 1.5 * period_ns:
+        if self._times[place - 1] - self._times[place - 2] > 1.5 * period_ns:
             return None
-        return np.stack(self._data[place - 2 : place])
+        return np.stack(self._items[place - 2 : place])
 
     def reaches(self, until_ns: int, period_ns: int) -> bool:
         """Whether the last embedding that can end by a time, or a later one, has arrived."""
-        return bool(self._ends) and self._ends[-1] > until_ns - period_ns
+        return bool(self._times) and self._times[-1] > until_ns - period_ns
 
     def forget(self, before_ns: int) -> None:
         """Drop embeddings that end before a time."""
-        place = bisect.bisect_left(self._ends, before_ns)
-        del self._ends[:place], self._data[:place]
+        self._take(bisect.bisect_left(self._times, before_ns))
 
     def first_from(self, begin_ns: int) -> int | None:
         """End of the first embedding that ends at or after a time; None if there is none."""
-        place = bisect.bisect_left(self._ends, begin_ns)
-        return self._ends[place] if place < len(self._ends) else None
-
-    @property
-    def first_ns(self) -> int | None:
-        """End of the oldest embedding; None if empty."""
-        return self._ends[0] if self._ends else None
-
-    @property
-    def last_ns(self) -> int | None:
-        """End of the newest embedding; None if empty."""
-        return self._ends[-1] if self._ends else None
-
-    def clear(self) -> None:
-        """Drop all."""
-        self._ends.clear()
-        self._data.clear()
+        place = bisect.bisect_left(self._times, begin_ns)
+        return self._times[place] if place < len(self) else None

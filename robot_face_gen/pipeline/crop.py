@@ -8,9 +8,7 @@ fitted to each frame would remove them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,22 +19,17 @@ _MIN_SIZE_PX = 1e-3
 
 @dataclass(frozen=True)
 class FaceCropParameters:
-    """How the crop follows the face; saved in a checkpoint.
+    """How the crop follows the face; saved in a checkpoint."""
 
-    Attributes:
-        side: side of the crop in units of the face's size (the root mean square distance of its
-            landmarks from their centre). 4 leaves about a fifth of the crop free on each side.
-        memory_frames: number of valid frames over which centre and size are averaged.
-        away: a face is an outlier if its distance from the estimate is larger than this, in
-            units of the size, or if its size differs by more than the factor 1 + `away`.
-        relock_frames: number of consecutive outliers after which the estimate starts again.
-        forget_frames: number of consecutive frames without a face after which it starts again.
-    """
-
+    # side of the crop in units of the face's size (the root mean square distance of its
+    # landmarks from their centre). 4 leaves about a fifth of the crop free on each side
     side: float = 4.0
-    memory_frames: int = 250
+    memory_frames: int = 250  # number of valid frames over which centre and size are averaged
+    # a face is an outlier if its distance from the estimate is larger than this, in units of
+    # the size, or if its size differs by more than the factor 1 + `away`
     away: float = 1.5
-    relock_frames: int = 12
+    relock_frames: int = 12  # number of consecutive outliers after which the estimate starts again
+    # number of consecutive frames without a face after which it starts again
     forget_frames: int = 75
 
 
@@ -50,12 +43,6 @@ class FaceCrop:
         self._count = 0  # valid frames in the estimate
         self._away = 0  # consecutive outliers
         self._unseen = 0  # consecutive frames without a face
-        self.relocks = 0
-
-    @property
-    def locked(self) -> bool:
-        """Whether there is an estimate."""
-        return self._count > 0
 
     def update(self, landmarks_px: np.ndarray, valid: bool) -> None:
         """Add a frame: landmarks (136,) in pixels, and whether they are valid."""
@@ -77,7 +64,6 @@ class FaceCrop:
             self._away = self._away + 1 if distance > p.away or ratio > 1 + p.away else 0
             if self._away >= p.relock_frames:
                 self._count = 0
-                self.relocks += 1
             elif self._away:
                 return  # a single outlier does not move the crop
         self._away = 0
@@ -94,31 +80,6 @@ class FaceCrop:
         scaled = (points - self._centre[:, None]) / (self.parameters.side * self._size) + 0.5
         return scaled.reshape(np.shape(landmarks_px)).astype(np.float32)
 
-    def to_pixels(self, landmarks: np.ndarray) -> np.ndarray:
-        """Convert landmarks from crop units to pixels; inverse of `to_crop`."""
-        points = np.asarray(landmarks, np.float64).reshape(
-            *np.shape(landmarks)[:-1], 2, LANDMARK_POINTS
-        )
-        pixels = (points - 0.5) * (self.parameters.side * self._size) + self._centre[:, None]
-        return pixels.reshape(np.shape(landmarks)).astype(np.float32)
-
     def reset(self) -> None:
         """Drop the estimate."""
         self._count = self._away = self._unseen = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """The estimate and the parameters as numbers and lists."""
-        return {
-            'parameters': asdict(self.parameters), 'centre': self._centre.tolist(),
-            'size': self._size,
-            'count': self._count, 'away': self._away, 'unseen': self._unseen,
-        }  # fmt: skip
-
-    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.parameters = FaceCropParameters(**saved['parameters'])
-        self._centre = np.asarray(saved['centre'], np.float64)
-        self._size = float(saved['size'])
-        self._count, self._away, self._unseen = (
-            int(saved[n]) for n in ('count', 'away', 'unseen')
-        )

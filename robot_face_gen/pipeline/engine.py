@@ -100,11 +100,7 @@ class ReactionEngine:
             self.sessions.reset(face)
 
     def step(self, now_ns: int) -> int:
-        """Answer the frames that are complete, unless more must be waited for.
-
-        Returns:
-            int: number of frames answered.
-        """
+        """Answer the complete frames, unless more must be waited for; returns how many."""
         for face, speaker in enumerate(self.speakers):
             speaker.collect(now_ns)
             if speaker.waiting:

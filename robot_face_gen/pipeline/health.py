@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +16,8 @@ OK, WARN, ERROR = 0, 1, 2
 RATE_WINDOW_S = 5.0
 LATENCY_WINDOW = 3000  # newest values kept for each latency: two minutes at 25 Hz
 TROUBLE_S = 3.0  # how long a warning of a counter lasts
+PAUSE_S = 0.4  # without any input: more is no delay of a busy machine
+BURST_S = 0.5  # after a pause: in this time, the input that has waited is received
 
 
 @dataclass
@@ -75,6 +78,8 @@ class Health:
         self._logged: dict[str, str] = {}  # text that callers have logged last, by name
         self._facts: dict[str, str] = {}
         self._note = ''
+        self._last_input_s = math.inf
+        self._pause_s, self._pause_end_s = 0.0, -math.inf  # the last pause of all inputs
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
         """Add a sequence of events to be counted.
@@ -95,8 +100,12 @@ class Health:
     def tick(self, name: str, count: int = 1) -> None:
         """Count `count` events of a flow."""
         with self._lock:
-            flow = self._flows[name]
-            flow.times.extend([self._clock()] * count)
+            flow, now = self._flows[name], self._clock()
+            if flow.label:
+                if now - self._last_input_s > PAUSE_S:
+                    self._pause_s, self._pause_end_s = now - self._last_input_s, now
+                self._last_input_s = now
+            flow.times.extend([now] * count)
             flow.total += count
 
     def expect_silence(self, name: str) -> None:
@@ -126,6 +135,24 @@ class Health:
                 text = trouble.replace('{total}', str(self._counters[name]))
                 logged = self._is_logged(fault, trouble, logged)
                 self._troubles[fault] = (self._clock(), text, logged)
+
+    def drop(self, amount: int, what: str, reason: str) -> None:
+        """Count input that was dropped because a queue was full.
+
+        Args:
+            amount: number of items.
+            what: they are, in plural.
+            reason: of an overload. It is not reported for input that comes all at once after a
+                pause: this process was stopped, or the one that sends.
+        """
+        with self._lock:
+            after_pause = self._clock() - self._pause_end_s < BURST_S
+            pause_s = self._pause_s
+        if after_pause:
+            reason = f'input of {pause_s:.1f} s came at once (a process was stopped)'
+        else:
+            reason = f'overload: {reason}'
+        self.count('dropped', amount, f'{reason}; {{total}} {what} dropped in total')
 
     def set_counters(
         self, values: Mapping[str, int], troubles: Mapping[str, str] | None = None

@@ -24,11 +24,7 @@ class Inbox(Generic[Item]):
         self._filled = threading.Condition()
 
     def put(self, item: Item, weight: float = 1.0) -> int:
-        """Add an item; never blocks.
-
-        Returns:
-            int: number of older items that were dropped.
-        """
+        """Add an item; never blocks. Returns how many older ones were dropped."""
         dropped = 0
         with self._filled:
             self._items.append((item, weight))

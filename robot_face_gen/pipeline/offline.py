@@ -19,7 +19,6 @@ import numpy as np
 
 from robot_face_gen.facial_reaction_model.online import OnlineInferenceManager
 from robot_face_gen.facial_reaction_model.sessions import on_host
-from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.features.whisper_stream import EmbeddingBlock, WhisperStream
 from robot_face_gen.layout import BRANCHES
@@ -39,24 +38,17 @@ _CHUNK_S = 0.5  # sound encoded at a time
 
 @dataclass(frozen=True)
 class ReactionFrame:
-    """One answered slot.
+    """One answered slot."""
 
-    Attributes:
-        number: counts from 0, as `FaceReaction.frame`.
-        stamp_ns: middle of the slot, from the start of the recording, at even 25 Hz.
-        source_stamp_ns: stamp of the speaker's frame, from the start of the recording; the middle
-            of the slot if it has no frame.
-        face_valid: whether the slot has a valid face.
-        audio_valid: whether the slot has sound.
-        faces: one listener for each seed: landmarks (136,) in crop units, au (18,), pose (4,) in
-            radians and metres, gaze (2,) in radians.
-    """
-
-    number: int
-    stamp_ns: int
+    number: int  # counts from 0, as `FaceReaction.frame`
+    stamp_ns: int  # middle of the slot, from the start of the recording, at even 25 Hz
+    # stamp of the speaker's frame, from the start of the recording; the middle of the slot if
+    # it has no frame
     source_stamp_ns: int
-    face_valid: bool
-    audio_valid: bool
+    face_valid: bool  # whether the slot has a valid face
+    audio_valid: bool  # whether the slot has sound
+    # one listener for each seed: landmarks (136,) in crop units, au (18,), pose (4,) in
+    # radians and metres, gaze (2,) in radians
     faces: tuple[dict[str, np.ndarray], ...]
 
 
@@ -72,7 +64,6 @@ class OfflinePipeline:
         device: auto, cpu, cuda or cuda:N.
         backend: of the reaction model: auto, eager, onnx, onnx-int8 or cuda-graph.
         threads: on a CPU; 0: chosen by the backend.
-        min_confidence: frames with a lower confidence are treated as missing.
         report: called with one line of text if loading takes long.
 
     Attributes:
@@ -96,7 +87,6 @@ class OfflinePipeline:
         device: str = 'auto',
         backend: str = 'auto',
         threads: int = 1,
-        min_confidence: float = MIN_CONFIDENCE,
         report: Report = str,
     ) -> None:
         if not seeds:
@@ -113,7 +103,6 @@ class OfflinePipeline:
             for seed in seeds
         ]
         self._whisper, self._threads, self._report = whisper, threads, report
-        self._min_confidence = min_confidence
         self.counters: Counter[str] = Counter()
         self.notes = []
         if not self._model.info.trained:
@@ -134,8 +123,7 @@ class OfflinePipeline:
         timeline = Timeline(
             audio_dim=config.audio_dim,
             audio_delay_s=info.audio_delay_s,
-            min_confidence=self._min_confidence,
-            crop=FaceCropParameters(**info.face_crop) if info.face_crop else None,
+            crop=FaceCropParameters(**info.face_crop),
         )
         stream = self._stream() if len(recording.samples) else None
         blocks = _embeddings(stream, recording) if stream else iter(())

@@ -5,26 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+if TYPE_CHECKING:
+    from robot_face_gen.camera.sources import Picture
+
 TOO_LATE_NS = SECOND_NS  # a frame that is later than this is skipped
+_DRIFT = 0.005  # seconds per second by which the offset of a tracker's clock relaxes
+_MAX_LAG_NS = SECOND_NS // 4  # the offset is set again if a new row would be older than this
 
-
-class Stamped(Protocol):
-    """A dataclass with a time."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def stamp_ns(self) -> int:
-        """When it is due, from the start of the recording."""
-        ...
-
-
-Frame = TypeVar('Frame', bound=Stamped)
+Frame = TypeVar('Frame', bound='FaceFrame | Picture')
 
 
 class FramePlayer(Generic[Frame]):
@@ -120,15 +113,9 @@ class ArrivalClock:
 
     The row with the smallest delay defines the offset of the two clocks. The offset relaxes
     slowly, so that it follows a drift. It is set again if the tracker is far behind.
-
-    Args:
-        drift: seconds per second by which the offset relaxes.
-        max_lag_ns: the offset is set again if a new row would be older than this.
     """
 
-    def __init__(self, drift: float = 0.005, max_lag_ns: int = SECOND_NS // 4) -> None:
-        self._drift = drift
-        self._max_lag_ns = max_lag_ns
+    def __init__(self) -> None:
         self._offset_ns: int | None = None
         self._seen_ns = 0
         self._last_ns = 0
@@ -139,10 +126,10 @@ class ArrivalClock:
         here = now_ns - tracker_ns[-1]
         if now_ns < self._seen_ns - SECOND_NS:  # this clock jumped back
             self._offset_ns, self._last_ns = None, 0
-        if self._offset_ns is None or here - self._offset_ns > self._max_lag_ns:
+        if self._offset_ns is None or here - self._offset_ns > _MAX_LAG_NS:
             self._offset_ns = here
         else:
-            relaxed = self._offset_ns + round((now_ns - self._seen_ns) * self._drift)
+            relaxed = self._offset_ns + round((now_ns - self._seen_ns) * _DRIFT)
             self._offset_ns = min(here, relaxed)
         self._seen_ns = now_ns
         stamps = []

@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
 from robot_face_gen.features.openface import ReadReport, read_openface_csv
+from robot_face_gen.features.whisper_stream import EmbeddingBlock
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
@@ -22,25 +22,6 @@ from .timeline import Timeline, TimelineFrame
 
 TICK_NS = 20_000_000  # period of the calls of a waiting timeline, as in the live graph
 _LAST_WAIT_NS = SECOND_NS  # longest wait for a stream that has ended
-
-
-class Embeddings(Protocol):
-    """A block of consecutive embeddings."""
-
-    @property
-    def stamp_ns(self) -> int:
-        """Start of the first embedding."""
-        ...
-
-    @property
-    def data(self) -> np.ndarray:
-        """(n, dim) float32."""
-        ...
-
-    @property
-    def rate_hz(self) -> float:
-        """Embeddings per second."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -127,7 +108,7 @@ def read_recording(
 def replay(
     timeline: Timeline,
     faces: Iterable[FaceFrame],
-    blocks: Iterable[Embeddings],
+    blocks: Iterable[EmbeddingBlock],
     until_ns: int | None = None,
 ) -> Iterator[TimelineFrame]:
     """Pass both streams to a timeline, like a live graph without delays.
@@ -142,7 +123,7 @@ def replay(
     Yields:
         TimelineFrame: each slot, when it is due.
     """
-    events: Iterator[tuple[int, int, FaceFrame | Embeddings]] = heapq.merge(
+    events: Iterator[tuple[int, int, FaceFrame | EmbeddingBlock]] = heapq.merge(
         ((block.stamp_ns + round(len(block.data) * 1e9 / block.rate_hz), 0, block)
          for block in blocks),
         ((frame.stamp_ns, 1, frame) for frame in faces),
@@ -167,7 +148,7 @@ def replay(
 
 def align_recording(
     faces: Sequence[FaceFrame],
-    embeddings: Iterable[Embeddings],
+    embeddings: Iterable[EmbeddingBlock],
     *,
     audio_dim: int = 384,
     audio_delay_s: float = 0.0,

@@ -133,11 +133,7 @@ class SpeakerSession:
         if dropped := max(0, len(self._pending) - self._max_backlog):
             for _ in range(dropped):
                 self._pending.popleft()
-            self.health.count(
-                'dropped',
-                dropped,
-                trouble='overload: the model is too slow; {total} frames dropped in total',
-            )
+            self.health.drop(dropped, 'frames', 'the model is too slow')
         self.health.set_counters(self.timeline.counters, TROUBLES)
 
     def ready(self, now_ns: int, hop: int = 1) -> int:

@@ -54,8 +54,6 @@ from .buffers import Arrivals, EmbeddingBuffer, FaceBuffer, Rewinds
 from .crop import FaceCrop, FaceCropParameters
 from .timeline_frame import TimelineFrame
 
-__all__ = ['Timeline', 'TimelineFrame']
-
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
 _VOICE_START_NS = 200_000_000  # time in which a voice may start
@@ -214,13 +212,6 @@ class Timeline:
             out.append(self._take())
         return out
 
-    def reset(self) -> None:
-        """Drop everything that was received."""
-        self._ended.clear()
-        self._faces.clear()
-        self._voice.clear()
-        self._new_epoch()
-
     # -- the grid
 
     def _middle_ns(self, index: int) -> int:
@@ -356,8 +347,7 @@ class Timeline:
         """Values of a face for the model: landmarks in crop units, 0 for missing values."""
         if face is None:
             return {name: np.zeros(width, np.float32) for name, width in BRANCHES.items()}
-        values = {name: getattr(face, name) for name in BRANCHES}
-        values['landmarks'] = self._crop.to_crop(face.landmarks)
+        values = {**face.branches, 'landmarks': self._crop.to_crop(face.landmarks)}
         if face.mask.all():
             return values
         return {

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that ship inside the package."""
+"""Files that ship with the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+PACKAGE = 'robot_face_gen'
 _FOLDER = Path(__file__).resolve().parent
 
 
@@ -17,3 +18,19 @@ def default_checkpoint() -> Path | None:
 def demo_recording() -> tuple[Path, Path]:
     """The shipped recording of a speaker: an OpenFace CSV and a sound file."""
     return _FOLDER / 'demo' / 'speaker.csv', _FOLDER / 'demo' / 'speaker.flac'
+
+
+def share_folder() -> Path:
+    """The folder that holds `launch` and `config`: the source tree or the installed share folder.
+
+    Raises:
+        FileNotFoundError: Neither was found.
+    """
+    for parent in Path(__file__).resolve().parents:
+        for folder in (parent, parent / 'share' / PACKAGE):
+            if all((folder / name).is_file() for name in ('package.xml', 'config/bringup.yaml')):
+                return folder
+    raise FileNotFoundError(
+        f'config/bringup.yaml of {PACKAGE} not found: expected it in the source tree or in '
+        f'share/{PACKAGE} of the installation of {_FOLDER.parent}'
+    )

@@ -14,22 +14,12 @@ LOCAL, ALL, NONE = CONTROL = ('local', 'all', 'none')
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """Where the server listens, and for whom.
+    """Where the server listens, and for whom."""
 
-    Attributes:
-        host: address to listen on.
-        port: TCP port; 0: any free one.
-        skin: one of SKINS.
-        colour: one of COLOURS.
-        control: one of CONTROL.
-        allowed_hosts: further names of this machine.
-        max_viewers: pages that may be open at a time.
-    """
-
-    host: str = '127.0.0.1'
-    port: int = 8090
-    skin: str = SKINS[0]
-    colour: str = COLOURS[0]
-    control: str = LOCAL
-    allowed_hosts: tuple[str, ...] = ()
-    max_viewers: int = 8
+    host: str = '127.0.0.1'  # address to listen on
+    port: int = 8090  # TCP port; 0: any free one
+    skin: str = SKINS[0]  # one of SKINS
+    colour: str = COLOURS[0]  # one of COLOURS
+    control: str = LOCAL  # one of CONTROL
+    allowed_hosts: tuple[str, ...] = ()  # further names of this machine
+    max_viewers: int = 8  # pages that may be open at a time

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-PROTOCOL = 1
 LISTENER, SPEAKER = 1, 2
 _HEAD = struct.Struct('<BBHfd')
 MAX_COMMAND_BYTES = 1024
@@ -72,19 +71,12 @@ def _finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Command:
-    """What a page asks for.
+    """What a page asks for."""
 
-    Attributes:
-        kind: 'set' or 'enable'.
-        node: name of the node whose parameter is set.
-        name: of the parameter.
-        value: of the parameter, or whether to enable.
-    """
-
-    kind: str
-    node: str
-    name: str
-    value: bool | int | float | str
+    kind: str  # 'set' or 'enable'
+    node: str  # name of the node whose parameter is set
+    name: str  # of the parameter
+    value: bool | int | float | str  # of the parameter, or whether to enable
 
 
 def read_command(text: str) -> Command:

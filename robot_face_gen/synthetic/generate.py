@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         '--split', choices=('auto', *SPLITS),
-        help='of --dyads; auto: a tenth of the speakers each for val and test (default)',
+        help='split of the dyads; auto: a tenth of the speakers each for val and test (default)',
     )  # fmt: skip
     parser.add_argument(
         '--prepared', action='store_true',

@@ -214,12 +214,12 @@ def make_bank(sources: list[Source], count: int, seed: int) -> VoiceBank:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument('output', type=Path, metavar='OUT.npz', help='the bank')
+    parser.add_argument('output', type=Path, metavar='OUT.npz', help='file to write')
     parser.add_argument(
         '--phrases', type=int, default=40, metavar='N',
         help='phrases of a usual speaker (default %(default)s)',
     )  # fmt: skip
-    parser.add_argument('--seed', type=int, default=0, help='of the texts')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the texts')
     parser.add_argument(
         '--only', metavar='NAME', action='append', default=[],
         help='use only this synthesiser (hibari, piper, kokoro, flite, espeak); repeatable',

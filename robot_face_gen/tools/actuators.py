@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path('actuators.html'),
         metavar='HTML',
-        help='for the drawing (default: %(default)s)',
+        help='file for the drawing (default: %(default)s)',
     )
 
 

@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,9 +27,13 @@ from robot_face_gen.graph import (
 from .bringup_process import BringupError, BringupProcess, start_bringup
 from .process_group import ProcessGroup, get_logger
 from .ros import child_environment, require_ros
+from .shared_memory import if_abandoned
 from .supervisor import ProcessSettings
 
 __all__ = ['BringupError', 'BringupProcess', 'add_arguments', 'run', 'start_bringup']
+
+_PARAMETERS = 'robot_face_gen_params_'  # prefix of a folder
+_LOCK = 'lock'  # a running bringup holds a lock on it
 
 _EPILOG = """\
 examples:
@@ -61,10 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the nodes until all have exited.
-
-    Returns:
-        int: 0 if all ended as asked, 1 if one died.
+    """Run the nodes until all have exited; returns 0 if all ended as asked, 1 if one died.
 
     Raises:
         ValueError: An argument is unknown, malformed or invalid.
@@ -104,7 +107,15 @@ def parse_arguments(words: Sequence[str]) -> dict[str, str]:
 @contextlib.contextmanager
 def _parameter_files(nodes: Sequence[NodeSpec]) -> Iterator[dict[str, Path]]:
     """A parameter file for each node's own parameters, as launch_ros writes them."""
-    with tempfile.TemporaryDirectory(prefix='robot_face_gen_params_') as folder:
+    remove_stale_parameters(Path(tempfile.gettempdir()))
+    with (
+        tempfile.TemporaryDirectory(prefix=_PARAMETERS) as folder,
+        (Path(folder) / _LOCK).open('w') as lock,
+    ):
+        if sys.platform == 'linux':
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
         files = {}
         for node in nodes:
             files[node.name] = Path(folder) / f'{node.name}.yaml'
@@ -112,6 +123,19 @@ def _parameter_files(nodes: Sequence[NodeSpec]) -> Iterator[dict[str, Path]]:
             # JSON is YAML with every string quoted: ROS' YAML 1.1 reads a plain y as true.
             files[node.name].write_text(json.dumps(tree, ensure_ascii=False), encoding='utf-8')
         yield files
+
+
+def remove_stale_parameters(folder: Path) -> None:
+    """Remove parameter files that a killed bringup of this user left behind."""
+    if sys.platform != 'linux':
+        return
+    for lock in folder.glob(f'{_PARAMETERS}*/{_LOCK}'):
+        with contextlib.suppress(OSError):
+            if lock.stat().st_uid != os.getuid():
+                continue
+        with if_abandoned(lock) as is_abandoned:
+            if is_abandoned:
+                shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:

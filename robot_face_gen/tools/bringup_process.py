@@ -11,13 +11,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robot_face_gen.graph import GRAPHS
 
 from .ros import require_ros
 from .supervisor import describe_exit
+
+POLL_S = 0.02
 
 
 class BringupError(RuntimeError):
@@ -72,10 +75,7 @@ class BringupProcess:
         return self._process.poll()
 
     def wait_for(self, *names: str, timeout: float = 30.0) -> dict[str, int]:
-        """Wait until the processes of these nodes run (they may still be loading).
-
-        Returns:
-            dict[str, int]: `processes`.
+        """Wait until the processes of these nodes run (they may still load); returns `processes`.
 
         Raises:
             BringupError: One has exited, or the bringup has.
@@ -96,11 +96,27 @@ class BringupProcess:
                     raise BringupError(self._why(name))
         return self.processes
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait until the bringup exits.
+    def check(self) -> None:
+        """Raise BringupError if a node has exited; one line says why."""
+        for name in self.exits:
+            raise BringupError(self._why(name))
 
-        Returns:
-            int: 0 if all nodes ended as asked, 1 if one died.
+    def wait_until(self, ready: Callable[[], object], what: str, timeout_s: float) -> None:
+        """Wait for a condition while all nodes run.
+
+        Raises:
+            BringupError: a node has exited, or it takes too long.
+        """
+        end_s = time.monotonic() + timeout_s
+        while not ready():
+            self.check()
+            if time.monotonic() > end_s:
+                where = f' (see {self._log_file})' if self._log_file else ''
+                raise BringupError(f'{what}: not there after {timeout_s:g} s{where}')
+            time.sleep(POLL_S)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the bringup exits; returns 0 if all nodes ended as asked, 1 if one died.
 
         Raises:
             TimeoutError: It does not exit in time.
@@ -114,11 +130,7 @@ class BringupProcess:
         return code
 
     def stop(self, timeout: float = 15.0) -> int:
-        """End all nodes: with SIGINT, and after `timeout` seconds with SIGKILL.
-
-        Returns:
-            int: As `wait`; -9 if it was killed.
-        """
+        """End all nodes with SIGINT, after `timeout` s with SIGKILL; returns as `wait`, or -9."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         try:
@@ -175,7 +187,6 @@ class BringupProcess:
 def start_bringup(
     arguments: Mapping[str, str],
     *,
-    env: Mapping[str, str] | None = None,
     graph: str = 'bringup',
     log_file: str | os.PathLike | None = None,
 ) -> BringupProcess:
@@ -185,7 +196,6 @@ def start_bringup(
 
     Args:
         arguments: Launch arguments by name.
-        env: Added to this program's environment.
         graph: Name in `robot_face_gen.graph.GRAPHS`.
         log_file: File for all output; None: this program's own output.
 
@@ -208,7 +218,6 @@ def start_bringup(
         output = None if path is None else stack.enter_context(path.open('wb'))
         process = subprocess.Popen(
             command,
-            env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,

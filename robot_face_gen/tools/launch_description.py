@@ -8,7 +8,8 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
-from robot_face_gen.graph import PACKAGE, RESPAWN_DELAY_S, Graph, NodeSpec
+from robot_face_gen.graph import RESPAWN_DELAY_S, Graph, NodeSpec
+from robot_face_gen.resources import PACKAGE
 
 
 def launch_description(graph: Graph) -> LaunchDescription:

@@ -45,11 +45,11 @@ def connected() -> Iterator[Any]:
         rclpy.try_shutdown()
 
 
-def spin(node: Any, seconds: float = POLL_S) -> None:
-    """Handle events for a time."""
+def spin(node: Any) -> None:
+    """Handle events for POLL_S."""
     import rclpy
 
-    end = time.monotonic() + seconds
+    end = time.monotonic() + POLL_S
     while (left_s := end - time.monotonic()) > 0.0:
         rclpy.spin_once(node, timeout_sec=left_s)
 

@@ -20,7 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for sub in (listing, get, put):
         optional = '?' if sub is listing else None
         sub.add_argument('node', nargs=optional, help="name of the node; '/' may be omitted")
-        sub.add_argument('--timeout', type=float, default=10.0, help='of the node, in s')
+        sub.add_argument(
+            '--timeout',
+            type=float,
+            default=10.0,
+            metavar='S',
+            help='how long to wait for the node',
+        )
     for sub in (get, put):
         sub.add_argument('name', help='name of the parameter')
     put.add_argument('value', help='as in a YAML file: 1 is an integer or a double, 1.0 a double')

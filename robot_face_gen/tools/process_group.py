@@ -66,11 +66,7 @@ class ProcessGroup:
         self._stopping = False
 
     async def run(self) -> int:
-        """Run until all processes have exited.
-
-        Returns:
-            int: 0 if the last exit of each was as asked, else 1.
-        """
+        """Run until all have exited; returns 0 if the last exit of each was as asked, else 1."""
         loop = asyncio.get_running_loop()
         remove_stale_segments()
         self._supervisors = [self._supervisor(settings) for settings in self._processes]
@@ -87,7 +83,7 @@ class ProcessGroup:
         screen = _Screen()
         name = settings.name.rpartition('-')[0]
 
-        def on_line(_: str, line: str) -> None:
+        def on_line(line: str) -> None:
             screen.emit(logging.makeLogRecord({'msg': f'[{settings.name}] {line}'}))
 
         return Supervisor(

@@ -3,8 +3,7 @@
 
 A small process in a session of its own holds the reading end of a pipe and a list of process
 groups. When the pipe closes, for whatever reason, it kills the groups still on the list. This
-includes grandchildren, which Linux' parent-death signal does not reach, and works on systems
-without such a signal.
+includes grandchildren, which Linux' parent-death signal would not reach.
 """
 
 from __future__ import annotations
@@ -73,8 +72,7 @@ class ProcessGuard:
 
     def _say(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
-            # If the guard was killed, the parent-death signal remains.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # somebody has killed the guard
                 os.write(self._process.stdin.fileno(), line.encode())
 
 

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'names separated by commas (default: %(default)s)',
     )
     parser.add_argument('--namespace', default='', help='record only this robot')
-    parser.add_argument('--duration', type=float, default=0.0, metavar='S', help='in seconds')
+    parser.add_argument(
+        '--duration', type=float, default=0.0, metavar='S', help='stop after so many seconds'
+    )
     parser.add_argument(
         '--use-sim-time', action='store_true', help='take the time of messages from /clock'
     )

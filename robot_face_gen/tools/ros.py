@@ -8,6 +8,9 @@ import platform
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
+
+from robot_face_gen.files import temporary_folder
 
 #: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
 DISCOVERY_VARIABLES = (
@@ -61,6 +64,23 @@ def has_wheels() -> bool:
         and platform.machine() == 'x86_64'
         and (3, 10) <= sys.version_info[:2] <= (3, 13)
     )
+
+
+def use_writable_log_folder() -> None:
+    """Let ROS log into a temporary folder if the home folder is read-only: it would not start."""
+    if os.environ.get('ROS_LOG_DIR'):
+        return
+    folder = Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'log'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return
+        why = 'cannot be written'
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+    if (temporary := temporary_folder()) is not None:
+        os.environ['ROS_LOG_DIR'] = str(temporary / 'log')
+        print(f"{folder}: {why}; ROS' log files are in {temporary / 'log'}", file=sys.stderr)
 
 
 def require_ros() -> None:

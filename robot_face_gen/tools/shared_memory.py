@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _LOCK_FILE = re.compile(r'fastrtps_[0-9a-f]{16}_el')
@@ -29,23 +30,34 @@ def remove_stale_segments(
     """
     if sys.platform != 'linux' or not folder.is_dir():
         return []
-    import fcntl
-
     removed = []
     for lock in folder.iterdir():
-        # Files of other users, or removed meanwhile by another process, are left alone.
-        with contextlib.suppress(OSError):
-            if not _LOCK_FILE.fullmatch(lock.name):
-                continue
-            if time.time() - lock.stat().st_mtime < min_age_s:
-                continue
-            descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                segment = lock.with_name(lock.name.removesuffix('_el'))
-                segment.unlink(missing_ok=True)
-                lock.unlink()
-                removed.append(segment.name)
-            finally:
-                os.close(descriptor)
+        if _LOCK_FILE.fullmatch(lock.name):
+            with if_abandoned(lock, min_age_s) as is_abandoned:
+                if is_abandoned:
+                    segment = lock.with_name(lock.name.removesuffix('_el'))
+                    segment.unlink(missing_ok=True)
+                    lock.unlink()
+                    removed.append(segment.name)
     return removed
+
+
+@contextlib.contextmanager
+def if_abandoned(lock: Path, min_age_s: float = _MIN_AGE_S) -> Iterator[bool]:
+    """Whether the process that held the lock on a file has died; what the block removes is gone.
+
+    Errors in the block are suppressed: files of other users, or removed by another process
+    meanwhile, are left alone.
+    """
+    import fcntl
+
+    with contextlib.ExitStack() as stack:
+        is_abandoned = False
+        with contextlib.suppress(OSError):
+            if time.time() - lock.stat().st_mtime >= min_age_s:
+                descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_abandoned = True
+        with contextlib.suppress(OSError):
+            yield is_abandoned

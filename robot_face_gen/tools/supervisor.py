@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervises processes: starts them, reports, respawns, and ends them on request."""
+"""Supervises processes: starts them, reports, respawns, and ends them on request.
+
+Each process has a group of its own, which is killed if this program dies.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import shlex
 import signal
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
-from .child_process import ChildProcess, LineHandler
+from .process_guard import guard
 
+#: After a process has exited, wait at most this long for the end of its output: a process that it
+#: started in another group may keep the pipe open.
+_DRAIN_S = 0.5
 #: Exit codes of a process that was asked to end.
 ENDED_BY_REQUEST = frozenset(
     {0, -signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM}
@@ -28,7 +39,9 @@ class ProcessSettings:
     name: str  # Name in the log, as 'reaction_node-1'
     cmd: Sequence[str]  # Program and arguments
     env: Mapping[str, str] | None = None  # The whole environment; None: the same as ours
-    blocks_sigint: bool = False  # Whether it starts with SIGINT blocked, and unblocks it itself
+    # Whether it starts with SIGINT blocked, and unblocks it when it is ready to handle it: Ctrl-C
+    # while Python starts would be a traceback
+    blocks_sigint: bool = False
     respawn: bool = False  # Whether it is started again when it exits by itself
     respawn_delay_s: float = 0.0  # Delay before that
     sigterm_timeout_s: float = 5.0  # Time from SIGINT to SIGTERM when it is to end
@@ -50,12 +63,12 @@ class Supervisor:
     """Runs one process; `run` returns when it will not be started again."""
 
     settings: ProcessSettings  # What to run
-    on_line: LineHandler  # Called with each line of output
+    on_line: Callable[[str], None]  # Called with each line of output, without its line end
     on_started: Callable[[int], None]  # Called with the process id after each start
     # Called with the exit code each time it has exited; 127 if it could not be started
     on_exited: Callable[[int], None]
     log: logging.Logger  # Starts and exits are reported here
-    _child: ChildProcess | None = None
+    _process: subprocess.Popen | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _escalation: asyncio.Task | None = None
@@ -77,30 +90,46 @@ class Supervisor:
     async def _run_once(self) -> None:
         settings = self.settings
         try:
-            child = await ChildProcess.start(
-                settings.cmd,
-                on_line=self.on_line,
-                env=settings.env,
-                blocks_sigint=settings.blocks_sigint,
+            process = subprocess.Popen(
+                list(settings.cmd),
+                env=None if settings.env is None else dict(settings.env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+                preexec_fn=_block_sigint if settings.blocks_sigint else None,
             )
         except (OSError, ValueError) as error:
             self.log.error(f'process could not be started: {error}')
             self.on_exited(127)
             return
-        self._child = child
-        self.log.info(f'process started with pid [{child.pid}]')
-        self.on_started(child.pid)
+        guard().watch(process.pid)
+        assert process.stdout is not None and process.stderr is not None
+        readers = [
+            asyncio.ensure_future(_read_lines(pipe, self.on_line))
+            for pipe in (process.stdout, process.stderr)
+        ]
+        self._process = process
+        self.log.info(f'process started with pid [{process.pid}]')
+        self.on_started(process.pid)
         if self._stopping.is_set():
             self._begin_escalation()
-        code = await child.wait()
-        self._child = None
+        code = await _wait(process)
+        _signal_group(process, signal.SIGKILL)  # what is left of it
+        guard().forget(process.pid)
+        _, late = await asyncio.wait(readers, timeout=_DRAIN_S)
+        for reader in late:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        self._process = None
         if self._escalation is not None:
             self._hurry.set()  # end the escalation
         if code == 0:
-            self.log.info(f'process has finished cleanly [pid {child.pid}]')
+            self.log.info(f'process has finished cleanly [pid {process.pid}]')
         else:
             self.log.error(
-                f'process has died [pid {child.pid}, {describe_exit(code)}, '
+                f'process has died [pid {process.pid}, {describe_exit(code)}, '
                 f"cmd '{shlex.join(settings.cmd)}']."
             )
         self.on_exited(code)
@@ -117,23 +146,23 @@ class Supervisor:
         self._hurry.set()
 
     def _begin_escalation(self) -> None:
-        if self._child is not None and self._escalation is None:
-            self._escalation = asyncio.ensure_future(self._escalate(self._child))
+        if self._process is not None and self._escalation is None:
+            self._escalation = asyncio.ensure_future(self._escalate(self._process))
 
-    async def _escalate(self, child: ChildProcess) -> None:
+    async def _escalate(self, process: subprocess.Popen) -> None:
         waits = (self.settings.sigterm_timeout_s, self.settings.sigkill_timeout_s)
         for number, stronger, seconds in zip(_STEPS, _STEPS[1:], waits, strict=False):
-            child.send_signal(number)
+            _signal_group(process, number)
             in_time = await _within(self._hurry, seconds)
             self._hurry.clear()
-            if self._child is not child:
+            if self._process is not process:
                 return
             if not in_time:
                 self.log.error(
                     f"process failed to terminate '{seconds}' seconds after receiving "
                     f"'{number.name}', escalating to '{stronger.name}'"
                 )
-        child.send_signal(_STEPS[-1])
+        _signal_group(process, _STEPS[-1])
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
@@ -143,3 +172,46 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
     except asyncio.TimeoutError:
         return False
     return True
+
+
+def _signal_group(process: subprocess.Popen, number: int) -> None:
+    """Send a signal to a process and all that it started in its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _block_sigint() -> None:
+    """In the child, before its program runs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+async def _wait(process: subprocess.Popen) -> int:
+    """Wait until a process exits; asyncio's own wait would also wait for the end of its output."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def watch() -> None:
+        process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=watch, daemon=True).start()
+    await ended.wait()
+    return process.wait()
+
+
+async def _read_lines(pipe: IO[bytes], on_line: Callable[[str], None]) -> None:
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
+    rest = b''
+    try:
+        while chunk := await stream.read(65536):
+            *lines, rest = (rest + chunk).split(b'\n')
+            for line in lines:
+                on_line(line.rstrip(b'\r').decode(errors='replace'))
+    finally:
+        transport.close()
+        if rest:
+            on_line(rest.decode(errors='replace'))

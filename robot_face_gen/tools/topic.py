@@ -19,15 +19,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
     commands = parser.add_subparsers(dest='what', metavar='what', required=True)
     listing = commands.add_parser('list', help='list the topics')
-    listing.add_argument('-t', '--show-types', action='store_true', help='with their types')
+    listing.add_argument(
+        '-t', '--show-types', action='store_true', help='show the type of each topic'
+    )
     echo = commands.add_parser('echo', help='show the messages of a topic as YAML')
     echo.add_argument('-n', '--count', type=int, default=math.inf, help='end after N messages')
-    echo.add_argument('--once', dest='count', action='store_const', const=1, help='as -n 1')
+    echo.add_argument(
+        '--once', dest='count', action='store_const', const=1, help='end after one message'
+    )
     hz = commands.add_parser('hz', help='measure the rate of a topic')
     hz.add_argument('-w', '--window', type=int, default=10000, help='messages to average over')
     for sub in (echo, hz):
         sub.add_argument('topic', help="name of the topic; '/' may be omitted")
-        sub.add_argument('--timeout', type=float, default=math.inf, help='of the topic, in s')
+        sub.add_argument(
+            '--timeout',
+            type=float,
+            default=math.inf,
+            metavar='S',
+            help='how long to wait for the topic',
+        )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot_face_gen.extras import require
+from robot_face_gen.resources import default_checkpoint
 
 from .config import TrainingConfig, read_training_config
 from .run_folder import RunFolder, stopped_early
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from robot_face_gen.data.dataset import ClipDataset
 
     from .module import ReactionTraining
+
+SHIPPED = 'shipped'  # `start_from`: the weights in the package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +81,10 @@ def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDa
 
     from .evaluate import check_encoder
 
-    earlier = create_model(config.model, checkpoint=config.start_from)
+    path = config.start_from
+    if path == SHIPPED and not Path(path).is_file():
+        path = str(default_checkpoint())
+    earlier = create_model(config.model, checkpoint=path)
     check_encoder(earlier, data)
     # The statistics stay those of the new data, so that the input is standardised.
     kept = ('.statistics.', 'prior_spread', '_shapes', '_frames')

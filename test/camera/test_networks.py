@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks on rendered heads; what they find is known exactly."""
 
+import os
 import zipfile
 
 import cv2
@@ -9,7 +10,13 @@ import pytest
 from rendered_head import rotation
 
 from robot_face_gen.camera.geometry import CameraModel
-from robot_face_gen.camera.networks import BLENDSHAPES, FaceNetworks, Region, region_of_mesh
+from robot_face_gen.camera.networks import (
+    BLENDSHAPES,
+    FaceNetworks,
+    Region,
+    _without_info_lines,
+    region_of_mesh,
+)
 
 CAMERA = CameraModel.guess(640, 480)
 EYES, NOSE, MOUTH = (33, 133, 263, 362), (1, 4, 5), (61, 291, 0, 17)
@@ -104,6 +111,13 @@ def test_a_region_maps_its_corners_to_the_square_s():
 def test_overlap_is_intersection_over_union(other, expected):
     assert Region(0, 0, 10).overlap(other) == pytest.approx(expected)
     assert other.overlap(Region(0, 0, 10)) == pytest.approx(expected)
+
+
+def test_litert_says_nothing_but_what_is_wrong(face_networks, capfd):
+    FaceNetworks()
+    with _without_info_lines():
+        os.write(2, b'INFO: Created a delegate\nERROR: no memory\n')
+    assert capfd.readouterr().err == 'ERROR: no memory\n'
 
 
 def test_another_file_is_refused_in_one_line(face_networks, tmp_path):

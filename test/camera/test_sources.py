@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from films import write_film
+from launching import until
 
 from robot_face_gen.camera.sources import CameraDevice, VideoFile
 
@@ -19,13 +20,6 @@ def pictures(count, width=160, height=120):
     for image in images:
         image[:, : width // 2] = 0
     return images
-
-
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, 'never came'
-    return found
 
 
 def test_the_pictures_of_a_film(tmp_path):
@@ -114,7 +108,7 @@ def camera():
 
 def test_the_newest_picture_is_given_and_older_ones_are_dropped(tmp_path, camera):
     device = camera(write_film(tmp_path / 'a.avi', pictures(40)))
-    wait_for(lambda: device.counters['losses'])  # it has been read to its end
+    until(lambda: device.counters['losses'])  # it has been read to its end
     before = device.counters['dropped']
     picture = device.read(1.0)
     assert before >= 39 and picture is not None
@@ -126,8 +120,8 @@ def test_a_camera_that_was_lost_is_opened_again(tmp_path, camera):
     device = camera(path)
     assert device.read(PATIENCE_S) is not None
     away = path.rename(tmp_path / 'away.avi')  # unplugged
-    wait_for(lambda: 'does not exist' in device.trouble)
-    wait_for(lambda: device.counters['failed_opens'] >= 2)
+    until(lambda: 'does not exist' in device.trouble)
+    until(lambda: device.counters['failed_opens'] >= 2)
     while device.read(0.0) is not None:
         pass
     opens = device.counters['opens']
@@ -147,7 +141,7 @@ def test_stamps_are_the_time_of_capture(tmp_path, camera):
 @pytest.mark.parametrize('device', ['87', '/dev/video87'])
 def test_a_camera_that_is_not_there_is_named(camera, device):
     missing = camera(device)
-    wait_for(lambda: missing.trouble)
+    until(lambda: missing.trouble)
     assert missing.trouble.startswith(f'camera {device}: ') and 'video87' in missing.trouble
     assert missing.read(0.0) is None
 
@@ -156,7 +150,7 @@ def test_what_is_no_camera_is_said_to_be_none(tmp_path, camera):
     path = tmp_path / 'a.txt'
     path.write_text('no camera')
     device = camera(path)
-    wait_for(lambda: device.trouble)
+    until(lambda: device.trouble)
     assert 'cannot be opened: it is no camera, or another program uses it' in device.trouble
 
 

@@ -34,6 +34,9 @@ def test_a_film_becomes_a_csv_that_the_reader_reads(film, tmp_path, capsys):
     track = read_openface_csv(out)
     assert len(track.frames) == 50 and track.rate_hz == pytest.approx(25.0)
     assert track.frames[0].stamp_ns == 0
+    # Columns without any value are not in the file: one line, however many frames there are.
+    assert track.report.missing.startswith('not in the file: action units AU06_r, AU09_r, AU14_r')
+    assert track.report.problems == {}
     valid = np.array([frame.is_valid() for frame in track.frames])
     assert (np.flatnonzero(~valid) == np.arange(22, 27)).all()
     yaw = np.array([frame.pose[RY] for frame in track.frames])[valid]

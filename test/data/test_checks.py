@@ -51,6 +51,7 @@ def steps(*times):
         (steps(0.0), [(ERROR, 'face frames')]),
         (steps(0.0, 0.04, 0.04), [(ERROR, 'face timestamps')]),
         (steps(*np.arange(20) / 5), [(ERROR, 'face rate')]),
+        (steps(*np.arange(60) * 0.07), []),  # a webcam of 15 frames a second, in dim light
         (steps(*np.arange(20) / 25), [(ERROR, 'face length')]),
         (steps(*np.arange(30, 200) / 25), []),
         (steps(*np.arange(75, 200) / 25), [(ERROR, 'face seen')]),

@@ -80,6 +80,16 @@ def test_names_of_the_table_are_the_same_in_any_case(tmp_path):
     assert session.people[1].face.resolve() == tmp_path / 'y' / 'face.CSV'
 
 
+def test_the_csv_may_be_where_openface_writes_it(tmp_path):
+    (tmp_path / 'x' / 'processed').mkdir(parents=True)
+    for name in ('processed/a.csv', 'processed/b.csv', 'b.csv'):
+        (tmp_path / 'x' / name).touch()
+    (session,) = read_sessions(table(tmp_path, 'session,split\nx,val\n'))
+    assert [p.face.relative_to(tmp_path / 'x').as_posix() for p in session.people] == [
+        'processed/a.csv', 'b.csv',
+    ]  # fmt: skip
+
+
 def test_a_missing_folder_is_named(tmp_path):
     (session,) = read_sessions(table(tmp_path, 'session,split\nx,val\n'))
     assert session.people[0].listing == f'there is no folder {tmp_path / "x"}'

@@ -26,17 +26,13 @@ from robot_face_gen.graph import has_screen
 from robot_face_gen.resources import demo_recording
 from robot_face_gen_msgs.msg import FaceReaction
 
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 CLI = [sys.executable, '-m', 'robot_face_gen.cli']
 
 
-def command(*arguments, **options):
-    return subprocess.run(
-        [*CLI, 'demo', *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        **options,
-    )
+def demo(*arguments):
+    words = [*CLI, 'demo', *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=240)
 
 
 def test_the_shipped_recording_is_a_face_that_talks():
@@ -68,8 +64,7 @@ def test_the_shipped_recording_is_a_face_that_talks():
     assert csv.stat().st_size + sound.stat().st_size < 2_000_000
 
 
-@pytest.mark.graph
-def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
+def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     camera = CameraModel.guess(320, 240)
     images = [
         head.draw(rotation(yaw=yaw), np.array((0.0, 0.0, 0.55)), camera, 320, 240)
@@ -78,7 +73,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     sound, rate = read_audio(demo_recording()[1])
     film = write_film(tmp_path / 'clip.mp4', images, sound=sound[: 3 * rate], sample_rate=rate)
     out = tmp_path / 'out'
-    done = command('--video', film, '--out', out)
+    done = demo('--video', film, '--out', out)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert set(summary['processes']) - {'face_screen_node'} == {
@@ -93,7 +88,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head):
     assert (out / 'demo.mp4').stat().st_size > 10_000
     log = (out / 'graph.log').read_text()
     assert f'{film}: 2.9 s, {rate} Hz' in log and 'a face is seen' in log
-    both = command('--video', film, '--openface', out / 'speaker.csv')
+    both = command('demo', '--video', film, '--openface', out / 'speaker.csv')
     assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
 
 
@@ -120,7 +115,7 @@ def test_view_repeats_the_recording_with_the_face_in_a_browser(tmp_path, ros_dom
 def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
     out = tmp_path / 'out'
     # No whole number of nanoseconds: the run is complete nevertheless.
-    done = command('--out', out, '--duration', 3.9876543212)
+    done = demo('--out', out, '--duration', 3.9876543212)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert summary['frames_recorded'] == 100
@@ -165,21 +160,22 @@ def test_demo_answers_the_recording_and_shows_it(tmp_path, ros_domain):
         (['--speed', '0'], '--speed 0.0: expected above 0'),
         (['--duration', '-1'], '--duration -1.0: expected above 0'),
         (['--checkpoint', 'none.safetensors', '--duration', '1'], 'none.safetensors'),
+        (['--device', 'gpu'], '--device gpu: expected auto, cpu, cuda or cuda:N'),
     ],
 )
-def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, ros_domain, arguments, message):
-    done = command('--out', tmp_path / 'out', *arguments)
+def test_what_cannot_be_is_one_line_and_exit_code_2(tmp_path, command, arguments, message):
+    done = command('demo', '--out', tmp_path / 'out', *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count('\n') == 1
     assert 'Traceback' not in done.stderr + done.stdout
+    assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.graph
 def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
     out = tmp_path / 'out'
     process = subprocess.Popen(
-        [*CLI, 'demo', '--out', str(out), '--no-video'],
+        [*CLI, 'demo', '--out', str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -196,7 +192,8 @@ def test_ctrl_c_ends_all_and_keeps_what_there_is(tmp_path, ros_domain):
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert 'Traceback' not in stdout + stderr
-    assert 'interrupted' in stdout
+    assert 'interrupted' in stdout and 'no film is made' in stdout
+    assert (out / 'sheet.png').is_file() and not (out / 'demo.mp4').exists()
     assert json.loads((out / 'summary.json').read_text())['reactions_out'] >= 20
     assert len(children) >= 5
     _, alive = psutil.wait_procs(children, timeout=20)

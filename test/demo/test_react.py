@@ -16,36 +16,32 @@ from robot_face_gen.features.openface import read_openface_csv
 from robot_face_gen.resources import demo_recording
 
 FACE, VOICE = map(str, demo_recording())
-CLI = [sys.executable, '-m', 'robot_face_gen.cli']
-
-
-def command(*arguments, env=None):
-    return subprocess.run(
-        [*CLI, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, **(env or {})},
-    )
 
 
 @pytest.fixture
 def without_ros(tmp_path):
-    """An environment in which rclpy is not found, and no node can be imported."""
+    """Runs the command line in a process without rclpy, where no node can be imported."""
     folder = tmp_path / 'site'
     folder.mkdir()
     (folder / 'sitecustomize.py').write_text(
         "import sys\nsys.modules['rclpy'] = None\nsys.modules['robot_face_gen.nodes'] = None\n"
     )
-    return {'PYTHONPATH': str(folder)}
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, '-m', 'robot_face_gen.cli', *map(str, words)],
+            capture_output=True, text=True, timeout=240,
+            env={**os.environ, 'PYTHONPATH': str(folder)},
+        )  # fmt: skip
+
+    return run
 
 
 def test_all_results_without_ros(tmp_path, without_ros):
     out = tmp_path / 'out'
-    done = command(
-        'react', '--openface', FACE, '--audio', VOICE, '--duration', 3, '--out', out,
-        env=without_ros,
-    )  # fmt: skip
+    done = without_ros(
+        'react', '--openface', FACE, '--audio', VOICE, '--duration', 3, '--out', out
+    )
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert (summary['frames_in'], summary['answered'], summary['reactions_out']) == (75, 75, 75)
@@ -61,7 +57,7 @@ def test_all_results_without_ros(tmp_path, without_ros):
 
 def test_demo_without_ros_says_why_and_does_the_same_in_one_process(tmp_path, without_ros):
     out = tmp_path / 'out'
-    done = command('demo', '--duration', 2, '--out', out, env=without_ros)
+    done = without_ros('demo', '--duration', 2, '--out', out)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith('the live graph needs ROS 2: rclpy')
     assert {path.name for path in out.iterdir()} == {
@@ -69,7 +65,7 @@ def test_demo_without_ros_says_why_and_does_the_same_in_one_process(tmp_path, wi
     }  # fmt: skip
 
 
-def test_samples_are_different_listeners_and_a_seed_repeats_one(tmp_path):
+def test_samples_are_different_listeners_and_a_seed_repeats_one(tmp_path, command):
     arguments = ('react', '--openface', FACE, '--audio', VOICE, '--duration', 2, '--no-video')
     several = command(*arguments, '--seed', 7, '--samples', 2, '--out', tmp_path / 'several')
     assert several.returncode == 0, several.stderr
@@ -91,7 +87,7 @@ def test_samples_are_different_listeners_and_a_seed_repeats_one(tmp_path):
         (('--audio', VOICE), 18, {'gaps': 18}),
     ],
 )
-def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete):
+def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete, command):
     done = command('react', *arguments, '--duration', 2, '--out', tmp_path)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / 'summary.json').read_text())
@@ -101,6 +97,12 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete):
         [f.landmarks for f in read_openface_csv(tmp_path / 'reaction.csv').frames]
     )
     assert np.isfinite(landmarks).all()
+
+
+def test_a_sound_that_is_too_short_says_why_nothing_came(tmp_path, command):
+    done = command('react', '--audio', VOICE, '--duration', 0.6, '--out', tmp_path / 'out')
+    assert done.returncode == 2
+    assert 'no reaction came in 0.60 s: without a face, reactions begin after a sec' in done.stderr
 
 
 def change_rows(path, change):
@@ -115,7 +117,7 @@ def change_rows(path, change):
     return path
 
 
-def test_a_recording_without_valid_frames_has_exit_code_3(tmp_path):
+def test_a_recording_without_valid_frames_has_exit_code_3(tmp_path, command):
     face = change_rows(tmp_path / 'a.csv', lambda i, name, c: '0' if name == 'success' else c)
     done = command(
         'react', '--openface', face, '--duration', 2, '--no-video', '--out', tmp_path / 'out'
@@ -127,7 +129,7 @@ def test_a_recording_without_valid_frames_has_exit_code_3(tmp_path):
     assert (tmp_path / 'out' / 'reaction.csv').is_file()
 
 
-def test_a_recording_without_landmarks_is_answered_and_says_so(tmp_path):
+def test_a_recording_without_landmarks_is_answered_and_says_so(tmp_path, command):
     """With the sound of a film, which begins with the pictures."""
     lines = Path(FACE).read_text().splitlines()
     names = lines[0].split(',')
@@ -150,7 +152,7 @@ def test_a_recording_without_landmarks_is_answered_and_says_so(tmp_path):
 
 
 @pytest.mark.parametrize('scale', [25 / 30, 25 / 60, 25 / 29.97])
-def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, scale):
+def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, scale, command):
     """For a camera of 30, 60 or 29.97 frames a second that sees the face after 1.5 s."""
 
     def change(i, name, cell):
@@ -183,12 +185,17 @@ def test_the_reaction_has_an_even_25_hz_on_the_clock_of_the_recording(tmp_path, 
         (['--audio', VOICE, '--temperature', '11'], '--temperature 11.0: expected 0 to 10'),
         (['--audio', VOICE, '--duration', '0'], '--duration 0.0: expected above 0'),
         (['--audio', VOICE, '--backend', 'magic'], "backend = 'magic'"),
+        (
+            ['--audio', VOICE, '--device', 'gpu'],
+            '--device gpu: expected auto, cpu, cuda or cuda:N',
+        ),
         (['--audio', VOICE, '--checkpoint', 'none.safetensors'], 'none.safetensors'),
         (['--audio', VOICE, '--whisper', 'none.pt'], 'none.pt'),
     ],
 )
-def test_bad_arguments_are_one_line_and_exit_code_2(tmp_path, arguments, message):
+def test_bad_arguments_are_one_line_and_exit_code_2(tmp_path, arguments, message, command):
     done = command('react', '--out', tmp_path / 'out', *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count('\n') == 1 and 'Traceback' not in done.stdout
+    assert not (tmp_path / 'out').exists()

@@ -11,6 +11,7 @@ from faces import make_frames
 from robot_face_gen.demo.report import (
     Record,
     RecordedReaction,
+    lost_frames,
     percentiles,
     slot_times_ns,
     summarise,
@@ -119,6 +120,9 @@ def test_what_was_answered_and_how_late():
         'cpu_percent',
     ):
         assert key in summary
+    assert lost_frames(summary) == []
+    (line,) = lost_frames({**summary, 'dropped': 6})
+    assert line.startswith('6 of 100 frames have no reaction')
     text = table(summary)
     assert 'frames answered          98   (98.0 %)' in text
     assert 'camera frame to reaction published' in text

@@ -105,20 +105,20 @@ def test_attention_reaches_max_seq_len_and_no_farther(model):
 
 
 @torch.no_grad()
-def test_cost_and_memory_stay_the_same_over_3000_frames(model):
+def test_cost_and_memory_stay_the_same_over_600_frames(model):
     manager = OnlineInferenceManager(model, seed=0)
-    speaker = make_speaker(3000)
+    speaker = make_speaker(600)
     outputs, flops, sizes = [], {}, {}
-    for frame in range(3000):
+    for frame in range(600):
         window = cut(speaker, frame, frame + 1)
-        if frame in (100, 104, 1500, 2900, 2904):
+        if frame in (100, 104, 300, 580, 584):
             with FlopCounterMode(display=False) as counter:
                 outputs.append(manager.process_window(window))
             flops[frame] = counter.get_total_flops()
             sizes[frame] = manager.state.nbytes()
         else:
             outputs.append(manager.process_window(window))
-    assert len({flops[100], flops[104], flops[1500], flops[2900], flops[2904]}) == 1
+    assert len({flops[100], flops[104], flops[300], flops[580], flops[584]}) == 1
     assert len(set(sizes.values())) == 1
     whole, _, _ = model(speaker, seed=0)
     assert largest_difference(whole, join(outputs)) < 1e-4

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """An exported model: no torch in its process, exported once, and the same function."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from launching import run_python
 from speakers import SMALL, largest_difference, make_mask, make_speaker
 
 from robot_face_gen.facial_reaction_model import (
@@ -80,7 +78,7 @@ def answers(manager, speaker, cuts=()):
     return {name: torch.cat([torch.as_tensor(p[name]) for p in parts], 1) for name in BRANCHES}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(cuts=st.sets(st.integers(1, FRAMES - 1)), seed=st.integers(0, 2**62))
 def test_however_cut_it_is_the_model(model, checkpoint, speaker, cuts, seed):
     with torch.no_grad():
@@ -209,9 +207,7 @@ print('torch' in sys.modules)
 
 
 def test_the_second_time_torch_is_not_there(model, checkpoint):
-    done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_TORCH, str(checkpoint)], capture_output=True, text=True
-    )
+    done = run_python(WITHOUT_TORCH, checkpoint)
     assert (done.stdout.strip(), done.returncode) == ('False', 0), done.stderr
 
 

@@ -68,9 +68,9 @@ def test_alone_or_among_others_is_the_same(model, backend, turns, again, seed):
 def test_a_long_session_with_gaps_at_constant_size(model):
     batch = Sessions(make_runner(model, 2), [5, 6])
     size = batch.nbytes()
-    speakers = [make_speaker(400, seed=face) for face in range(2)]
+    speakers = [make_speaker(200, seed=face) for face in range(2)]
     parts = [[], []]
-    for turn in range(400):
+    for turn in range(200):
         faces = [0, 1] if turn % 3 else [0]
         windows = {f: cut(speakers[f], len(parts[f]), len(parts[f]) + 1) for f in faces}
         for face, answer in batch.step(windows).items():
@@ -78,7 +78,7 @@ def test_a_long_session_with_gaps_at_constant_size(model):
     for face in range(2):
         whole, _, _ = model(cut(speakers[face], 0, len(parts[face])), seed=[5 + face])
         assert largest_difference(whole, join(parts[face])) < 1e-4
-    assert batch.nbytes() == size and batch.clocks[0] == 400
+    assert batch.nbytes() == size and batch.clocks[0] == 200
 
 
 def test_a_bad_frame_moves_nobody(model):

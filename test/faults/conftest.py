@@ -1,33 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make test-faults`: each fault FAULT_TRIES times; a table of what was seen.
+"""`make test-faults`: each fault FAULT_TRIES times; the tables of what was seen.
 
 Faults marked `faults` run only there; the others also once in `make test`.
 """
 
 import os
-from collections import defaultdict
-from pathlib import Path
+from dataclasses import asdict
 
 import pytest
+from fault_report import Report
 
-_RESULTS = defaultdict(list)  # what was done: [Seen]
 JUMP = 1.5  # in units of the largest normal change: more is a twitch
 RATE_HZ = 23.0
-ATTEMPTS = 3  # a busy machine may delay the output of some, but not of all
-_HEADER = """\
-# Behaviour under faults
+ATTEMPTS = 4  # a busy machine may delay the output of some, but not of all
 
-Written by `make test-faults REPORT=docs/reliability.md`: real nodes over real DDS.
 
-- Rate: reactions a second, while the fault lasts and after it.
-- Gap: the longest time between two reactions.
-- Jump: the largest change from one reaction to the next, in units of the largest change in 40 ms
-  that an ordinary face makes (head 1 rad/s, a blink closes the lids in two frames).
-- Recovery: from the end of the fault to the beginning of one second of even output.
-
-| fault | tries | lowest rate | longest gap | largest jump | longest recovery |
-|---|---|---|---|---|---|
-"""
+def pytest_configure(config):
+    path = os.environ.get('FAULT_REPORT')
+    if path and not hasattr(config, 'workerinput'):
+        config.pluginmanager.register(Report(config, path))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -44,7 +35,20 @@ def tries():
 
 
 @pytest.fixture
-def attempt(tries):
+def note(record_property):
+    """Report one try of a fault: `note(name, 'what was seen', recovery_s=1.2)`."""
+
+    def note(name, what='', **figures):
+        figures = {key: value if isinstance(value, (str, bool)) else float(value)
+                   for key, value in figures.items()}  # fmt: skip
+        print(name, what, figures)
+        record_property('fault', {'name': name, 'what': what, 'figures': figures})
+
+    return note
+
+
+@pytest.fixture
+def attempt(tries, note):
     """Set a fault in all tries and check what was seen."""
 
     def attempt(lab, name, disturb, gap_ms, recovery_s, rate_hz=RATE_HZ, jump=JUMP):
@@ -57,15 +61,15 @@ def attempt(tries):
             slow = []
             while True:
                 seen = disturb()
-                _RESULTS[name].append(seen)
-                print(name, f'{lab.busy:.1f}', seen)
-                assert seen.finite, seen
-                assert seen.jump < jump, seen
-                if (
+                late = not (
                     seen.rate_hz > rate_hz / lab.busy
                     and seen.gap_ms < gap_ms * lab.busy
                     and seen.recovery_s < recovery_s * lab.busy
-                ):
+                )
+                note(name, **asdict(seen), busy=lab.busy, late=late)
+                assert seen.finite, seen
+                assert seen.jump < jump, seen
+                if not late:
                     break
                 slow.append(seen)
                 assert len(slow) < ATTEMPTS, slow
@@ -77,20 +81,7 @@ def attempt(tries):
 def lab(tmp_path_factory):
     from fault_lab import Lab, fault_domain
 
-    with fault_domain(50):
+    with fault_domain():
         lab = Lab(tmp_path_factory.mktemp('lab'))
         yield lab
         lab.close()
-
-
-def pytest_sessionfinish():
-    path = os.environ.get('FAULT_REPORT')
-    if not path or not _RESULTS:
-        return
-    rows = [
-        f'| {name} | {len(seen)} | {min(s.rate_hz for s in seen):.1f} Hz '
-        f'| {max(s.gap_ms for s in seen):.0f} ms | {max(s.jump for s in seen):.1f} '
-        f'| {max(s.recovery_s for s in seen):.1f} s |'
-        for name, seen in _RESULTS.items()
-    ]
-    Path(path).write_text(_HEADER + '\n'.join(rows) + '\n', encoding='utf-8')

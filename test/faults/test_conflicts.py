@@ -8,6 +8,7 @@ import pytest
 from live_graph import NodeProcess, Peer
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from robot_face_gen.nodes.diagnostics import REMIND_S
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -63,42 +64,51 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize('name', CONFLICTS)
-def test_a_conflict_is_reported(lab, attempt, name):
+def test_a_conflict_is_reported(lab, attempt, note, name):
     make, text = CONFLICTS[name]
+    # In the first seconds of a node, another publisher may be its own predecessor.
+    begin_s = lab.begin_s + 5.0
 
     def disturb():
-        # In the first seconds of a node, another publisher may be its own predecessor.
-        time.sleep(max(0.0, lab.begin_s + 5.0 - time.monotonic()))
+        nonlocal begin_s
+        time.sleep(max(0.0, begin_s - time.monotonic()))
         size = len(lab.log_since(0))
         with lab.fault() as found, make():
-            wait_until_reported(lab, 'reaction_node', text, size)
+            took_s = wait_until_reported(lab, 'reaction_node', text, size)
+        begin_s = time.monotonic() + REMIND_S  # the same text is not logged earlier
+        note(f'{name}: report', 'in the log and the diagnostics', after_s=took_s)
         return found[0]
 
     attempt(lab, name, disturb, 400.0, 3.0)
 
 
 def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
-    """Wait for a text in the status of a node and in the log; as long as a busy machine needs."""
+    """Wait for a text in the status of a node and in the log; returns how long, s."""
     begin_s = time.monotonic()
     lab.peer.wait_for(
         lambda: node in lab.peer.statuses and text in lab.peer.statuses[node].message, text
     )
     lab.peer.wait_for(lambda: text in lab.log_since(size), f'{text} in the log')
     took_s = time.monotonic() - begin_s
-    print(f'reported after {took_s:.1f} s')
     # A status comes once a second; a machine that is too busy to send 25 reactions delays it.
     assert took_s < most_s * lab.busy, took_s
+    return took_s
 
 
 @pytest.mark.faults
-def test_a_second_graph_is_reported_by_both(lab, tmp_path):
+def test_a_second_graph_is_reported_by_both(lab, note, tries, tmp_path):
     """The same nodes once more, as by an operator who starts the robot twice."""
-    size = len(lab.log_since(0))
-    second = NodeProcess('reaction_node', tmp_path, device='cpu')
-    try:
-        lab.peer.wait_for(lambda: 'publishers' in second.text, 'a warning of the second')
-        wait_until_reported(
-            lab, 'reaction_node', f'{REACTION}: 2 publishers (/reaction_node)', size, 10.0
-        )
-    finally:
-        second.kill()
+    for _ in tries[:3]:
+        size = len(lab.log_since(0))
+        begin_s = time.monotonic()
+        second = NodeProcess('reaction_node', tmp_path, device='cpu')
+        try:
+            lab.peer.wait_for(lambda second=second: 'publishers' in second.text, 'its warning')
+            text = f'{REACTION}: 2 publishers (/reaction_node)'
+            wait_until_reported(lab, 'reaction_node', text, size, 10.0)
+            took_s = time.monotonic() - begin_s
+            note('a second graph', 'both report it', from_its_start_s=took_s)
+            assert second.interrupt() == 0
+        finally:
+            second.kill()
+        time.sleep(max(0.0, begin_s + took_s + REMIND_S - time.monotonic()))

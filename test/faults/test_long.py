@@ -89,11 +89,11 @@ class LongSeen:
 
 
 @pytest.mark.graph
-def test_a_session_at_real_pace(tmp_path):
+def test_a_session_at_real_pace(tmp_path, note):
     face, voice = demo_recording()
     specs = GRAPHS['bringup']().nodes({'openface': str(face), 'audio': str(voice), 'loop': 'true'})
     period_s = next(s for s in specs if s.name == 'openface_node').parameters['loop_period_s']
-    with fault_domain(62):
+    with fault_domain():
         graph = Graph(tmp_path)
         try:
             graph.peer.listen(FaceFeatures, '/openface/features')
@@ -117,23 +117,26 @@ def test_a_session_at_real_pace(tmp_path):
     rounds = np.round((loops - loops[0]) / (period_s * 1e9))
     face_drift_ms = np.abs(loops - loops[0] - rounds * period_s * 1e9).max() / 1e6
     sound_drift_ms = np.ptp(np.array(seen.offsets_ns)) / 1e6
-    print(
-        f'{span_s / 60:.1f} minutes: {rate_hz:.3f} Hz, latency {before:.0f} to {after:.0f} ms, '
-        f'{len(loops)} rounds, drift of the face {face_drift_ms:.2f} ms, of the sound '
-        f'{sound_drift_ms:.2f} ms, memory',
-        {n: f'{seen.memory[n][-1]:.1f} MB {100 * g:+.2f} %' for n, g in grown.items()},
+    memory = ', '.join(
+        f'{n} {seen.memory[n][-1]:.1f} MB {100 * g:+.2f} %' for n, g in grown.items()
+    )
+    note(
+        f'a session of {span_s / 60:.0f} minutes at real pace',
+        f'{rate_hz:.3f} Hz; median latency {before:.0f} ms, at the end {after:.0f} ms; drift of '
+        f'the face in {len(loops)} rounds {face_drift_ms:.2f} ms, of the sound '
+        f'{sound_drift_ms:.2f} ms; memory and its growth after the warm-up: {memory}',
     )
     assert abs(rate_hz - 25.0) < 0.02 + 5.0 / span_s  # a few frames at both ends
-    # Half a megabyte is noise where a process is small.
+    # A process that is small may get one more block of memory at some time.
     assert all(
-        g < GROWTH or g * seen.memory[name][-1] < 0.5 for name, g in grown.items()
+        g < GROWTH or g * seen.memory[name][-1] < 1.1 for name, g in grown.items()
     ), grown  # fmt: skip
     assert after < 1.5 * before + 30.0  # a machine that is busy at the end is allowed
     assert len(loops) >= 2 and face_drift_ms < 2.0
     assert sound_drift_ms < 2.0
 
 
-def test_a_session_of_hours_at_the_pace_of_the_machine():
+def test_a_session_of_hours_at_the_pace_of_the_machine(note):
     """The shipped model on frames and embeddings of hours; the clock is simulated."""
     device, backend = resolve_place('cpu', 'auto')
     model = load_model(default_checkpoint(), device=device, backend=backend)
@@ -161,14 +164,18 @@ def test_a_session_of_hours_at_the_pace_of_the_machine():
         if number % (total // 200) == 0:
             sizes.append(memory_mb(this))
     took_ms = [1e3 * np.median(part) for part in np.array_split(took_s, 10)]
-    print(f'{total} frames: {answered} answered, memory {sizes[-1]:.0f} MB, growth '
-          f'{100 * growth(sizes):+.2f} %, step', np.round(took_ms, 2), 'ms')  # fmt: skip
+    note(
+        f'a session of {HOURS:g} hours, accelerated',
+        f'{answered} of {total} frames answered; memory {sizes[-1]:.0f} MB, growth '
+        f'{100 * growth(sizes):+.2f} %; median step {took_ms[1]:.2f} ms, at the end '
+        f'{took_ms[-1]:.2f} ms',
+    )
     assert answered > total - 50
     assert growth(sizes) < GROWTH
     assert min(took_ms[-3:]) < 1.3 * np.median(took_ms)
 
 
-def test_hours_of_sound_are_embedded_without_drift():
+def test_hours_of_sound_are_embedded_without_drift(note):
     encoder = load_encoder('untrained', 0.4, device='cpu', backend=resolve_place('cpu', 'auto')[1])
     stream = WhisperStream(encoder, hop_s=0.32, context_s=0.4)
     generator = np.random.default_rng(0)
@@ -183,8 +190,11 @@ def test_hours_of_sound_are_embedded_without_drift():
             count += len(block.data)
         if number % (chunks // 100) == 0:
             sizes.append(memory_mb(this))
-    print(f'{count} embeddings, drift {np.ptp(stamps) / 1e6:.3f} ms, growth '
-          f'{100 * growth(sizes):+.2f} %')  # fmt: skip
+    note(
+        f'{HOURS:g} hours of sound at 44.1 kHz, accelerated',
+        f'{count} embeddings; drift {np.ptp(stamps) / 1e6:.3f} ms; memory {sizes[-1]:.0f} MB, '
+        f'growth {100 * growth(sizes):+.2f} %',
+    )
     assert count > HOURS * 3600 * 50 - 100
     assert np.ptp(stamps) < 1_000_000
     assert growth(sizes) < GROWTH

@@ -25,7 +25,7 @@ WHOLE_S = 6.0
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    with fault_domain(60):
+    with fault_domain():
         graph = Graph(tmp_path_factory.mktemp('graph'))
         yield graph
         graph.close()
@@ -102,20 +102,20 @@ def first_after(peer, topic, begin_s):
         raise AssertionError(f'nothing on {topic}; newest of each, s ago: {ages_s}') from None
 
 
-def test_sound_is_back_within_1_s_of_the_first_new_chunk(graph):
+def test_sound_is_back_within_1_s_of_the_first_new_chunk(graph, note):
     """The sound of a microphone_node that was stopped, 50 times."""
     found = []
     for number in range(50 if 'FAULT_TRIES' in os.environ else 3):
         graph.forget()
         with graph.stopped('microphone_node'):
-            time.sleep((0.3, 1.2, 3.0)[number % 3])
+            time.sleep((0.3, 1.2, 2.5)[number % 3])
         over_s = time.monotonic()
         chunk_s, embedding_s = (
             first_after(graph.peer, topic, over_s) for topic in ('/audio', '/whisper/embedding')
         )
         found.append(embedding_s - chunk_s)
-        time.sleep(1.0)
-    print('sound back after', np.round(sorted(found), 2))
+        note('microphone_node stopped and continued', sound_back_after_s=found[-1])
+        time.sleep(0.5)
     assert np.percentile(found, 90) < 1.0, sorted(found)
     assert max(found) < 3.0, sorted(found)
 
@@ -129,15 +129,15 @@ def test_two_busy_loops_beside_it(graph, attempt):
                 loop = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
                 stack.callback(loop.wait)
                 stack.callback(loop.kill)
-            time.sleep(5.0)
+            time.sleep(4.0)
         graph.check_motion(begin_s)
         return found[0]
 
     attempt(graph, 'two busy loops', disturb, 1000.0, 3.0, rate_hz=18.0)
 
 
-def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_factory):
-    with fault_domain(61):
+def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_factory, note):
+    with fault_domain():
         graph = Graph(tmp_path_factory.mktemp('alone'), use_respawn='false')
         try:
             for name in SENSORS:
@@ -150,12 +150,15 @@ def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_fac
             graph.peer.wait_for(
                 lambda: graph.peer.values('face_actuator_node').get('state') == 'eased', 'neutral'
             )
+            eased_s = time.monotonic()
             time.sleep(9.0)  # longer than the longest time between two blinks
             graph.check_motion(begin_s)
             graph.viewer.check(begin_s)
             lids = [m.position[HEAD.names.index('lid_upper_left')]
-                    for at, m in graph.peer.heard[STATES] if at > begin_s + 3.0]  # fmt: skip
+                    for at, m in graph.peer.heard[STATES] if at > eased_s]  # fmt: skip
             assert np.ptp(lids) > 0.2, 'no blink'
             assert set(graph.graph.processes) == set(OUTPUTS)
+            note('nodes killed without respawn', 'the others go on; after reaction_node, the '
+                 'motors ease to neutral and the lids blink')  # fmt: skip
         finally:
             graph.close()

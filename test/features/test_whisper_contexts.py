@@ -6,9 +6,9 @@ import pytest
 import torch
 from whisper.model import AudioEncoder, ModelDimensions
 
-from robot_face_gen.features.whisper_contexts import ContextEncoder
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
-from robot_face_gen.features.whisper_onnx import exported
+from robot_face_gen.features.whisper_exported import ContextEncoder
+from robot_face_gen.features.whisper_onnx import export_encoder
 from robot_face_gen.features.whisper_stream import WhisperStream
 from robot_face_gen.models.onnx_session import open_session
 
@@ -31,9 +31,9 @@ def eager(encoder):
 
 @pytest.fixture(scope='module')
 def session(encoder, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
-        yield open_session(exported(encoder, 60), 1)
+    file = tmp_path_factory.mktemp('exported') / 'encoder.onnx'
+    export_encoder(encoder, 60, file, int8=False)
+    return open_session(file, 1)
 
 
 class Counting:

@@ -2,12 +2,11 @@
 """Whisper without torch: exported by another process, once."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from launching import run_python
 from whisper.model import ModelDimensions, Whisper
 
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
@@ -85,9 +84,7 @@ print(sorted({'torch', 'whisper'} & set(sys.modules)))
 
 
 def test_the_second_time_neither_torch_nor_whisper_is_there(encoder, file):
-    done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_TORCH, str(file)], capture_output=True, text=True
-    )
+    done = run_python(WITHOUT_TORCH, file)
     assert (done.stdout.strip(), done.returncode) == ('[]', 0), done.stderr
 
 
@@ -125,12 +122,7 @@ def test_8_bits_are_another_file(encoder, file):
 
 def test_what_cannot_be_is_told_as_by_the_encoder_itself(tmp_path, file):
     (tmp_path / 'bad.pt').write_bytes(b'hello')
-    for weights, words in (
-        (tmp_path / 'bad.pt', "bad.pt: no checkpoint in Whisper's format"),
-        ('no_such', 'no_such: no such file, and not the name of Whisper weights'),
-        ('tiny.en', 'robot-face-gen models get whisper-tiny.en'),
-    ):
-        with pytest.raises(ValueError, match=words):
-            ExportedWhisper(weights, FRAMES)
+    with pytest.raises(ValueError, match=r"bad\.pt: no checkpoint in Whisper's format"):
+        ExportedWhisper(tmp_path / 'bad.pt', FRAMES)
     with pytest.raises(ValueError, match='contexts of 400 frames: expected 2 to 120'):
         ExportedWhisper(file, 400)

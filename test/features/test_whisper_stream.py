@@ -324,7 +324,7 @@ def test_silence_and_clipping_are_finite_and_apart(encoder):
     assert min(np.linalg.norm(a - b) for a, b in ((one, two), (two, three), (one, three))) > 1.0
 
 
-def test_state_stays_bounded_and_a_reset_begins_anew():
+def test_state_stays_bounded():
     dims = ModelDimensions(80, 1500, 16, 2, 1, 9, 9, 16, 1, 1)
     small = WhisperEncoder(AudioEncoder(80, 1500, 16, 2, 1), dims, 'small')
     live = stream(small)
@@ -333,14 +333,11 @@ def test_state_stays_bounded_and_a_reset_begins_anew():
         return (live._mel.nbytes, len(live._log_mel._kept) < 560, len(live._resampler._kept) < 999)
 
     sound = noise(2.0, 44100)
-    first = joined(push_all(live, chunks(sound, 44100)))
+    push_all(live, chunks(sound, 44100))
     before = size()
     for turn in range(1, 15):
         push_all(live, chunks(sound, 44100, begin=BEGIN + turn * 2 * SECOND, first=turn * 88200))
     assert size() == before == (live._mel.nbytes, True, True)
-    live.reset()
-    again = joined(push_all(live, chunks(sound, 44100)))
-    assert np.abs(again[1] - first[1]).max() < 1e-5 and np.array_equal(again[0], first[0])
 
 
 def test_catching_up_costs_one_context_and_says_what_it_skips(encoder):

@@ -92,7 +92,8 @@ def test_inputs_that_were_found(target):
 def test_raw_requests_do_not_stop_the_server_of_the_screen():
     """Damaged HTTP and WebSocket bytes on real sockets; afterwards it answers as before."""
     pytest.importorskip('aiohttp')
-    from screen_server import screen, until
+    from launching import until
+    from screen_server import screen
 
     valid = (
         b'GET /ws?view=inspect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n'

@@ -3,11 +3,13 @@
 
 import errno
 import os
+import tempfile
 import time
 
 import numpy as np
 import pytest
 
+from robot_face_gen.files import temporary_folder
 from robot_face_gen.models import cache
 from robot_face_gen.models.cache import (
     atomic_file,
@@ -110,6 +112,51 @@ def test_a_folder_that_cannot_be_made_is_reported_with_a_remedy(folder, make):
     folder.write_text('in the way')
     with pytest.raises(FileExistsError, match=r'set XDG_CACHE_HOME .*robot_face_gen'):
         cached('step', make)
+
+
+@pytest.fixture
+def read_only(tmp_path, monkeypatch):
+    """A cache folder that cannot be written, also by root."""
+
+    def refuse(base, name=''):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(base))
+
+    monkeypatch.setattr(cache, '_private_folder', refuse)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    cache._warn.cache_clear()
+    folder = temporary_folder()
+    folder.rmdir()
+    return folder
+
+
+def test_entries_of_a_read_only_cache_are_kept_elsewhere(folder, read_only, make, made, caplog):
+    entry = cached('step', make)
+    assert entry.path.parent == read_only and cached('step', make) == entry
+    assert len(made) == 1 and not folder.exists()
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f'{folder}: read-only file system; exported models are kept in {read_only}'
+    )
+    if os.name == 'posix':
+        assert read_only.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
+@pytest.mark.parametrize('whose', ['open to others', 'link', 'file'])
+def test_a_temporary_folder_that_others_could_write_is_not_used(
+    tmp_path, read_only, make, made, whose
+):
+    if whose == 'file':
+        read_only.write_text('in the way')
+    elif whose == 'link':
+        (tmp_path / 'theirs').mkdir(mode=0o700)
+        read_only.symlink_to(tmp_path / 'theirs')
+    else:
+        read_only.mkdir()
+        read_only.chmod(0o777)
+    with pytest.raises(OSError, match='Read-only file system'):
+        cached('step', make)
+    assert not made and read_entry('step') is None
 
 
 def test_a_full_disk_is_reported_with_the_path(tmp_path):

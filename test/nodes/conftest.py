@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
+import gc
+import importlib
+
 import pytest
 
 
@@ -11,20 +15,52 @@ def peer(graph_domain):
     peer.close()
 
 
-@pytest.fixture
-def start(graph_domain, tmp_path):
-    """Start nodes that end with the test: start('openface_node', source=...)."""
+@contextlib.contextmanager
+def starter(folder):
     from live_graph import NodeProcess
 
     started = []
 
     def start(name, **parameters):
-        started.append(NodeProcess(name, tmp_path, **parameters))
+        started.append(NodeProcess(name, folder, **parameters))
         return started[-1]
 
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def start(graph_domain, tmp_path):
+    """Start nodes that end with the test: start('openface_node', source=...)."""
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def start_shared(graph_domain, tmp_path_factory):
+    """As `start`, for nodes that the tests of a module share."""
+    with starter(tmp_path_factory.mktemp('nodes')) as start:
+        yield start
+
+
+@pytest.fixture
+def fails(graph_domain, capfd):
+    """What a node prints that cannot start: fails('openface_node', source=...). It runs here."""
+    from live_graph import ros_arguments
+
+    from robot_face_gen.nodes.run import run
+
+    def fails(name, **parameters):
+        capfd.readouterr()
+        make_node, table = importlib.import_module(f'robot_face_gen.nodes.{name}').PROGRAM
+        assert run(make_node, ros_arguments(parameters), table=table) == 1
+        text = capfd.readouterr().err
+        gc.collect()  # the half-made node: rosout would know its name at the next run
+        assert 'Traceback' not in text
+        return text
+
+    return fails
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 pytestmark = pytest.mark.graph
 
 
-class Listener(BaseNode[tables.ReactionParameters]):
+class Listener(BaseNode[tables.ModelParameters]):
     """The parameters of `reaction_node`, and a callback that refuses faces without success."""
 
     def __init__(self):
@@ -245,7 +245,7 @@ def test_several_publishers_of_one_topic_are_told_of(make_node, monkeypatch, kin
         assert f'/{topic}: 2 publishers (' in text
         assert 'messages are mixed' in text
         before = report(node).values['crowded']
-        peer.node.destroy_publisher(others[0])
+        peer.destroy(others[0])
         peer.wait_for(lambda: node.count_publishers(f'/{topic}') == 1, 'the second to go')
         node.diagnostics.publish()
         assert report(node).values['crowded'] == before

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from faces import make_frame
+from launching import until
 from live_graph import PATIENCE_S
-from screen_server import make_face, until
+from screen_server import make_face
 
 from robot_face_gen.nodes.messages import from_face_frame, from_reaction, from_samples
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
@@ -72,8 +73,8 @@ def look(address, condition, view='inspect', every=lambda page: None, say=()):
 def address_of(node):
     return until(
         lambda: (m := re.search(r'face on (http\S+)', node.text)) and m[1],
-        'the address in the log',
         PATIENCE_S,
+        'the address in the log',
     )
 
 
@@ -101,7 +102,7 @@ def reactions(peer, screen_node):
         'a reaction at the node',
     )
     yield publish
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)
 
 
 def test_a_reaction_comes_to_the_page_and_eases_to_neutral_when_it_stops(reactions, screen_node):
@@ -161,10 +162,9 @@ def test_the_inspector_gets_the_speaker_the_sound_and_the_diagnostics(peer, scre
     assert page.text('level')['rms'] == pytest.approx(0.25, abs=1e-3)
     assert page.text('diagnostics')['statuses'][0]['name'] == NAME
     # Nothing of this is subscribed to without such a page.
-    until(lambda: peer.node.count_subscribers('/openface/features') == 0, timeout_s=PATIENCE_S)
-    until(lambda: peer.node.count_subscribers('/audio') == 0, timeout_s=PATIENCE_S)
-    for publisher in (face, sound):
-        peer.node.destroy_publisher(publisher)
+    until(lambda: peer.node.count_subscribers('/openface/features') == 0, PATIENCE_S)
+    until(lambda: peer.node.count_subscribers('/audio') == 0, PATIENCE_S)
+    peer.destroy(face, sound)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_the_switch_calls_the_service_of_the_actuators(peer, screen_node):
         page = look(address, lambda page: page.text('result'), say=[command])
         assert (page.text('result')['ok'], page.text('result')['text']) == (wanted, 'as you like')
     assert asked == [True, False]
-    peer.node.destroy_service(service)
+    peer.destroy(service)
 
 
 def test_a_recording_is_shown_to_every_viewer(peer, screen_node):
@@ -248,7 +248,7 @@ def test_a_recording_is_shown_to_every_viewer(peer, screen_node):
         )
         assert page.text('note')['text'] == 'recording'
     look(address, lambda page: page.text('note') and not page.text('note')['text'], view='face')
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)
 
 
 def test_a_port_in_use_is_an_error_until_it_is_free(peer, graph_domain, tmp_path):
@@ -273,7 +273,5 @@ def test_a_port_in_use_is_an_error_until_it_is_free(peer, graph_domain, tmp_path
         assert node.interrupt() == 0
 
 
-def test_bad_parameters_are_refused(graph_domain, start):
-    node = start(NAME, skin='ugly')
-    assert node.wait() == 1
-    assert "skin = 'ugly': expected robot, person or glow" in node.text
+def test_bad_parameters_are_refused(fails):
+    assert "skin = 'ugly': expected robot, person or glow" in fails(NAME, skin='ugly')

@@ -35,6 +35,11 @@ def faces():
     return speaker, face
 
 
+@pytest.fixture(scope='module')
+def node(peer, start_shared):
+    return start_shared('face_view_node', image_size_px=SIDE_PX)
+
+
 class Viewer:
     """Subscribes like a viewer; keeps the newest message of each topic."""
 
@@ -63,8 +68,7 @@ class Viewer:
         return keep
 
     def close(self):
-        for subscription in self._subscriptions:
-            self.peer.node.destroy_subscription(subscription)
+        self.peer.destroy(*self._subscriptions)
 
 
 @pytest.fixture
@@ -92,13 +96,20 @@ def publish(peer):
         peer.wait_for(step, what)
 
     yield publish
-    for sender in senders.values():
-        peer.node.destroy_publisher(sender)
+    peer.destroy(*senders.values())
 
 
 def picture(message):
     assert (message.encoding, message.step) == ('bgr8', 3 * message.width)
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+
+
+def shows(image, speaker, *, believed):
+    crop = FaceCrop()
+    crop.update(speaker.landmarks, True)
+    expected = speaker_picture(crop.to_crop(speaker.landmarks), believed=believed, side_px=SIDE_PX)
+    # The node's crop is a mean over equal frames.
+    return np.abs(picture(image).astype(int) - expected).mean() < 0.5
 
 
 def lines(marker):
@@ -132,9 +143,8 @@ def seen_by(camera, points, width=640, height=480):
     return (focal * local[:2] / local[2]).T + np.array([width / 2, height / 2])
 
 
-def test_images_and_markers_say_what_the_messages_say(peer, publish, start, faces, tmp_path):
+def test_images_and_markers_say_what_the_messages_say(peer, publish, node, faces, tmp_path):
     speaker, robot = faces
-    node = start('face_view_node', image_size_px=SIDE_PX)
     latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     transforms = {}
     peer.node.create_subscription(
@@ -155,11 +165,7 @@ def test_images_and_markers_say_what_the_messages_say(peer, publish, start, face
 
     robot_image = picture(viewer.found['/robot_face/image'])
     np.testing.assert_array_equal(robot_image, robot_picture(robot, SIDE_PX))
-    crop = FaceCrop()
-    crop.update(speaker.landmarks, True)
-    expected = speaker_picture(crop.to_crop(speaker.landmarks), believed=True, side_px=SIDE_PX)
-    # The node's crop is a mean over equal frames.
-    assert np.abs(picture(viewer.found['/speaker/image']).astype(int) - expected).mean() < 0.5
+    assert shows(viewer.found['/speaker/image'], speaker, believed=True)
     assert viewer.found['/robot_face/image'].header.frame_id == 'robot_face'
     assert viewer.found['/speaker/image'].header.frame_id == 'camera_optical_frame'
 
@@ -204,10 +210,9 @@ def test_images_and_markers_say_what_the_messages_say(peer, publish, start, face
     assert len(drawn) > 300 and 60 < np.ptp(drawn[:, 1]) < 140
 
 
-def test_nothing_is_subscribed_or_drawn_while_nobody_looks(peer, publish, start, faces):
+def test_nothing_is_subscribed_or_drawn_while_nobody_looks(peer, publish, node, faces):
     speaker, robot = faces
     peer.statuses.pop('face_view_node', None)
-    start('face_view_node', image_size_px=SIDE_PX)
     peer.wait_for(lambda: 'face_view_node' in peer.statuses, 'a status')
     messages = (
         from_face_frame(speaker, 'camera'),
@@ -223,7 +228,7 @@ def test_nothing_is_subscribed_or_drawn_while_nobody_looks(peer, publish, start,
             for topic in ('/openface/features', '/robot_face/reaction')
         }
 
-    peer.wait_for(lambda: not any(subscribers().values()), 'the end of earlier nodes')
+    peer.wait_for(lambda: not any(subscribers().values()), 'the end of earlier subscriptions')
     viewer = Viewer(peer, '/speaker/image')
     publish(lambda: '/speaker/image' in viewer.found, "the speaker's image", *messages)
     assert subscribers() == {'/openface/features': 1, '/robot_face/reaction': 0}
@@ -234,19 +239,23 @@ def test_nothing_is_subscribed_or_drawn_while_nobody_looks(peer, publish, start,
     assert peer.statuses['face_view_node'].message == 'OK'
 
 
-def test_a_face_that_is_not_seen_is_said_and_has_no_lines(peer, publish, start):
-    start('face_view_node', image_size_px=SIDE_PX)
+def test_a_face_that_is_lost_is_shown_as_such_and_has_no_lines(peer, publish, node, faces):
     viewer = Viewer(peer, '/speaker/image', '/robot_face/markers')
     lost = from_face_frame(make_frame(STAMP_NS, confidence=0.1, success=False), 'camera')
-    publish(lambda: '/speaker/image' in viewer.found, "the speaker's image", lost)
+
+    def is_shown(believed):
+        image = viewer.found.get('/speaker/image')
+        return image and shows(image, faces[0], believed=believed)
+
+    publish(lambda: is_shown(True), 'the face', from_face_frame(faces[0], 'camera'))
+    publish(lambda: is_shown(False), 'the face that was seen last', lost)
+    viewer.found.clear()  # lines may have come until now
+    publish(lambda: is_shown(False), 'another image', lost)
     viewer.close()
-    expected = speaker_picture(None, believed=False, side_px=SIDE_PX)
-    np.testing.assert_array_equal(picture(viewer.found['/speaker/image']), expected)
     assert 'speaker' not in viewer.found
 
 
-def test_parameters_can_be_set_while_it_runs(peer, publish, start, faces):
-    start('face_view_node', image_size_px=SIDE_PX)
+def test_parameters_can_be_set_while_it_runs(peer, publish, node, faces):
     viewer = Viewer(peer, '/robot_face/image')
     message = from_reaction(faces[1], 0, STAMP_NS, STAMP_NS, 'robot_face')
     publish(lambda: viewer.found, 'an image', message)
@@ -254,3 +263,4 @@ def test_parameters_can_be_set_while_it_runs(peer, publish, start, faces):
     publish(lambda: viewer.found['/robot_face/image'].width == 96, 'a smaller image', message)
     viewer.close()
     assert not peer.set_parameter('face_view_node', 'image_size_px', 5000)[0]
+    assert peer.set_parameter('face_view_node', 'image_size_px', SIDE_PX) == (True, '')

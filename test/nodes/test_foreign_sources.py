@@ -135,12 +135,8 @@ def test_one_face_can_be_chosen_and_landmarks_alone_are_enough(peer, start, publ
     assert 'message dropped: width, height = 0, 480' in node.text
 
 
-def test_without_the_package_the_error_says_what_to_install(start, monkeypatch):
-    monkeypatch.setenv('PYTHONPATH', '')
-    node = start('openface_node', source='hri')
-    assert node.wait() == 1
-    assert 'source = hri needs the package hri_msgs' in node.text
-    assert 'Traceback' not in node.text
+def test_without_the_package_the_error_says_what_to_install(fails):
+    assert 'source = hri needs the package hri_msgs' in fails('openface_node', source='hri')
 
 
 def check_sound(heard, piece):
@@ -171,7 +167,6 @@ def stamped(form, field, values):
     ('form', 'field', 'values'),
     [
         (1, 'float32_data', pieces()),
-        (8, 'int16_data', pieces(np.int16, 2**15)),
         (32, 'uint8_data', pieces(np.uint8, 2**7, 2**7)),
     ],
 )
@@ -213,8 +208,7 @@ def mp3():
     return np.array_split(data, 25)
 
 
-@pytest.mark.parametrize('coding', ['wave', 'mp3'])
-@pytest.mark.parametrize('is_stamped', [False, True])
+@pytest.mark.parametrize(('coding', 'is_stamped'), [('wave', False), ('mp3', True)])
 def test_bytes_of_audio_data(peer, start, publish, coding, is_stamped):
     heard = listen(peer, AudioChunk, '/audio')
     data = mp3() if coding == 'mp3' else [p.view(np.uint8) for p in pieces(np.int16, 2**15)]
@@ -245,4 +239,4 @@ def test_a_topic_of_another_type_is_an_error_and_the_node_waits(peer, start, gra
 
     peer.wait_for(lambda: 'has type robot_face_gen_msgs/msg/FaceFeatures' in message(), 'an error')
     assert node.process.poll() is None and 'Traceback' not in node.text
-    peer.node.destroy_publisher(publisher)
+    peer.destroy(publisher)

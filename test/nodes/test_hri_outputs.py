@@ -74,4 +74,4 @@ def test_the_face_is_published_in_the_messages_of_ros4hri(hri_msgs, peer, start,
     finally:
         end.set()
         sender.join()
-        peer.node.destroy_publisher(publisher)
+        peer.destroy(publisher)

@@ -2,7 +2,6 @@
 """A live node loads what it needs: drawing, plotting and training libraries cost memory."""
 
 import pytest
-from live_graph import NodeProcess, Peer
 
 from robot_face_gen.resources import demo_recording
 
@@ -19,26 +18,25 @@ PARAMETERS = {
 UNWANTED = {'cv2', 'av', 'matplotlib', 'numba', 'torch', 'whisper', 'lightning', 'rosbags'}
 
 
+@pytest.fixture(scope='module')
+def nodes(start_shared):
+    """All nodes, which start at the same time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PYTHONPROFILEIMPORTTIME', '1')
+        return {name: start_shared(name, **given) for name, given in PARAMETERS.items()}
+
+
 @pytest.mark.graph
 @pytest.mark.parametrize('name', PARAMETERS)
-def test_a_node_imports_nothing_that_it_does_not_need(
-    name, tmp_path, ros_domain, monkeypatch, request
-):
+def test_a_node_imports_nothing_that_it_does_not_need(name, peer, nodes, request):
     if name == 'camera_face_node':
         request.getfixturevalue('face_networks')  # skips where they are missing
-    monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')
-    peer, node = Peer(), NodeProcess(name, tmp_path, **PARAMETERS[name])
-    try:
-        # Its second status: by then it has loaded and begun to work.
-        peer.wait_for(lambda: name in peer.statuses, 'a status')
-        first = peer.statuses[name]
-        peer.wait_for(lambda: peer.statuses[name] is not first, 'another status')
-    finally:
-        node.kill()
-        peer.close()
+    # Its second status: by then it has loaded and begun to work.
+    first = peer.wait_for(lambda: peer.statuses.get(name), 'a status')
+    peer.wait_for(lambda: peer.statuses[name] is not first, 'another status')
     imported = {
         line.rpartition('|')[2].strip().partition('.')[0]
-        for line in node.text.splitlines()
+        for line in nodes[name].text.splitlines()
         if line.startswith('import time:')
     }
     assert {'rclpy', 'numpy'} <= imported

@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`reaction_node` as a process; the test sends face and voice and receives the reactions."""
 
-import dataclasses
-import importlib.util
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from faces import make_frame
-from launching import until
-from live_graph import PATIENCE_S, NodeProcess
+from live_graph import ENCODER, PATIENCE_S, show, small_checkpoint
 
-from robot_face_gen.facial_reaction_model import (
-    CheckpointInfo,
-    FacialReactionModel,
-    ModelConfig,
-    save_checkpoint,
-)
 from robot_face_gen.nodes.messages import (
     from_embeddings,
     from_face_frame,
@@ -26,31 +16,15 @@ from robot_face_gen.nodes.messages import (
 )
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 TOPIC = '/robot_face/reaction'
-ENCODER = 'whisper-test:0123'
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('reaction') / 'small.safetensors'
-    config = ModelConfig(
-        feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
-        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
-    )  # fmt: skip
-    info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
-    save_checkpoint(FacialReactionModel(config, info), path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def node(peer, checkpoint):
+def node(peer, start_shared, tmp_path_factory):
     peer.listen(FaceReaction, TOPIC)
-    process = NodeProcess(
-        'reaction_node', checkpoint.parent, checkpoint=checkpoint, seed=5, device='cpu'
-    )
-    yield process
-    process.kill()
+    checkpoint = small_checkpoint(tmp_path_factory.mktemp('reaction'))
+    return start_shared('reaction_node', checkpoint=checkpoint, seed=5, device='cpu')
 
 
 @pytest.fixture(scope='module')
@@ -61,21 +35,6 @@ def face(peer, node):
 @pytest.fixture(scope='module')
 def voice(peer, node):
     return peer.publisher(AudioEmbedding, '/whisper/embedding', 'reaction_node')
-
-
-def show(face, count, voice=None, encoder=ENCODER, dim=8, behind_s=0):
-    """Publish `count` frames and their sound in real time; returns the stamps of the frames."""
-    behind_ns = behind_s * 1_000_000_000
-    begin_ns = time.time_ns() - behind_ns
-    stamps = [begin_ns + index * 40_000_000 for index in range(count)]
-    for index, stamp_ns in enumerate(stamps):
-        time.sleep(max(0.0, (stamp_ns + behind_ns - time.time_ns()) / 1e9))  # as a camera
-        frame = dataclasses.replace(make_frame(seed=index), stamp_ns=stamp_ns)
-        face.publish(from_face_frame(frame, 'camera'))
-        if voice is not None:
-            data = np.full((2, dim), 0.1 * index, np.float32)
-            voice.publish(from_embeddings(stamp_ns - 50_000_000, data, 50.0, encoder, 'mic'))
-    return stamps
 
 
 def answered(peer, stamps):
@@ -91,7 +50,7 @@ def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
     status = peer.statuses['reaction_node']
     peer.wait_for(lambda: peer.statuses['reaction_node'] is not status, 'the next status')
     before = {name: count(peer, name) for name in ('frames_in', 'embeddings_in')}
-    stamps = show(face, 30, voice)
+    stamps = show([(face, voice)], 30)
     peer.wait_for(lambda: answered(peer, stamps), 'all reactions')
     heard = [message for _, message in peer.heard[TOPIC]]
     messages = [message for message in heard if to_ns(message.source_stamp) in stamps]
@@ -115,10 +74,10 @@ def test_answers_each_frame_with_its_source_stamp(peer, node, face, voice):
 
 def test_a_bag_without_clock_is_answered_in_its_own_time(peer, node, face, voice):
     """Its stamps are hours old, but the frames are not late."""
-    show(face, 5, voice)
+    show([(face, voice)], 5)
     before = count(peer, 'late')
     peer.heard[TOPIC].clear()
-    stamps = show(face, 40, voice, behind_s=7200)
+    stamps = show([(face, voice)], 40, behind_s=7200)
     peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions to old frames')
     peer.wait_for(lambda: 'clock_offset_s' in peer.values('reaction_node'), 'diagnostics')
     assert abs(float(peer.values('reaction_node')['clock_offset_s']) - 7200) < 1.0
@@ -126,18 +85,18 @@ def test_a_bag_without_clock_is_answered_in_its_own_time(peer, node, face, voice
     newest = peer.heard[TOPIC][-1][1]
     assert abs(to_ns(newest.header.stamp) / 1e9 - time.time()) < PATIENCE_S  # the node's own time
     assert '7200.0 s behind this clock' in node.text
-    stamps = show(face, 20, voice)
+    stamps = show([(face, voice)], 20)
     peer.wait_for(lambda: answered(peer, stamps[10:]), 'reactions in the time of the clock')
 
 
 def test_a_different_encoder_is_an_error_and_the_face_alone_is_used(peer, node, face, voice):
-    stamps = show(face, 10, voice, encoder='whisper-other:9')
+    stamps = show([(face, voice)], 10, encoder='whisper-other:9')
     peer.wait_for(lambda: answered(peer, stamps), 'reactions without sound')
     peer.wait_for(lambda: count(peer, 'foreign_embeddings') >= 10, 'diagnostics')
     status = peer.statuses['reaction_node']
     assert status.level == b'\x02' and f"was trained with '{ENCODER}'" in status.message
     assert "encoder 'whisper-other:9'" in node.text
-    show(face, 10, voice)
+    show([(face, voice)], 10)
     peer.wait_for(lambda: peer.statuses['reaction_node'].level != b'\x02', 'the error to end')
 
 
@@ -149,7 +108,7 @@ def test_bad_messages_are_counted_and_the_next_ones_answered(peer, node, face, v
     face.publish(from_face_frame(make_frame(0), 'camera'))
     wide = np.zeros((2, 16), np.float32)
     voice.publish(from_embeddings(time.time_ns(), wide, 50.0, ENCODER, 'mic'))
-    stamps = show(face, 5, voice)
+    stamps = show([(face, voice)], 5)
     peer.wait_for(lambda: answered(peer, stamps), 'five reactions')
     peer.wait_for(lambda: count(peer, 'invalid') >= before + 3, 'three bad messages')
     assert 'confidence = 2' in node.text
@@ -178,7 +137,7 @@ def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node
     try:
         assert peer.set_parameter('reaction_node', 'hop', 4) == (True, '')
         assert peer.set_parameter('reaction_node', 'temperature', 0.0) == (True, '')
-        stamps = show(face, 12, voice)
+        stamps = show([(face, voice)], 12)
         peer.wait_for(lambda: answered(peer, stamps), 'reactions, four at a time')
     finally:
         assert peer.set_parameter('reaction_node', 'hop', 1) == (True, '')
@@ -192,26 +151,6 @@ def test_parameters_change_while_running_or_are_refused_with_a_reason(peer, node
         assert not successful and words in reason
 
 
-@pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ('onnx', 'onnxruntime'))), reason='torch computes'
-)
-def test_torch_is_not_loaded(peer, node, face):
-    mapped = Path(f'/proc/{node.process.pid}/maps')
-    if not mapped.exists():
-        pytest.skip('needs /proc')
-    assert 'onnxruntime' in mapped.read_text() and 'libtorch' not in mapped.read_text()
-
-
-def test_ctrl_c_ends_cleanly(ros_domain, tmp_path, checkpoint):
-    process = NodeProcess('reaction_node', tmp_path, checkpoint=checkpoint)
-    try:
-        until(lambda: 'waiting for' in process.text, PATIENCE_S, 'the start')
-        assert process.interrupt() == 0
-    finally:
-        process.kill()
-    assert 'Traceback' not in process.text and 'rror' not in process.text
-
-
 @pytest.mark.parametrize(
     ('parameters', 'error'),
     [
@@ -219,10 +158,5 @@ def test_ctrl_c_ends_cleanly(ros_domain, tmp_path, checkpoint):
         ({'device': 'quantum'}, "error: device = 'quantum': expected auto, cpu, cuda or cuda:N"),
     ],
 )
-def test_a_failed_start_is_reported_in_one_line(ros_domain, tmp_path, parameters, error):
-    process = NodeProcess('reaction_node', tmp_path, **parameters)
-    try:
-        assert process.wait() == 1
-    finally:
-        process.kill()
-    assert error in process.text.splitlines() and 'Traceback' not in process.text
+def test_a_failed_start_is_reported_in_one_line(fails, parameters, error):
+    assert error in fails('reaction_node', **parameters).splitlines()

@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`reaction_server` as a process: three robots, each with its own voice and face."""
 
-import dataclasses
 import threading
 import time
 
 import numpy as np
 import pytest
 from faces import make_frame
-from live_graph import NodeProcess
+from live_graph import show, small_checkpoint
 
-from robot_face_gen.facial_reaction_model import (
-    CheckpointInfo,
-    FacialReactionModel,
-    ModelConfig,
-    save_checkpoint,
-)
 from robot_face_gen.nodes.messages import (
-    from_embeddings,
     from_face_frame,
     to_ns,
     to_reaction,
@@ -25,31 +17,21 @@ from robot_face_gen.nodes.messages import (
 )
 from robot_face_gen.nodes.reaction_server import ReactionServer
 from robot_face_gen.nodes.run import run
-from robot_face_gen.nodes.tables import namespaces
+from robot_face_gen.nodes.tables import SERVER, namespaces
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 ROBOTS = ('anna', 'bert', 'cleo')
-ENCODER = 'whisper-test:0123'
 
 
 @pytest.fixture(scope='module')
-def server(peer, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('server')
-    config = ModelConfig(
-        feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
-        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
-    )  # fmt: skip
-    info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
-    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+def server(peer, start_shared, tmp_path_factory):
     for robot in ROBOTS:
         peer.listen(FaceReaction, f'/{robot}/robot_face/reaction')
-    process = NodeProcess(
-        'reaction_server', folder, checkpoint=folder / 'small.safetensors', seed=5, device='cpu',
-        namespaces=','.join(ROBOTS),
+    return start_shared(
+        'reaction_server', checkpoint=small_checkpoint(tmp_path_factory.mktemp('server')), seed=5,
+        device='cpu', namespaces=','.join(ROBOTS),
     )  # fmt: skip
-    yield process
-    process.kill()
 
 
 @pytest.fixture(scope='module')
@@ -67,21 +49,6 @@ def speakers(peer, server):
     }
 
 
-def show(speakers, robots, count, encoder=ENCODER):
-    """Publish frames and sound of some robots at their pace; the stamps."""
-    begin_ns = time.time_ns()
-    stamps = [begin_ns + index * 40_000_000 for index in range(count)]
-    for index, stamp_ns in enumerate(stamps):
-        time.sleep(max(0.0, (stamp_ns - time.time_ns()) / 1e9))  # a camera's pace
-        for seed, robot in enumerate(robots):
-            face, voice = speakers[robot]
-            frame = dataclasses.replace(make_frame(seed=index + 100 * seed), stamp_ns=stamp_ns)
-            face.publish(from_face_frame(frame, 'camera'))
-            data = np.full((2, 8), 0.1 * index + seed, np.float32)
-            voice.publish(from_embeddings(stamp_ns - 50_000_000, data, 50.0, encoder, 'mic'))
-    return stamps
-
-
 def heard(peer, robot):
     return [message for _, message in peer.heard[f'/{robot}/robot_face/reaction']]
 
@@ -91,7 +58,7 @@ def answered(peer, robot, stamps):
 
 
 def test_every_robot_gets_its_own_answers(peer, server, speakers):
-    stamps = show(speakers, ROBOTS, 30)
+    stamps = show(speakers.values(), 30)
     peer.wait_for(lambda: all(answered(peer, r, stamps) for r in ROBOTS), 'all reactions')
     faces = {}
     for robot in ROBOTS:
@@ -126,7 +93,7 @@ def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, spea
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        stamps = show(speakers, ['anna', 'bert'], 25)
+        stamps = show([speakers[r] for r in ['anna', 'bert']], 25)
     finally:
         stop.set()
         thread.join()
@@ -137,9 +104,9 @@ def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, spea
 
 def test_the_others_do_not_notice_one_s_trouble(peer, server, speakers):
     invalid = int(peer.values('bert/reaction_server')['invalid'])
-    show(speakers, ['bert'], 3, encoder='whisper-other:9')
+    show([speakers[r] for r in ['bert']], 3, encoder='whisper-other:9')
     speakers['bert'][0].publish(FaceFeatures())  # empty
-    stamps = show(speakers, ['anna', 'cleo'], 10)
+    stamps = show([speakers[r] for r in ['anna', 'cleo']], 10)
     for robot in ('anna', 'cleo'):
         peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
     peer.wait_for(
@@ -175,7 +142,7 @@ def test_ctrl_c_leaves_no_traceback(peer, server, speakers):
 def test_what_is_no_list_of_namespaces_is_refused(graph_domain, capsys, said, complaint):
     with pytest.raises(ValueError, match=complaint):
         namespaces(said)
-    assert run(ReactionServer, ['--ros-args', '-p', f'namespaces:={said}']) == 1
+    assert run(ReactionServer, ['--ros-args', '-p', f'namespaces:={said}'], table=SERVER) == 1
     assert complaint in capsys.readouterr().err
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a node's program begins and ends."""
 
-import subprocess
-import sys
 import threading
 
 import pytest
+from launching import run_python
 
 PROGRAM = """
 import os, signal, sys
@@ -20,15 +19,9 @@ sys.exit(start('openface_node', []))
 """
 
 
-@pytest.mark.parametrize('stage', ['openface_node', 'base_node', 'tables'])
+@pytest.mark.parametrize('stage', ['openface_node', 'base_node', 'source_tables'])
 def test_ctrl_c_while_a_node_is_still_importing_prints_nothing(stage):
-    found = subprocess.run(
-        [sys.executable, '-c', PROGRAM.format(stage=stage)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    found = run_python(PROGRAM.format(stage=stage))
     assert (found.returncode, found.stdout, found.stderr) == (0, '', '')
 
 
@@ -36,20 +29,17 @@ def test_importing_the_nodes_changes_nothing():
     program = """
 import os, signal, sys
 before = dict(os.environ), list(sys.path), signal.getsignal(signal.SIGINT)
+import robot_face_gen.nodes
+assert 'rclpy' not in sys.modules
 import robot_face_gen.nodes.program, robot_face_gen.nodes.reaction_node
 assert before == (dict(os.environ), sys.path, signal.getsignal(signal.SIGINT))
 """
-    subprocess.run([sys.executable, '-c', program], check=True, timeout=60)
+    run_python(program, check=True)
 
 
 def test_an_unknown_node_is_refused_by_name():
-    found = subprocess.run(
-        [sys.executable, '-m', 'robot_face_gen.nodes', 'reaction'],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    code = 'import runpy; runpy.run_module("robot_face_gen.nodes", run_name="__main__")'
+    found = run_python(code, 'reaction')
     assert found.returncode == 1 and "'reaction' is not a node" in found.stderr
 
 
@@ -71,10 +61,10 @@ def test_what_breaks_in_rclpy_for_a_ctrl_c_is_no_error(ros_domain, monkeypatch, 
 
     monkeypatch.setattr(module, 'make_executor', Breaking)
     if interrupted:
-        assert module.run(lambda: BaseNode(OPENFACE), []) == 0
+        assert module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE) == 0
     else:
         with pytest.raises(RuntimeError, match='Unable to convert'):
-            module.run(lambda: BaseNode(OPENFACE), [])
+            module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE)
 
 
 def test_a_node_that_is_interrupted_while_it_is_made_can_be_destroyed(monkeypatch):

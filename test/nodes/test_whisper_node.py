@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`whisper_node` alone, as a process, between a peer's sound and a peer's ears."""
 
+import contextlib
+import os
+import signal
 import time
 
 import numpy as np
@@ -9,6 +12,7 @@ from live_graph import NodeProcess
 
 from robot_face_gen.nodes.messages import from_samples, to_embeddings, to_ns
 from robot_face_gen.nodes.run import run
+from robot_face_gen.nodes.tables import WHISPER
 from robot_face_gen.nodes.whisper_node import WhisperNode, join
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
@@ -133,9 +137,30 @@ def test_ctrl_c_leaves_no_traceback(peer, node, voice):
     assert 'untrained' in node.text
 
 
+def test_sound_that_waited_for_a_stopped_node_is_no_overload(peer, start):
+    peer.statuses.clear()  # those of the node that has ended
+    node = start('whisper_node', weights='untrained', context_s=0.4, max_queue_s=0.1)
+    voice = peer.publisher(AudioChunk, '/audio', 'whisper_node')
+
+    def dropped():
+        return int(peer.values('whisper_node').get('dropped', 0))
+
+    before, first = dropped(), 0
+    while dropped() == before:
+        os.kill(node.process.pid, signal.SIGSTOP)
+        speak(voice, noise(50), first)
+        time.sleep(0.5)  # the node must miss more than it does on a busy machine
+        os.kill(node.process.pid, signal.SIGCONT)
+        first += 1000
+        with contextlib.suppress(AssertionError):
+            peer.wait_for(lambda: dropped() > before, 'chunks dropped', 3.0)
+    peer.wait_for(lambda: 'came at once (a process was stopped)' in node.text, 'a warning')
+    assert 'too slow' not in node.text
+
+
 def test_weights_that_are_not_there_are_one_clear_line(graph_domain, capsys):
     arguments = ['--ros-args', '-p', 'weights:=no_such_model']
-    assert run(WhisperNode, arguments) == 1
+    assert run(WhisperNode, arguments, table=WHISPER) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(
         'error: no_such_model: no such file, and not the name of Whisper weights'

@@ -102,9 +102,23 @@ def test_the_usual_delay_is_the_90th_percentile_of_the_newest():
     for _ in range(50):
         arrivals.arrived(0, 7 * MS)
     assert arrivals.usual_delay_ns() == 7 * MS
-    for _ in range(50):
-        arrivals.arrived(0, 1500 * MS)
+    for number in range(50):
+        arrivals.arrived(number * 40 * MS, (number * 40 + 1500) * MS)
     assert arrivals.usual_delay_ns() == 1000 * MS
+
+
+def test_the_end_of_an_interruption_is_not_the_usual_delay():
+    arrivals = Arrivals(alive_ns=500 * MS)
+    for number in range(50):
+        arrivals.arrived(number * 80 * MS, (number * 80 + 30) * MS)
+    for number in range(50, 62):  # what was sent during 0.96 s comes in 0.12 s
+        arrivals.arrived(number * 80 * MS, (62 * 80 + (number - 50) * 10) * MS)
+    for number in range(62, 66):
+        arrivals.arrived(number * 80 * MS, (number * 80 + 130) * MS)
+    assert arrivals.usual_delay_ns() == 30 * MS
+    for number in range(66, 80):  # a usual delay that has become longer
+        arrivals.arrived(number * 80 * MS, (number * 80 + 90) * MS)
+    assert arrivals.usual_delay_ns() == 90 * MS
 
 
 def test_three_old_frames_in_order_are_a_jump_of_the_clock():

@@ -53,15 +53,6 @@ def test_is_causal():
     assert (run(landmarks)[:100] == run(changed)[:100]).all()
 
 
-def test_to_pixels_is_the_inverse_of_to_crop():
-    crop = FaceCrop()
-    landmarks = talking(50)
-    run(landmarks, crop=crop)
-    assert crop.to_pixels(crop.to_crop(landmarks)) == pytest.approx(landmarks, abs=1e-2)
-    cropped = np.random.default_rng(0).uniform(0, 1, 136).astype(np.float32)
-    assert crop.to_crop(crop.to_pixels(cropped)) == pytest.approx(cropped, abs=1e-4)
-
-
 def test_invalid_frames_and_outliers_do_not_move_it():
     landmarks = talking()
     changed = landmarks.copy()
@@ -78,9 +69,7 @@ def test_invalid_frames_and_outliers_do_not_move_it():
 def test_follows_a_face_elsewhere_after_relock_frames():
     p = FaceCropParameters()
     landmarks = np.concatenate((talking(100), talking(100, scale=0.5, shift=(900.0, 0.0))))
-    crop = FaceCrop()
-    cropped = run(landmarks, crop=crop)
-    assert crop.relocks == 1
+    cropped = run(landmarks)
     assert cropped[100 + p.relock_frames - 2].max() > 1.0  # not yet
     settled = cropped[100 + p.relock_frames :]
     assert 0.0 < settled.min() < settled.max() < 1.0
@@ -113,22 +102,13 @@ def test_follows_immediately_after_a_long_loss():
     assert crop.to_crop(other).reshape(2, 68).mean(axis=1) == pytest.approx([0.5, 0.5], abs=1e-5)
 
 
-def test_saved_and_restored():
-    landmarks = talking()
-    crop, other = FaceCrop(FaceCropParameters(memory_frames=60)), FaceCrop()
-    run(landmarks[:150], crop=crop)
-    other.load_state_dict(crop.state_dict())
-    assert (run(landmarks[150:], crop=crop) == run(landmarks[150:], crop=other)).all()
-
-
 @pytest.mark.parametrize('landmarks', [np.zeros(136), np.full(136, np.nan), np.full(136, np.inf)])
 def test_impossible_landmarks_are_ignored(landmarks):
     crop, plain = FaceCrop(), FaceCrop()
     crop.update(landmarks, True)
-    assert not crop.locked
     for frame in talking(20):
         crop.update(frame, True)
         crop.update(landmarks, True)
         plain.update(frame, True)
         plain.update(frame, False)
-    assert crop.state_dict() == plain.state_dict()
+        assert (crop.to_crop(frame) == plain.to_crop(frame)).all()

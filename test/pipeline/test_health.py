@@ -48,6 +48,32 @@ def test_the_levels_are_those_of_diagnostic_msgs():
     assert (OK, WARN, ERROR) == (0, 1, 2)
 
 
+def test_input_that_came_at_once_after_a_pause_is_no_overload(health, clock):
+    health.add_flow('chunks', '/audio', 1.0)
+    health.add_flow('out')
+    for _ in range(3):
+        clock.now += 0.3  # a busy machine
+        health.tick('chunks')
+    health.drop(2, 'chunks', 'the encoder is too slow')
+    overload = 'overload: the encoder is too slow; 2 chunks dropped in total'
+    assert health.report().message == overload
+    for _ in range(15):
+        clock.now += 0.2
+        health.tick('out')  # an output is no sign that the inputs were received
+    for _ in range(50):
+        health.tick('chunks')
+        clock.now += 0.002
+    health.drop(30, 'chunks', 'the encoder is too slow')
+    assert health.report().message == (
+        'input of 3.0 s came at once (a process was stopped); 32 chunks dropped in total'
+    )
+    clock.now += 0.39
+    health.tick('chunks')
+    clock.now += 0.39
+    health.drop(1, 'chunks', 'the encoder is too slow')
+    assert 'overload: the encoder is too slow; 33' in health.report().message
+
+
 @pytest.mark.parametrize(
     ('times', 'now', 'rate'),
     [

@@ -395,28 +395,6 @@ def test_an_interruption_of_both_streams_starts_a_new_epoch():
     assert sum(f.face_valid for f, _ in out) == 25 + 25 + 2  # held for 0.1 s
 
 
-def test_a_reset_forgets_all_that_was_received():
-    timeline, fresh = Timeline(audio_dim=DIM), Timeline(audio_dim=DIM)
-    before = make_frames(30, start_ns=START)
-    play(timeline, before, blocks(60))
-    timeline.push_face(make_frame(START + 1300 * MS), START + 1300 * MS)
-    timeline.reset()
-    timeline.counters.clear()
-    # Another person, elsewhere in the picture, at an older time of another clock.
-    after = [
-        dataclasses.replace(f, landmarks=2 * f.landmarks) for f in make_frames(9, start_ns=START)
-    ]
-    (first, _), *_ = out = play(timeline, after)
-    check(out)
-    assert (first.index, first.epoch, first.source_stamp_ns) == (0, 2, START)
-    assert not first.audio_valid
-    wanted = play(fresh, after)
-    assert all(
-        (f.landmarks == g.landmarks).all() for (f, _), (g, _) in zip(out, wanted, strict=True)
-    )
-    assert not any(timeline.counters[name] for name in ('clock_jumps', 'from_the_past', 'late'))
-
-
 def test_stamps_in_the_future_are_dropped():
     timeline = Timeline(audio_dim=DIM)
     timeline.push_face(make_frame(START), START)

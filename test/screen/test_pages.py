@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 from browser import chromium, open_page, picture
-from screen_server import make_face, screen, until
+from launching import until
+from screen_server import make_face, screen
 
 from robot_face_gen.layout import AU, AU_NAMES
 from robot_face_gen.screen.settings import COLOURS, SKINS

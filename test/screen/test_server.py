@@ -13,7 +13,8 @@ import pytest
 aiohttp = pytest.importorskip('aiohttp')
 
 from aiohttp.test_utils import make_mocked_request  # noqa: E402
-from screen_server import PATIENCE_S, make_face, screen, until  # noqa: E402
+from launching import until  # noqa: E402
+from screen_server import PATIENCE_S, make_face, screen  # noqa: E402
 
 from robot_face_gen.screen import server as server_module  # noqa: E402
 from robot_face_gen.screen import viewer as viewer_module  # noqa: E402

@@ -14,7 +14,6 @@ pytest.importorskip('rosbags')
 
 from rosbags.typesys import Stores, get_typestore
 
-from robot_face_gen.cli import main
 from robot_face_gen.data.bag_file import BagWriter, open_bag
 
 KIND = 'std_msgs/msg/String'
@@ -42,11 +41,11 @@ def read(path):
 
 
 @pytest.fixture
-def command(ros_domain, tmp_path):
+def started(ros_domain, tmp_path):
     """Starts robot-face-gen with arguments in tmp_path; its output goes to a file."""
     running = []
 
-    def command(*words):
+    def started(*words):
         log = tmp_path / f'log{len(running)}.txt'
         with log.open('w') as output:
             process = subprocess.Popen(
@@ -61,7 +60,7 @@ def command(ros_domain, tmp_path):
         running.append(process)
         return process
 
-    yield command
+    yield started
     for process in running:
         if process.poll() is None:
             process.kill()
@@ -69,11 +68,11 @@ def command(ros_domain, tmp_path):
 
 
 @pytest.mark.graph
-def test_what_is_replayed_under_another_name_is_recorded(command, tmp_path):
+def test_what_is_replayed_under_another_name_is_recorded(started, tmp_path):
     write_bag(tmp_path / 'in.mcap').close()
-    recorder = command('record', 'out.mcap', '--topics', '/heard')
+    recorder = started('record', 'out.mcap', '--topics', '/heard')
     until(lambda: 'recording to' in recorder.log.read_text(), 30, 'the recorder')
-    player = command('replay', 'in.mcap', '--loop', '--remap', '/said:=/heard')
+    player = started('replay', 'in.mcap', '--loop', '--remap', '/said:=/heard')
     until(lambda: 'starts again' in player.log.read_text(), 60, 'a whole round')
     for process in (player, recorder):
         process.send_signal(signal.SIGINT)
@@ -87,18 +86,19 @@ def test_what_is_replayed_under_another_name_is_recorded(command, tmp_path):
     assert len(words) > 30
 
 
-def test_a_killed_recording_is_recovered_by_the_command(tmp_path, monkeypatch, capsys):
+def test_a_killed_recording_is_recovered_by_the_command(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     writer = write_bag(tmp_path / 'run.mcap', 5000)
     writer.flush()
     writer.abandon()
-    assert main(['replay', 'run.mcap']) == 1
-    assert 'record --recover run.mcap.part' in capsys.readouterr().err
-    assert main(['record', '--recover', 'run.mcap.part']) == 0
-    assert 'run.mcap: ' in capsys.readouterr().out
+    told = command('replay', 'run.mcap')
+    assert told.returncode == 1 and 'record --recover run.mcap.part' in told.stderr
+    told = command('record', '--recover', 'run.mcap.part')
+    assert told.returncode == 0 and 'run.mcap: ' in told.stdout
     assert len(read(tmp_path / 'run.mcap')) > 3000
-    assert main(['record', '--recover', 'run.mcap.part']) == 2
-    assert 'run.mcap exists: remove it or choose another name' in capsys.readouterr().err
+    told = command('record', '--recover', 'run.mcap.part')
+    assert told.returncode == 2
+    assert 'run.mcap exists: remove it or choose another name' in told.stderr
 
 
 @pytest.mark.graph
@@ -113,10 +113,10 @@ def test_a_killed_recording_is_recovered_by_the_command(tmp_path, monkeypatch, c
         (['replay', 'old.mcap', '--remap', 'wrong'], "argument 'wrong': expected name:=value"),
     ],
 )
-def test_mistakes_are_one_line(command, tmp_path, words, said):
+def test_mistakes_are_one_line(command, ros_domain, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / 'old.mcap').write_text('no bag')
-    process = command(*words)
-    assert process.wait(30) in (1, 2)
-    text = process.log.read_text()
-    assert said in text and 'Traceback' not in text
+    told = command(*words)
+    assert told.returncode in (1, 2)
+    assert said in told.stderr and 'Traceback' not in told.stderr
     assert not list(tmp_path.glob('run.*'))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bringup command and its Python form: real nodes, real signals."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,19 +11,17 @@ import psutil
 import pytest
 from launching import is_alive, until
 
-from robot_face_gen import cli
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.tools.bringup import BringupError, parse_arguments, start_bringup
+from robot_face_gen.tools.bringup import (
+    BringupError,
+    parse_arguments,
+    remove_stale_parameters,
+    start_bringup,
+)
 
 FACE = str(demo_recording()[0])
 # Nodes that load quickly: no model.
 FAST = {'openface': FACE, 'loop': 'true', 'audio': 'none', 'reaction': 'false', 'screen': 'false'}
-
-
-def run(*words, **options):
-    """A command of ours, to its end."""
-    command = [sys.executable, '-m', 'robot_face_gen.cli', *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
 
 
 def ready(log, name):
@@ -35,16 +34,16 @@ def ready(log, name):
 
 
 @pytest.mark.graph
-def test_nodes_run_with_their_parameters_and_end_cleanly(ros_domain, tmp_path):
+def test_nodes_run_with_their_parameters_and_end_cleanly(ros_domain, tmp_path, command):
     log = tmp_path / 'log'
     arguments = {**FAST, 'namespace': 'robot', 'speed': '2', 'start_delay': '0'}
     with start_bringup(arguments, log_file=log) as bringup:
         pids = bringup.wait_for('openface_node', 'whisper_node')
         assert set(pids) == {'openface_node', 'whisper_node'}
         assert bringup.processes == pids and all(map(is_alive, pids.values()))
-        told = run('param', 'get', 'robot/openface_node', 'source', '--timeout', '30')
+        told = command('param', 'get', 'robot/openface_node', 'source', '--timeout', '30')
         assert told.stdout == f'String value is: {FACE}\n'
-        told = run('param', 'get', 'robot/openface_node', 'speed', '--timeout', '30')
+        told = command('param', 'get', 'robot/openface_node', 'speed', '--timeout', '30')
         assert told.stdout == 'Double value is: 2.0\n'
         environment = psutil.Process(pids['openface_node']).environ()
         assert environment['OMP_WAIT_POLICY'] == 'PASSIVE'
@@ -94,6 +93,34 @@ def test_a_killed_node_is_respawned(ros_domain, tmp_path):
     assert bringup.returncode == 0
 
 
+@pytest.mark.graph
+@pytest.mark.skipif(sys.platform != 'linux', reason='locks of POSIX')
+def test_what_a_killed_bringup_leaves_in_the_temporary_folder_is_removed(
+    ros_domain, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
+
+    def start():
+        return start_bringup(FAST, log_file=tmp_path / 'log')
+
+    def folders():
+        return set(tmp_path.glob('robot_face_gen_params_*'))
+
+    with start() as killed:
+        killed.wait_for('whisper_node')
+        os.kill(killed.pid, signal.SIGKILL)
+    (left,) = folders()
+    with start() as running:
+        running.wait_for('whisper_node')
+        assert left in folders(), 'it may be one that has just been started'
+        (ours,) = folders() - {left}
+        for folder in (left, ours):
+            os.utime(folder / 'lock', (0, 0))
+        remove_stale_parameters(tmp_path)
+        assert folders() == {ours}
+    assert not folders()
+
+
 @pytest.mark.parametrize(
     'arguments, complaint',
     [
@@ -131,20 +158,20 @@ def test_everything_ends_with_the_program_that_started_it(ros_domain, tmp_path):
 
 
 @pytest.mark.graph
-def test_the_reaction_server_on_the_command_line_until_ctrl_c(ros_domain, tmp_path):
+def test_the_reaction_server_on_the_command_line_until_ctrl_c(ros_domain, tmp_path, command):
     log = tmp_path / 'log'
-    command = [sys.executable, '-m', 'robot_face_gen.cli', 'bringup']
+    words = ['bringup', '--graph', 'reaction_server', 'namespaces:=y', 'log_level:=warn']
     with (
         log.open('wb') as output,
         subprocess.Popen(
-            [*command, '--graph', 'reaction_server', 'namespaces:=y', 'log_level:=warn'],
+            [sys.executable, '-m', 'robot_face_gen.cli', *words],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         ) as process,
     ):
         # ROS reads an unquoted y in a parameter file as true.
-        told = run('param', 'get', 'reaction_server', 'namespaces', '--timeout', '40')
+        told = command('param', 'get', 'reaction_server', 'namespaces', '--timeout', '40')
         assert told.stdout == 'String value is: y\n'
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0, log.read_text()
@@ -152,13 +179,12 @@ def test_the_reaction_server_on_the_command_line_until_ctrl_c(ros_domain, tmp_pa
     assert '[INFO] [1' not in log.read_text(), 'the log level'
 
 
-def test_show_args_lists_the_arguments_of_a_graph(capsys):
-    assert cli.main(['bringup', '--show-args']) == 0
-    shown = capsys.readouterr().out
+def test_show_args_lists_the_arguments_of_a_graph(command):
+    shown = command('bringup', '--show-args').stdout
     assert shown.startswith("Arguments (pass arguments as '<name>:=<value>'):\n\n    'namespace':")
     assert "    'exit_at_end':\n" in shown
-    assert cli.main(['bringup', '-s', '--graph', 'reaction_server']) == 0
-    assert "    'namespaces':\n" in capsys.readouterr().out
+    shown = command('bringup', '-s', '--graph', 'reaction_server').stdout
+    assert "    'namespaces':\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -170,11 +196,10 @@ def test_show_args_lists_the_arguments_of_a_graph(capsys):
         (['--graph', 'reaction_server', 'openface:=x'], "unknown argument 'openface'"),
     ],
 )
-def test_errors_are_one_line(words, complaint, capsys):
-    assert cli.main(['bringup', *words]) == 2
-    told = capsys.readouterr().err
-    assert complaint in told
-    assert told.startswith('robot-face-gen: error: ') and told.count('\n') == 1
+def test_errors_are_one_line(words, complaint, command):
+    told = command('bringup', *words)
+    assert told.returncode == 2 and complaint in told.stderr
+    assert told.stderr.startswith('robot-face-gen: error: ') and told.stderr.count('\n') == 1
 
 
 def test_values_may_hold_anything_and_the_last_one_counts():

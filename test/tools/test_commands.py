@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands topic, param and node: on a real graph, and the text they print."""
 
-import os
 import re
 import signal
 import subprocess
@@ -16,12 +15,14 @@ from geometry_msgs.msg import Point32, Polygon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launching import until
+from live_graph import Peer
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import ByteMultiArray, Float32, Header, MultiArrayLayout
 
 from robot_face_gen import cli
 from robot_face_gen.tools.topic import message_class, rate, suitable_qos, to_plain
+from robot_face_gen_msgs.msg import FaceReaction
 
 TALKER = """
 import rclpy
@@ -52,169 +53,108 @@ try:
 except (KeyboardInterrupt, ExternalShutdownException):
     pass
 """
-LISTENER = """
-import rclpy
-from robot_face_gen_msgs.msg import FaceReaction
-rclpy.init()
-node = rclpy.create_node('listener')
-node.create_subscription(FaceReaction, '/robot_face/reaction', print, 1)
-print('up', flush=True)
-rclpy.spin(node)
-"""
 
 
-def start(code, env):
+def start(code):
     """A program that has printed 'up'."""
-    process = subprocess.Popen(
-        [sys.executable, '-c', code], env=env, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == 'up\n'
     return process
 
 
+def started(log, *words):
+    """The command in a process of its own; its output goes to a file."""
+    with log.open('wb') as output:
+        line = [sys.executable, '-m', 'robot_face_gen.cli', *words]
+        return subprocess.Popen(line, stdout=output, stderr=output)
+
+
 @pytest.fixture(scope='module')
-def graph():
-    """A node that publishes, in a domain of its own; the environment to find it in."""
-    env = {
-        **os.environ,
-        'ROS_DOMAIN_ID': str(101 + os.getpid() % 100),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
-    with start(TALKER, env) as talker:
-        yield env
+def graph(graph_domain):
+    """A node that publishes."""
+    with start(TALKER) as talker:
+        yield
         talker.send_signal(signal.SIGINT)
         assert talker.wait(10) == 0
 
 
-def command(*words):
-    return [sys.executable, '-m', 'robot_face_gen.cli', *words]
-
-
-def run(env, *words):
-    """Run the command to its end."""
-    return subprocess.run(command(*words), env=env, capture_output=True, text=True, timeout=60)
-
-
 @pytest.mark.graph
-def test_node_list(graph):
-    assert run(graph, 'node', 'list').stdout == '/robot/talker\n'
-
-
-@pytest.mark.graph
-def test_topic_list(graph):
-    lines = run(graph, 'topic', 'list', '-t').stdout.splitlines()
+def test_nodes_and_topics_are_listed(graph, command):
+    assert command('node', 'list').stdout == '/robot/talker\n'
+    lines = command('topic', 'list', '-t').stdout.splitlines()
     assert '/robot_face/reaction [robot_face_gen_msgs/msg/FaceReaction]' in lines
     assert '/chat [std_msgs/msg/String]' in lines
     assert lines == sorted(lines)
-    names = run(graph, 'topic', 'list').stdout.split()
+    names = command('topic', 'list').stdout.split()
     assert names == [line.split()[0] for line in lines]
 
 
 @pytest.mark.graph
-def test_echo_shows_messages_as_yaml(graph):
-    told = run(graph, 'topic', 'echo', 'robot_face/reaction', '-n', '2')
+def test_echo_shows_messages_as_yaml(graph, command):
+    told = command('topic', 'echo', 'robot_face/reaction', '-n', '2')
     documents = list(yaml.safe_load_all(told.stdout))
     assert documents[2] is None and len(documents) == 3
     message = documents[0]
     assert message == documents[1]
     assert (message['frame'], message['gaze']) == (7, [0.1, -0.25])
     assert (len(message['landmarks']), message['header']['stamp']['sec']) == (136, 0)
+    # What a durable publisher sent before is received, too.
+    assert command('topic', 'echo', 'chat', '--once').stdout == "{data: 'first: é'}\n---\n"
 
 
 @pytest.mark.graph
-def test_echo_receives_what_a_durable_publisher_sent_before(graph):
-    assert run(graph, 'topic', 'echo', 'chat', '--once').stdout == "{data: 'first: é'}\n---\n"
-
-
-@pytest.mark.graph
-def test_hz_until_ctrl_c(graph):
-    with subprocess.Popen(
-        command('topic', 'hz', 'robot_face/reaction'),
-        env=graph,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        found = re.fullmatch(r'average rate: (.+)\n', process.stdout.readline())
-        assert 40.0 < float(found[1]) < 60.0
-        assert re.fullmatch(
+@pytest.mark.parametrize(
+    ('topic', 'expected'),
+    [
+        (
+            'robot_face/reaction',
+            r'average rate: \d+\.\d{3}\n'
             r'\tmin: \d\.\d{3}s max: \d\.\d{3}s std dev: \d\.\d{5}s window: \d+\n',
-            process.stdout.readline(),
-        )
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert 'Traceback' not in process.stderr.read()
-
-
-@pytest.mark.graph
-@pytest.mark.parametrize('what', ['echo', 'hz'])
-def test_a_later_publisher_with_another_qos_is_received(what, ros_domain, tmp_path):
-    """A subscription makes the topic known before anybody publishes it."""
+        ),
+        ('nix', "waiting for topic '/nix' ..."),
+    ],
+)
+def test_hz_until_ctrl_c(graph, tmp_path, topic, expected):
     log = tmp_path / 'log'
-    env = dict(os.environ)
-    children = [start(LISTENER, env)]
-    try:
-        with log.open('wb') as output:
-            words = command('topic', what, 'robot_face/reaction')
-            children.append(subprocess.Popen(words, env=env, stdout=output, stderr=output))
-        until(lambda: '_robot_face_gen' in seen_subscribers(env), timeout=40.0)
-        children.append(start(TALKER, env))
-        expected = 'average rate' if what == 'hz' else 'frame: 7'
-        until(lambda: expected in log.read_text(), timeout=40.0, what=expected)
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
-            if child.stdout:
-                child.stdout.close()
-
-
-def seen_subscribers(env):
-    """Names of the nodes that subscribe to the reaction."""
-    code = """
-import time, rclpy
-rclpy.init()
-node = rclpy.create_node('observer')
-end = time.monotonic() + 3.0
-found = []
-while time.monotonic() < end and len(found) < 2:
-    rclpy.spin_once(node, timeout_sec=0.1)
-    found = node.get_subscriptions_info_by_topic('/robot_face/reaction')
-print(*(one.node_name for one in found))
-rclpy.shutdown()
-"""
-    told = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True)
-    return told.stdout
-
-
-@pytest.mark.graph
-def test_a_missing_topic_is_waited_for(graph, tmp_path):
-    log = tmp_path / 'log'
-    with (
-        log.open('wb') as output,
-        subprocess.Popen(
-            command('topic', 'hz', 'nix'), env=graph, stdout=output, stderr=output
-        ) as process,
-    ):
-        until(lambda: "waiting for topic '/nix' ..." in log.read_text())
+    with started(log, 'topic', 'hz', topic) as process:
+        until(lambda: re.search(expected, log.read_text()), timeout=40.0, what=expected)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert 'Traceback' not in log.read_text()
 
 
 @pytest.mark.graph
+def test_a_later_publisher_with_another_qos_is_received(ros_domain, tmp_path):
+    """A subscription makes the topic known before anybody publishes it."""
+    peer, log, talker = Peer('listener'), tmp_path / 'log', None
+    topic = '/robot_face/reaction'
+    peer.listen(FaceReaction, topic)
+    with started(log, 'topic', 'echo', topic) as process:
+        try:
+            peer.wait_for(lambda: peer.node.count_subscribers(topic) == 2, 'the command')
+            talker = start(TALKER)
+            until(lambda: 'frame: 7' in log.read_text(), timeout=40.0, what='a message')
+        finally:
+            process.kill()
+            if talker:
+                talker.kill()
+                talker.communicate()
+            peer.close()
+
+
+@pytest.mark.graph
 @pytest.mark.parametrize('words', [('topic', 'echo', 'nix'), ('param', 'get', 'nix', 'gain')])
-def test_a_missing_topic_or_node_is_an_error_after_the_timeout(graph, words):
-    told = run(graph, *words, '--timeout', '0.5')
+def test_a_missing_topic_or_node_is_an_error_after_the_timeout(graph, command, words):
+    told = command(*words, '--timeout', '0.5')
     assert told.returncode == 2
     assert re.search(r"^robot-face-gen: error: no (topic|node) '/nix' within 0.5 s$", told.stderr)
 
 
 @pytest.mark.graph
-def test_parameters_are_listed(graph):
-    told = run(graph, 'param', 'list', 'robot/talker').stdout
+def test_parameters_are_listed(graph, command):
+    told = command('param', 'list', 'robot/talker').stdout
     assert re.search(r'^  gain\n  on\n(  .*\n)*  words\n$', told)
-    assert run(graph, 'param', 'list').stdout == f'/robot/talker:\n{told}'
+    assert command('param', 'list').stdout == f'/robot/talker:\n{told}'
 
 
 @pytest.mark.graph
@@ -227,33 +167,28 @@ def test_parameters_are_listed(graph):
         ('words', '[x, y z]', "String values are: ['x', 'y z']\n"),
     ],
 )
-def test_parameters_are_set_and_shown(graph, name, value, shown):
-    told = run(graph, 'param', 'set', '/robot/talker', name, value)
+def test_parameters_are_set_and_shown(graph, command, name, value, shown):
+    told = command('param', 'set', '/robot/talker', name, value)
     assert (told.returncode, told.stdout) == (0, 'Set parameter successful\n')
-    assert run(graph, 'param', 'get', '/robot/talker', name).stdout == shown
-
-
-@pytest.mark.graph
-@pytest.mark.parametrize(('value', 'reason'), [('2.0', 'too much'), ('much', 'DOUBLE')])
-def test_a_refused_value_is_reported_with_the_reason(graph, value, reason):
-    told = run(graph, 'param', 'set', 'robot/talker', 'gain', value)
-    assert told.returncode == 1
-    assert told.stdout.startswith('Setting parameter failed: ') and reason in told.stdout
+    assert command('param', 'get', '/robot/talker', name).stdout == shown
 
 
 @pytest.mark.graph
 @pytest.mark.parametrize(
-    ('words', 'problem'),
+    ('words', 'code', 'problem'),
     [
-        (('get', 'robot/talker', 'nix'), "'nix', or it is not set"),
-        (('set', 'robot/talker', 'gian', '0.5'), "'gian'; did you mean 'gain'?"),
-        (('set', 'robot/talker', 'gian', '1'), "'gian'; did you mean 'gain'?"),
+        (('set', 'gain', '2.0'), 1, 'Setting parameter failed: too much'),
+        (('set', 'gain', 'much'), 1, 'DOUBLE'),
+        (('get', 'nix'), 2, "node '/robot/talker' has no parameter 'nix', or it is not set"),
+        (('set', 'gian', '0.5'), 2, "has no parameter 'gian'; did you mean 'gain'?"),
+        (('set', 'gian', '1'), 2, "has no parameter 'gian'; did you mean 'gain'?"),
     ],
 )
-def test_an_unknown_parameter_is_an_error(graph, words, problem):
-    told = run(graph, 'param', *words)
-    assert told.returncode == 2
-    assert f"node '/robot/talker' has no parameter {problem}" in told.stderr
+def test_a_refused_value_or_name_is_reported_with_the_reason(graph, command, words, code, problem):
+    what, *rest = words
+    told = command('param', what, 'robot/talker', *rest)
+    assert told.returncode == code
+    assert problem in (told.stdout if code == 1 else told.stderr)
 
 
 @pytest.mark.parametrize(

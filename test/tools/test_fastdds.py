@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS: the loopback profile, and shared memory that killed nodes leave behind."""
+"""Shared memory that killed nodes leave behind in Fast DDS; `test_sockets` has its profile."""
 
 import os
 import signal
@@ -8,15 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from launching import until
 
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.tools.bringup import start_bringup
 from robot_face_gen.tools.shared_memory import remove_stale_segments
 
-PROFILE = Path(__file__).resolve().parents[2] / 'config' / 'fastdds_loopback.xml'
 FACE = str(demo_recording()[0])
 SHARED_MEMORY = Path('/dev/shm')
 
@@ -28,29 +25,6 @@ pytestmark = [
         reason='another middleware than Fast DDS',
     ),
 ]
-
-
-def udp_addresses(pid):
-    return {one.laddr.ip for one in psutil.Process(pid).net_connections('udp') if one.laddr}
-
-
-def test_with_the_profile_sockets_are_on_the_loopback_interface_only(
-    ros_domain, monkeypatch, tmp_path
-):
-    monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE', raising=False)
-    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        monkeypatch.setenv(name, str(PROFILE))
-    arguments = {'openface': FACE, 'loop': 'true', 'start_delay': '0', 'audio': 'none'}
-    with start_bringup(arguments, log_file=tmp_path / 'log') as bringup:
-        pid = bringup.wait_for('openface_node')['openface_node']
-        command = [sys.executable, '-m', 'robot_face_gen.cli', 'topic', 'echo', '--once']
-        told = subprocess.run(
-            [*command, 'robot_face/reaction'], capture_output=True, text=True, timeout=60
-        )
-        assert 'source_stamp:' in told.stdout, told.stderr
-        addresses = udp_addresses(pid)
-    # 239.255.0.1 is DDS' multicast group, joined on the loopback interface.
-    assert '127.0.0.1' in addresses and addresses <= {'127.0.0.1', '239.255.0.1'}
 
 
 def segments():

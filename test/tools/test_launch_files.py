@@ -72,9 +72,13 @@ def test_a_launch_file_returns_the_graph_of_its_name(path):
 
 
 def test_every_node_is_a_program_of_the_package():
-    text = (ROOT / 'setup.py').read_text()
-    for name in NODES:
-        assert f"'{name} = robot_face_gen.nodes.program:{name}'" in text
+    tree = ast.parse((ROOT / 'setup.py').read_text())
+    (programs,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'nodes'
+    )
+    assert programs == NODES
 
 
 # Real launch wants a process of its own: it changes logging and signal handlers.

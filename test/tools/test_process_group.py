@@ -260,19 +260,6 @@ def test_nothing_is_left_when_the_group_s_program_is_killed(group):
     until(lambda: not any(map(is_alive, tree)), what='the end of all')
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='the parent-death signal is specific to Linux')
-def test_processes_die_with_the_program_even_if_their_guard_was_killed(group):
-    running = group('python(STUBBORN),')
-    running.says(r'^\[p-1\] up')
-    pid = running.pid('p-1')
-    for one in psutil.Process(running.process.pid).children():
-        if one.pid != pid:
-            one.kill()
-            until(lambda one=one: not is_alive(one.pid))
-    running.end(signal.SIGKILL)
-    until(lambda: not is_alive(pid), what='the end of the process')
-
-
 def test_waiting_does_not_poll(group):
     running = group('python(WAIT),')
     running.says(r'^\[p-1\] up')

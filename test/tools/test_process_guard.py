@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that ends ours if we cannot."""
 
-import subprocess
-import sys
+from launching import run_python
 
 PROGRAM = """
 import os, signal
@@ -22,8 +21,6 @@ print(guard._process.pid)
 
 
 def test_ctrl_c_while_the_program_is_ending_says_nothing():
-    told = subprocess.run(
-        [sys.executable, '-c', PROGRAM], capture_output=True, text=True, check=False, timeout=30
-    )
+    told = run_python(PROGRAM)
     assert (told.returncode, told.stderr) == (0, '')
     assert int(told.stdout) > 0

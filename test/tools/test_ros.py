@@ -112,17 +112,3 @@ def test_a_sourced_ros_is_recognised():
     assert is_ros_sourced(SOURCED)
     assert not is_ros_sourced({'ROS_DISTRO': 'jazzy'})
     assert not is_ros_sourced({})
-
-
-def test_importing_the_nodes_package_changes_nothing():
-    code = (
-        'import os, signal, sys\n'
-        'def state(): return dict(os.environ), list(sys.path), signal.getsignal(signal.SIGINT)\n'
-        'import robot_face_gen\n'
-        'before = state()\n'
-        'import robot_face_gen.nodes\n'
-        'assert state() == before\n'
-        'print("rclpy" in sys.modules)\n'
-    )
-    told = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert told.stdout == 'False\n'

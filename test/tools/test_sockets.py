@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running graph listens on."""
+"""What a running graph listens on, also with the profile for the loopback interface."""
 
 import ipaddress
 from pathlib import Path
@@ -7,9 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from robot_face_gen.resources import demo_recording
+
 pytestmark = pytest.mark.graph
 PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds_loopback.xml'
-NODES = ('whisper_node', 'reaction_node', 'face_screen_node')
+NODES = ('openface_node', 'face_screen_node')
 
 
 @pytest.fixture(params=['default', 'loopback profile'])
@@ -22,10 +24,11 @@ def sockets(request, tmp_path, ros_domain, monkeypatch):
     if request.param != 'default':
         monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
         monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE')
-    arguments = {'openface': 'none', 'audio': 'none', 'screen': 'true', 'screen_port': '0'}
-    peer = Peer()
+    face = str(demo_recording()[0])
+    arguments = {'openface': face, 'audio': 'none', 'screen': 'true', 'screen_port': '0'}
+    peer = Peer()  # with the profile, too
     with start_bringup(
-        {**arguments, 'whisper': 'untrained', 'device': 'cpu'}, log_file=tmp_path / 'log'
+        {**arguments, 'loop': 'true', 'reaction': 'false'}, log_file=tmp_path / 'log'
     ) as graph:
         peer.wait_for(lambda: set(NODES) <= set(peer.statuses), 'the status of every node', 60.0)
         processes = [psutil.Process(pid) for pid in graph.processes.values()]

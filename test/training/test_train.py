@@ -233,6 +233,12 @@ def test_training_starts_from_a_checkpoint(trained, data, tmp_path):
     assert curve(tmp_path, 'validation/loss')[0] < 1.1 * before
 
 
+def test_training_from_the_shipped_weights_needs_their_encoder(data, tmp_path):
+    config = read_training_config(None, options(data, tmp_path, 'start_from=shipped', 'model={}'))
+    with pytest.raises(ValueError, match=f'{ENCODER}.* was trained with whisper-'):
+        train(config)
+
+
 def test_an_error_is_one_line(tmp_path):
     done = subprocess.run(command(f'data={tmp_path}'), capture_output=True, text=True)
     assert done.returncode == 2

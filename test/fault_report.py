@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of `make test-faults`, written anew after each test.
+
+Results stay in pytest's cache: a run of some tests replaces their rows and keeps the others.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+_KEY = 'robot_face_gen/faults'
+_HEADER = """\
+# Behaviour under faults
+
+Written by `make test-faults REPORT=docs/reliability.md`: real nodes over real DDS, each fault
+several times. {machine}. Other programs shared the processor: an
+undisturbed output was up to {busy:.1f} times as uneven as on an idle machine, and limits of time
+were as much wider.
+
+## The output of the robot
+
+- Rate: reactions a second, while the fault lasts and after it.
+- Gap: the longest time between two reactions.
+- Jump: the largest change from one reaction to the next, in units of the largest change in 40 ms
+  that an ordinary face makes (head 1 rad/s, a blink closes the lids in two frames).
+- Recovery: from the end of the fault to the beginning of one second of even output.
+- Late: tries that were slower than the limits of time and were repeated.
+
+While `reaction_node` does not run there are no reactions: the motors and the screen ease to a
+neutral face, and from there to the first reactions. The jump is then the one between the last
+reaction before and the first one after, which nobody sees.
+
+| fault | tries | late | lowest rate | longest gap | largest jump | longest recovery |
+|---|---|---|---|---|---|---|
+{reactions}
+
+## Other checks
+
+Figures are the largest of all tries.
+
+| fault | tries | what was seen |
+|---|---|---|
+{others}
+"""
+_UNITS = {'s': 's', 'ms': 'ms', 'hz': 'Hz', 'percent': '%'}
+
+
+class Report:
+    """A pytest plugin: collects what tests `note` and writes a Markdown file."""
+
+    def __init__(self, config, path):
+        self._cache, self._path = config.cache, Path(path)
+        self._results = self._cache.get(_KEY, {})
+
+    def pytest_runtest_logreport(self, report):
+        if 'faults/' not in report.nodeid or (report.when != 'call' and report.passed):
+            return
+        tried = [value for key, value in report.user_properties if key == 'fault']
+        state = 'failed' if report.failed else 'skipped' if report.skipped else ''
+        self._results[report.nodeid] = {'tried': tried, 'state': state}
+        self._cache.set(_KEY, self._results)
+        self._write()
+
+    def _write(self):
+        reactions, others, busy = [], [], 1.0
+        for nodeid, result in sorted(self._results.items()):
+            rows = {}
+            for tried in result['tried']:
+                rows.setdefault(tried['name'], []).append(tried)
+            for name, tries in rows.items():
+                figures = [tried['figures'] for tried in tries]
+                if 'jump' in figures[0]:
+                    busy = max(busy, *(f['busy'] for f in figures))
+                    reactions.append(_reaction_row(name, figures))
+                else:
+                    others.append(f'| {name} | {len(tries)} | {_largest(tries)} |')
+            if result['state']:
+                test = nodeid.rpartition('faults/')[2].replace('|', ' ')
+                others.append(f'| `{test}` | | **{result["state"]}** |')
+        self._path.write_text(
+            _HEADER.format(
+                machine=_machine(), busy=busy,
+                reactions='\n'.join(reactions), others='\n'.join(others),
+            ),
+            encoding='utf-8',
+        )  # fmt: skip
+
+
+def _reaction_row(name, figures):
+    def most(key):
+        return max(f[key] for f in figures)
+
+    return (
+        f'| {name} | {len(figures)} | {sum(f["late"] for f in figures)} '
+        f'| {min(f["rate_hz"] for f in figures):.1f} Hz | {most("gap_ms"):.0f} ms '
+        f'| {most("jump"):.1f} | {most("recovery_s"):.1f} s |'
+    )
+
+
+def _largest(tries):
+    """The text of the last try, and the largest of each figure."""
+    texts = [tries[-1]['what']] if tries[-1]['what'] else []
+    for key in tries[-1]['figures']:
+        words, unit = key.rsplit('_', 1)
+        most = max(tried['figures'][key] for tried in tries)
+        texts.append(f'{words.replace("_", " ")} {most:.3g} {_UNITS[unit]}')
+    return '; '.join(texts)
+
+
+def _machine():
+    memory_gb = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
+    return (
+        f'{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, '
+        f'Python {platform.python_version()}'
+    )
