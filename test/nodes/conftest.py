@@ -54,7 +54,9 @@ def fails(graph_domain, capfd):
         capfd.readouterr()
         make_node, table = importlib.import_module(f'robot_face_gen.nodes.{name}').PROGRAM
         assert run(make_node, ros_arguments(parameters), table=table) == 1
-        text = capfd.readouterr().err
+        lines = capfd.readouterr().err.splitlines(keepends=True)
+        # ROS warns of a node of the same name that is not collected as garbage yet.
+        text = ''.join(line for line in lines if '[rcl.logging_rosout]' not in line)
         assert 'Traceback' not in text
         return text
 
