@@ -29,11 +29,12 @@ DOMAINS = range(215, 233)  # other tests have lower ones; ports above those that
 CHUNK = 320  # samples, 20 ms
 EVEN_MS = 100.0  # longest gap of an even output on a machine that is not busy
 # The largest change in a frame of 40 ms that an ordinary face makes: a blink closes the lids in
-# two frames, other action units need 0.4 s to their full strength (5); 1 rad/s of the head.
+# two frames, other action units need 0.4 s to their full strength (5); 1 rad/s of the head; the
+# eyes turn at 5 rad/s in a small saccade.
 NORMAL = {
     'action_units': np.array([0.5] * 16 + [2.5, 0.5]),
     'pose': np.array([0.04, 0.04, 0.04, 0.02]),
-    'gaze': np.array([0.1, 0.1]),
+    'gaze': np.array([0.2, 0.2]),
 }
 
 

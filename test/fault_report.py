@@ -22,7 +22,7 @@ on an idle machine, and limits of time were as much wider.
 - Rate: reactions a second, while the fault lasts and after it.
 - Gap: the longest time between two reactions.
 - Jump: the largest change from one reaction to the next, in units of the largest change in 40 ms
-  that an ordinary face makes (head 1 rad/s, a blink closes the lids in two frames).
+  that an ordinary face makes (head 1 rad/s, gaze 5 rad/s, a blink closes the lids in two frames).
 - Recovery: from the end of the fault to the beginning of one second of even output.
 - Late: tries that were slower than the limits of time and were repeated.
 

@@ -45,10 +45,14 @@ class FaceFrame:
         return mask
 
     def is_valid(self, min_confidence: float = MIN_CONFIDENCE) -> bool:
-        """Whether the tracker found the face with enough confidence, and any value is there."""
+        """Whether the tracker found the face with enough confidence, and any value is there.
+
+        A face whose points and pose are all 0 is none, whatever the tracker says.
+        """
         # In float32, as messages carry it: 0.7 there is a little less than 0.7.
         enough = np.float32(self.confidence) >= np.float32(min_confidence)
-        return bool(self.success and enough and self.mask.any())
+        blank = not self.landmarks.any() and not self.pose.any()  # NaN is not 0
+        return bool(self.success and enough and not blank and self.mask.any())
 
     def without_impossible_values(self) -> tuple[FaceFrame, int]:
         """The frame with NaN instead of infinite and impossibly large values; how many these were.

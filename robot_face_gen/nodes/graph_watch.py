@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # A node that was killed and respawned is listed twice until its lease ends (20 s in Fast DDS).
 LEASE_LOOKS = 20
-CROWDED_LOOKS = 3  # where the other publisher cannot be such a node
+CROWDED_LOOKS = 2  # where the other publisher cannot be such a node
 _LONGEST_NS = 2**62  # middlewares report "no deadline" as 0 or as nearly 2**63 ns
 
 

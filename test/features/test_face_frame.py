@@ -56,3 +56,14 @@ def test_impossible_values_become_missing(name, sign):
 def test_missing_landmarks_are_not_counted_as_impossible():
     clean, count = changed('landmarks', 3, np.nan).without_impossible_values()
     assert count == 0 and np.isnan(clean.landmarks).all()
+
+
+def test_a_face_of_zeros_is_none():
+    frame = make_frame(0)
+    nothing = dataclasses.replace(
+        frame, **{name: np.zeros_like(x) for name, x in frame.branches.items()}
+    )
+    assert frame.is_valid() and not nothing.is_valid()
+    # A calm face of a tracker that gives action units only.
+    missing = {name: np.full_like(getattr(frame, name), np.nan) for name in ('landmarks', 'pose')}
+    assert dataclasses.replace(nothing, **missing).is_valid()
