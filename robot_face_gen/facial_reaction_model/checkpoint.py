@@ -7,7 +7,6 @@ Nothing in a file is executed. `read_checkpoint`, `read_info` and `read_config` 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,8 +171,11 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
         model: its `config` and `info` are saved with the weights.
         path: of the safetensors file.
         half: store the weights in half precision (loading widens them again).
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; it names `path`.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {
         name: (
@@ -192,8 +194,7 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
         'info': json.dumps(model.info.to_dict()),
     }
     with atomic_file(Path(path)) as partial:
-        save_file(tensors, partial, metadata=metadata)
-        os.chmod(partial, 0o644)  # save_file makes it private
+        partial.write_bytes(save(tensors, metadata))  # save_file does not say which file
 
 
 def load_checkpoint(path: str | Path) -> FacialReactionModel:

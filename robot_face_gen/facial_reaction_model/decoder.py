@@ -88,9 +88,9 @@ class EventHead(nn.Module):
     def __init__(self, feature_dim: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(feature_dim, feature_dim // 4),
+            nn.Linear(feature_dim, feature_dim // 2),
             nn.GELU(),
-            nn.Linear(feature_dim // 4, len(EVENTS)),
+            nn.Linear(feature_dim // 2, len(EVENTS)),
         )
         for name, value in untrained_weights().items():
             if name in ('bias', 'ages'):

@@ -12,12 +12,12 @@ thresholds E ~ Exp(1) this is an exact draw (time change, Brown et al. 2002); th
 E**temperature, so at temperature 0 it is 1 and nothing is drawn. The mark is an exemplar: an event
 cut from a real listener.
 
-The residual is what base face and events do not explain of real motion: for each channel a sum of
-processes, correlated between channels through common factors. A process is white noise that
-passed the low-pass 1 / (1 - a B)^2 with a fixed pole a, because power of faces falls faster over
-frequency than that of an AR(1) process.
+The residual is what base face and events do not explain of real motion: segments of real
+listeners from which base face and events were subtracted, in random order, one fading into the
+next. So its distribution, its spectrum and what moves together are real ones. A session also has
+the lasting offset of one of these listeners.
 
-What is drawn depends on a session's seed and the number of the window or event only.
+What is drawn depends on a session's seed and the number of the segment or event only.
 """
 
 from __future__ import annotations
@@ -55,26 +55,39 @@ class EventType:
     depth: float
 
 
-_AU45 = BRANCH_SLICES['au'].start + AU['AU45']
 _POSE = BRANCH_SLICES['pose'].start
+
+
+def _units(*names: str) -> list[int]:
+    return [BRANCH_SLICES['au'].start + AU[name] for name in names]
+
+
+def _type(name: str, frames: int, columns: list[int], signal: int, depth: float) -> EventType:
+    return EventType(name, frames, np.array(columns), signal, depth)
+
+
+_EYES = _landmarks(36, 47)
+_SMILE = _units('AU06', 'AU07', 'AU10', 'AU12', 'AU14', 'AU25', 'AU26')
+_BROWS = _units('AU01', 'AU02', 'AU05')
 EVENTS = (
-    EventType('blink', 20, np.array([*_landmarks(36, 47), _AU45]), _AU45, 2.0),
-    EventType(
-        'nod', 60, np.array([*_landmarks(0, 67), *range(_POSE, FACE_DIM)]), _POSE + RX, 0.08
-    ),
+    _type('blink', 20, [*_EYES, *_units('AU45')], _units('AU45')[0], 2.0),
+    _type('nod', 60, [*_landmarks(0, 67), *range(_POSE, FACE_DIM)], _POSE + RX, 0.08),
+    _type('smile', 150, [*_landmarks(0, 16), *_landmarks(31, 67), *_SMILE], _SMILE[3], 1.5),
+    _type('brow_raise', 75, [*_landmarks(17, 26), *_EYES, *_BROWS], _BROWS[0], 1.5),
 )
 EXEMPLARS = 48  # of each type
-FACTORS = 48  # common factors of the residual of each pole
-POLES = (0.0, 0.4, 0.7, 0.9, 0.97)
-RESIDUAL_STATE = 2 * len(POLES) * FACTORS
+SEGMENTS, PEOPLE = 64, 32  # of the residual: its segments, and listeners with their offsets
+SEGMENT_FRAMES, FADE_FRAMES = 160, 48  # length of a segment, and how much of it overlaps the next
 AGE_KNOTS = 10  # of the table over ages: 0, 1, 3, 7 ... frames, linear in log2(1 + age) between
 MAX_AGE = 2 ** (AGE_KNOTS - 1) - 1
 UNKNOWN_AGE = MAX_AGE + 1  # before the first event of a clip; in training only
 PREFIX = 'motion.'  # of the names of weights in a checkpoint
-_TYPICAL_PER_MIN = (15.0, 10.0)
-_TYPICAL_FRAMES = (6, 15)
+_TYPICAL_PER_MIN = (15.0, 10.0, 3.0, 2.0)
+_TYPICAL_FRAMES = (6, 15, 60, 20)
 _LARGEST_LOGIT = 30.0
 _MASK64 = (1 << 64) - 1
+# Frames in which a segment of the residual fades into the next: eyes jump, a head moves slowly.
+_FADES = {'landmarks': FADE_FRAMES, 'au': 6, 'pose': FADE_FRAMES, 'gaze': 2}
 _HIGHEST = np.array((5.0,) * INTENSITIES + (1.0,), np.float32)
 
 
@@ -92,8 +105,8 @@ def untrained_weights() -> Arrays:
     out: Arrays = {
         'bias': np.log(np.array(_TYPICAL_PER_MIN) / (60 * 25)).astype('f'),
         'ages': np.zeros((len(EVENTS), AGE_KNOTS + 1), 'f'),
-        'residual': np.zeros((len(POLES), FACTORS, FACE_DIM), 'f'),
-        'offset': np.zeros(FACE_DIM, 'f'),
+        'residual': np.zeros((SEGMENTS, SEGMENT_FRAMES, FACE_DIM), 'f'),
+        'offset': np.zeros((PEOPLE, FACE_DIM), 'f'),
     }
     for event, frames in zip(EVENTS, _TYPICAL_FRAMES, strict=True):
         shape = np.zeros((event.frames, len(event.columns)), 'f')
@@ -113,7 +126,8 @@ def check_weights(weights: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: a value is out of range; the message names it.
     """
-    for name, limit in (('bias', _LARGEST_LOGIT), ('ages', _LARGEST_LOGIT), ('residual', 10.0)):
+    limits = {'bias': _LARGEST_LOGIT, 'ages': _LARGEST_LOGIT, 'residual': 10.0, 'offset': 10.0}
+    for name, limit in limits.items():
         largest = np.abs(weights[name]).max(initial=0.0)
         if not largest <= limit:
             raise ValueError(f'{name} holds {largest}: expected at most {limit}')
@@ -151,22 +165,11 @@ class Motion:
         # An event of number 0, before the first one of a session, has no frames.
         self.frames = np.concatenate((np.zeros_like(frames[:, :1]), frames), axis=1)
         self.offset = np.asarray(weights['offset'], 'f')
-        self.residual = np.asarray(weights['residual'], 'f').reshape(-1, FACE_DIM)
-        self.has_residual = bool(self.residual.any())
-        poles = np.array(POLES)
-        lag = np.arange(window_size)[:, None] - np.arange(window_size)
-        # The two stages of the filter, both with variance 1; v is the first, u the second.
-        a = poles[:, None, None]
-        first = np.sqrt(1 - a**2) * a ** np.maximum(lag, 0) * (lag >= 0)
-        self._into = np.sqrt((1 - a**2) ** 2 / (1 + a**2))  # of v into u
-        second = self._into * a ** np.maximum(lag, 0) * (lag >= 0)
-        fade = a[:, :, 0] ** (np.arange(window_size) + 1)
-        ends = np.stack((fade, np.einsum('pts,ps->pt', second, fade)), axis=1)[..., None]
-        self.filter = np.concatenate((first, second @ first), axis=1).astype('f')  # (POLES, 2n, n)
-        self.from_v = np.concatenate((ends[:, 0], ends[:, 1]), axis=1).astype('f')
-        self.from_u = np.concatenate((np.zeros_like(ends[:, 0]), ends[:, 0]), axis=1).astype('f')
-        shared = np.sqrt(1 / (1 + poles**2))  # the correlation of u and v
-        self.mixed = np.stack((shared, np.sqrt(1 - shared**2)))[..., None].astype('f')
+        self.residual = np.asarray(weights['residual'], 'f')
+        self.has_residual = bool(self.residual.any() or self.offset.any())
+        fade = np.array([_FADES[name] for name, width in BRANCHES.items() for _ in range(width)])
+        rise = np.clip((np.arange(FADE_FRAMES)[:, None] + 1) / (fade + 1), 0, 1)
+        self.fade = (rise * rise * (3 - 2 * rise)).astype('f')  # share of the new segment
 
     def draw_event(
         self, seed: int, kind: int, number: int, temperature: float
@@ -180,32 +183,27 @@ class Motion:
         place = generator.random() ** (1 / min(temperature, 1.0))
         return threshold, 1 + int(place * EXEMPLARS)
 
-    def draw_residual(
-        self, seed: int, window: int, before: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The residual of a window.
+    def draw_residual(self, seed: int, window: int) -> np.ndarray:
+        """The residual (window_size, 160) of a window of a session."""
+        person = int(_generator(seed, 0, 1 + len(EVENTS)).integers(PEOPLE))
+        place = window * self.window_size + np.arange(self.window_size)
+        number, at = np.divmod(place, SEGMENT_FRAMES - FADE_FRAMES)
+        out = np.empty((self.window_size, FACE_DIM), np.float32)
+        for segment in range(number[0], number[-1] + 1):
+            mine = number == segment
+            out[mine] = self.residual[self._segment(seed, segment), at[mine]]
+            fading = mine & (at < FADE_FRAMES)
+            if segment > 0 and fading.any():
+                phase = at[fading]
+                last = self.residual[
+                    self._segment(seed, segment - 1), SEGMENT_FRAMES - FADE_FRAMES + phase
+                ]
+                out[fading] = last + self.fade[phase] * (out[fading] - last)
+        return out + self.offset[person]
 
-        Args:
-            seed: of the session.
-            window: its number.
-            before: (RESIDUAL_STATE,), the filters' stages before the window.
-
-        Returns:
-            tuple: residual (window_size, 160), the stages (RESIDUAL_STATE,) after it.
-        """
-        generator = _generator(seed, window, 0)
-        poles, size = len(POLES), self.window_size
-        fresh = generator.standard_normal((poles, size + 2, FACTORS), np.float32)
-        v, u = before.reshape(2, poles, FACTORS)
-        if window == 0:  # stationary from the first frame on
-            v = fresh[:, size]
-            u = self.mixed[0] * v + self.mixed[1] * fresh[:, size + 1]
-        stages = (
-            self.filter @ fresh[:, :size] + self.from_v * v[:, None] + self.from_u * u[:, None]
-        )
-        factors = stages[:, size:].transpose(1, 0, 2).reshape(size, -1)
-        after = np.stack((stages[:, size - 1], stages[:, -1]))
-        return factors @ self.residual, after.ravel()
+    @staticmethod
+    def _segment(seed: int, number: int) -> int:
+        return int(_generator(seed, number, 0).integers(SEGMENTS))
 
 
 def _generator(seed: int, number: int, stream: int) -> np.random.Generator:
@@ -221,8 +219,7 @@ class LiveMotion:
     Attributes:
         state: of new sessions: zeros. For each session and type: `events.hazard` accumulated
             since the last event, `events.threshold` of the next (0: not drawn yet),
-            `events.number` and `events.shape` of the last, `events.age`, frames since it began;
-            and `residual`, the factors before the present window.
+            `events.number` and `events.shape` of the last, `events.age`, frames since it began.
     """
 
     def __init__(self, motion: Motion, sessions: int) -> None:
@@ -234,9 +231,8 @@ class LiveMotion:
             'events.number': np.zeros(each, np.int64),
             'events.shape': np.zeros(each, np.int64),
             'events.age': np.zeros(each, np.int64),
-            'residual': np.zeros((sessions, RESIDUAL_STATE), np.float32),
         }
-        self._drawn: list[tuple[np.ndarray, np.ndarray] | None] = [None] * sessions
+        self._drawn: list[np.ndarray | None] = [None] * sessions
 
     def clear(self, rows: Sequence[int]) -> None:
         """Begin some sessions again."""
@@ -254,9 +250,9 @@ class LiveMotion:
         new = {name: np.asarray(state[name]).astype(x.dtype) for name, x in self.state.items()}
         for name, part in new.items():
             top = EXEMPLARS if name == 'events.shape' else np.inf
-            if not np.isfinite(part).all() or (name != 'residual' and part.min() < 0):
+            if not np.isfinite(part).all() or part.min() < 0:
                 raise ValueError(f'{name} holds negative or infinite values')
-            if name != 'residual' and part.max() > top:
+            if part.max() > top:
                 raise ValueError(f'{name} holds {part.max()}: expected at most {top}')
         for name, part in new.items():
             self.state[name][...] = part
@@ -304,14 +300,11 @@ class LiveMotion:
             if drawn is None and temperature == 0:
                 return
             if drawn is None:
-                before = self.state['residual'][row]
-                x, last = self.motion.draw_residual(seed, window, before)
-                drawn = self._drawn[row] = (temperature * (x + self.motion.offset), last)
+                drawn = self._drawn[row] = temperature * self.motion.draw_residual(seed, window)
             count = min(size - phase, len(face) - begin)
-            face[begin : begin + count] += drawn[0][phase : phase + count]
+            face[begin : begin + count] += drawn[phase : phase + count]
             begin += count
             if phase + count == size:
-                self.state['residual'][row] = drawn[1]
                 self._drawn[row] = None
 
     def _add_events(
@@ -361,7 +354,7 @@ class LiveMotion:
     ) -> None:
         """Begin the events of one type of one face, whose hazard reaches the threshold."""
         motion, at = self.motion, (row, kind)
-        state = {name: part[row, kind] for name, part in self.state.items() if name != 'residual'}
+        state = {name: part[row, kind] for name, part in self.state.items()}
         threshold, number, shape = (
             state[f'events.{name}'] for name in ('threshold', 'number', 'shape')
         )

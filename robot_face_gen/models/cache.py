@@ -28,7 +28,7 @@ import numpy as np
 from robot_face_gen.files import atomic_file, error_text, feed, replace, temporary_folder
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 
 KEPT_ENTRIES = 24
 KEPT_S = 24 * 3600.0  # an entry used since then is kept: a process may be about to open it

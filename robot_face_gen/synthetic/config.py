@@ -117,7 +117,7 @@ class CameraConfig:
     listener_identity: float = 0.3  # the same for listeners; small, because a robot has one face
     # Noise of the tracker, as in real OpenFace files. The noise of a listener's face is this
     # share of it: a robot must learn the motion, not the noise.
-    listener_noise: float = 0.15
+    listener_noise: float = 0.35
     landmark_noise: float = 0.003  # of a landmark, relative to the width of the face
     au_noise: float = 0.055  # of the intensity of an action unit
     pose_noise_rad: float = 0.0025  # of a head angle

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrates the spread of the prior and the residual motion after training.
-
-The latents also contain what the network has not learned about the speaker, so its samples differ
-more than real listeners do. The spread of the prior is set on validation clips so that two samples
-have the distance of two real listeners of the same speaker.
-"""
+"""Calibrates the spread of the prior and the residual motion after training, on real listeners."""
 
 from __future__ import annotations
 
@@ -19,23 +14,21 @@ from torch import Tensor
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.facial_reaction_model import BRANCHES, FacialReactionModel
 from robot_face_gen.facial_reaction_model.encoder import Face, seen_values
+from robot_face_gen.facial_reaction_model.events import EVENTS
+from robot_face_gen.facial_reaction_model.inputs import SPEAKER
 from robot_face_gen.facial_reaction_model.losses import pairwise_distances
-from robot_face_gen.layout import BRANCH_SLICES, FACE_DIM, INTENSITIES
+from robot_face_gen.layout import BRANCH_SLICES
 
+from .events import smoothed
 from .listener_motion import separate
-from .plain_metrics import seen_mean
+from .liveliness import Liveliness
 from .reactions import joined, seen
-from .residual import correlation_factors, fit_variances, power_spectra, process_spectra
+from .residual import residual_weights
 
-_ROUNDS = 5
-# Distance of samples, relative to that of real listeners. Latents that are less spread cost
-# diversity, but mirror smiles and gaze better (`docs/metrics.md`).
-_NEARER = 0.9
-_LIMITED = 4  # times that its fast part is reduced to the real one
-_REFITS = 3  # of the residual in a round
-_FAST = slice(24, None)  # of the frequencies of `power_spectra`: above 4.7 Hz
-_LIMITS = (0.7, 1.4)  # of the change in a round
-_INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
+# Of the deviations of latents from the prior's mean. What they leave is part of the residual.
+LATENTS = 0.2
+_RATES = (0.5, 2.0)  # limits of the change of a rate
+_SMOOTHED = 8  # times, see `smoothed`
 
 
 def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
@@ -104,99 +97,98 @@ def sample_distance(
 def calibrate(
     model: FacialReactionModel, dataset: ClipDataset, *, clips: int = 24, samples: int = 3
 ) -> dict[str, float]:
-    """Set the residual, and `prior_spread` if a speaker has several listeners.
+    """Set residual, spread of the prior and rates of events to those of real listeners.
 
-    The residual gives samples the power spectra of real listeners, and the mean of action units,
-    which their limits would change. The spread then makes two samples as different as two
-    listeners of a speaker.
+    The latents of real listeners, of which samples keep the share `LATENTS`, have the covariance
+    of their posterior. What the network does not decode from that share is the residual. So both
+    together have the distribution of real listeners.
 
     Args:
         model: trained, in evaluation mode; changed in place.
         dataset: validation clips.
         clips: number of clips to use.
-        samples: number of samples for each.
+        samples: number of samples for each, to measure their distance.
 
     Returns:
-        dict: `spread`, `real_distance`, `sample_distance` after calibration (the last two only
-            with several listeners), `residual`, the mean variance of its standardised channels.
+        dict: `spread`; `residual`, its mean variance in standardised channels; with several
+            listeners of a speaker `real_distance` and `sample_distance`.
     """
-    groups = listeners_by_group(dataset, clips)
-    target, compared = real_distance(model, dataset, groups)
-    target *= _NEARER
-    used = [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, min(clips, len(dataset))))]
-    items = [dataset[i] for i in used]
-    real = [seen(item['listener']) for item in items]
-    speakers = [item['speaker'] for item in items]
-    statistics, spread = model.decoder.heads.statistics, model.vae.prior_spread
-    wanted, factors = power_spectra(real), correlation_factors(separate(x).base for x in real)
-    mean = seen_mean(np.stack(real), (0, 1))
-    offset, residual = np.zeros(FACE_DIM), np.zeros_like(factors)
-    spread.copy_(latent_covariance(model, items))
-    out: dict[str, float] = {}
-    for _ in range(_ROUNDS):
-        own = [own_faces(model, speaker, samples, 1000 * i) for i, speaker in enumerate(speakers)]
-        quiet = power_spectra(_sampled(model, own, 0 * residual, 0 * offset))
-        gain, offset = np.ones_like(wanted), np.zeros(FACE_DIM)
-        for _ in range(_REFITS):
-            variance = fit_variances(wanted, quiet, gain)
-            residual = np.sqrt(variance)[:, None] * factors
-            faces = _sampled(model, own, residual, offset)
-            expected = process_spectra().T @ variance
-            added = (power_spectra(faces) - quiet) / np.maximum(expected, 1e-12)
-            added = np.clip(np.nan_to_num(added, nan=1.0), 0.2, 3.0)
-            gain[:, _INTENSITIES] = added[:, _INTENSITIES]
-            error = np.nan_to_num(mean - np.mean(faces, axis=(0, 1)))
-            offset[_INTENSITIES] = np.clip(offset + error, -0.1, 0.1)[_INTENSITIES]
-        for _ in range(_LIMITED):  # jumps have the spectrum of noise, but are rare
-            faces = _sampled(model, own, residual, offset)
-            fast = power_spectra(faces)[_FAST].mean(axis=0)
-            excess = np.sqrt(fast / np.maximum(wanted[_FAST].mean(axis=0), 1e-12))
-            excess = np.fmax(excess, _jerk(faces) / np.maximum(_jerk(real), 1e-9))
-            residual /= np.clip(np.nan_to_num(excess, nan=1.0), 1.0, 10.0)
-        faces = _sampled(model, own, residual, offset)
-        if not math.isnan(target):
-            distance = sample_distance(model, faces, samples, compared)
-            out = {'real_distance': target / _NEARER, 'sample_distance': distance}
-            if abs(distance / target - 1) < 0.03:
-                break
-            spread.mul_(float(np.clip((target / distance) ** 0.5, *_LIMITS)))
+    used = np.unique(np.linspace(0, len(dataset) - 1, min(clips, len(dataset))).astype(int))
+    items = [dataset[int(i)] for i in used]
+    found = [explained(model, item) for item in items]
+    spread = LATENTS * latent_covariance([deviation for _, _, deviation in found])
+    model.vae.prior_spread.copy_(spread)
+    # The network's own jitter is not missing in its samples.
+    residual = residual_weights([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
+    set_residual(model, residual)
+    statistics = model.decoder.heads.statistics
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
-    out |= {
+    out = {
         'spread': float(spread.diagonal().square().mean().sqrt()),
-        'residual': float((np.square(residual).sum(axis=(0, 1)) / scale**2).mean()),
+        'residual': float((residual['residual'].var(axis=(0, 1)) / scale**2).mean()),
     }
+    faces = sample_faces(model, [item['speaker'] for item in items], samples)
+    correct_rates(model, faces, [seen(item['listener']) for item in items])
+    distance, compared = real_distance(model, dataset, listeners_by_group(dataset, clips))
+    if not math.isnan(distance):
+        out['real_distance'] = distance
+        out['sample_distance'] = sample_distance(model, faces, samples, compared)
     return out
 
 
-def _jerk(faces: list[np.ndarray]) -> np.ndarray:
-    """Mean absolute second differences (160,) of faces (T, 160)."""
-    return seen_mean(np.abs(np.diff(np.stack(faces), n=2, axis=1)), (0, 1))
+def set_residual(model: FacialReactionModel, weights: dict[str, np.ndarray]) -> None:
+    """Set the weights of `residual_weights`."""
+    for name, value in weights.items():
+        getattr(model.motion, name).copy_(torch.from_numpy(value))
 
 
-def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.ndarray) -> None:
-    """Set the residual's weights (POLES, FACTORS, 160) and offset (160,)."""
-    for place, value in ((model.motion.residual, residual), (model.motion.offset, offset)):
-        place.copy_(torch.from_numpy(value.astype(np.float32)))
+def correct_rates(
+    model: FacialReactionModel, faces: list[np.ndarray], real: list[np.ndarray]
+) -> None:
+    """Change the mean hazards by the ratio of the rates in real listeners and samples (T, 160).
+
+    An exemplar may contain several nods, and a weak smile may be missed on one of the two sides.
+    """
+    ours, theirs = (Liveliness().measure(np.stack(x)[:, None]) for x in (faces, real))
+    for kind, event in enumerate(EVENTS):
+        own, wanted = (x[f'{event.name}s_per_min'] for x in (ours, theirs))
+        if isinstance(own, float) and isinstance(wanted, float) and own and wanted:
+            model.motion.bias.data[kind] += math.log(float(np.clip(wanted / own, *_RATES)))
 
 
 @torch.no_grad()
-def latent_covariance(model: FacialReactionModel, items: list[dict[str, Any]]) -> Tensor:
-    """Cholesky factor (latent_dim, latent_dim) of the posterior means' covariance under the prior.
+def explained(
+    model: FacialReactionModel, item: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    """What the network knows of a real listener, if samples keep the share `LATENTS` of latents.
 
-    In standard deviations of the prior. The prior's dimensions are independent and fitted one by
-    one; those of the latents that real listeners have are not.
+    Returns:
+        tuple: the listener's face without events (T, 160), the network's face (T, 160), and how
+            far the posterior's means are from the prior's (W, latent_dim), in standard deviations
+            of the prior.
     """
-    found = []
-    for item in items:
-        speaker = {n: x[None] for n, x in item['speaker'].items()}
-        apart = separate(seen(item['listener']))
-        base = torch.from_numpy(np.nan_to_num(apart.base).astype(np.float32))
-        listener = {n: x[None] for n, x in item['listener'].items()}
-        listener |= {n: base[None, :, columns] for n, columns in BRANCH_SLICES.items()}
-        _, given, _ = model(speaker, listener, seed=0)
-        assert given.posterior is not None
-        found.append(((given.posterior.mean - given.prior.mean) / given.prior.stddev)[0])
-    x = torch.cat(found).double()
+    speaker = model._tensors({n: x[None] for n, x in item['speaker'].items() if n in SPEAKER})
+    base = separate(seen(item['listener'])).base
+    known = torch.from_numpy(np.nan_to_num(base).astype(np.float32))
+    listener = {n: x[None] for n, x in item['listener'].items()}
+    listener |= {n: known[None, :, columns] for n, columns in BRANCH_SLICES.items()}
+    encoded = model.encoder(speaker, model.geometry)
+    prior = model.vae.prior(encoded)
+    posterior = model._posterior(encoded, listener)[2]
+    apart = posterior.mean - prior.mean
+    latents = model.vae.spread(prior.mean + LATENTS * apart, encoded.shape[1])
+    heads = model.decoder.heads
+    face = heads.restore(model.decoder(encoded, latents, model.geometry))
+    return base, joined({n: x.cpu() for n, x in face.items()})[0], (apart / prior.stddev)[0]
+
+
+def latent_covariance(deviations: list[Tensor]) -> Tensor:
+    """Cholesky factor (latent_dim, latent_dim) of the covariance of deviations (W, latent_dim).
+
+    The prior's dimensions are independent and fitted one by one; those of the latents that real
+    listeners have are not.
+    """
+    x = torch.cat(deviations).double()
     x = x - x.mean(dim=0)
     covariance = x.T @ x / len(x)
     covariance += 1e-4 * torch.eye(len(covariance), dtype=x.dtype, device=x.device)
@@ -204,23 +196,13 @@ def latent_covariance(model: FacialReactionModel, items: list[dict[str, Any]]) -
 
 
 @torch.no_grad()
-def own_faces(
-    model: FacialReactionModel, speaker: dict[str, Tensor], samples: int, seed: int
-) -> tuple[Face, Tensor, list[int]]:
-    """The network's own faces without events and residual: what `add_motion` takes."""
-    seeds = [seed + i for i in range(samples)]
-    whole = {name: x[None] for name, x in speaker.items()}
-    face, given, _ = model(whole, seed=seeds, temperature=1.0, moving=False)
-    return face, given.events, seeds
-
-
-def _sampled(
-    model: FacialReactionModel, own: list[Any], residual: np.ndarray, offset: np.ndarray
+def sample_faces(
+    model: FacialReactionModel, speakers: list[dict[str, Tensor]], samples: int
 ) -> list[np.ndarray]:
-    """Reactions (T, 160) of `own_faces` with this residual."""
-    set_residual(model, residual, offset)
+    """Reactions (T, 160), `samples` to each speaker, side by side."""
     faces: list[np.ndarray] = []
-    for face, events, seeds in own:
-        moving = model.add_motion(face, events, seeds, 1.0)
-        faces.extend(joined({name: x.cpu() for name, x in moving.items()}))
+    for number, speaker in enumerate(speakers):
+        seeds = [1000 * number + i for i in range(samples)]
+        face, _, _ = model({n: x[None] for n, x in speaker.items()}, seed=seeds, temperature=1.0)
+        faces.extend(joined({name: x.cpu() for name, x in face.items()}))
     return faces

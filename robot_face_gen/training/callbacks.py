@@ -7,6 +7,7 @@ import csv
 import errno
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a new file, then replace the old one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as partial:
+        with atomic_file(path) as partial, partial.open('wb', buffering=0) as raw:
+            file = _File(raw)
             try:
-                with partial.open('wb') as file:
-                    torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's writer hides the error of the file
-                raise OSError(errno.EIO, ' '.join(str(error).split())[:200], str(path)) from None
+                torch.save(checkpoint, file)  # type: ignore[arg-type]  # it only writes
+            except RuntimeError as error:
+                reason = ' '.join(str(error).split())[:200]
+                raise file.error or OSError(errno.EIO, reason, str(path)) from None
+
+
+class _File:
+    """A file that keeps its first error, which torch's writer hides."""
+
+    def __init__(self, raw: FileIO) -> None:
+        self._raw = raw
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of `data`, or an OSError."""
+        try:
+            left = memoryview(data)
+            while len(left):
+                left = left[self._raw.write(left) :]
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 def format_duration(seconds: float) -> str:

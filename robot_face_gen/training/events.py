@@ -150,7 +150,7 @@ def _within(frames: float, limits_s: tuple[float, float]) -> bool:
 def _find_raises(x: np.ndarray, rise: float, fall: float, least_s: float) -> Events:
     """Parts that rise above a person's baseline for a time; time of the onset and whole length."""
     x = fill_short_gaps(x)
-    height = _smoothed(x - running_baseline(x, BASELINE_S, BASELINE_PERCENT))
+    height = smoothed(x - running_baseline(x, BASELINE_S, BASELINE_PERCENT))
     return Events.of(
         [
             (float(begin), float(end - begin))
@@ -160,15 +160,20 @@ def _find_raises(x: np.ndarray, rise: float, fall: float, least_s: float) -> Eve
     )
 
 
-def _smoothed(x: np.ndarray) -> np.ndarray:
-    """Weights 1/4, 1/2, 1/4 over three frames, against the noise of trackers; NaN stays NaN."""
-    if not len(x):
-        return x
-    padded = np.pad(x, 1, mode='edge')
-    before, after = padded[:-2], padded[2:]
-    # Beside a gap the value stands for its missing neighbour.
-    before, after = (np.where(np.isfinite(y), y, x) for y in (before, after))
-    return np.asarray((before + 2 * x + after) / 4)
+def smoothed(x: np.ndarray, times: int = 1) -> np.ndarray:
+    """Weights 1/4, 1/2, 1/4 over three frames, against the noise of trackers; NaN stays NaN.
+
+    Args:
+        x: (T, ...).
+        times: how often the weights are applied.
+    """
+    for _ in range(times if len(x) else 0):
+        padded = np.concatenate((x[:1], x, x[-1:]))
+        before, after = padded[:-2], padded[2:]
+        # Beside a gap the value stands for its missing neighbour.
+        before, after = (np.where(np.isfinite(y), y, x) for y in (before, after))
+        x = np.asarray((before + 2 * x + after) / 4)
+    return x
 
 
 def find_smiles(au12: np.ndarray) -> Events:
@@ -210,7 +215,7 @@ def find_nods(rx: np.ndarray) -> Events:
     reach = round(0.6 * NOD_DURATION_S[1] * FRAME_RATE_HZ)
     found = []
     for begin, end in runs(np.isfinite(x)):
-        part = _smoothed(x[begin:end])
+        part = smoothed(x[begin:end])
         points = _turning_points(part, NOD_DEPTH_RAD)
         ends = [*points, len(part) - 1]
         for before, peak, after in zip(ends, ends[1:], ends[2:], strict=False):
@@ -234,7 +239,7 @@ def find_nods(rx: np.ndarray) -> Events:
 def talking_mouth(au25: np.ndarray, au26: np.ndarray) -> np.ndarray:
     """Whether a person talks, from parted lips and jaw: (T,) 0 or 1, NaN where it is unknown."""
     x = fill_short_gaps(au25 + au26)
-    height = _smoothed(x - running_baseline(x, MOUTH_BASELINE_S, MOUTH_BASELINE_PERCENT))
+    height = smoothed(x - running_baseline(x, MOUTH_BASELINE_S, MOUTH_BASELINE_PERCENT))
     talks = np.where(np.isfinite(height), 0.0, np.nan)
     for begin, end in runs(np.isfinite(height) & (height > MOUTH_FALL)):
         if height[begin:end].max() >= MOUTH_RISE:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,19 @@ from robot_face_gen.facial_reaction_model.events import (
 )
 from robot_face_gen.timing import FRAME_RATE_HZ
 
-from .events import fill_short_gaps, find_blinks, find_nods
+from .events import (
+    BASELINE_PERCENT,
+    BASELINE_S,
+    fill_short_gaps,
+    find_blinks,
+    find_nods,
+    running_baseline,
+    runs,
+    smoothed,
+)
 
 _JOINED_S = 0.2  # nods closer than this are one event
+_FOOT, _PEAK = 0.3, 0.7  # intensity above the usual level: ends, and peak, of smile and brow raise
 _EDGE = 3  # frames on each side whose mean is the face without the event
 
 
@@ -28,7 +38,7 @@ class Separated:
     """A listener's face without its events.
 
     Attributes:
-        base: (T, 160), the face with each event replaced by a straight line.
+        base: (T, 160), the face with each event replaced by a straight line and its noise.
         age: (T, E) int, frames since the last event ended, UNKNOWN_AGE before the first one; -1
             within an event, and where the signal of the event was not seen.
         onset: (T, E) bool, frames in which an event begins; their age is that of the frame.
@@ -44,16 +54,27 @@ class Separated:
 def _slope_ends(x: np.ndarray, peak: int, reach: int) -> tuple[int, int]:
     """First and last frame of the hill around a peak: to where it nearly stops to fall."""
     ends = []
-    least = 0.03 * (x[peak] - np.nanmin(x[max(0, peak - reach) : peak + reach + 1]))
+    height = x[peak] - np.nanmin(x[max(0, peak - reach) : peak + reach + 1])
     for step in (-1, 1):
         at = peak
         for _ in range(reach):
             after = at + step
-            if not 0 <= after < len(x) or not x[at] - x[after] > least:
+            if not 0 <= after < len(x) or np.isnan(x[after]):
+                break
+            # The top is flat: eyes stay closed for a moment.
+            if x[after] < x[peak] - 0.3 * height and x[at] - x[after] < 0.03 * height:
                 break
             at = after
         ends.append(at)
     return ends[0], ends[1]
+
+
+def _raised(x: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Begin and end (exclusive) of each time in which an intensity is above its usual level."""
+    height = smoothed(x - running_baseline(x, BASELINE_S, BASELINE_PERCENT), 3)
+    for begin, end in runs(np.isfinite(height) & (height > _FOOT)):
+        if height[begin:end].max() >= _PEAK:
+            yield begin, end
 
 
 def _spans(event: EventType, face: np.ndarray) -> list[tuple[int, int]]:
@@ -63,14 +84,17 @@ def _spans(event: EventType, face: np.ndarray) -> list[tuple[int, int]]:
     if event.name == 'blink':
         peaks = np.round(find_blinks(x).time_s * FRAME_RATE_HZ).astype(int)
         spans = [_slope_ends(x, peak, event.frames // 2 - 1) for peak in peaks]
-    else:
+        spans = [(begin, end + 1) for begin, end in spans]
+    elif event.name == 'nod':
         nods = find_nods(x)
         for time_s, duration_s in zip(nods.time_s, nods.duration_s, strict=True):
             middle, half = time_s * FRAME_RATE_HZ, 0.6 * duration_s * FRAME_RATE_HZ
-            spans.append((round(middle - half), round(middle + half)))
+            spans.append((round(middle - half), round(middle + half) + 1))
+    else:
+        spans = list(_raised(x))
     joined: list[tuple[int, int]] = []
-    gap = round(_JOINED_S * FRAME_RATE_HZ) if event.name == 'nod' else 0
-    for begin, end in ((a, b + 1) for a, b in spans):
+    gap = 0 if event.name == 'blink' else round(_JOINED_S * FRAME_RATE_HZ)
+    for begin, end in spans:
         if joined and begin - joined[-1][1] <= gap:
             if end - joined[-1][0] <= event.frames:
                 joined[-1] = joined[-1][0], end
@@ -99,13 +123,15 @@ def separate(face: np.ndarray) -> Separated:
             after = part[end : end + _EDGE].mean(axis=0)
             share = ((np.arange(end - begin) + 1) / (end - begin + 1))[:, None]
             straight = before + share * (after - before)
-            change = part[begin:end] - straight
+            change = _smooth_ends(part[begin:end] - straight, event)
             if np.isfinite(change).all():
                 exemplars[kind].append(change)
-            # A value that is missing beside the event stays as it is.
-            replaced = np.where(np.isfinite(straight), straight, part[begin:end])
-            replaced[np.isnan(part[begin:end])] = np.nan
-            base[begin:end, event.columns] = replaced
+            # What is left contains the tracker's noise; a blink is too short to tell it apart. A
+            # value that is missing beside the event stays as it is.
+            left = straight if event.name == 'blink' else part[begin:end] - change
+            left = np.where(np.isfinite(left), left, part[begin:end])
+            left[np.isnan(part[begin:end])] = np.nan
+            base[begin:end, event.columns] = left
             onset[begin, kind] = True
             age[begin + 1 : end, kind] = -1
             age[end:, kind] = np.minimum(np.arange(frames - end), MAX_AGE)
@@ -118,8 +144,7 @@ def _smooth_ends(change: np.ndarray, event: EventType) -> np.ndarray:
     """An exemplar without a step at its ends and, but for blinks, without the tracker's noise."""
     out = change
     if event.name != 'blink':
-        padded = np.pad(change, ((1, 1), (0, 0)))
-        out = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+        out = smoothed(np.pad(change, ((4, 4), (0, 0))), 4)[4:-4]
     ramp = np.minimum(1.0, (np.arange(len(out)) + 1) / 2)
     return out * np.minimum(ramp, ramp[::-1])[:, None]
 
@@ -133,7 +158,7 @@ def choose_exemplars(
     picked = [found[i] for i in rng.permutation(len(found))[: 4 * EXEMPLARS]]
     shapes = np.zeros((len(picked), event.frames, len(event.columns)), np.float32)
     for shape, change in zip(shapes, picked, strict=True):
-        shape[: len(change)] = _smooth_ends(change, event)
+        shape[: len(change)] = change
     signal = event.columns == event.signal
     flat = shapes[..., signal].reshape(len(shapes), -1)
     distance = np.square(flat[:, None] - flat[None]).sum(axis=-1)

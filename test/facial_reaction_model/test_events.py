@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blinks and nods as point processes with known answers, and the residual motion."""
+"""Events as point processes with known answers, and the residual motion."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,10 @@ import pytest
 from robot_face_gen.facial_reaction_model.events import (
     EVENTS,
     EXEMPLARS,
-    FACTORS,
+    FADE_FRAMES,
     MAX_AGE,
-    POLES,
+    SEGMENT_FRAMES,
+    SEGMENTS,
     LiveMotion,
     Motion,
     check_weights,
@@ -30,7 +31,7 @@ def logit(probability):
 
 
 def run(weights, probability, frames, *, seeds=(0,), temperature=1.0, cuts=None):
-    """Faces (S, frames, ...) with constant hazards of blinks and no nods, and the sessions."""
+    """Faces (S, frames, ...) with constant hazards of blinks, nothing else; and the sessions."""
     live = LiveMotion(Motion(weights, WINDOW), len(seeds))
     begin, parts = 0, []
     for count in cuts or [WINDOW] * (frames // WINDOW):
@@ -140,10 +141,6 @@ def test_an_impossible_state_is_refused():
         state[name][0, 0] = value
         with pytest.raises(ValueError, match=name):
             live.load(state)
-    state = {key: part.copy() for key, part in live.state.items()}
-    state['residual'][:] = np.nan
-    with pytest.raises(ValueError, match='residual'):
-        live.load(state)
 
 
 def test_the_marks_are_drawn_from_all_exemplars():
@@ -159,25 +156,42 @@ def test_the_marks_are_drawn_from_all_exemplars():
     assert np.mean([shape <= 4 for _, shape in calm]) > 0.5
 
 
-def test_the_residual_has_the_spectrum_and_the_variance_of_its_poles():
-    """Of a channel that has one process alone, the correlation of successive frames is known."""
-    weights = untrained_weights()
-    for pole in range(len(POLES)):
-        weights['residual'][pole, pole, pole] = 0.1  # landmarks 0..4: one process each
-    for factor in range(FACTORS):
-        weights['residual'][1, factor, 10] = 0.1 / np.sqrt(FACTORS)
-    face, _ = run(weights, 1e-9, 32_000)
-    x = face['landmarks'][0].astype(np.float64)
-    for pole, a in enumerate(POLES):
-        found = np.corrcoef(x[1:, pole], x[:-1, pole])[0, 1]
-        assert abs(found - 2 * a / (1 + a**2)) < 0.03
-        assert abs(x[:, pole].std() / 0.1 - 1) < 0.2
-    assert abs(x[:, 10].std() / 0.1 - 1) < 0.05
-    assert abs(np.corrcoef(x[:, 0], x[:, 1])[0, 1]) < 0.05
-    # From the first frame on, and nothing of it without temperature.
-    first = [run(weights, 1e-9, 16, seeds=(s,))[0]['landmarks'][0, 0, 4] for s in range(300)]
-    assert abs(np.std(first) / 0.1 - 1) < 0.2
+def test_the_residual_is_segments_that_fade_into_each_other():
+    weights, hop = untrained_weights(), SEGMENT_FRAMES - FADE_FRAMES
+    # Each value names its segment, and its place in it.
+    numbers = np.arange(SEGMENTS)[:, None, None] + np.arange(SEGMENT_FRAMES)[:, None] / 1000
+    weights['residual'][:] = numbers
+    x = run(weights, 1e-9, 40 * hop)[0]['pose'][0, :, 0].astype(np.float64).reshape(40, hop)
+    segment = np.floor(x[:, -1])
+    assert len(np.unique(segment)) > 20
+    places = np.arange(FADE_FRAMES, hop) / 1000
+    np.testing.assert_allclose(x[:, FADE_FRAMES:], segment[:, None] + places, atol=1e-4)
+    np.testing.assert_allclose(x[0], segment[0] + np.arange(hop) / 1000, atol=1e-4)
+    # A fade begins near the end of the last segment and leads steadily to the next one.
+    for before, now, last in zip(segment, segment[1:], x[1:], strict=False):
+        fade = last[:FADE_FRAMES] - np.arange(FADE_FRAMES) / 1000
+        share = (fade - before - hop / 1000) / ((now - before) or 1.0)
+        assert (now == before) or (0 <= share[0] < 0.1 and (np.diff(share) > 0).all())
     assert not run(weights, 1e-9, 32, temperature=0.0)[0]['landmarks'].any()
+
+
+def test_eyes_move_to_the_next_segment_faster_than_the_head():
+    weights, hop = untrained_weights(), SEGMENT_FRAMES - FADE_FRAMES
+    weights['residual'][:] = np.arange(SEGMENTS)[:, None, None]
+    face = run(weights, 1e-9, 4 * hop)[0]
+    gaze, head = (face[name][0, hop : hop + FADE_FRAMES, 0] for name in ('gaze', 'pose'))
+    after = face['pose'][0, hop + FADE_FRAMES, 0]
+    assert np.sum(gaze != after) <= 2 < 10 < np.sum(head != after)
+
+
+def test_a_session_has_the_offset_of_one_person():
+    weights = untrained_weights()
+    weights['offset'][:] = np.arange(len(weights['offset']))[:, None]
+    face, _ = run(weights, 1e-9, 320, seeds=range(40))
+    offset = face['pose'][:, :, 0]
+    assert (offset == offset[:, :1]).all() and len(np.unique(offset[:, 0])) > 15
+    half, _ = run(weights, 1e-9, 320, seeds=range(40), temperature=0.5)
+    np.testing.assert_allclose(half['pose'][:, 0, 0], offset[:, 0] / 2)
 
 
 def test_action_units_stay_in_their_range():
@@ -189,13 +203,15 @@ def test_action_units_stay_in_their_range():
     assert face['pose'].min() < 0
 
 
-def test_a_nod_moves_the_head_and_a_blink_the_eyes():
+def test_each_event_moves_its_part_of_the_face():
     live = LiveMotion(Motion(untrained_weights(), WINDOW), 1)
-    logits = np.full((1, 40, 2), 30.0, 'f')
+    logits = np.full((1, 40, len(EVENTS)), 30.0, 'f')
     face = live.add(still(1, 40), logits, [0], [0], [0], 1.0)
     assert face['pose'][0, :, RX].max() > np.radians(3)
     assert face['au'][0, :, AU['AU45']].max() > 1.5
-    assert not np.delete(face['au'], AU['AU45'], axis=2).any()
+    assert face['au'][0, :, AU['AU12']].max() > 1 and face['au'][0, :, AU['AU01']].max() > 1
+    moved = [AU[name] for name in ('AU45', 'AU12', 'AU01')]
+    assert not np.delete(face['au'], moved, axis=2).any()
 
 
 @pytest.mark.parametrize(
@@ -208,6 +224,7 @@ def test_a_nod_moves_the_head_and_a_blink_the_eyes():
         ('blink_frames', 2.5),
         ('nod_shapes', 11.0),
         ('residual', 20.0),
+        ('offset', -20.0),
     ],
 )
 def test_weights_that_could_run_away_are_refused(name, value):
@@ -223,6 +240,6 @@ def test_ages_beyond_the_table_are_those_at_its_end():
     motion = Motion(weights, WINDOW)
     live = LiveMotion(motion, 1)
     live.state['events.age'][:] = 10 * MAX_AGE
-    live.add(still(1, 5), np.full((1, 5, 2), -30.0, 'f'), [0], [0], [0], 1.0)
+    live.add(still(1, 5), np.full((1, 5, len(EVENTS)), -30.0, 'f'), [0], [0], [0], 1.0)
     assert (live.state['events.age'] == 10 * MAX_AGE + 5).all()
-    assert BRANCH_SLICES['gaze'].stop == len(motion.offset)
+    assert BRANCH_SLICES['gaze'].stop == motion.offset.shape[1]

@@ -16,7 +16,7 @@ from robot_face_gen.facial_reaction_model import (
     OnlineInferenceManager,
     create_model,
 )
-from robot_face_gen.facial_reaction_model.events import UNKNOWN_AGE
+from robot_face_gen.facial_reaction_model.events import EVENTS, UNKNOWN_AGE
 
 
 def stream(model, speaker, cuts, **options):
@@ -260,6 +260,7 @@ def without_motion(model):
     other = copy.deepcopy(model)
     other.motion.bias.data.fill_(-30.0)
     other.motion.residual.zero_()
+    other.motion.offset.zero_()
     return other
 
 
@@ -315,7 +316,7 @@ def test_gradients_of_training_reach_every_weight(model):
     faces, given, _ = model(speaker, listener, seed=[1, 2, 3, 4])
     loss = sum(x.square().mean() for x in faces.values())
     loss = loss + torch.distributions.kl_divergence(given.posterior, given.prior).mean()
-    age = torch.arange(22)[:, None].expand(2, 22, 2).clone()
+    age = torch.arange(22)[:, None].expand(2, 22, len(EVENTS)).clone()
     age[:, :5] = UNKNOWN_AGE
     loss = loss + model.motion.log_likelihood(given.events, age, age == 9).mean()
     gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)

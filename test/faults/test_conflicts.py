@@ -8,6 +8,7 @@ import pytest
 from live_graph import NodeProcess, Peer
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from robot_face_gen.nodes.diagnostics import REMIND_S
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 
 pytestmark = pytest.mark.graph
@@ -65,13 +66,16 @@ CONFLICTS = {
 @pytest.mark.parametrize('name', CONFLICTS)
 def test_a_conflict_is_reported(lab, attempt, note, name):
     make, text = CONFLICTS[name]
+    # In the first seconds of a node, another publisher may be its own predecessor.
+    begin_s = lab.begin_s + 5.0
 
     def disturb():
-        # In the first seconds of a node, another publisher may be its own predecessor.
-        time.sleep(max(0.0, lab.begin_s + 5.0 - time.monotonic()))
+        nonlocal begin_s
+        time.sleep(max(0.0, begin_s - time.monotonic()))
         size = len(lab.log_since(0))
         with lab.fault() as found, make():
             took_s = wait_until_reported(lab, 'reaction_node', text, size)
+        begin_s = time.monotonic() + REMIND_S  # the same text is not logged earlier
         note(f'{name}: report', 'in the log and the diagnostics', after_s=took_s)
         return found[0]
 
@@ -92,15 +96,19 @@ def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
 
 
 @pytest.mark.faults
-def test_a_second_graph_is_reported_by_both(lab, note, tmp_path):
+def test_a_second_graph_is_reported_by_both(lab, note, tries, tmp_path):
     """The same nodes once more, as by an operator who starts the robot twice."""
-    size = len(lab.log_since(0))
-    second = NodeProcess('reaction_node', tmp_path, device='cpu')
-    try:
-        lab.peer.wait_for(lambda: 'publishers' in second.text, 'a warning of the second')
-        took_s = wait_until_reported(
-            lab, 'reaction_node', f'{REACTION}: 2 publishers (/reaction_node)', size, 10.0
-        )
-        note('a second graph', 'reported by both', reported_after_s=took_s)
-    finally:
-        second.kill()
+    for _ in tries[:3]:
+        size = len(lab.log_since(0))
+        begin_s = time.monotonic()
+        second = NodeProcess('reaction_node', tmp_path, device='cpu')
+        try:
+            lab.peer.wait_for(lambda second=second: 'publishers' in second.text, 'its warning')
+            text = f'{REACTION}: 2 publishers (/reaction_node)'
+            wait_until_reported(lab, 'reaction_node', text, size, 10.0)
+            took_s = time.monotonic() - begin_s
+            note('a second graph', 'both report it', from_its_start_s=took_s)
+            assert second.interrupt() == 0
+        finally:
+            second.kill()
+        time.sleep(max(0.0, begin_s + took_s + REMIND_S - time.monotonic()))

@@ -95,9 +95,13 @@ def test_a_killed_node_is_respawned(ros_domain, tmp_path):
 
 @pytest.mark.graph
 @pytest.mark.skipif(sys.platform != 'linux', reason='locks of POSIX')
-def test_what_a_killed_bringup_leaves_in_the_temporary_folder_is_removed(ros_domain, tmp_path):
+def test_what_a_killed_bringup_leaves_in_the_temporary_folder_is_removed(
+    ros_domain, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
+
     def start():
-        return start_bringup(FAST, env={'TMPDIR': str(tmp_path)}, log_file=tmp_path / 'log')
+        return start_bringup(FAST, log_file=tmp_path / 'log')
 
     def folders():
         return set(tmp_path.glob('robot_face_gen_params_*'))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A listener is separated into a face without events, and events; the residual is fitted."""
+"""A listener is separated into a face without events, and events; the residual is cut."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,9 @@ from robot_face_gen.facial_reaction_model.events import (
     EVENTS,
     EXEMPLARS,
     MAX_AGE,
-    POLES,
+    PEOPLE,
+    SEGMENT_FRAMES,
+    SEGMENTS,
     UNKNOWN_AGE,
     check_weights,
     untrained_weights,
@@ -16,15 +18,10 @@ from robot_face_gen.facial_reaction_model.events import (
 from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
 from robot_face_gen.training.events import find_blinks, find_nods
 from robot_face_gen.training.listener_motion import event_weights, separate
-from robot_face_gen.training.residual import (
-    correlation_factors,
-    fit_variances,
-    power_spectra,
-    process_spectra,
-)
+from robot_face_gen.training.residual import residual_weights
 
-BLINK, NOD = 0, 1
-AU45 = BRANCH_SLICES['au'].start + AU['AU45']
+BLINK, NOD, SMILE, BROWS = range(4)
+AU01, AU12, AU45 = (BRANCH_SLICES['au'].start + AU[name] for name in ('AU01', 'AU12', 'AU45'))
 PITCH = BRANCH_SLICES['pose'].start + RX
 
 
@@ -45,7 +42,7 @@ def test_events_are_taken_out_and_nothing_else():
     apart = separate(face)
     assert not len(find_blinks(apart.base[:, AU45]))
     assert not len(find_nods(apart.base[:, PITCH]))
-    assert [len(found) for found in apart.exemplars] == [3, 2]
+    assert [len(found) for found in apart.exemplars] == [3, 2, 0, 0]
     others = np.delete(np.arange(FACE_DIM), [AU45, PITCH])
     np.testing.assert_allclose(apart.base[:, others], face[:, others], atol=1e-3)
     begin = np.flatnonzero(apart.onset[:, BLINK])
@@ -87,34 +84,41 @@ def test_exemplars_are_what_a_checkpoint_accepts():
     assert np.exp(weights['bias'][BLINK]) == pytest.approx(6 / 1500, rel=0.2)
 
 
-def test_the_residual_fills_what_is_missing_and_no_more():
-    rng, frames = np.random.default_rng(0), 6000
-    truth = np.zeros((len(POLES), FACE_DIM))
-    truth[0, 0], truth[2, 1], truth[3, 2] = 0.02, 0.05, 0.1
-    x = np.zeros((frames, FACE_DIM))
-    for variance, a in zip(truth, POLES, strict=True):
-        u = v = np.zeros(FACE_DIM)
-        scale = np.sqrt(variance * (1 - a**2) ** 3 / (1 + a**2))
-        for t in range(frames):
-            v = a * v + scale * rng.standard_normal(FACE_DIM)
-            u = a * u + v
-            x[t] += u
-    real = power_spectra([x])
-    nothing, all_of_it = np.zeros_like(real), np.ones_like(real)
-    found = fit_variances(real, nothing, all_of_it)
-    total = found.sum(axis=0)
-    np.testing.assert_allclose(total[:3], truth.sum(axis=0)[:3], rtol=0.2)
-    np.testing.assert_allclose(total[3:], 0, atol=1e-6)
-    # A face that already moves as the real ones needs nothing.
-    enough = fit_variances(real, real, all_of_it)
-    assert enough[:, :3].sum() < 0.05 * truth.sum()
-    assert process_spectra().shape == (len(POLES), real.shape[0])
+def test_smiles_and_brow_raises_are_taken_out_but_not_the_noise():
+    face, rng = listener(blinks=(), nods=()), np.random.default_rng(0)
+    noise = rng.normal(0, 0.03, face.shape)
+    noise[:, PITCH] = 0  # it would be nods
+    hold = np.interp(np.arange(750), [300, 312, 370, 385], [0, 2, 2, 0])
+    face[:, AU12] += hold
+    face[:, AU01] += np.roll(1.2 * (hold > 1.9), 200)
+    apart = separate(face + noise)
+    assert [len(found) for found in apart.exemplars] == [0, 0, 1, 1]
+    smile = apart.exemplars[SMILE][0][:, EVENTS[SMILE].columns == AU12]
+    assert smile.max() == pytest.approx(2, rel=0.1) and 75 <= len(smile) <= 95
+    assert abs(np.flatnonzero(apart.onset[:, SMILE])[0] - 300) < 6
+    assert (apart.age[320:365, SMILE] == -1).all() and (apart.age[320:365, BROWS] >= 0).all()
+    within = apart.base[310:370, AU12] - listener(blinks=(), nods=())[310:370, AU12]
+    assert abs(within).max() < 0.15 and within.std() == pytest.approx(0.03, rel=0.3)
 
 
-def test_channels_that_move_together_get_common_factors():
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((4000, FACE_DIM))
-    x[:, PITCH] = 0.9 * x[:, AU45] + np.sqrt(1 - 0.81) * x[:, PITCH]
-    for factors in correlation_factors([x]):
-        np.testing.assert_allclose(np.square(factors).sum(axis=0), 1, rtol=1e-6)
-        assert factors[:, PITCH] @ factors[:, AU45] == pytest.approx(0.9, abs=0.12)
+def test_the_residual_is_cut_from_what_is_left():
+    rng = np.random.default_rng(0)
+    left = [i + rng.normal(0, 0.1, (750, FACE_DIM)) for i in range(11)]
+    left[0][:] = np.nan  # a person who was never seen
+    left[1][:, PITCH] = np.nan
+    found = residual_weights(left)
+    weights = untrained_weights() | found
+    check_weights(weights)
+    residual, offset = found['residual'], found['offset']
+    assert residual.shape == (SEGMENTS, SEGMENT_FRAMES, FACE_DIM) and len(offset) == PEOPLE
+    assert residual[..., PITCH].std() == pytest.approx(0.1, rel=0.05)
+    assert abs(residual[..., PITCH].mean(axis=1)).max() < 0.1
+    assert set(np.round(offset[:, PITCH + 1]).astype(int)) == set(range(11))
+    # Action units keep their level: 0 is the lowest value of everybody.
+    assert residual[..., AU12].mean(axis=1).max() > 5 and not offset[:, AU12].any()
+    jolted = [x.copy() for x in left[2:6]]
+    jolted[0][::8, PITCH] += 3.0
+    assert residual_weights(jolted)['residual'][..., PITCH].max() < 1
+    short = residual_weights([left[3][:64]])['residual']
+    assert np.isfinite(short).all() and short[..., PITCH].std() == pytest.approx(0.1, rel=0.2)
+    assert not residual_weights([])['residual'].any()
