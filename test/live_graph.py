@@ -27,24 +27,21 @@ PATIENCE_S = 120.0  # a condition that has not come true by then never will, eve
 
 
 ENCODER = 'whisper-test:0123'  # of `small_checkpoint`
-AUDIO_DIM = 8
+AUDIO_DIM = 8  # of `speakers.TINY`
 
 
 def small_checkpoint(folder):
     """A small untrained model that reacts to embeddings of `ENCODER`."""
+    from speakers import TINY
+
     from robot_face_gen.facial_reaction_model import (
         CheckpointInfo,
         FacialReactionModel,
-        ModelConfig,
         save_checkpoint,
     )
 
-    config = ModelConfig(
-        feature_dim=32, audio_dim=AUDIO_DIM, latent_dim=4, num_heads=2, encoder_layers=1,
-        decoder_layers=1, feedforward_dim=32, max_seq_len=50,
-    )  # fmt: skip
     info = CheckpointInfo(trained_on='nothing, for a test', audio_encoder=ENCODER)
-    save_checkpoint(FacialReactionModel(config, info), folder / 'small.safetensors')
+    save_checkpoint(FacialReactionModel(TINY, info), folder / 'small.safetensors')
     return folder / 'small.safetensors'
 
 

@@ -18,6 +18,11 @@ SMALL = ModelConfig(
     feedforward_dim=48,
 )
 
+TINY = ModelConfig(
+    feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1, decoder_layers=1,
+    feedforward_dim=32, max_seq_len=50,
+)  # fmt: skip
+
 
 def make_speaker(frames, batch=1, audio_dim=SMALL.audio_dim, seed=0):
     """Numbers as faces have them, about a typical face."""

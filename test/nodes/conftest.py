@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
-import gc
 import importlib
 
 import pytest
@@ -55,8 +54,9 @@ def fails(graph_domain, capfd):
         capfd.readouterr()
         make_node, table = importlib.import_module(f'robot_face_gen.nodes.{name}').PROGRAM
         assert run(make_node, ros_arguments(parameters), table=table) == 1
-        text = capfd.readouterr().err
-        gc.collect()  # the half-made node: rosout would know its name at the next run
+        lines = capfd.readouterr().err.splitlines(keepends=True)
+        # ROS warns of a node of the same name that is not collected as garbage yet.
+        text = ''.join(line for line in lines if '[rcl.logging_rosout]' not in line)
         assert 'Traceback' not in text
         return text
 

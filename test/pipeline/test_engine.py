@@ -3,15 +3,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 from faces import make_frames
 
-from robot_face_gen.facial_reaction_model import (
-    ModelConfig,
-    Sessions,
-    create_model,
-    make_runner,
-)
+from robot_face_gen.facial_reaction_model import Sessions, make_runner
 from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.loading import stack
@@ -22,17 +16,6 @@ from robot_face_gen.timing import PERIOD_NS
 
 BEGIN = 1_700_000_000_000_000_000
 MS = 1_000_000
-
-
-@pytest.fixture(scope='module')
-def model():
-    torch.manual_seed(0)
-    return create_model(
-        ModelConfig(
-            feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
-            decoder_layers=1, feedforward_dim=32, max_seq_len=50,
-        )
-    )  # fmt: skip
 
 
 class Slow:

@@ -4,16 +4,10 @@
 import dataclasses
 
 import numpy as np
-import pytest
 import torch
 from faces import make_frames
 
-from robot_face_gen.facial_reaction_model import (
-    ModelConfig,
-    Sessions,
-    create_model,
-    make_runner,
-)
+from robot_face_gen.facial_reaction_model import Sessions, make_runner
 from robot_face_gen.pipeline.engine import ReactionEngine
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.playout import Playout
@@ -25,17 +19,6 @@ MS = 1_000_000
 SEEDS = (3, 50, 700)
 # Each starts at a different time; one pauses for two seconds.
 STARTS_MS = (0, 13, 600)
-
-
-@pytest.fixture(scope='module')
-def model():
-    torch.manual_seed(0)
-    return create_model(
-        ModelConfig(
-            feature_dim=32, audio_dim=8, latent_dim=4, num_heads=2, encoder_layers=1,
-            decoder_layers=1, feedforward_dim=32, max_seq_len=50,
-        )
-    )  # fmt: skip
 
 
 def make_speaker():
