@@ -13,9 +13,9 @@ _HEADER = """\
 # Behaviour under faults
 
 Written by `make test-faults REPORT=docs/reliability.md`: real nodes over real DDS, each fault
-several times. {machine}. Other programs shared the processor: an
-undisturbed output was up to {busy:.1f} times as uneven as on an idle machine, and limits of time
-were as much wider.
+several times; the rows are those of the newest run of each test. {machine}.
+Other programs shared the processor: an undisturbed output was up to {busy:.1f} times as uneven as
+on an idle machine, and limits of time were as much wider.
 
 ## The output of the robot
 
@@ -26,9 +26,9 @@ were as much wider.
 - Recovery: from the end of the fault to the beginning of one second of even output.
 - Late: tries that were slower than the limits of time and were repeated.
 
-While `reaction_node` does not run there are no reactions: the motors and the screen ease to a
-neutral face, and from there to the first reactions. The jump is then the one between the last
-reaction before and the first one after, which nobody sees.
+Without `reaction_node` there are no reactions. Its jump is the difference between the last
+reaction before and the first one after. The motors and the screen do not follow it: they ease to
+a neutral face and from there to the new reactions, which the same tests check.
 
 | fault | tries | late | lowest rate | longest gap | largest jump | longest recovery |
 |---|---|---|---|---|---|---|

@@ -226,7 +226,9 @@ class Tracker:
         return ','.join(cells)
 
     def _write(self):
-        while not self._stop.wait(PERIOD_S):
+        due_s = time.monotonic()
+        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
+            due_s += PERIOD_S
             text = self.change(self.row(self._number) + '\n')
             self._number += 1
             if text:

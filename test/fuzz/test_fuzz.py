@@ -123,4 +123,4 @@ def test_raw_requests_do_not_stop_the_server_of_the_screen():
         check()
         assert ask(b'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n', 10.0).startswith(b'HTTP/1.0 200')
         assert not [text for level, text in shown.logged if level == 'error']
-        until(lambda: shown.server.viewers == 0, 'the end of all connections')
+        until(lambda: shown.server.viewers == 0, what='the end of all connections')
