@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events and residual motion that are added to the network's face; numpy only.
 
-The network predicts a face without blinks and nods, and for each type of event a logit per frame.
+The network predicts a face without events, and for each type of event a logit per frame.
 Both the reference (`FacialReactionModel.forward`) and live sessions pass them through
 `LiveMotion.add`, so every runner shows the same motion.
 

@@ -66,7 +66,7 @@ def check(limits, period_s, positions, velocities):
     assert (extremes >= limits.low - 1e-6).all() and (extremes <= limits.high + 1e-6).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(motions())
 def test_no_input_breaks_a_limit(motion):
     limits, period_s, *_ = motion
@@ -90,7 +90,7 @@ def test_no_input_breaks_a_limit(motion):
     assert limiter.at_rest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(motions(), st.floats(0.0, 1.0))
 def test_a_constant_target_is_reached_without_overshoot(motion, share):
     limits, period_s, start, _ = motion

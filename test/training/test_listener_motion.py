@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from robot_face_gen.facial_reaction_model import FacialReactionModel
 from robot_face_gen.facial_reaction_model.events import (
     EVENTS,
     EXEMPLARS,
@@ -16,6 +17,7 @@ from robot_face_gen.facial_reaction_model.events import (
     untrained_weights,
 )
 from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
+from robot_face_gen.training.calibration import correct_rates
 from robot_face_gen.training.events import find_blinks, find_nods
 from robot_face_gen.training.listener_motion import event_weights, separate
 from robot_face_gen.training.residual import residual_weights
@@ -122,3 +124,13 @@ def test_the_residual_is_cut_from_what_is_left():
     short = residual_weights([left[3][:64]])['residual']
     assert np.isfinite(short).all() and short[..., PITCH].std() == pytest.approx(0.1, rel=0.2)
     assert not residual_weights([])['residual'].any()
+
+
+def test_rates_of_events_become_those_of_real_listeners():
+    model = FacialReactionModel()
+    before = model.motion.bias.detach().clone()
+    ours = [listener(blinks=(100, 400)), listener(blinks=(100, 400))]
+    correct_rates(model, ours, [listener(blinks=(100, 200, 300, 400))])
+    change = (model.motion.bias.detach() - before).exp().tolist()
+    # Blinks doubled, nods were right, and what never happens stays as it is.
+    assert change == pytest.approx([2, 1, 1, 1], rel=1e-5)
