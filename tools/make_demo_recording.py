@@ -171,7 +171,7 @@ def main() -> int:
     sound, said = make_voice()
     write_flac(folder / 'speaker.flac', sound, RATE)
     frames = make_face(sound, said)
-    write_openface_csv(folder / 'speaker.csv', frames, decimals=1)
+    write_openface_csv(folder / 'speaker.csv', frames)
     lost = sum(not frame.success for frame in frames)
     print(f'{folder}: {len(frames)} frames, {lost} of them lost, {len(sound) / RATE:g} s of sound')
     for manner, begin, end in said:

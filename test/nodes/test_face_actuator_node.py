@@ -345,7 +345,9 @@ def test_simulated_time_paces_the_motion(peer, source, start):
         peer.wait_for(lambda: NODE in peer.statuses, 'a status')
         assert peer.count(STATES) == seen  # simulated time has not started
         clock.start()
+        more(peer, 1)  # the last ones before were another node's
         wait_at(peer, 'neck_tilt', 0.3)
+        wait_at(peer, 'neck_pan', -0.4)
         stamps, positions, _ = more(peer, 20)
         assert 100.0 < stamps[0] < 200.0
         assert np.diff(stamps).min() >= 0.9 * PERIOD_S
