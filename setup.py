@@ -88,7 +88,7 @@ training = [
 camera = ['ai-edge-litert>=2.1,<3; sys_platform != "darwin" or platform_machine != "x86_64"']
 bags = ['mcap>=1.2,<2', 'rosbags>=0.11,<0.12']
 onnx = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
-test = ['pytest>=8', 'pytest-xdist>=3.5', 'hypothesis>=6.100']
+test = ['pytest>=8', 'pytest-xdist>=3.5', 'pytest-rerunfailures>=14', 'hypothesis>=6.100']
 screen = ['aiohttp>=3.8,<4']
 fuzz = ['atheris>=3,<4; sys_platform == "linux" and python_version >= "3.11"']
 # The pages in a real browser; Chromium itself comes from the system.
