@@ -121,16 +121,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, file)  # type: ignore[arg-type]  # it only writes
             except RuntimeError as error:
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None
                 reason = ' '.join(str(error).split())[:200]
                 raise file.error or OSError(errno.EIO, reason, str(path)) from None
 
 
 class _File:
-    """A file that keeps its first error, which torch's writer hides."""
+    """A file that keeps its first error or Ctrl-C, which torch's writer hides."""
 
     def __init__(self, raw: FileIO) -> None:
         self._raw = raw
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
         """All of `data`, or an OSError."""
@@ -138,7 +140,7 @@ class _File:
             left = memoryview(data)
             while len(left):
                 left = left[self._raw.write(left) :]
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = self.error or error
             raise
         return len(data)

@@ -287,6 +287,7 @@ def test_a_stop_published_before_it_started_is_heard(peer, source, start):
     try:
         publisher.publish(Bool(data=True))
         peer.statuses.pop(NODE, None)
+        source.face = smile()
         source.running.set()
         start(NODE)
         wait_for_state(peer, 'stopped')
@@ -338,6 +339,7 @@ def test_simulated_time_paces_the_motion(peer, source, start):
 
     clock = threading.Thread(target=run, daemon=True)
     peer.statuses.pop(NODE, None)
+    source.face = smile()
     source.running.set()
     seen = peer.count(STATES)
     start(NODE, use_sim_time='true')

@@ -24,6 +24,7 @@ from robot_face_gen.data.store import read_track, write_track
 from robot_face_gen.facial_reaction_model import create_model, load_checkpoint
 from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU
+from robot_face_gen.training import callbacks
 from robot_face_gen.training.calibration import (
     calibrate,
     listeners_by_group,
@@ -312,9 +313,22 @@ def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
         model = load_checkpoint(tmp_path / name)
         assert model.info.audio_encoder == ENCODER
         assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
-    again, out, _ = stop_with_ctrl_c(run, lambda: len(read_rows(tmp_path)) > stopped(out))
-    assert again == 130
+    again, out, error = stop_with_ctrl_c(run, lambda: len(read_rows(tmp_path)) > stopped(out))
+    assert (again, error) == (130, '')
     assert 'resuming after epoch' in out
+
+
+def test_ctrl_c_while_the_state_is_written_is_ctrl_c(monkeypatch, tmp_path):
+    class Raw:
+        def write(self, data):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks._File, '__init__', lambda self, raw: vars(self).update(
+        _raw=Raw(), error=None
+    ))  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        callbacks.AtomicCheckpointIO().save_checkpoint({'x': torch.ones(9)}, tmp_path / 'state')
+    assert not list(tmp_path.iterdir())
 
 
 def read_rows(folder):
