@@ -57,10 +57,10 @@ SOUND_SUFFIXES = (
 )  # fmt: skip
 OUTPUT_FOLDER = 'processed'  # where FeatureExtraction writes, beside where it is started
 _MOST_LISTED = 8
+START_COLUMNS = ('face_start_a', 'sound_start_a', 'face_start_b', 'sound_start_b')
 COLUMNS = (
     'session', 'split', 'listener', 'group_a', 'group_b',
-    'face_a', 'sound_a', 'face_b', 'sound_b', 'topics_a', 'topics_b',
-    'face_start_a', 'sound_start_a', 'face_start_b', 'sound_start_b',
+    'face_a', 'sound_a', 'face_b', 'sound_b', 'topics_a', 'topics_b', *START_COLUMNS,
 )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _find_person(folder: Path, row: dict[str, str], person: str) -> PersonFiles:
 def _read_starts(where: str, row: dict[str, str]) -> dict[str, float]:
     """When each file began, by column; 0 for an empty one."""
     starts = {}
-    for column in (name for name in COLUMNS if '_start_' in name):
+    for column in START_COLUMNS:
         text = row.get(column, '')
         try:
             starts[column] = float(text or 0)
@@ -288,14 +288,14 @@ def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) 
     """
     table = find_table(folder)
     names, rows = _read_table(table)
-    names += [column for column in COLUMNS if '_start_' in column and column not in names]
+    names += [column for column in START_COLUMNS if column not in names]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval='', lineterminator='\n')
     writer.writeheader()
     for _, row in rows:
         found = starts.get(row['session'])
         if found is not None:
-            row |= {c: f'{found[c]:g}' if c in found else '' for c in COLUMNS if '_start_' in c}
+            row |= {c: f'{found[c]:g}' if c in found else '' for c in START_COLUMNS}
         writer.writerow(row)
     write_text(table, text.getvalue())
     return table

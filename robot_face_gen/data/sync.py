@@ -199,8 +199,9 @@ def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
         files[f'face_start_{who}'] = film
     sounds = {path: read_sound(path) for path in sorted(set(files.values()))}
     notes = []
-    for person in session.people:
-        if person.face.is_file() and (film := film_of(person.face)):
+    for who, person in zip('ab', session.people, strict=True):
+        if person.face.is_file():
+            film = files[f'face_start_{who}']
             notes += _check_length(person.face, film, sounds[film])
     starts, found = _starts(sounds)
     return {column: starts[path] for column, path in files.items()}, notes + found
@@ -208,12 +209,14 @@ def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
 
 def _starts(sounds: Mapping[Path, np.ndarray]) -> tuple[dict[Path, float], list[str]]:
     """When each sound began: those that are placed hear the next one."""
-    first, *left = sounds
-    starts, notes = {first: 0.0}, []
+    newest, *left = sounds
+    starts, notes = {newest: 0.0}, []
+    heard: dict[tuple[Path, Path], Offset] = {}  # placed, not yet placed
     while left:
+        heard |= {(newest, path): measure_offset(sounds[newest], sounds[path]) for path in left}
         best: tuple[int, Path, Path, Offset] | None = None
         for path, placed in itertools.product(left, starts):
-            offset = measure_offset(sounds[placed], sounds[path])
+            offset = heard[placed, path]
             if offset.is_certain and (best is None or offset.agreeing > best[0]):
                 best = offset.agreeing, path, placed, offset
         if best is None:
@@ -225,6 +228,7 @@ def _starts(sounds: Mapping[Path, np.ndarray]) -> tuple[dict[Path, float], list[
         _, path, placed, offset = best
         starts[path] = starts[placed] + offset.seconds
         left.remove(path)
+        newest = path
         if abs(offset.drift_s) > _DRIFT_S:
             notes.append(
                 f'the clocks of {placed.name} and {path.name} drift apart by '

@@ -120,7 +120,8 @@ def calibrate(
     model.vae.prior_spread.copy_(spread)
     # The network's own jitter is not missing in its samples.
     residual = residual_weights([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
-    set_residual(model, residual)
+    for name, value in residual.items():
+        getattr(model.motion, name).copy_(torch.from_numpy(value))
     statistics = model.decoder.heads.statistics
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out = {
@@ -134,12 +135,6 @@ def calibrate(
         out['real_distance'] = distance
         out['sample_distance'] = sample_distance(model, faces, samples, compared)
     return out
-
-
-def set_residual(model: FacialReactionModel, weights: dict[str, np.ndarray]) -> None:
-    """Set the weights of `residual_weights`."""
-    for name, value in weights.items():
-        getattr(model.motion, name).copy_(torch.from_numpy(value))
 
 
 def correct_rates(

@@ -119,14 +119,13 @@ def test_the_default_collate_function_makes_batches(prepared):
     assert batch['key'].tolist() == [0, 1, 2, 3]
 
 
-HARD = SimpleNamespace(
-    temporal_dropout=0.3,
-    feature_noise=0.5,
-    cropping=True,
-    partial_faces=0.0,
-    value_dropout=0.0,
-    voiceless=0.0,
-)
+def augmentation(**changes):
+    """Settings that change nothing, but for `changes`."""
+    shares = ('temporal_dropout', 'feature_noise', 'partial_faces', 'value_dropout', 'voiceless')
+    return SimpleNamespace(**{**dict.fromkeys(shares, 0.0), 'cropping': False, **changes})
+
+
+HARD = augmentation(temporal_dropout=0.3, feature_noise=0.5, cropping=True)
 
 
 def test_augmentation_does_not_change_the_target(prepared):
@@ -167,10 +166,7 @@ def test_dropouts_are_masked_held_and_silent(prepared):
 
 
 def test_noise_is_in_units_of_each_values_spread(prepared):
-    noisy = SimpleNamespace(
-        temporal_dropout=0.0, feature_noise=0.02, cropping=False, partial_faces=0.0,
-        value_dropout=0.0, voiceless=0.0,
-    )  # fmt: skip
+    noisy = augmentation(feature_noise=0.02)
     plain = ClipDataset(prepared, 'train', frames=100)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=noisy)
     spread = read_catalogue(prepared).spread
@@ -298,14 +294,7 @@ def test_the_spread_is_that_of_the_values_that_were_seen(prepared):
     assert measure_spread(prepared, only)['pose'] == [0.0] * 4
 
 
-PARTS = SimpleNamespace(
-    temporal_dropout=0.0,
-    feature_noise=0.0,
-    cropping=False,
-    partial_faces=1.0,
-    value_dropout=0.0,
-    voiceless=0.0,
-)
+PARTS = augmentation(partial_faces=1.0)
 
 
 def test_every_partial_face_of_a_real_tracker_is_drawn(prepared):
@@ -329,14 +318,14 @@ def test_every_partial_face_of_a_real_tracker_is_drawn(prepared):
 
 
 def test_the_share_of_partial_faces_and_of_single_values(prepared):
-    some = SimpleNamespace(**{**vars(PARTS), 'partial_faces': 0.3})
+    some = augmentation(partial_faces=0.3)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=some)
     partial = 0
     for epoch in range(300):
         data.set_epoch(epoch)
         partial += not bool(data[3]['speaker']['face_mask'].all())
     assert partial / 300 == pytest.approx(0.3, abs=0.08)
-    single = SimpleNamespace(**{**vars(PARTS), 'partial_faces': 0.0, 'value_dropout': 0.2})
+    single = augmentation(value_dropout=0.2)
     data = ClipDataset(prepared, 'train', frames=100, augmentation=single)
     masks = []
     for epoch in range(60):
