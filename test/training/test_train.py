@@ -74,7 +74,9 @@ def curve(folder, name):
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    best = train(read_training_config(None, options(data, folder, 'num_epochs=16', 'learning_rate=1e-2')))
+    best = train(
+        read_training_config(None, options(data, folder, 'num_epochs=16', 'learning_rate=1e-2'))
+    )
     return folder, best
 
 
@@ -300,7 +302,9 @@ def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
         model = load_checkpoint(folder / name)
         assert model.info.audio_encoder == ENCODER
         assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
-    again, out, error = stop_with_ctrl_c(tmp_path, run, lambda: len(read_rows(folder)) > stopped(out))
+    again, out, error = stop_with_ctrl_c(
+        tmp_path, run, lambda: len(read_rows(folder)) > stopped(out)
+    )
     assert (again, error) == (130, '')
     assert 'resuming after epoch' in out
 
