@@ -137,6 +137,8 @@ def pytest_collection_modifyitems(config, items):
         )
     )
     for item in items:
+        if item.get_closest_marker('xdist_group'):
+            continue
         group = 'real time' if _is_real_time(item) else item.location[0]
         item.add_marker(pytest.mark.xdist_group(group))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
+import functools
 import importlib
 
 import pytest
@@ -74,3 +75,15 @@ def heard(peer):
     peer.heard[topic].clear()
     peer.statuses.clear()
     return peer.heard[topic]
+
+
+@pytest.fixture(scope='session')
+def packages(tmp_path_factory):
+    """Folders of message packages of others, each built when it is first asked for."""
+    from foreign_messages import build
+
+    @functools.cache
+    def get(title):
+        return build(title, tmp_path_factory.mktemp('package'))
+
+    return get

@@ -12,29 +12,15 @@ import av
 import numpy as np
 import pytest
 from faces import make_frame
-from foreign_messages import build
 
 from robot_face_gen.layout import AU
 from robot_face_gen.nodes.messages import to_face_frame, to_samples
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.xdist_group('foreign messages')]
 RATE = 16_000
 PIECE = 640  # samples in 40 ms
 SOUND = (0.5 * np.sin(2 * np.pi * 437.5 * np.arange(25 * PIECE) / RATE)).astype(np.float32)
-
-
-@pytest.fixture(scope='module')
-def packages(tmp_path_factory):
-    """Folders of the built packages, each built when it is first asked for."""
-    built = {}
-
-    def get(title):
-        if title not in built:
-            built[title] = build(title, tmp_path_factory.mktemp('package'))
-        return built[title]
-
-    return get
 
 
 @pytest.fixture

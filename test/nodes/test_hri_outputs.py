@@ -7,14 +7,13 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from foreign_messages import build
 
 from robot_face_gen.face.easing import NEUTRAL
 from robot_face_gen.layout import AU, BRANCH_SLICES
 from robot_face_gen.nodes.messages import from_reaction
 from robot_face_gen_msgs.msg import FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.xdist_group('foreign messages')]
 NODE = 'face_actuator_node'
 FILE = """
 actuators:
@@ -26,12 +25,12 @@ outputs:
 
 
 @pytest.fixture(scope='module')
-def hri_msgs(tmp_path_factory):
+def hri_msgs(packages):
     """The module hri_msgs.msg; nodes that are started find it too."""
     if find_spec('hri_msgs') is not None:
         yield importlib.import_module('hri_msgs.msg')
         return
-    installed = build('hri_msgs', tmp_path_factory.mktemp('hri_msgs'))
+    installed = packages('hri_msgs')
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(installed))
         patch.setenv('PYTHONPATH', str(installed))
