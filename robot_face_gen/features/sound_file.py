@@ -158,7 +158,7 @@ class SoundFile:
                 break
             if frame is None:
                 break
-            samples = _samples(frame)
+            samples = frame_samples(frame)
             if not given:
                 self.sample_rate = int(frame.sample_rate)
                 if not LEAST_RATE <= self.sample_rate <= MOST_RATE:
@@ -259,7 +259,7 @@ class SoundFile:
         return ValueError(f'{self.path}: no sound file that can be read ({reason})')
 
 
-def _samples(frame: Any) -> np.ndarray:
+def frame_samples(frame: Any) -> np.ndarray:
     """Samples (n, channels) float32 of full scale 1, as exact as float32 can be."""
     channels = len(frame.layout.channels)
     values = frame.to_ndarray()
