@@ -162,14 +162,7 @@ def generate_prepared(
 ) -> None:
     """Write dyads as prepared data, as `prepare` would, without files in between.
 
-    Args:
-        plan: see `make_plan`.
-        root: folder for the prepared data; finished tracks of an earlier run are kept.
-        config: how embeddings are computed.
-        overwrite: replace a data set in `root`.
-        workers: number of processes.
-        progress: show a progress bar.
-        name: of the data set.
+    Finished tracks of an earlier run are kept. `overwrite` replaces another data set in `root`.
 
     Raises:
         ValueError: the folder contains a data set that would lose sessions.

@@ -83,12 +83,8 @@ def generate_recordings(
 ) -> None:
     """Write dyads in the format of recordings, see `sessions`.
 
-    Args:
-        plan: see `make_plan`.
-        root: output folder; dyads of an earlier run with the same parameters are kept.
-        overwrite: replace dyads of another seed or other parameters, and the table.
-        workers: number of processes.
-        progress: show a progress bar.
+    Dyads of an earlier run with the same parameters are kept. `overwrite` replaces dyads of
+    another seed or other parameters, and the table.
 
     Raises:
         ValueError: the folder contains dyads of another seed or other parameters, or a table with
