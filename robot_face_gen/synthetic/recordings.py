@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from robot_face_gen.data.prepare import run_jobs
 from robot_face_gen.data.sessions import TABLE, SessionsWriter
 from robot_face_gen.features.openface_write import write_openface_csv
 
@@ -64,15 +63,6 @@ def _link_or_copy(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def _recordings(plan: list[SpeakerJob], root: Path, workers: int) -> Iterator[list[str]]:
-    if workers <= 1 or len(plan) <= 1:
-        yield from (write_recordings(job, root) for job in plan)
-        return
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(min(workers, len(plan)), context) as pool:
-        yield from pool.map(write_recordings, plan, [root] * len(plan))
-
-
 def generate_recordings(
     plan: list[SpeakerJob],
     root: str | Path,
@@ -95,7 +85,7 @@ def generate_recordings(
     _check_dyads(plan, root, overwrite)
     if not overwrite:
         _check_table(plan, root)
-    work = _recordings(plan, root, workers)
+    work = run_jobs(partial(write_recordings, root=root), plan, workers)
     bar = tqdm(work, 'generate', len(plan), unit='speaker', disable=not progress)
     with SessionsWriter(root) as table:
         for job, names in zip(plan, bar, strict=True):
