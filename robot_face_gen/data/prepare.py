@@ -161,23 +161,18 @@ def _join(
         needed = not listeners and 'ba'[place] in session.listeners
         level = {NO_VOICE: ERROR if needed else WARNING}
         findings += [
-            Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
-            for finding in result.findings
+            replace(f, session=session.name, person='ab'[place], level=level.get(f.level, f.level))
+            for f in result.findings
         ]
     if not listeners or not all(result.usable for result in results):
         return None, findings
+    common = Findings()
     if len(listeners) < len(session.listeners):
-        findings.append(
-            Finding(
-                session.name, '', WARNING, 'listener', f'only {listeners[0]}',
-                'both: each person has a voice',
-            )
-        )  # fmt: skip
+        common.add(WARNING, 'listener', f'only {listeners[0]}', 'both: each person has a voice')
     lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
-    found = Findings(session.name, '')
-    check_lengths(a_s, b_s, found, "both people's lengths")
-    findings += found
+    check_lengths(a_s, b_s, common, "both people's lengths")
+    findings += [replace(finding, session=session.name) for finding in common]
     return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 
