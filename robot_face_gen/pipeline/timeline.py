@@ -17,7 +17,6 @@ Other events; each is counted:
 - no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
   slot has no valid face (`gaps`)
 - a frame without a detected face, or without any value: no valid face (`low_confidence`)
-- embeddings that are not finite: dropped (`audio_not_finite`)
 - a frame with some missing values (NaN): the other values are used, the mask shows which
   (`partly_valid`)
 - a stamp that was already received (`duplicates`), a frame whose slot has been returned (`late`),
@@ -43,7 +42,6 @@ from robot_face_gen.layout import (
 )
 from robot_face_gen.timing import (
     EMBEDDING_NS,
-    EMBEDDING_RATE_HZ,
     EMBEDDINGS_PER_FRAME,
     MAX_AUDIO_DELAY_S,
     MAX_WAIT_S,
@@ -94,9 +92,10 @@ class Timeline:
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
         self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
-        self._audio_dim = audio_dim
+        self._no_audio = np.zeros((EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
         self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
-        self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
+        alive_ns = round(alive_s * 1e9)
+        self._face_arrivals, self._voice_arrivals = Arrivals(alive_ns), Arrivals(alive_ns)
         self._crop = FaceCrop(crop)
         self._endless = endless
         self._anchor_ns: int | None = None
@@ -135,24 +134,10 @@ class Timeline:
         if event := self._faces.add(frame):
             self.counters[event] += 1
 
-    def push_audio(
-        self, stamp_ns: int, embeddings: np.ndarray, rate_hz: float, now_ns: int
-    ) -> None:
-        """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one.
-
-        Raises:
-            ValueError: unexpected rate or shape.
-        """
-        if abs(rate_hz - EMBEDDING_RATE_HZ) > 1e-3:
-            raise ValueError(f'rate_hz = {rate_hz}: expected {EMBEDDING_RATE_HZ}')
-        data = np.asarray(embeddings, np.float32)
-        if data.ndim != 2 or data.shape[1] != self._audio_dim:
-            raise ValueError(f'embeddings of shape {data.shape}: expected (n, {self._audio_dim})')
+    def push_audio(self, stamp_ns: int, data: np.ndarray, now_ns: int) -> None:
+        """Add consecutive embeddings (n, dim), finite, 50 a second; the first begins at a time."""
         if stamp_ns > now_ns + self._jump_ns:
             self.counters['from_the_future'] += 1
-            return
-        if not np.isfinite(data).all():
-            self.counters['audio_not_finite'] += 1
             return
         stamp_ns += self._audio_delay_ns  # from here on, all times of sound are the slots'
         newest = self._voice.last_ns
@@ -337,8 +322,7 @@ class Timeline:
         return TimelineFrame(
             index=index, epoch=self._epoch, stamp_ns=end, source_stamp_ns=source_ns,
             face_valid=valid, audio_valid=audio is not None,
-            audio=np.zeros((EMBEDDINGS_PER_FRAME, self._audio_dim), np.float32)
-            if audio is None else audio,
+            audio=self._no_audio if audio is None else audio,
             mask=face.mask if face is not None and valid else _NOTHING_VALID,
             **self._values(face),
         )  # fmt: skip
