@@ -34,12 +34,7 @@ from collections import Counter
 import numpy as np
 
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
-from robot_face_gen.layout import (
-    BRANCHES,
-    LANDMARK_POINTS,
-    VALUE_MASK_SLICES,
-    VALUE_MASK_WIDTH,
-)
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from robot_face_gen.timing import (
     EMBEDDING_NS,
     EMBEDDINGS_PER_FRAME,
@@ -55,6 +50,7 @@ from .timeline_frame import TimelineFrame
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
 _VOICE_START_NS = 200_000_000  # time in which a voice may start
+_NO_LANDMARKS = np.zeros(BRANCHES['landmarks'])
 _NOTHING_VALID = np.zeros(VALUE_MASK_WIDTH, bool)
 
 
@@ -164,9 +160,8 @@ class Timeline:
         while self._has_grid():
             if self._endless:
                 self._skip_unseen(now_ns)
-            if until_ns is not None and self._middle_ns(self._next) >= until_ns:
-                break
-            if not self._due(now_ns):
+            is_later = until_ns is not None and self._middle_ns(self._next) >= until_ns
+            if is_later or not self._due(now_ns):
                 break
             out.append(self._take())
         return out
@@ -188,12 +183,7 @@ class Timeline:
     def flush(self) -> list[TimelineFrame]:
         """All slots up to the last frame, without waiting."""
         out, self._ended = self._ended, []
-        while (first_ns := self._faces.first_ns) is not None:
-            if self._anchor_ns is not None and self._interrupted():
-                self.counters['interruptions'] += 1
-                self._new_epoch()
-            if self._anchor_ns is None:
-                self._begin(first_ns)
+        while len(self._faces) and self._has_grid():
             out.append(self._take())
         return out
 
@@ -292,29 +282,25 @@ class Timeline:
         self._next += 1
         candidates = self._faces.until(end)
         # The earliest, valid or not: the choice must not depend on when the sound arrives.
-        chosen = (
-            candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
-        )
+        valid = bool(candidates) and candidates[0].is_valid(self.min_confidence)
+        chosen = candidates[0] if valid else None
         if len(candidates) > 1:
             self.counters['surplus'] += len(candidates) - 1
-        source_ns, valid = middle, True
+        source_ns = candidates[0].stamp_ns if candidates else middle
         if chosen is not None:
-            self._held, source_ns = chosen, chosen.stamp_ns
+            self._held = chosen
         elif candidates:
-            source_ns, valid = candidates[0].stamp_ns, False
             self.counters['low_confidence'] += 1
         else:
             self.counters['gaps'] += 1
             valid = self._held is not None and middle - self._held.stamp_ns <= self._hold_ns
         face = self._held
+        if chosen is None:
+            self._crop.update(_NO_LANDMARKS, False)
+        elif chosen.mask[0]:  # without landmarks, the crop stays: the face was not lost
+            self._crop.update(chosen.landmarks, True)
         if chosen is not None and not chosen.mask.all():
             self.counters['partly_valid'] += 1
-        # A valid frame without landmarks does not change the crop: the face was not lost.
-        if chosen is None or chosen.mask[0]:
-            self._crop.update(
-                face.landmarks if face is not None else np.zeros(2 * LANDMARK_POINTS),
-                chosen is not None,
-            )
         audio = self._voice.pair(middle + _PHASE_NS, EMBEDDING_NS)
         self._voice.forget(middle - self._jump_ns)
         if audio is None:
