@@ -82,13 +82,9 @@ def measure(
     sample_rate: int,
     lip_sync: LipSync | None = None,
 ) -> Overview:
-    """Measure what a report shows of a person.
+    """Measure what a report shows of a person; time 0 of the frames is the first sample.
 
-    Args:
-        frames: of the face with increasing stamps; 0 ns is the first sample.
-        samples: (n,) float32.
-        sample_rate: Hz; 0 without a sound.
-        lip_sync: verdict on sound and mouth.
+    The sample rate is 0 without a sound.
     """
     start = np.array([frame.stamp_ns for frame in frames]) / 1e9
     step = float(np.median(np.diff(start))) if len(start) > 1 else 0.0

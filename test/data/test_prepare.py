@@ -16,7 +16,7 @@ from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
 from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
 from robot_face_gen.features.sound_file import read_audio, write_flac
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.synthetic.config import GeneratorConfig
 from robot_face_gen.synthetic.generate import generate_prepared
 from robot_face_gen.synthetic.plan import make_plan
@@ -328,15 +328,15 @@ def missing_in(root, place):
 
 
 @pytest.mark.parametrize(
-    'absent, option, branch',
+    'absent, option, branch, lost',
     [
-        (('x_', 'y_'), 'landmarks (FeatureExtraction -2Dfp)', 'landmarks'),
-        (('gaze_',), 'gaze (FeatureExtraction -gaze)', 'gaze'),
-        (('pose_',), 'head pose (FeatureExtraction -pose)', 'pose'),
-        (('AU',), 'action units (FeatureExtraction -aus)', 'au'),
+        (('x_', 'y_'), 'landmarks (FeatureExtraction -2Dfp)', 'landmarks', 1),
+        (('gaze_',), 'gaze (FeatureExtraction -gaze)', 'gaze', 2),
+        (('pose_',), 'head pose (FeatureExtraction -pose)', 'pose', 4),
+        (('AU',), 'action units (FeatureExtraction -aus)', 'au', 18),
     ],
 )
-def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch):
+def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch, lost):
     source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
     for name in ('a.csv', 'b.csv'):
         change_columns(
@@ -351,6 +351,10 @@ def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch):
         missing, track = missing_in(tmp_path / 'out', place)
         assert missing == {branch}
         assert track['face_valid'].mean() > 0.7
+    seen = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]['speaker']
+    mask = seen['face_mask'][seen['face_valid']].numpy()
+    assert mask.all(axis=0).tolist() == mask.any(axis=0).tolist()
+    assert not mask[:, VALUE_MASK_SLICES[branch]].any() and mask[0].sum() == 25 - lost
 
 
 def test_a_face_that_is_seen_late_keeps_its_time_and_the_voice(recordings, tmp_path):
@@ -498,19 +502,3 @@ def test_the_commands(tmp_path, capsys):
         assert words_said in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
-
-
-def test_a_recording_without_landmarks_is_prepared_as_what_there_is(recordings, tmp_path):
-    source = copied(recordings, tmp_path / 'in', ['dyad_00000_0'])
-    with (source / 'dyad_00000_0' / 'a.csv').open(newline='') as file:
-        rows = list(csv.reader(file))
-    kept = [i for i, name in enumerate(rows[0]) if name.strip()[:2] not in ('x_', 'y_')]
-    with (source / 'dyad_00000_0' / 'a.csv').open('w', newline='') as file:
-        csv.writer(file).writerows([[row[i] for i in kept] for row in rows])
-    found = prepare(source, tmp_path / 'out', QUICK)
-    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'missing values')]
-    assert 'landmarks' in found[0].value and '-2Dfp' in found[0].value
-    clip = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]
-    seen = clip['speaker']['face_mask'][clip['speaker']['face_valid']]
-    assert not seen[:, 0].any() and seen[:, 1:].all() and len(seen) > 70
-    assert clip['listener']['face_mask'][clip['listener']['face_valid']].all()
