@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from films import write_film
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
@@ -25,6 +26,7 @@ from robot_face_gen.synthetic.recordings import generate_recordings
 QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
 PLAN = make_plan(3, 7, CONFIG, 'train')
+GRAY = [np.full((32, 32, 3), 128, np.uint8)] * round(25 * CONFIG.duration_s)
 
 
 @pytest.fixture(scope='module')
@@ -417,35 +419,14 @@ def test_the_sound_of_a_listener_is_not_needed(recordings, tmp_path):
     assert [(f.level, f.what) for f in found if f.person == 'b'] == [('warning', 'sound')]
 
 
-def write_film(path, samples, rate):
-    """An MP4 with gray pictures at 25 Hz and AAC sound."""
-    av = pytest.importorskip('av')
-    with av.open(str(path), 'w', format='mp4') as film:
-        video = film.add_stream('mpeg4', rate=25)
-        video.width = video.height = 32
-        video.pix_fmt = 'yuv420p'
-        sound = film.add_stream('aac', rate=rate, layout='mono')
-        for k in range(round(len(samples) / rate * 25)):
-            picture = av.VideoFrame.from_ndarray(np.full((32, 32), 128, np.uint8), format='gray')
-            picture.pts = k
-            film.mux(video.encode(picture.reformat(format='yuv420p')))
-        film.mux(video.encode(None))
-        for begin in range(0, len(samples), 1024):
-            block = np.ascontiguousarray(samples[None, begin : begin + 1024], np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format='fltp', layout='mono')
-            frame.sample_rate, frame.pts = rate, begin
-            film.mux(sound.encode(frame))
-        film.mux(sound.encode(None))
-
-
 def test_films_are_sound(recordings, prepared, tmp_path):
     source, folder = both_ways(recordings, tmp_path)
     samples, rate = read_audio(folder / 'a.flac')
     for name in ('a.flac', 'b.flac'):
         (folder / name).unlink()
     (folder / 'a.csv').rename(folder / 'A.CSV')
-    write_film(folder / 'A.MP4', samples, rate)
-    write_film(folder / 'b.mp4', samples, rate)
+    write_film(folder / 'A.MP4', GRAY, sound=samples, sample_rate=rate)
+    write_film(folder / 'b.mp4', GRAY, sound=samples, sample_rate=rate)
     assert [f for f in prepare(source, tmp_path / 'out', QUICK) if f.what == 'sound'] == []
     (session,) = read_catalogue(tmp_path / 'out').sessions
     assert session.listeners == 'ab'
@@ -462,7 +443,7 @@ def test_one_film_of_both_people(recordings, tmp_path):
     samples, rate = read_audio(folder / 'a.flac')
     for name in ('a.flac', 'b.flac'):
         (folder / name).unlink()
-    write_film(folder / 'clip.mp4', samples, rate)
+    write_film(folder / 'clip.mp4', GRAY, sound=samples, sample_rate=rate)
     found = prepare(source, tmp_path / 'out', QUICK)
     assert [(f.person, f.level, f.value) for f in found if f.what == 'sound'] == [
         (person, 'warning', 'clip.mp4 is used, the sound of the whole session') for person in 'ab'
