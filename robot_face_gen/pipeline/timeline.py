@@ -14,7 +14,7 @@ embeddings of a live voice arrive late. If both streams stop, slots continue for
 they stop.
 
 Other events; each is counted:
-- no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
+- no frame for a slot, but a later frame has arrived: the last face is held for 0.1 s, then the
   slot has no valid face (`gaps`)
 - a frame without a detected face, or without any value: no valid face (`low_confidence`)
 - a frame with some missing values (NaN): the other values are used, the mask shows which
@@ -49,6 +49,7 @@ from .timeline_frame import TimelineFrame
 
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
+_HOLD_NS = 100_000_000
 _VOICE_START_NS = 200_000_000  # time in which a voice may start
 _NO_LANDMARKS = np.zeros(BRANCHES['landmarks'])
 _NOTHING_VALID = np.zeros(VALUE_MASK_WIDTH, bool)
@@ -65,9 +66,7 @@ class Timeline:
         max_wait_s: how long a slot waits for a stream in addition to its usual delay.
         min_confidence: frames with a lower confidence are treated as missing; may be changed at
             any time.
-        hold_s: how long the last face is used while there are no frames.
         jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
-        alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
         endless: slots continue while there is no input at all.
 
@@ -77,8 +76,8 @@ class Timeline:
 
     def __init__(
         self, *, audio_dim: int = 384, audio_delay_s: float = 0.0, max_wait_s: float = MAX_WAIT_S,
-        min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
-        alive_s: float = 1.0, crop: FaceCropParameters | None = None, endless: bool = False,
+        min_confidence: float = MIN_CONFIDENCE, jump_s: float = 1.0,
+        crop: FaceCropParameters | None = None, endless: bool = False,
     ) -> None:  # fmt: skip
         if not 0.0 <= audio_delay_s <= MAX_AUDIO_DELAY_S:
             raise ValueError(
@@ -87,11 +86,10 @@ class Timeline:
         self._audio_delay_ns = round(audio_delay_s * 1e9)
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
-        self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
+        self._jump_ns = round(jump_s * 1e9)
         self._no_audio = np.zeros((EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
         self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
-        alive_ns = round(alive_s * 1e9)
-        self._face_arrivals, self._voice_arrivals = Arrivals(alive_ns), Arrivals(alive_ns)
+        self._face_arrivals, self._voice_arrivals = Arrivals(), Arrivals()
         self._crop = FaceCrop(crop)
         self._endless = endless
         self._anchor_ns: int | None = None
@@ -293,7 +291,7 @@ class Timeline:
             self.counters['low_confidence'] += 1
         else:
             self.counters['gaps'] += 1
-            valid = self._held is not None and middle - self._held.stamp_ns <= self._hold_ns
+            valid = self._held is not None and middle - self._held.stamp_ns <= _HOLD_NS
         face = self._held
         if chosen is None:
             self._crop.update(_NO_LANDMARKS, False)
