@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml`, `... markdown >
-docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generated files.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and `... markdown >
+docs/parameters.md` write the generated files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from robot_face_gen.timing import MAX_WAIT_S
 
 from .inspection_tables import RECORD, REPLAY, SCREEN, VIEW
 from .parameter_table import ParameterTable, filled, parameter
-from .security_policy import sros2_policy
 from .source_tables import CAMERA_FACE, MICROPHONE_TABLE, OPENFACE
 from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
@@ -296,5 +295,4 @@ def markdown() -> str:
 
 
 if __name__ == '__main__':
-    texts = {'yaml': bringup_yaml, 'markdown': markdown, 'sros2': lambda: sros2_policy(TABLES)}
-    print(texts[sys.argv[1]](), end='')
+    print({'yaml': bringup_yaml, 'markdown': markdown}[sys.argv[1]](), end='')
