@@ -80,8 +80,7 @@ class ReplayNode(BaseNode[ReplayParameters]):
             kind = message_class(connection.msgtype)
         except ValueError as error:
             text = f'{connection.topic} is not replayed: {error}'
-            self.get_logger().warning(text)
-            self.health.count('topics_refused', trouble=text, logged=True)
+            self.health.count('topics_refused', trouble=text, about=topic)
             return
         profile = replay_profile(connection.ext.offered_qos_profiles)
         publisher = self._publishers_made.get(topic)

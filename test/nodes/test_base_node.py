@@ -145,7 +145,7 @@ def test_a_refused_message_is_counted_and_the_next_one_taken(make_node):
         report = node.health.report()
         assert all(face.success for face in node.faces)
         assert int(report.values['faces']) == int(report.values['invalid']) + len(node.faces)
-        assert '/features: success = False: expected True' in report.message
+        assert '/features: message dropped: success = False: expected True' in report.message
     finally:
         peer.close()
 
@@ -169,7 +169,7 @@ def test_a_subscriber_that_wants_more_than_best_effort_is_told_of(make_node, cap
             for line in capfd.readouterr().err.splitlines()
             if '[reaction_node]' in line and 'reliability' in line
         ]
-        assert len(told) == 1  # not by the diagnostics again
+        assert len(told) == 1
     finally:
         peer.close()
 
