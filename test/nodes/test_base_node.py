@@ -70,10 +70,10 @@ def test_declares_what_its_table_says_and_nothing_else(make_node):
         assert descriptor.read_only is not row.settable
         assert row.unit in descriptor.additional_constraints
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
-        if row.low is None:
+        if row.between is None:
             assert not ranges
         else:
-            assert (ranges[0].from_value, ranges[0].to_value) == (row.low, row.high)
+            assert (ranges[0].from_value, ranges[0].to_value) == row.between
 
 
 def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node):
@@ -81,10 +81,12 @@ def test_a_change_while_running_is_taken_over_or_refused_with_a_reason(make_node
     (result,) = node.set_parameters([Parameter('hop', value=4)])
     assert result.successful and node.parameters.hop == 4 and node.changes == [{'hop': 4}]
     for name, value, words in (
-        ('hop', 17, 'hop'),
+        ('hop', 17, 'hop'),  # rclpy's own words, as the next ones
+        ('hop', True, 'INTEGER'),
         ('temperature', 10.5, 'temperature'),
-        ('temperature', 1, 'DOUBLE'),  # rclpy's own words
-        ('checkpoint', 'other.safetensors', 'checkpoint'),
+        ('temperature', float('nan'), 'temperature'),
+        ('temperature', 1, 'DOUBLE'),
+        ('checkpoint', 'other.safetensors', 'read-only'),
         ('hop', 13, '13 is not liked'),
     ):
         before = getattr(node.parameters, name)
