@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from robot_face_gen.data.bag_file import BagWriter, Definitions, recover_command
-from robot_face_gen.tools.topic import message_class, suitable_qos
+from robot_face_gen.tools.topic import message_class, weakest_qos
 
 from .bag_qos import profiles_text
 from .base_node import BaseNode
@@ -107,13 +107,13 @@ class RecordNode(BaseNode[RecordParameters]):
         publishers = self.get_publishers_info_by_topic(topic)
         if not publishers:
             return
-        profile = suitable_qos(publishers)
-        profile.depth = DEPTH
+        offered = [one.qos_profile for one in publishers]
+        profile = weakest_qos(offered, DEPTH)
         before, subscription = self._subscriptions_made.get(topic, (None, None))
         if profile == before:
             return
         try:
-            channel = self._channel(topic, kind, [one.qos_profile for one in publishers])
+            channel = self._channel(topic, kind, offered)
             made = self.create_subscription(
                 message_class(kind), topic, partial(self._write, channel), profile, raw=True
             )
