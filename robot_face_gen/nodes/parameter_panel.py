@@ -101,10 +101,6 @@ class ParameterPanel:
         value = command.value
         if isinstance(row.default, float) and type(value) is int:
             value = float(value)
-        elif type(row.default) is int and isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if reason := row.reason_against(value):
-            raise ValueError(reason)
         parameter = Parameter(row.name, value=value).to_parameter_msg()
         self._call(target.set, SetParameters.Request(parameters=[parameter]), answer, _set_result)
         self._refreshed_s = -REFRESH_S  # show the new value at once
@@ -160,14 +156,14 @@ class ParameterPanel:
                     {
                         'name': row.name,
                         'value': target.values[row.name],
-                        'low': row.low,
-                        'high': row.high,
+                        'low': row.between[0],
+                        'high': row.between[1],
                         'whole': isinstance(row.default, int),
                         'unit': row.unit,
                         'text': row.text,
                     }
                     for row in target.rows
-                    if row.name in target.values and row.low is not None
+                    if row.name in target.values and row.between
                 ],
             }
             for name, target in self._targets.items()

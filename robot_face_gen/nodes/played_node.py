@@ -142,8 +142,7 @@ class PlayedNode(BaseNode[Played]):
                 if device.trouble != trouble:
                     trouble = device.trouble
                     if trouble:
-                        self.get_logger().warning(f'{trouble}; it is tried again')
-                        self.health.fail(name, trouble, logged=True)
+                        self.health.fail(name, f'{trouble}; it is tried again')
                     else:
                         self.health.mend(name)
                         self.get_logger().info(is_back)

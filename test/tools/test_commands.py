@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import ByteMultiArray, Float32, Header, MultiArrayLayout
 
 from robot_face_gen import cli
-from robot_face_gen.tools.topic import message_class, rate, suitable_qos, to_plain
+from robot_face_gen.tools.topic import message_class, rate, to_plain, weakest_qos
 from robot_face_gen_msgs.msg import FaceReaction
 
 TALKER = """
@@ -251,9 +250,8 @@ def test_the_qos_is_the_strictest_that_all_publishers_offer(publishers, reliabil
         'v': DurabilityPolicy.VOLATILE,
     }
     offered = [
-        SimpleNamespace(qos_profile=QoSProfile(depth=1, reliability=kinds[r], durability=kinds[d]))
-        for r, d in publishers
+        QoSProfile(depth=1, reliability=kinds[r], durability=kinds[d]) for r, d in publishers
     ]
-    profile = suitable_qos(offered)
+    profile = weakest_qos(offered)
     assert profile.reliability == ReliabilityPolicy[reliability]
     assert profile.durability == DurabilityPolicy[durability]
