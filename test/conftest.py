@@ -17,6 +17,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+QUICK_DISCOVERY = Path(__file__).with_name('quick_discovery.xml')
 RECORDINGS = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
 
@@ -82,6 +83,8 @@ def use_domain(monkeypatch, offset):
     domain = 1 + (os.getpid() * 7 + offset) % 100
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    for dds in ('FASTRTPS', 'FASTDDS'):  # the name up to Jazzy, and later
+        monkeypatch.setenv(f'{dds}_DEFAULT_PROFILES_FILE', str(QUICK_DISCOVERY))
     return domain
 
 

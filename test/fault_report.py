@@ -4,16 +4,20 @@
 Results stay in pytest's cache: a run of some tests replaces their rows and keeps the others.
 """
 
+import hashlib
 import os
 import platform
 from pathlib import Path
+
+from robot_face_gen.resources import default_checkpoint
 
 _KEY = 'robot_face_gen/faults'
 _HEADER = """\
 # Behaviour under faults
 
 Written by `make test-faults REPORT=docs/reliability.md`: real nodes over real DDS, each fault
-several times; the rows are those of the newest run of each test. {machine}.
+several times; the rows are those of the newest run of each test. {machine};
+weights with SHA-256 {weights}.
 Other programs shared the processor: an undisturbed output was up to {busy:.1f} times as uneven as
 on an idle machine, and limits of time were as much wider.
 
@@ -79,7 +83,7 @@ class Report:
                 others.append(f'| `{test}` | | **{result["state"]}** |')
         self._path.write_text(
             _HEADER.format(
-                machine=_machine(), busy=busy,
+                machine=_machine(), weights=_weights(), busy=busy,
                 reactions='\n'.join(reactions), others='\n'.join(others),
             ),
             encoding='utf-8',
@@ -113,3 +117,7 @@ def _machine():
         f'{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, '
         f'Python {platform.python_version()}'
     )
+
+
+def _weights():
+    return hashlib.sha256(default_checkpoint().read_bytes()).hexdigest()[:12]

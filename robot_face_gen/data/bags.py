@@ -23,8 +23,8 @@ _TYPES = {FACE_TOPIC: FACE_TYPE, AUDIO_TOPIC: AUDIO_TYPE, REACTION_TOPIC: REACTI
 
 
 @dataclass
-class BagPerson:
-    """One person of a bag; time 0 is the first face or sound of the bag."""
+class RecordedPerson:
+    """One recorded person; time 0 of a bag is its first face or sound."""
 
     frames: list[FaceFrame] = field(default_factory=list)  # of the face, in order of time
     # (n,) float32, zeros where nothing was recorded
@@ -48,7 +48,7 @@ class BagReaction:
 class BagRun:
     """One robot of a bag and its speaker; time 0 is the first of their messages."""
 
-    speaker: BagPerson  # face and sound
+    speaker: RecordedPerson  # face and sound
     reactions: list[BagReaction]  # of the robot, in order of time
     duration_s: float  # until the last of their messages
     missing: list[str]  # what the bag does not have, for the user
@@ -164,16 +164,16 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
     return BagRun(speaker, reactions, duration_s, missing)
 
 
-def _person(found: dict[str, list[Any]], origin_ns: int) -> BagPerson:
+def _person(found: dict[str, list[Any]], origin_ns: int) -> RecordedPerson:
     person = _join(found[AUDIO_TOPIC], origin_ns)
     faces = map(_face_frame, found[FACE_TOPIC])
     person.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
     return person
 
 
-def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
+def _join(chunks: list[Any], origin_ns: int) -> RecordedPerson:
     """Join the chunks of a person, each at the position of its `first_sample`."""
-    person = BagPerson()
+    person = RecordedPerson()
     if not chunks:
         return person
     first, rate = chunks[0], int(chunks[0].sample_rate)
@@ -198,7 +198,9 @@ def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
     return person
 
 
-def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, BagPerson]:
+def read_bag(
+    path: str | Path, namespaces: tuple[str, str]
+) -> tuple[RecordedPerson, RecordedPerson]:
     """Read the two people of a bag.
 
     Args:

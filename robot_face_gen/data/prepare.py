@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,8 +39,6 @@ from .tracks import Embedder, EmbeddingConfig, add_embedding_arguments
 _MOST_SHOWN = 30
 Job = TypeVar('Job')
 Result = TypeVar('Result')
-
-_embedder: Embedder | None = None  # of a worker process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,45 +78,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _start_worker(config: EmbeddingConfig) -> None:
-    """Initialise a worker process: one thread, the encoder is loaded once."""
-    global _embedder
+def _one_thread() -> None:
+    """Initialise a worker process."""
     os.environ['OMP_NUM_THREADS'] = '1'
-    _embedder = Embedder(config)
 
 
-def _run_job(work: Callable[[Job, Path, Embedder], Result], job: Job, root: Path) -> Result:
-    assert _embedder is not None
-    return work(job, root, _embedder)
-
-
-def run_jobs(
-    work: Callable[[Job, Path, Embedder], Result],
-    jobs: Sequence[Job],
-    root: Path,
-    embedder: Embedder,
-    workers: int,
-) -> Iterator[Result]:
+def run_jobs(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """Yield the results of jobs in their order; with several workers in other processes."""
     if workers <= 1 or len(jobs) <= 1:
-        yield from (work(job, root, embedder) for job in jobs)
+        yield from map(work, jobs)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), context, _start_worker, (embedder.config,)
-    ) as pool:
-        waiting = [pool.submit(_run_job, work, job, root) for job in jobs]
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _one_thread) as pool:
         try:
-            for future in waiting:
-                yield future.result()
+            yield from pool.map(work, jobs)
         except BrokenProcessPool:
             raise OSError(
                 'a worker process died (out of memory?): start again with fewer --workers; '
-                'finished tracks are kept'
+                'what is finished is kept'
             ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _settings(files: PersonFiles, settings: dict[str, Any]) -> list[Any]:
@@ -182,23 +161,18 @@ def _join(
         needed = not listeners and 'ba'[place] in session.listeners
         level = {NO_VOICE: ERROR if needed else WARNING}
         findings += [
-            Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
-            for finding in result.findings
+            replace(f, session=session.name, person='ab'[place], level=level.get(f.level, f.level))
+            for f in result.findings
         ]
     if not listeners or not all(result.usable for result in results):
         return None, findings
+    common = Findings()
     if len(listeners) < len(session.listeners):
-        findings.append(
-            Finding(
-                session.name, '', WARNING, 'listener', f'only {listeners[0]}',
-                'both: each person has a voice',
-            )
-        )  # fmt: skip
+        common.add(WARNING, 'listener', f'only {listeners[0]}', 'both: each person has a voice')
     lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
-    found = Findings(session.name, '')
-    check_lengths(a_s, b_s, found, "both people's lengths")
-    findings += found
+    check_lengths(a_s, b_s, common, "both people's lengths")
+    findings += [replace(finding, session=session.name) for finding in common]
     return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 
@@ -257,7 +231,7 @@ def prepare(
         root, planned, embedder.description, append=append, overwrite=overwrite
     )
     results = {}
-    done = run_jobs(prepare_person, jobs, root, embedder, workers)
+    done = run_jobs(partial(prepare_person, root=root, embedder=embedder), jobs, workers)
     bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
     for job, result in zip(jobs, bar, strict=True):
         results[job.id] = result

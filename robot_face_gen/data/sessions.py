@@ -299,29 +299,3 @@ def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) 
         writer.writerow(row)
     write_text(table, text.getvalue())
     return table
-
-
-class SessionsWriter:
-    """Writes a table row by row, so that an interrupted run leaves a table."""
-
-    COLUMNS = ('session', 'split', 'listener', 'group_a')
-
-    def __init__(self, folder: str | Path) -> None:
-        self._file = (Path(folder) / TABLE).open('w', newline='', encoding='utf-8')
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(self.COLUMNS)
-
-    def write(self, session: str, split: str, listener: str, group_a: str) -> None:
-        """Add a session."""
-        self._writer.writerow((session, split, listener, group_a))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the table."""
-        self._file.close()
-
-    def __enter__(self) -> SessionsWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -142,8 +143,13 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+@cache
+def _embedder(config: EmbeddingConfig) -> Embedder:
+    return Embedder(config)
+
+
 class Embedder:
-    """Computes the embeddings of voices; the encoder is loaded once.
+    """Computes the embeddings of voices; the encoder is loaded once in a process.
 
     Args:
         config: how embeddings are computed.
@@ -172,6 +178,9 @@ class Embedder:
         self._audio: dict[str, Any] = {**stream.description(), 'delay_s': delay_s}
         if name := weights_name(config.encoder):  # no path: a checkpoint is shared
             self._audio['weights'] = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _embedder, (self.config,)
 
     @property
     def dim(self) -> int:

@@ -24,7 +24,7 @@ _STAGES: dict[str, dict[str, str]] = {
 
 # Counters of frames that were answered with less than the recording holds.
 _INCOMPLETE = (
-    'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps', 'audio_not_finite',
+    'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps',
     'lost_samples', 'bad_samples', 'resets', 'hops_at_once', 'skipped_hops',
 )  # fmt: skip
 

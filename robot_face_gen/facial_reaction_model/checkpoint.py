@@ -177,17 +177,11 @@ def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool 
     """
     from safetensors.torch import save
 
-    tensors = {
-        name: (
-            t.half()
-            if half and t.is_floating_point() and '_mean' not in name and '_std' not in name
-            else t
-        )
-        .detach()
-        .cpu()
-        .contiguous()
-        for name, t in model.state_dict().items()
-    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    if half:
+        for name, t in tensors.items():
+            if t.is_floating_point() and '_mean' not in name and '_std' not in name:
+                tensors[name] = t.half()
     metadata = {
         'format': FORMAT,
         'config': json.dumps(model.config.to_dict()),

@@ -77,19 +77,11 @@ class FacialVAELoss(nn.Module):
         prior: Normal,
         window_size: int,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """All faces standardised, (B, T, F); the distributions (B, W, latent_dim).
+        """The loss, and its parts: `reconstruction`, `expectation`, `kl` (nats a window).
 
-        Args:
-            rebuilt: from the posterior.
-            expected: from the prior's mean.
-            target: the real listener.
-            seen: the target's values that count.
-            posterior: q.
-            prior: p.
-            window_size: frames of a window.
-
-        Returns:
-            tuple: the loss, and its parts: `reconstruction`, `expectation`, `kl` (nats a window).
+        All faces are standardised, (B, T, F): `rebuilt` from the posterior, `expected` from the
+        prior's mean, `target` is the real listener, of which the values `seen` count. The
+        distributions are (B, W, latent_dim).
         """
         reconstruction, expectation = (
             torch.stack(

@@ -15,7 +15,7 @@ import numpy as np
 
 from robot_face_gen.features.audio_source import AudioBlock
 from robot_face_gen.features.capture_clock import CaptureClock
-from robot_face_gen.features.raw_sound import CodedDecoder, RawDecoder, make_decoder, mono
+from robot_face_gen.features.raw_sound import SoundDecoder, mono
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen.tools.topic import message_class
 
@@ -53,7 +53,7 @@ class AudioTopic:
     ) -> None:
         self._node, self._publish = node, publish
         self._topic = node.resolve_topic_name(topic)
-        self._decoder: RawDecoder | CodedDecoder | None = None
+        self._decoder: SoundDecoder | None = None
         self._described: tuple = ()
         self._clock: CaptureClock | None = None
         self._rate = self._position = self._arrived_ns = 0
@@ -104,7 +104,7 @@ class AudioTopic:
             int(message.sample_rate),
         )
         if described != self._described:
-            self._decoder = make_decoder(*described)
+            self._decoder = SoundDecoder(*described)
             self._described = described
             self._node.health.fact('format', ' '.join(map(str, described)))
 

@@ -89,7 +89,7 @@ class SpeakerInputs:
         now_ns = self._node.now_ns()
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
-        self._queue(partial(self._speaker.push_audio, stamp_ns, data, EMBEDDING_RATE_HZ, now_ns))
+        self._queue(partial(self._speaker.push_audio, stamp_ns, data, now_ns))
 
     def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
         stamps = self._speaker.stamps

@@ -138,7 +138,7 @@ def replay(
         if isinstance(item, FaceFrame):
             timeline.push_face(item, now_ns)
         else:
-            timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
+            timeline.push_audio(item.stamp_ns, item.data, now_ns)
         yield from timeline.pop(now_ns, until_ns)
     if until_ns is not None and now_ns is not None:
         while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:

@@ -118,9 +118,9 @@ class SpeakerSession:
         """Add a frame of the speaker's face."""
         self.timeline.push_face(frame, self.stamps.time_ns(now_ns))
 
-    def push_audio(self, stamp_ns: int, data: np.ndarray, rate_hz: float, now_ns: int) -> None:
+    def push_audio(self, stamp_ns: int, data: np.ndarray, now_ns: int) -> None:
         """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one."""
-        self.timeline.push_audio(stamp_ns, data, rate_hz, self.stamps.time_ns(now_ns))
+        self.timeline.push_audio(stamp_ns, data, self.stamps.time_ns(now_ns))
 
     @property
     def waiting(self) -> int:

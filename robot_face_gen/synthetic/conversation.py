@@ -43,15 +43,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Dyad:
-    """One speaker and several listeners, who do not see each other.
-
-    Attributes:
-        speaker: the person who talks.
-        listeners: each is an appropriate listener of this speaker.
-    """
+    """One speaker and several listeners, who do not see each other."""
 
     speaker: Person
-    listeners: list[Person]
+    listeners: list[Person]  # each is an appropriate listener of this speaker
 
 
 def _voice(rng: np.random.Generator, config: GeneratorConfig) -> Voice:

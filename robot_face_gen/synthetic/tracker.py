@@ -42,14 +42,7 @@ class CameraSetup:
 def draw_camera_setup(
     rng: np.random.Generator, config: CameraConfig, distance_m: Range, identity: float
 ) -> CameraSetup:
-    """Draw a camera, a position and a face.
-
-    Args:
-        rng: random generator.
-        config: parameters of cameras.
-        distance_m: range of distances.
-        identity: how much faces and positions differ, 0..1.
-    """
+    """Draw a camera, a position and a face; `identity`, 0..1, is how much people differ."""
     fps = float(config.fps[int(rng.integers(len(config.fps)))])
     width, height = config.image_sizes[int(rng.integers(len(config.image_sizes)))]
     distance = draw(rng, distance_m)
@@ -140,11 +133,8 @@ def draw_faults(rng: np.random.Generator, config: CameraConfig, duration_s: floa
         at_rest[AU[name]] = config.scale * height * present
     pose = config.scale * rng.normal(0, (0.09, 0.03, 0.02, 0.03))
     gaze = config.scale * rng.normal(0, (0.05, 0.09))
-    is_absent, length, start = (
-        rng.random() < config.absent,
-        draw(rng, config.absent_s),
-        rng.random(),
-    )
+    is_absent = rng.random() < config.absent
+    length, start = draw(rng, config.absent_s), rng.random()
     length = min(length, 0.15 * duration_s) * is_absent
     begin = start * (duration_s - length)
     return Faults(
@@ -197,13 +187,6 @@ def track_face(
     faults: Faults,
 ) -> list[FaceFrame]:
     """Simulate a camera and a tracker that see a moving face.
-
-    Args:
-        rng: random generator.
-        config: parameters of camera and tracker.
-        setup: camera, place and face of the person.
-        motion: motion of the face.
-        faults: what the tracker makes of this person.
 
     Returns:
         list: frames from time 0 on, with the tracker's noise, NaN where a value is never

@@ -68,6 +68,12 @@ def started(log, *words):
         return subprocess.Popen(line, stdout=output, stderr=output)
 
 
+@pytest.fixture(autouse=True)
+def announced(monkeypatch):
+    """The tests' nodes announce themselves more often (`quick_discovery.xml`)."""
+    monkeypatch.setattr('robot_face_gen.tools.node.ANNOUNCED_S', 1.0)
+
+
 @pytest.fixture(scope='module')
 def graph(graph_domain):
     """A node that publishes."""

@@ -106,7 +106,8 @@ def visit(entity):
 source = PythonLaunchDescriptionSource(sys.argv[1])
 arguments = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]
 visit(IncludeLaunchDescription(source, launch_arguments=arguments))
-found['environment'] = context.environment['OMP_WAIT_POLICY']
+names = 'OMP_WAIT_POLICY', 'FASTRTPS_DEFAULT_PROFILES_FILE'
+found['environment'] = [context.environment[name] for name in names]
 print(json.dumps(found))
 """
 
@@ -155,7 +156,7 @@ def test_launch_starts_what_the_graph_declares(tmp_path):
         assert words[1:4] == ['--ros-args', '--log-level', 'info']
     (message,) = found['messages']
     assert "did you mean 'reaction_node'?" in message
-    assert found['environment'] == 'PASSIVE'
+    assert found['environment'] == ['PASSIVE', str(ROOT / 'config' / 'fastdds.xml')]
 
 
 @pytest.mark.skipif(not has_launch(), reason="ROS 2's launch is not installed")
