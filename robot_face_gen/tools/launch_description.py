@@ -36,7 +36,7 @@ def launch_description(graph: Graph) -> LaunchDescription:
             ),
             *(
                 SetEnvironmentVariable(name, environment[name])
-                for name in ('OMP_WAIT_POLICY', PROFILE_VARIABLES[0])
+                for name in ('OMP_WAIT_POLICY', *PROFILE_VARIABLES)
                 if name in environment
             ),
             OpaqueFunction(function=select),

@@ -113,7 +113,7 @@ def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
     """
     found = {'OMP_WAIT_POLICY': 'PASSIVE', **environ}
     if not any(map(environ.get, PROFILE_VARIABLES)):
-        found[PROFILE_VARIABLES[0]] = str(share_folder() / 'config' / 'fastdds.xml')
+        found |= dict.fromkeys(PROFILE_VARIABLES, str(share_folder() / 'config' / 'fastdds.xml'))
     if not is_ros_sourced(environ) and not any(map(environ.get, DISCOVERY_VARIABLES)):
         found['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     return found
