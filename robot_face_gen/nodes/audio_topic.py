@@ -41,11 +41,6 @@ class AudioTopic:
 
     The times of the sound are those of its arrival: the stamps of AudioDataStamped are not times
     of the day.
-
-    Args:
-        node: owner of the subscriptions.
-        topic: name.
-        publish: called with each block.
     """
 
     def __init__(

@@ -56,10 +56,7 @@ def new_health() -> Health:
 
 
 class BaseNode(Node, Generic[Values]):
-    """A node of the graph.
-
-    Args:
-        table: its name and its parameters.
+    """A node of the graph; `table` has its name and its parameters.
 
     Raises:
         ValueError: a parameter given at start-up is refused.

@@ -45,11 +45,7 @@ class ParameterPanel:
     """The settable parameters of the nodes of one robot.
 
     Nodes in the namespace of `node` count, and a `reaction_server` anywhere. `refresh` runs in the
-    executor's thread, `run` in any.
-
-    Args:
-        node: whose namespace and clients are used.
-        send: called with the kind and the text of a message for the pages.
+    executor's thread, `run` in any. `send` gets the kind and the text of a message for the pages.
     """
 
     def __init__(self, node: Node, send: Callable[..., None]) -> None:

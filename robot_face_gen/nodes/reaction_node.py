@@ -28,13 +28,7 @@ class AnsweringNode(BaseNode[Answering]):
     _engine: ReactionEngine | None = None
 
     def serve(self, namespaces: Sequence[str], healths: Sequence[Health], gather_s: float) -> None:
-        """Load the model and start to answer.
-
-        Args:
-            namespaces: of the speakers' topics; '' is the node's own.
-            healths: of the speakers.
-            gather_s: see `ReactionEngine`.
-        """
+        """Load the model and start to answer the speakers in these namespaces ('' is the own)."""
         from .reaction_setup import make_engine  # after rclpy, so that Ctrl-C ends a long import
 
         engine = make_engine(

@@ -34,12 +34,8 @@ def make_engine(
 ) -> ReactionEngine:
     """Load the model, log what it is, and make a session for each speaker.
 
-    Args:
-        parameters: of the node.
-        health: of the node.
-        speakers: one for each speaker; `health` itself if there is only one.
-        logger: of the node.
-        max_gather_s: longest time that a frame waits for other speakers.
+    `speakers` has a health for each, the node's own if there is only one. A frame waits for other
+    speakers for `max_gather_s` at most.
 
     Raises:
         ValueError: an invalid checkpoint, or a device that is missing or unfit for the backend.

@@ -28,13 +28,7 @@ Push = partial[None]
 class SpeakerInputs:
     """Subscribes, checks messages, and queues them for the worker that owns the session.
 
-    Args:
-        node: owner of the subscriptions.
-        namespace: of the topics; '' is the node's own.
-        model: states which embeddings it expects.
-        speaker: the session that receives face and embeddings.
-        inbox: queue to the worker.
-        received: set after each message.
+    Topics are in `namespace`; '' is the node's own. `received` is set after each message.
     """
 
     def __init__(
@@ -113,13 +107,7 @@ class SpeakerInputs:
 
 
 class ReactionOutput:
-    """Publishes the reactions of one speaker when they are due.
-
-    Args:
-        node: owner of the publisher.
-        namespace: of the topic; '' is the node's own.
-        speaker: the session that makes the reactions.
-    """
+    """Publishes the reactions of one speaker when they are due."""
 
     def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
         self._node, self._speaker, self._frame = node, speaker, 0
