@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from robot_face_gen.demo.screen import screen_address
@@ -46,16 +44,15 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
         graph.wait_until(lambda: screen_address(log), 'the address of the pages', TIMEOUT_S)
         address = f'{screen_address(log)}ws'.replace('http', 'ws', 1)
         address += '?view=inspect' if inspect else ''
-        with _page(address) as received:
-            time.sleep(SETTLE_S)
-            processes = {
-                name.rpartition('/')[2]: pid
-                for name, pid in graph.processes.items()
-                if name.rpartition('/')[2] in NODES
-            }
-            usage, before = Usage(processes), len(received)
-            usage.watch(seconds)
-            messages_hz = (len(received) - before) / seconds
+        received: list[float] = []
+        page = threading.Thread(target=lambda: asyncio.run(_receive(address, received)))
+        page.start()
+        time.sleep(SETTLE_S)
+        usage = Usage({name: pid for name, pid in graph.processes.items() if name in NODES})
+        before = len(received)
+        usage.watch(seconds)
+        messages_hz = (len(received) - before) / seconds
+    page.join()
     cpu = usage.cpu_percent()
     return {
         'page': 'inspect' if inspect else 'face',
@@ -73,28 +70,8 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def _page(address: str) -> Iterator[list[float]]:
-    """What an open page does on the network; the times at which it received messages."""
-    received: list[float] = []
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(_receive(address, received))
-
-    def run() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield received
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
-        loop.close()
-
-
 async def _receive(address: str, received: list[float]) -> None:
+    """What an open page does on the network until its server ends; times of the messages, s."""
     import aiohttp
 
     async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:

@@ -72,10 +72,6 @@ class Record:
         self.frames = [frame for frame in self.frames if frame.stamp_ns < end_ns]
         self.reactions = [r for r in self.reactions if r.source_ns < end_ns]
 
-    def answered(self) -> int:
-        """How many of the speaker's frames have a reaction."""
-        return len({r.source_ns for r in self.reactions} & {f.stamp_ns for f in self.frames})
-
 
 def percentiles(values_ms: list[float]) -> dict[str, float]:
     """p50, p99 and the largest; empty without values."""
@@ -274,22 +270,4 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:
         told.append(f'{record.refused} messages of another program held no face')
-    return told + (_made_otherwise(record) if record.is_live else [])
-
-
-def _made_otherwise(record: Record) -> list[str]:
-    """Where `whisper_node` makes embeddings in another way than the training's were made."""
-    from robot_face_gen.pipeline.embedding_contract import EXPECTED, MADE_BY  # only where ROS is
-
-    told = []
-    for name, values in sorted(record.diagnostics.items()):
-        namespace, _, node = name.rpartition('/')
-        whisper = record.diagnostics.get(f'{namespace}/whisper_node'.lstrip('/'), {})
-        for key in MADE_BY:
-            expected, made = values.get(f'{EXPECTED}{key}'), whisper.get(key)
-            if expected and made and float(expected) != float(made):
-                told.append(
-                    f'{node}: the checkpoint was trained with {key} {expected}, whisper_node '
-                    f'has {made}'
-                )
     return told

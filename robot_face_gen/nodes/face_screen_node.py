@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 
 from robot_face_gen.extras import require
 from robot_face_gen.face.easing import FaceEaser
@@ -61,9 +60,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self.subscribe(
             FaceReaction, REACTION_TOPIC[0], self._on_reaction, flow='reactions', stall_s=STALL_S
         )
-        # A steady clock: viewers come and go while simulated time stands still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(LOOK_S, self._look, clock=steady)
+        self.every(LOOK_S, self._look)
         self._server.start(self._keep_moving)
 
     def destroy_node(self) -> None:
@@ -120,7 +117,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self.health.fact('viewers', self._server.viewers)
         self.health.fact('address', self._server.address or self._server.trouble)
         if self._server.trouble:
-            self.health.fail('port', self._server.trouble, logged=True)
+            self.health.fail('port', self._server.trouble)
         else:
             self.health.mend('port')
         self._show_recording()

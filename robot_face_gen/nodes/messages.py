@@ -143,12 +143,7 @@ def from_embeddings(
 
 
 def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[int, np.ndarray]:
-    """Stamp in ns and embeddings (n, dim) float32.
-
-    Args:
-        message: as it came.
-        dim: what the model was made for.
-        rate_hz: the same.
+    """Stamp in ns and embeddings (n, dim) float32; `dim` and `rate_hz` are those of the model.
 
     Raises:
         BadMessage: no stamp, another dim or rate, ragged or not finite data.

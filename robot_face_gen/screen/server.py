@@ -141,7 +141,6 @@ class ScreenServer:
             self._loop.run_until_complete(self._serve())
         except Exception as error:  # the node goes on and reports it
             self.trouble = f'the web server has ended: {type(error).__name__}: {error}'
-            self._log('error', self.trouble)
         finally:
             self._loop.close()
 
@@ -204,10 +203,10 @@ class ScreenServer:
                 await site.start()
             except OSError as error:
                 await site.stop() if site in runner.sites else None
-                trouble = f'cannot listen on {where}: {error.strerror or error}'
-                if trouble != self.trouble:
-                    self._log('error', f'{trouble}; trying again every {RETRY_S:g} s')
-                self.trouble = trouble
+                self.trouble = (
+                    f'cannot listen on {where}: {error.strerror or error}; trying again every '
+                    f'{RETRY_S:g} s'
+                )
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), RETRY_S)
                 continue

@@ -9,7 +9,7 @@ import sys
 
 import psutil
 import pytest
-from launching import is_alive, until
+from launching import is_alive, started, until
 
 from robot_face_gen.resources import demo_recording
 from robot_face_gen.tools.bringup import (
@@ -38,7 +38,7 @@ def test_nodes_run_with_their_parameters_and_end_cleanly(ros_domain, tmp_path, c
     log = tmp_path / 'log'
     arguments = {**FAST, 'namespace': 'robot', 'speed': '2', 'start_delay': '0'}
     with start_bringup(arguments, log_file=log) as bringup:
-        pids = bringup.wait_for('openface_node', 'whisper_node')
+        pids = started(bringup, 'openface_node', 'whisper_node')
         assert set(pids) == {'openface_node', 'whisper_node'}
         assert bringup.processes == pids and all(map(is_alive, pids.values()))
         told = command('param', 'get', 'robot/openface_node', 'source', '--timeout', '30')
@@ -69,9 +69,7 @@ def test_a_node_that_refuses_its_parameters_is_reported_and_makes_the_exit_code(
         until(lambda: 'openface_node' in bringup.exits, timeout=40.0)
         told = r'openface_node has exited with exit code 1: \[openface_node-1\] error: .*poll_s'
         with pytest.raises(BringupError, match=told):
-            bringup.wait_for('openface_node')
-        with pytest.raises(TimeoutError, match=r'not started within 0.05 s: no_node'):
-            bringup.wait_for('no_node', timeout=0.05)
+            bringup.check()
         ready(log, 'whisper_node')
     assert bringup.exits == {'openface_node': 1, 'whisper_node': 0}
     assert bringup.returncode == 1
@@ -83,7 +81,7 @@ def test_a_node_that_refuses_its_parameters_is_reported_and_makes_the_exit_code(
 def test_a_killed_node_is_respawned(ros_domain, tmp_path):
     log = tmp_path / 'log'
     with start_bringup({**FAST, 'use_respawn': 'true'}, log_file=log) as bringup:
-        first = bringup.wait_for('openface_node', 'whisper_node')
+        first = started(bringup, 'openface_node', 'whisper_node')
         ready(log, 'whisper_node')
         psutil.Process(first['openface_node']).kill()
         until(lambda: bringup.processes.get('openface_node') not in (None, first['openface_node']))
@@ -107,11 +105,11 @@ def test_what_a_killed_bringup_leaves_in_the_temporary_folder_is_removed(
         return set(tmp_path.glob('robot_face_gen_params_*'))
 
     with start() as killed:
-        killed.wait_for('whisper_node')
+        started(killed, 'whisper_node')
         os.kill(killed.pid, signal.SIGKILL)
     (left,) = folders()
     with start() as running:
-        running.wait_for('whisper_node')
+        started(running, 'whisper_node')
         assert left in folders(), 'it may be one that has just been started'
         (ours,) = folders() - {left}
         for folder in (left, ours):
@@ -141,8 +139,8 @@ def test_everything_ends_with_the_program_that_started_it(ros_domain, tmp_path):
         'import sys\n'
         'from robot_face_gen.tools.bringup import start_bringup\n'
         f'bringup = start_bringup({FAST!r}, log_file=sys.argv[1])\n'
-        'pids = bringup.wait_for("openface_node", "whisper_node")\n'
-        'print(bringup.pid, *pids.values(), flush=True)\n'
+        'bringup.wait_until(lambda: len(bringup.processes) == 2, "nodes", 30.0)\n'
+        'print(bringup.pid, *bringup.processes.values(), flush=True)\n'
         'sys.stdin.read()\n'
     )
     with subprocess.Popen(
