@@ -53,16 +53,6 @@ class Offset:
         return self.agreeing >= max(_FEWEST, _MIN_AGREEING * self.windows)
 
 
-def read_sound(path: Path) -> np.ndarray:
-    """The sound of a file or film as (n,) float32 at 16 kHz; time 0 is the first sample.
-
-    Raises:
-        ValueError, OSError: see `read_audio`.
-    """
-    samples, rate = read_audio(path)
-    return Resampler(rate).push(samples)
-
-
 def _loudness_changes(samples: np.ndarray) -> np.ndarray:
     """Changes of the level in each band, (n, bands) at 100 Hz, of zero mean and unit power."""
     edges = np.round(np.array(_BANDS_HZ) * _FRAME / RATE).astype(int)
@@ -189,7 +179,10 @@ def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
                 f'{person.face.stem} with one of {", ".join(FILM_SUFFIXES)}'
             )
         files[f'face_start_{who}'] = film
-    sounds = {path: read_sound(path) for path in sorted(set(files.values()))}
+    sounds = {}
+    for path in sorted(set(files.values())):
+        samples, rate = read_audio(path)
+        sounds[path] = Resampler(rate).push(samples)
     notes = []
     for who, person in zip('ab', session.people, strict=True):
         if person.face.is_file():

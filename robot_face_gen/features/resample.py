@@ -76,10 +76,8 @@ def to_mono(samples: np.ndarray) -> tuple[np.ndarray, int]:
     """The mean of all channels, finite and within 4 times full scale.
 
     Louder samples are not sound of -1..1; one of them would dominate a running maximum for long.
-
-    Args:
-        samples: (n,) or (n, channels), floats of -1..1 or integers of their full range (zero of
-            unsigned ones is the middle).
+    Samples are (n,) or (n, channels), floats of -1..1 or integers of their full range (zero of
+    unsigned ones is the middle).
 
     Returns:
         tuple: samples (n,) float32, and how many had to be silenced (not finite) or clipped.

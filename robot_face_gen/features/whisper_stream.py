@@ -203,7 +203,8 @@ class WhisperStream:
                 or self._is_played_again(first, lost, len(mono))
             ):
                 self.counters['resets'] += 1
-                self._begin_alike()
+                self._resampler.reset()
+                self._begin()
             elif lost > 0:
                 self.counters['lost_samples'] += lost
                 mono = np.concatenate((np.zeros(lost, np.float32), mono))
@@ -234,10 +235,6 @@ class WhisperStream:
         in_order = in_order + count if first == until else count
         self._again = (first + count, in_order)
         return in_order > _AGAIN_S * self._rate and -lost > self._most_lost_s * self._rate
-
-    def _begin_alike(self) -> None:
-        self._resampler.reset()
-        self._begin()
 
     def _time_ns(self, sample: int) -> int:
         """Time of a sample at 16 kHz, from the stamp of the newest chunk."""
