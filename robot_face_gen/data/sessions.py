@@ -1,38 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings on disk: two people, each with an OpenFace CSV and a sound file, and a table.
 
-`docs/data.md` describes the format for people who record data. In short:
-
     RECORDINGS/
       sessions.csv
       monday_1/            one folder per dyad
         a.csv  a.flac      person a: OpenFace's CSV, and the sound of a's microphone
         b.csv  b.flac      person b
-      monday_2/
-      ...
 
-`sessions.csv` has one row per dyad. Its columns:
-
-    session    name of the dyad and of its folder, relative to the table
-    split      train, val or test
-    listener   who can be the listener: a, b or both (default both)
-    group_a    what a says: in sessions with the same group, each listener is appropriate for each
-               speaker. Empty: only the session's own listener is appropriate
-    group_b    the same for what b says
-    face_a face_b sound_a sound_b
-               file names relative to the session's folder, if they are not a.csv, b.csv, and a
-               or b with one of `SOUND_SUFFIXES`. A film is a sound file, too
-    face_start_a face_start_b sound_start_a sound_start_b
-               when each file began, seconds on any common clock (default 0). The session begins
-               with the last one; `sync.py` measures them
-
-Only `session` and `split` are required. File names are the same in upper and lower case.
-`timestamp` 0 of a CSV is the beginning of its file. A person who is never the speaker needs no
-sound. If a person has no sound file, the only other sound file or film of the folder is used as
-the sound of both people. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this
-project's topics: then `session` is the bag's folder or its only file (`.mcap`, `.db3`), and the
-columns `topics_a` and `topics_b` are the namespaces of the two people's topics (default `a` and
-`b`).
+`docs/data.md` describes the format: the columns of the table, which files are found without them
+(names are the same in upper and lower case), and bags as sessions.
 """
 
 from __future__ import annotations
