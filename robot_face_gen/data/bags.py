@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.features.face_frame import FaceFrame, message_values
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .bag_file import MESSAGES, open_bag
@@ -82,23 +81,6 @@ def _read(reader: Any, namespace: str) -> dict[str, list[Any]]:
     return found
 
 
-def _face_frame(message: Any) -> FaceFrame:
-    return FaceFrame(
-        stamp_ns=_stamp(message),
-        confidence=float(message.confidence),
-        success=bool(message.success),
-        image_width=int(message.image_width),
-        image_height=int(message.image_height),
-        **_branches(message),
-    )
-
-
-def _branches(message: Any) -> dict[str, np.ndarray]:
-    """The values of a face in a message: landmarks, au, pose, gaze."""
-    fields = {name: name for name in BRANCHES} | {'au': 'action_units'}
-    return {n: np.asarray(getattr(message, field), np.float32) for n, field in fields.items()}
-
-
 def speaker_namespace(reader: Any, given: str, where: str) -> str:
     """Namespace of one robot's topics in a bag, '' or '/name'; `given` '' finds the only one.
 
@@ -143,7 +125,7 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
         BagReaction(
             _stamp(message) - origin_ns,
             _time(message.source_stamp) - origin_ns,
-            _branches(message),
+            message_values(message),
         )
         for message in found[REACTION_TOPIC]
     ]
@@ -157,8 +139,7 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
 
 def _person(found: dict[str, list[Any]], origin_ns: int) -> RecordedPerson:
     person = _join(found[AUDIO_TOPIC], origin_ns)
-    faces = map(_face_frame, found[FACE_TOPIC])
-    person.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
+    person.frames = [FaceFrame.from_message(m, _stamp(m) - origin_ns) for m in found[FACE_TOPIC]]
     return person
 
 
