@@ -13,7 +13,7 @@ from robot_face_gen.demo.usage import Usage
 from robot_face_gen.extras import require
 from robot_face_gen.resources import share_folder
 
-from .graph import SETTLE_S, TIMEOUT_S, running, wait_for_reactions
+from .graph import AFTER_S, SETTLE_S, TIMEOUT_S, running, wait_for_reactions
 
 NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
 
@@ -54,7 +54,7 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
         before = len(received)
         usage.watch(seconds)
         messages_hz = (len(received) - before) / seconds
-    viewer.join()
+    viewer.join(AFTER_S)
     page = 'inspect' if inspect else 'face'
     return {'page': page, 'messages_hz': messages_hz, **usage.figures()}
 
