@@ -100,15 +100,10 @@ def _branches(message: Any) -> dict[str, np.ndarray]:
 
 
 def speaker_namespace(reader: Any, given: str, where: str) -> str:
-    """Namespace of one robot's topics in a bag, '' or '/name'.
-
-    Args:
-        reader: of the bag.
-        given: the namespace asked for; '' finds the only one.
-        where: how the user gives it, for errors.
+    """Namespace of one robot's topics in a bag, '' or '/name'; `given` '' finds the only one.
 
     Raises:
-        ValueError: it has none, or there are several and none is given.
+        ValueError: it has none, or there are several and none is given; it begins with `where`.
     """
     found = sorted(
         {
@@ -130,11 +125,7 @@ def speaker_namespace(reader: Any, given: str, where: str) -> str:
 
 
 def read_run(path: str | Path, namespace: str = '') -> BagRun:
-    """Read one robot's run: the speaker and the reactions.
-
-    Args:
-        path: of the bag.
-        namespace: of the robot's topics; '': the only one in the bag.
+    """Read one robot's run: the speaker and the reactions; `namespace` '' is the only one.
 
     Raises:
         ImportError: rosbags is not installed; the message names the pip command.
@@ -201,15 +192,9 @@ def _join(chunks: list[Any], origin_ns: int) -> RecordedPerson:
 def read_bag(
     path: str | Path, namespaces: tuple[str, str]
 ) -> tuple[RecordedPerson, RecordedPerson]:
-    """Read the two people of a bag.
+    """Read the two people of a bag, on one clock.
 
-    Args:
-        path: folder of the bag.
-        namespaces: of a's and b's topics, for example 'a' for `/a/openface/features` and
-            `/a/audio`.
-
-    Returns:
-        tuple: a and b, on one clock.
+    A namespace of topics is, for example, 'a' for `/a/openface/features` and `/a/audio`.
 
     Raises:
         ImportError: rosbags is not installed; the message names the pip command.

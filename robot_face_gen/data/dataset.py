@@ -104,16 +104,9 @@ def augment(
     spread: dict[str, list[float]],
     rng: np.random.Generator,
 ) -> Track:
-    """Add dropouts and noise to a speaker.
+    """Add dropouts and noise to a speaker: new arrays of the same shapes.
 
-    Args:
-        speaker: arrays of the speaker; not changed.
-        augmentation: what to do.
-        spread: standard deviation of each value of each branch.
-        rng: random generator.
-
-    Returns:
-        dict: new arrays of the same shapes.
+    `spread` is the standard deviation of each value of each branch.
     """
     out: Track = dict(speaker)
     frames = len(speaker['face_valid'])

@@ -199,17 +199,9 @@ def prepare(
     workers: int = 1,
     progress: bool = False,
 ) -> list[Finding]:
-    """Prepare all sessions of a folder.
+    """Prepare all sessions of a folder with a `sessions.csv`, see `add_arguments`.
 
-    Args:
-        source: folder with a `sessions.csv`.
-        root: folder for the prepared data; finished tracks of an earlier run are kept.
-        config: how embeddings are computed.
-        name: of the data set; by default that of the data set it is added to, or of `source`.
-        append: add the sessions to the data set in `root`.
-        overwrite: replace the data set in `root`.
-        workers: number of processes.
-        progress: show a progress bar.
+    Finished tracks of an earlier run in `root` are kept.
 
     Returns:
         list: findings; a session with an error is not used.

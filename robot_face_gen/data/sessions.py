@@ -235,14 +235,10 @@ def _read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]
 
 
 def read_sessions(folder: str | Path) -> list[Session]:
-    """Read the table of a folder of recordings.
+    """The sessions in the order of the table of a folder; their files are not read.
 
-    Args:
-        folder: the folder of `sessions.csv`, the table itself, or a folder of the Seamless
-            Interaction data set.
-
-    Returns:
-        list: the sessions in the order of the table. Their files are not read.
+    It is the folder of `sessions.csv`, the table itself, or one of the Seamless Interaction data
+    set.
 
     Raises:
         FileNotFoundError: there is no table.
@@ -274,11 +270,7 @@ def read_sessions(folder: str | Path) -> list[Session]:
 
 
 def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) -> Path:
-    """Write when the files of sessions began into the table; everything else stays.
-
-    Args:
-        folder: the folder of `sessions.csv`, or the table itself.
-        starts: seconds by column, of each session that is to be changed.
+    """Write when the files of sessions began (s, by column) into the table; the rest stays.
 
     Returns:
         Path: of the table.

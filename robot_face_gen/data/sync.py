@@ -99,12 +99,7 @@ def _coarse_offset_s(a: np.ndarray, b: np.ndarray) -> float:
 def measure_offset(a: np.ndarray, b: np.ndarray) -> Offset:
     """Find how many seconds after sound `a` the sound `b` began; negative: before.
 
-    Args:
-        a: (n,) float32 at 16 kHz.
-        b: (m,) of the same.
-
-    Returns:
-        Offset: see `is_certain`.
+    Both are float32 at 16 kHz. See `Offset.is_certain`.
     """
     none = Offset(0.0, 0.0, 0, 0)
     if min(len(a), len(b)) < _SHORTEST_S * RATE:
@@ -174,10 +169,7 @@ def _check_length(face: Path, film: Path, samples: np.ndarray) -> list[str]:
 
 
 def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
-    """When the files of a session began, on a common clock.
-
-    Args:
-        session: with files, not a bag.
+    """When the files of a session, not a bag, began on a common clock.
 
     Returns:
         tuple: seconds by column of the table (`face_start_a`, ...), and notes for people.

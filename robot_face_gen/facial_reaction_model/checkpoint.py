@@ -165,12 +165,9 @@ def create_model(
 
 
 def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool = False) -> None:
-    """Write a model to one file, completely or not at all.
+    """Write a model with its `config` and `info` to one file, completely or not at all.
 
-    Args:
-        model: its `config` and `info` are saved with the weights.
-        path: of the safetensors file.
-        half: store the weights in half precision (loading widens them again).
+    With `half`, the weights are stored in half precision (loading widens them again).
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; it names `path`.

@@ -77,11 +77,8 @@ def _encoding(head: bytes) -> str:
 class OpenFaceReader:
     """Frames from the bytes of an OpenFace CSV, in pieces of any size.
 
-    Args:
-        path: of the file, for messages.
-        report: counts and problems are added to it.
-        stop_at_restart: use no more rows once the timestamps start again (a recorded file);
-            otherwise go on with the new time (a file that is being written).
+    With `stop_at_restart`, no more rows are used once the timestamps start again (a recorded
+    file); otherwise it goes on with the new time (a file that is being written).
     """
 
     def __init__(

@@ -73,13 +73,7 @@ class FaceTable:
 
 
 class Columns:
-    """Dialect and columns of a file, from its header.
-
-    Args:
-        header: the line with the names.
-        path: of the file, for errors.
-        report: problems are counted there.
-        delimiter: where a line `sep=;` gives it.
+    """Dialect and columns of a file, from its header; a line `sep=;` gives the delimiter.
 
     Raises:
         OpenFaceError: the header has no usable columns; the text says what was found.
@@ -154,11 +148,9 @@ class Columns:
         return f'not in the file: {"; ".join(parts)}' if parts else ''
 
     def table(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> FaceTable:
-        """Lines as arrays. Lines without all cells are left out and counted.
+        """Lines (number in the file, text) as arrays; those without all cells are left out.
 
-        Args:
-            lines: number in the file, and text.
-            open_end: whether the last line has no line end.
+        `open_end`: the last line has no line end.
 
         Raises:
             OpenFaceError: decimal commas in a file that is delimited by commas.

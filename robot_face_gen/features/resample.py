@@ -21,9 +21,6 @@ class Resampler:
     Output sample n is at the time of input sample n * rate / 16000. Its latency is half a filter,
     12 samples of the lower of the two rates (0.75 ms at 16 kHz or more). Flat to 5.5 kHz, 90 dB
     down from 9.7 kHz on, for inputs of 16 kHz or more.
-
-    Args:
-        rate: of the input, Hz.
     """
 
     def __init__(self, rate: int) -> None:

@@ -32,17 +32,11 @@ class Flow:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong at present.
+    """Something that is wrong at present."""
 
-    Attributes:
-        text: for people.
-        level: WARN or ERROR.
-        waiting: an input that has not received anything yet.
-    """
-
-    text: str
-    level: int = WARN
-    waiting: bool = False
+    text: str  # for people
+    level: int = WARN  # or ERROR
+    waiting: bool = False  # an input that has not received anything yet
 
 
 @dataclass(frozen=True)
@@ -79,12 +73,10 @@ class Health:
         self._pause_s, self._pause_end_s = 0.0, -math.inf  # the last pause of all inputs
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
-        """Add a sequence of events to be counted.
+        """Add a sequence of events with the keys `<name>` (a count) and `<name>_hz`.
 
-        Args:
-            name: of its keys, `<name>` (a count) and `<name>_hz`.
-            label: resolved topic of an input, for warnings; '' for outputs.
-            stall_s: warn if there is no event for longer; None: never.
+        `label` is the resolved topic of an input, for warnings, '' for outputs. It warns if there
+        is no event for longer than `stall_s`; None: never.
         """
         with self._lock:
             self._flows[name] = Flow(label, stall_s)
@@ -123,13 +115,10 @@ class Health:
                 self._troubles[f'{name} {about}'.rstrip()] = (self._clock(), text)
 
     def drop(self, amount: int, what: str, reason: str) -> None:
-        """Count input that was dropped because a queue was full.
+        """Count input that was dropped because a queue was full; `what` it is, in plural.
 
-        Args:
-            amount: number of items.
-            what: they are, in plural.
-            reason: of an overload. It is not reported for input that comes all at once after a
-                pause: this process was stopped, or the one that sends.
+        The reason of an overload is not reported for input that comes all at once after a pause:
+        this process was stopped, or the one that sends.
         """
         with self._lock:
             after_pause = self._clock() - self._pause_end_s < BURST_S

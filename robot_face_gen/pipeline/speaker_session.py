@@ -81,14 +81,8 @@ class SpeakerSession:
     Arguments and return values are times of the node's clock. Internally, times are of the clock
     of the message stamps; `stamps` knows the offset.
 
-    `pop` and `next_due_ns` may be called by a different thread than the other methods.
-
-    Args:
-        timeline: joins face and sound.
-        playout: releases the reactions at even intervals.
-        health: receives latencies and counters.
-        max_backlog: largest number of frames that wait while the model is busy; if there are
-            more, the oldest are dropped.
+    `pop` and `next_due_ns` may be called by a different thread than the other methods. If more
+    than `max_backlog` frames wait for the model, the oldest are dropped.
     """
 
     def __init__(

@@ -84,16 +84,10 @@ def generate_conversation(
     *,
     held_out: bool = False,
 ) -> Dyad:
-    """Generate a conversation.
+    """Generate a conversation: a speaker and `config.listeners` listeners.
 
-    Args:
-        seed: the same seed, configuration and voices give the same conversation, bit for bit.
-        config: parameters.
-        voices: a voice bank; None: the formant synthesiser.
-        held_out: use the speakers of the bank that are kept for tests.
-
-    Returns:
-        Dyad: the speaker and `config.listeners` listeners.
+    The same seed, configuration and voices give the same conversation, bit for bit. `voices` is a
+    voice bank, None the formant synthesiser; `held_out` uses its speakers kept for tests.
 
     Raises:
         ValueError: the voice bank cannot be used.

@@ -18,17 +18,11 @@ from .signals import add_bump, add_hold, draw, smooth, wander
 
 @dataclass
 class Motion:
-    """Motion of a face, sampled at `CONTROL_HZ`, before a camera sees it.
+    """Motion of a face, sampled at `CONTROL_HZ`, before a camera sees it."""
 
-    Attributes:
-        au: (T, 18) intensities; the last one is AU28, 0 or 1.
-        pose: (T, 4) Rx, Ry, Rz in radians, and the change of Tz in metres.
-        gaze: (T, 2) radians.
-    """
-
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
+    au: np.ndarray  # (T, 18) intensities; the last one is AU28, 0 or 1
+    pose: np.ndarray  # (T, 4) Rx, Ry, Rz in radians, and the change of Tz in metres
+    gaze: np.ndarray  # (T, 2) radians
 
     @classmethod
     def still(cls, steps: int) -> Motion:

@@ -27,19 +27,12 @@ _WINDOW, _HOP = 400, AUDIO_RATE_HZ // CONTROL_HZ
 
 @dataclass(frozen=True)
 class Speech:
-    """What a person says, with sound and mouth.
+    """What a person says, with sound and mouth."""
 
-    Attributes:
-        script: phrases and stress.
-        mouth: control signals of the mouth.
-        sound: (n,) float64, the voice alone, at 16 kHz.
-        others: voices of other people of the bank, for babble.
-    """
-
-    script: Script
+    script: Script  # phrases and stress
     mouth: Mouth
-    sound: np.ndarray
-    others: list[np.ndarray]
+    sound: np.ndarray  # (n,) float64, the voice alone, at 16 kHz
+    others: list[np.ndarray]  # voices of other people of the bank, for babble
 
 
 def syllables_of(sound: np.ndarray, start_s: float) -> tuple[Syllable, ...]:

@@ -80,27 +80,16 @@ for _name, _factor in {
 
 @dataclass(frozen=True)
 class Faults:
-    """What a tracker makes of one person.
+    """What a tracker makes of one person."""
 
-    Attributes:
-        missing: (160,) bool, values that are never delivered, in the order of `BRANCHES`.
-        gain: (18,) scale of the action units.
-        at_rest: (18,) intensities of the face at rest.
-        pose: (4,) error of angles and distance.
-        gaze: (2,) error.
-        noise: factor on all noise.
-        absent_s: time in which there is no face, begin and end.
-        still: the noise is smooth, and the face is never lost.
-    """
-
-    missing: np.ndarray
-    gain: np.ndarray
-    at_rest: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    noise: float = 1.0
-    absent_s: Range = (0.0, 0.0)
-    still: bool = False
+    missing: np.ndarray  # (160,) bool, values that are never delivered, in order of `BRANCHES`
+    gain: np.ndarray  # (18,) scale of the action units
+    at_rest: np.ndarray  # (18,) intensities of the face at rest
+    pose: np.ndarray  # (4,) error of angles and distance
+    gaze: np.ndarray  # (2,) error
+    noise: float = 1.0  # factor on all noise
+    absent_s: Range = (0.0, 0.0)  # time in which there is no face, begin and end
+    still: bool = False  # the noise is smooth, and the face is never lost
 
     @classmethod
     def none(cls, noise: float) -> Faults:
