@@ -244,10 +244,7 @@ def write_results(
                 each.reactions, slot_times_ns(each.reactions), strict=True
             ):
                 writer.write(reaction_frame(reaction.face, slot_ns))
-    summary = summarise(
-        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, recording
-    )
-    summary |= more
+    summary = summarise(record, duration_s, usage, recording) | more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
     lost = lost_frames(summary) if record.is_live else []

@@ -16,6 +16,8 @@ from robot_face_gen.timing import PERIOD_NS
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.recording import Recording
 
+    from .usage import Usage
+
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
     'whisper_node': {'encoder': 'Whisper encoder'},
@@ -126,9 +128,7 @@ def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
 def summarise(
     record: Record,
     duration_s: float,
-    cpu: dict[str, float],
-    rss_mb: dict[str, float],
-    pss_mb: dict[str, float],
+    usage: Usage,
     recording: Recording | None = None,
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
@@ -136,9 +136,7 @@ def summarise(
     Args:
         record: what came.
         duration_s: that was played.
-        cpu: of each process, percent of a core.
-        rss_mb: memory of each process.
-        pss_mb: the same, with what is shared counted once.
+        usage: CPU and memory of the processes.
         recording: what was played; its frames that never came count as dropped. None: what came
             is all there was.
     """
@@ -188,17 +186,7 @@ def summarise(
         'arrival_latency_ms': percentiles([(r.arrived_ns - r.source_ns) / 1e6 for r in timed]),
         'output_period_ms': percentiles(steps_ms if record.is_live else []),
         'stages': stages,
-        'rss_mb': round(sum(rss_mb.values()), 1),
-        'pss_mb': round(sum(pss_mb.values()), 1),
-        'cpu_percent': round(sum(cpu.values()), 1),
-        'processes': {
-            name: {
-                'cpu_percent': round(cpu[name], 1),
-                'rss_mb': round(rss_mb.get(name, 0.0), 1),
-                'pss_mb': round(pss_mb.get(name, 0.0), 1),
-            }
-            for name in cpu
-        },
+        **usage.figures(),
     }
 
 
