@@ -252,7 +252,7 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        late = 'without a face, reactions begin after a second of sound'
+        late = 'no face in this time; without a face, reactions begin after a second of sound'
         why = f'see {out}' if recording.faces else late
         raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:

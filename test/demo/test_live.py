@@ -97,6 +97,7 @@ def test_view_repeats_the_recording_with_the_face_in_a_browser(tmp_path, ros_dom
     words = [*CLI, 'demo', '--view', '--out', str(tmp_path)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
+        assert process.stdout.readline().startswith('starting the nodes')
         line = process.stdout.readline()
         address = re.search(r'http://127.0.0.1:\d+/', line)[0]
         for page in ('', 'inspect'):
