@@ -174,3 +174,6 @@ class Recorder(NodeThread):
                 'level': str(level),
                 'message': status.message,
             }
+        for topic in ('openface/features', 'robot_face/reaction'):
+            if self.node.count_publishers(topic) > 1:
+                self.record.mixed.add(topic)
