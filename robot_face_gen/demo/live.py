@@ -226,6 +226,7 @@ def _start(
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()
+        recorder.record.mixed.clear()
         start_ns = time.time_ns() + round(delay_s * 1e9)
         graph = start_bringup({'start_time': f'{start_ns / 1e9:.6f}', **given}, log_file=log)
         try:

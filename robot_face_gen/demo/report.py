@@ -50,7 +50,8 @@ class Record:
     """All that came: the speaker's frames, the reactions, each node's last diagnostics.
 
     `while_playing` is the diagnostics at the recording's end, `refused` the number of messages
-    that hold no face, `not_finite` that of reactions with impossible numbers. Without ROS
+    that hold no face, `not_finite` that of reactions with impossible numbers, `mixed` the topics
+    that another program publishes too. Without ROS
     (`is_live` False) nothing is published, and a reaction's times are all that of its frame.
     """
 
@@ -60,6 +61,7 @@ class Record:
     while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: int = 0
     not_finite: int = 0
+    mixed: set[str] = field(default_factory=set)
     is_live: bool = True
 
     def end_playing(self) -> None:
@@ -258,4 +260,9 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:
         told.append(f'{record.refused} messages of another program held no face')
+    if record.mixed:
+        told.append(
+            f'another program published {" and ".join(sorted(record.mixed))}, too: these figures '
+            'are of both (ROS_DOMAIN_ID separates robots)'
+        )
     return told

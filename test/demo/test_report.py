@@ -63,6 +63,13 @@ def test_messages_that_are_no_faces_are_told_of():
     assert summarise(record, 4.0, Usage({}))['finite'] is False
 
 
+def test_topics_that_another_program_publishes_are_told_of():
+    record = make_record()
+    assert not any('another program' in line for line in warnings(record))
+    record.mixed = {'robot_face/reaction'}
+    assert 'another program published robot_face/reaction, too' in warnings(record)[-1]
+
+
 def test_the_documentation_names_every_key_of_the_summary():
     text = (Path(__file__).parents[2] / 'docs' / 'inputs.md').read_text()
     for key in summarise(make_record(), 4.0, Usage({})):
