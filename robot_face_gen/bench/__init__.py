@@ -8,6 +8,8 @@ import json
 import time
 from pathlib import Path
 
+from robot_face_gen.files import write_text
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
@@ -44,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
         print_part(name, out[name])
         print(f'({name}: {time.monotonic() - begin:.0f} s)\n', flush=True)
         if args.json:
-            Path(args.json).write_text(json.dumps(out, indent=1) + '\n', encoding='utf-8')
+            write_text(Path(args.json), json.dumps(out, indent=1) + '\n')
     return 0

@@ -94,7 +94,6 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
         begin_ns = time.time_ns()
         end_ns = begin_ns + round(seconds * 1e9)
         usage.watch(seconds)
-        cpu = usage.cpu_percent()
         record.end_playing()
         time.sleep(AFTER_S)
         graph.check()
@@ -104,7 +103,7 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
             frames=[f for f in record.frames if begin_ns <= f.stamp_ns < end_ns],
             reactions=[r for r in record.reactions if begin_ns <= r.source_ns < end_ns],
         )
-        found = summarise(measured, seconds, cpu, usage.rss_mb, usage.pss_mb)
+        found = summarise(measured, seconds, usage)
     steps_ms = np.diff(sorted(r.published_ns for r in measured.reactions)) / 1e6
     found['period_jitter_ms'] = percentiles(np.abs(steps_ms - PERIOD_S * 1e3).tolist())
     found['busy_process'] = busy

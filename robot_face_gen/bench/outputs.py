@@ -13,7 +13,7 @@ from robot_face_gen.demo.usage import Usage
 from robot_face_gen.extras import require
 from robot_face_gen.resources import share_folder
 
-from .graph import SETTLE_S, TIMEOUT_S, running, wait_for_reactions
+from .graph import AFTER_S, SETTLE_S, TIMEOUT_S, running, wait_for_reactions
 
 NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
 
@@ -45,29 +45,18 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
         address = f'{screen_address(log)}ws'.replace('http', 'ws', 1)
         address += '?view=inspect' if inspect else ''
         received: list[float] = []
-        page = threading.Thread(target=lambda: asyncio.run(_receive(address, received)))
-        page.start()
+        viewer = threading.Thread(
+            target=lambda: asyncio.run(_receive(address, received)), daemon=True
+        )
+        viewer.start()
         time.sleep(SETTLE_S)
-        usage = Usage({name: pid for name, pid in graph.processes.items() if name in NODES})
+        usage = Usage({name: graph.processes[name] for name in NODES})
         before = len(received)
         usage.watch(seconds)
         messages_hz = (len(received) - before) / seconds
-    page.join()
-    cpu = usage.cpu_percent()
-    return {
-        'page': 'inspect' if inspect else 'face',
-        'messages_hz': messages_hz,
-        'processes': {
-            name: {
-                'cpu_percent': cpu[name],
-                'pss_mb': usage.pss_mb[name],
-                'rss_mb': usage.rss_mb[name],
-            }
-            for name in NODES
-        },
-        'cpu_percent': sum(cpu.values()),
-        'pss_mb': sum(usage.pss_mb.values()),
-    }
+    viewer.join(AFTER_S)
+    page = 'inspect' if inspect else 'face'
+    return {'page': page, 'messages_hz': messages_hz, **usage.figures()}
 
 
 async def _receive(address: str, received: list[float]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import struct
 import sys
 import sysconfig
@@ -127,7 +128,7 @@ def _hint(path: Path) -> str:
 
 def recover_command(part: Path) -> str:
     """The command that makes a bag of the file that a killed recording has left."""
-    return f'robot-face-gen record --recover {part}'
+    return f'robot-face-gen record --recover {shlex.quote(str(part))}'
 
 
 class Definitions:

@@ -244,10 +244,7 @@ def write_results(
                 each.reactions, slot_times_ns(each.reactions), strict=True
             ):
                 writer.write(reaction_frame(reaction.face, slot_ns))
-    summary = summarise(
-        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, recording
-    )
-    summary |= more
+    summary = summarise(record, duration_s, usage, recording) | more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
     lost = lost_frames(summary) if record.is_live else []
@@ -255,7 +252,7 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        late = 'without a face, reactions begin after a second of sound'
+        late = 'no face in this time; without a face, reactions begin after a second of sound'
         why = f'see {out}' if recording.faces else late
         raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:

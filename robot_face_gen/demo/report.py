@@ -16,6 +16,8 @@ from robot_face_gen.timing import PERIOD_NS
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.recording import Recording
 
+    from .usage import Usage
+
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
     'whisper_node': {'encoder': 'Whisper encoder'},
@@ -48,7 +50,8 @@ class Record:
     """All that came: the speaker's frames, the reactions, each node's last diagnostics.
 
     `while_playing` is the diagnostics at the recording's end, `refused` the number of messages
-    that hold no face, `not_finite` that of reactions with impossible numbers. Without ROS
+    that hold no face, `not_finite` that of reactions with impossible numbers, `mixed` the topics
+    that another program publishes too. Without ROS
     (`is_live` False) nothing is published, and a reaction's times are all that of its frame.
     """
 
@@ -58,6 +61,7 @@ class Record:
     while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: int = 0
     not_finite: int = 0
+    mixed: set[str] = field(default_factory=set)
     is_live: bool = True
 
     def end_playing(self) -> None:
@@ -126,9 +130,7 @@ def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
 def summarise(
     record: Record,
     duration_s: float,
-    cpu: dict[str, float],
-    rss_mb: dict[str, float],
-    pss_mb: dict[str, float],
+    usage: Usage,
     recording: Recording | None = None,
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
@@ -136,9 +138,7 @@ def summarise(
     Args:
         record: what came.
         duration_s: that was played.
-        cpu: of each process, percent of a core.
-        rss_mb: memory of each process.
-        pss_mb: the same, with what is shared counted once.
+        usage: CPU and memory of the processes.
         recording: what was played; its frames that never came count as dropped. None: what came
             is all there was.
     """
@@ -188,17 +188,7 @@ def summarise(
         'arrival_latency_ms': percentiles([(r.arrived_ns - r.source_ns) / 1e6 for r in timed]),
         'output_period_ms': percentiles(steps_ms if record.is_live else []),
         'stages': stages,
-        'rss_mb': round(sum(rss_mb.values()), 1),
-        'pss_mb': round(sum(pss_mb.values()), 1),
-        'cpu_percent': round(sum(cpu.values()), 1),
-        'processes': {
-            name: {
-                'cpu_percent': round(cpu[name], 1),
-                'rss_mb': round(rss_mb.get(name, 0.0), 1),
-                'pss_mb': round(pss_mb.get(name, 0.0), 1),
-            }
-            for name in cpu
-        },
+        **usage.figures(),
     }
 
 
@@ -270,4 +260,9 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:
         told.append(f'{record.refused} messages of another program held no face')
+    if record.mixed:
+        told.append(
+            f'another program published {" and ".join(sorted(record.mixed))}, too: these figures '
+            'are of both (ROS_DOMAIN_ID separates robots)'
+        )
     return told

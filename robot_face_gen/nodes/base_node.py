@@ -72,10 +72,9 @@ class BaseNode(Node, Generic[Values]):
         self._parameters_declared = Parameters(self, table, self.on_change)
         if unknown := self._parameters_declared.unknown:
             names = ', '.join(unknown)
+            self.get_logger().warning(f'unknown parameters have no effect: {names}')
             self.health.fact('unknown_parameters', names)
-            self.health.count(
-                'unknown', len(unknown), f'unknown parameters have no effect: {names}'
-            )
+            self.health.count('unknown', len(unknown))
         self._watch = GraphWatch(self)
         self.diagnostics = Diagnostics(self, self.health, self._watch.look)
 

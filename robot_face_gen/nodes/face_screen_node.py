@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from robot_face_gen.extras import require
 from robot_face_gen.face.easing import FaceEaser
 from robot_face_gen.screen.settings import ServerSettings
-from robot_face_gen.screen.wire import LISTENER, pack, pack_face
+from robot_face_gen.screen.wire import LISTENER, pack_face
 from robot_face_gen.timing import PERIOD_S
 from robot_face_gen_msgs.msg import FaceReaction
 
@@ -137,8 +137,8 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         is_recording = time.monotonic() - self._recording_s < RECORDING_S
         if is_recording != self._shows_recording:
             self._shows_recording = is_recording
-            note = pack('note', text='recording' if is_recording else '')
-            self._server.send_text('note', note, remember=True, to_all=True)
+            text = 'recording' if is_recording else ''
+            self._server.send_text('note', text=text, remember=True, to_all=True)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -155,7 +155,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
             }
             for status in message.status
         ]
-        self._server.send_text('diagnostics', pack('diagnostics', statuses=statuses))
+        self._server.send_text('diagnostics', statuses=statuses)
 
 
 PROGRAM = FaceScreenNode, SCREEN

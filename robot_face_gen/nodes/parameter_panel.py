@@ -12,7 +12,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
-from robot_face_gen.screen.wire import Command, pack
+from robot_face_gen.screen.wire import Command
 
 from .parameter_table import ParameterTable, Row
 from .tables import SERVER, TABLES
@@ -45,7 +45,7 @@ class ParameterPanel:
     """The settable parameters of the nodes of one robot.
 
     Nodes in the namespace of `node` count, and a `reaction_server` anywhere. `refresh` runs in the
-    executor's thread, `run` in any. `send` gets the kind and the text of a message for the pages.
+    executor's thread, `run` in any. `send` is `ScreenServer.send_text`.
     """
 
     def __init__(self, node: Node, send: Callable[..., None]) -> None:
@@ -166,8 +166,7 @@ class ParameterPanel:
             if target.values
         ]
         can_enable = self._enable is not None and self._enable.service_is_ready()
-        message = pack('parameters', nodes=nodes, enable=can_enable)
-        self._send('parameters', message, remember=True)
+        self._send('parameters', nodes=nodes, enable=can_enable, remember=True)
 
 
 def _set_result(response: Any) -> tuple[bool, str]:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from robot_face_gen.data.prepare import run_jobs
 from robot_face_gen.data.sessions import TABLE
 from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.files import write_text
 
 from .conversation import Person
 from .plan import SpeakerJob
@@ -46,7 +47,7 @@ def write_recordings(job: SpeakerJob, root: Path) -> None:
             for file in ('a.csv', 'a.flac'):
                 _link_or_copy(speaker / file, folder / file)
         _write_person(folder, 'b', listener)
-        (folder / NOTE).write_text(json.dumps(job.note, indent=1) + '\n', encoding='utf-8')
+        write_text(folder / NOTE, json.dumps(job.note, indent=1) + '\n')
         shutil.rmtree(root / name, ignore_errors=True)
         folder.rename(root / name)
         speaker = root / name

@@ -89,7 +89,7 @@ class BringupProcess:
             self.check()
             if time.monotonic() > end_s:
                 where = f' (see {self._log_file})' if self._log_file else ''
-                raise BringupError(f'{what}: not there after {timeout_s:g} s{where}')
+                raise BringupError(f'waited {timeout_s:g} s for {what} in vain{where}')
             time.sleep(POLL_S)
 
     def wait(self, timeout: float | None = None) -> int:

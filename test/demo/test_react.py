@@ -102,7 +102,7 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete, comman
 def test_a_sound_that_is_too_short_says_why_nothing_came(tmp_path, command):
     done = command('react', '--audio', VOICE, '--duration', 0.6, '--out', tmp_path / 'out')
     assert done.returncode == 2
-    assert 'no reaction came in 0.60 s: without a face, reactions begin after a sec' in done.stderr
+    assert 'no reaction came in 0.60 s: no face in this time; without a face' in done.stderr
 
 
 def change_rows(path, change):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bringup command and its Python form: real nodes, real signals."""
 
-import os
 import re
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from robot_face_gen.resources import demo_recording
 from robot_face_gen.tools.bringup import (
     BringupError,
     parse_arguments,
-    remove_stale_parameters,
     start_bringup,
 )
 
@@ -89,34 +87,6 @@ def test_a_killed_node_is_respawned(ros_domain, tmp_path):
         until(lambda: log.read_text().count('25 frames a second') == 2, timeout=40.0)
     assert 'exit code -9 (SIGKILL)' in log.read_text()
     assert bringup.returncode == 0
-
-
-@pytest.mark.graph
-@pytest.mark.skipif(sys.platform != 'linux', reason='locks of POSIX')
-def test_what_a_killed_bringup_leaves_in_the_temporary_folder_is_removed(
-    ros_domain, tmp_path, monkeypatch
-):
-    monkeypatch.setenv('TMPDIR', str(tmp_path))
-
-    def start():
-        return start_bringup(FAST, log_file=tmp_path / 'log')
-
-    def folders():
-        return set(tmp_path.glob('robot_face_gen_params_*'))
-
-    with start() as killed:
-        started(killed, 'whisper_node')
-        os.kill(killed.pid, signal.SIGKILL)
-    (left,) = folders()
-    with start() as running:
-        started(running, 'whisper_node')
-        assert left in folders(), 'it may be one that has just been started'
-        (ours,) = folders() - {left}
-        for folder in (left, ours):
-            os.utime(folder / 'lock', (0, 0))
-        remove_stale_parameters(tmp_path)
-        assert folders() == {ours}
-    assert not folders()
 
 
 @pytest.mark.parametrize(

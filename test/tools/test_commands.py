@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands topic, param and node: on a real graph, and the text they print."""
 
+import os
 import re
 import signal
 import subprocess
@@ -261,3 +262,26 @@ def test_the_qos_is_the_strictest_that_all_publishers_offer(publishers, reliabil
     profile = weakest_qos(offered)
     assert profile.reliability == ReliabilityPolicy[reliability]
     assert profile.durability == DurabilityPolicy[durability]
+
+
+@pytest.mark.parametrize(
+    'code',
+    [
+        "from robot_face_gen.cli import main; main(['node', 'list'])",
+        'from robot_face_gen.demo.recorder import Recorder, own_domain\n'
+        'with own_domain() as domain: Recorder(domain).close()',
+    ],
+)
+def test_a_home_folder_that_cannot_be_written(code, tmp_path, ros_domain):
+    home = tmp_path / 'home'
+    home.touch()  # a file: not even root can make a folder in it
+    env = {k: v for k, v in os.environ.items() if k not in ('ROS_LOG_DIR', 'ROS_HOME')}
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env=env | {'HOME': str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ROS' log files are in" in done.stderr
