@@ -87,7 +87,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     assert len(tracked.frames) == 75 and all(frame.is_valid() for frame in tracked.frames)
     assert (out / 'demo.mp4').stat().st_size > 10_000
     log = (out / 'graph.log').read_text()
-    assert f'{film}: 2.9 s, {rate} Hz' in log and 'a face is seen' in log
+    assert f'{film}: 3.0 s, {rate} Hz' in log and 'a face is seen' in log
     both = command('demo', '--video', film, '--openface', out / 'speaker.csv')
     assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
 
