@@ -135,4 +135,5 @@ def write_text(path: Path, text: str) -> None:
         OSError: see `atomic_file`.
     """
     with atomic_file(path) as partial:
-        partial.write_text(text, encoding='utf-8')
+        # A file name that is no UTF-8 can be in the text.
+        partial.write_text(text, encoding='utf-8', errors='replace')

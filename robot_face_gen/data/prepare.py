@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from robot_face_gen.extras import require
+from robot_face_gen.files import results_folder
 from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .bag_file import bag_files
@@ -59,16 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = EmbeddingConfig.from_arguments(args)
-    report = prepare(
-        args.input,
-        args.output,
-        config,
-        name=args.name,
-        append=args.append,
-        overwrite=args.overwrite,
-        workers=args.workers,
-        progress=True,
-    )
+    with results_folder(args.output):  # an error now, not after minutes of work
+        report = prepare(
+            args.input,
+            args.output,
+            config,
+            name=args.name,
+            append=args.append,
+            overwrite=args.overwrite,
+            workers=args.workers,
+            progress=True,
+        )
     print_findings(report)
     left_out = sorted({finding.session for finding in report if finding.level == ERROR})
     if left_out:

@@ -74,9 +74,11 @@ class BringupProcess:
         return self._process.poll()
 
     def check(self) -> None:
-        """Raise BringupError if a node has exited; one line says why."""
-        for name in self.exits:
-            raise BringupError(self._why(name))
+        """Raise BringupError if a node or the bringup has exited; one line says why."""
+        for name, code in self.exits.items():
+            raise BringupError(self._why(name, code))
+        if ended := self.returncode:
+            raise BringupError(self._why('bringup', ended))
 
     def wait_until(self, ready: Callable[[], object], what: str, timeout_s: float) -> None:
         """Wait for a condition while all nodes run.
@@ -122,9 +124,9 @@ class BringupProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _why(self, name: str) -> str:
+    def _why(self, name: str, code: int) -> str:
         """Why a node has exited, in one line."""
-        text = f'{name} has exited with {describe_exit(self._exits[name])}'
+        text = f'{name} has exited with {describe_exit(code)}'
         if self._log_file is None:
             return text
         errors = [

@@ -463,6 +463,14 @@ def test_no_usable_session_is_an_error(recordings, tmp_path, capsys):
     assert not (tmp_path / 'out' / 'dataset.json').exists()
 
 
+def test_an_output_that_is_a_file_is_an_error_before_any_work(recordings, tmp_path, capsys):
+    (tmp_path / 'out').touch()
+    words = ['prepare', str(recordings), str(tmp_path / 'out'), '--encoder', 'untrained']
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error == f'robot-face-gen: error: {tmp_path / "out"}: file exists\n'
+
+
 def test_the_commands(tmp_path, capsys):
     out, data = tmp_path / 'made', tmp_path / 'data'
     words = ['--duration', '2.5', '--listeners', '1', '--workers', '1']

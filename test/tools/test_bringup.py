@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bringup command and its Python form: real nodes, real signals."""
 
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +103,23 @@ def test_invalid_arguments_start_nothing(arguments, complaint, tmp_path):
     with pytest.raises(BringupError, match=re.escape(complaint)):
         start_bringup(arguments, log_file=tmp_path / 'log')
     assert not (tmp_path / 'log').exists()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='file names are bytes on Linux only')
+def test_a_file_name_that_is_no_utf8_is_refused(tmp_path):
+    face = os.fsdecode(os.fsencode(tmp_path) + b'/\xc1\xb3.csv')
+    shutil.copy(FACE, face)
+    with pytest.raises(BringupError, match='no UTF-8, which ROS 2 needs: rename it'):
+        start_bringup({**FAST, 'openface': face})
+
+
+def test_the_end_of_the_bringup_itself_is_noticed(ros_domain, tmp_path):
+    with start_bringup(FAST, log_file=tmp_path / 'log') as bringup:
+        bringup.check()
+        psutil.Process(bringup.pid).kill()
+        until(lambda: bringup.returncode is not None)
+        with pytest.raises(BringupError, match=r'bringup has exited with .*SIGKILL'):
+            bringup.check()
 
 
 @pytest.mark.graph
