@@ -59,3 +59,9 @@ def is_alive(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def started(bringup, *names):
+    """Process ids of a bringup's nodes, as soon as these ones run; they may still load."""
+    bringup.wait_until(lambda: set(names) <= set(bringup.processes), ', '.join(names), 30.0)
+    return bringup.processes

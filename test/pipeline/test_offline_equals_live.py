@@ -34,7 +34,7 @@ TOLERANCE = 1e-4
 INCOMPLETE = {
     'reaction_node': (
         'gaps', 'late', 'interruptions', 'clock_jumps', 'session_resets', 'dropped', 'invalid',
-        'audio_not_finite', 'from_the_future', 'from_the_past', 'refused', 'foreign_embeddings',
+        'from_the_future', 'from_the_past', 'refused', 'foreign_embeddings',
     ),
     'whisper_node': (
         'hops_at_once', 'skipped_hops', 'lost_samples', 'bad_samples', 'resets', 'dropped',

@@ -21,8 +21,6 @@ def sockets(request, tmp_path, ros_domain, monkeypatch):
 
     from robot_face_gen.tools.bringup import start_bringup
 
-    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE')
-    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
     if request.param != 'default':
         monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
         monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE')
