@@ -76,8 +76,8 @@ EVENTS = (
     _type('brow_raise', 75, [*_landmarks(17, 26), *_EYES, *_BROWS], _BROWS[0], 1.5),
 )
 EXEMPLARS = 48  # of each type
-SEGMENTS, PEOPLE = 64, 32  # of the residual: its segments, and listeners with their offsets
-SEGMENT_FRAMES, FADE_FRAMES = 160, 48  # length of a segment, and how much of it overlaps the next
+SEGMENTS, PEOPLE = 80, 32  # of the residual: its segments, and listeners with their offsets
+SEGMENT_FRAMES, FADE_FRAMES = 256, 48  # length of a segment, and how much of it overlaps the next
 AGE_KNOTS = 10  # of the table over ages: 0, 1, 3, 7 ... frames, linear in log2(1 + age) between
 MAX_AGE = 2 ** (AGE_KNOTS - 1) - 1
 UNKNOWN_AGE = MAX_AGE + 1  # before the first event of a clip; in training only
@@ -169,7 +169,13 @@ class Motion:
         self.has_residual = bool(self.residual.any() or self.offset.any())
         fade = np.array([_FADES[name] for name, width in BRANCHES.items() for _ in range(width)])
         rise = np.clip((np.arange(FADE_FRAMES)[:, None] + 1) / (fade + 1), 0, 1)
-        self.fade = (rise * rise * (3 - 2 * rise)).astype('f')  # share of the new segment
+        rise = rise * rise * (3 - 2 * rise)
+        # Shares of the new segment and the last: those of independent motion keep its power;
+        # levels of action units, which are not around 0, need a sum of 1.
+        self.fades = np.sin(np.pi / 2 * np.stack((rise, 1 - rise)))
+        au = BRANCH_SLICES['au']
+        self.fades[..., au] = rise[:, au], 1 - rise[:, au]
+        self.fades = self.fades.astype('f')
 
     def draw_event(
         self, seed: int, kind: int, number: int, temperature: float
@@ -198,7 +204,8 @@ class Motion:
                 last = self.residual[
                     self._segment(seed, segment - 1), SEGMENT_FRAMES - FADE_FRAMES + phase
                 ]
-                out[fading] = last + self.fade[phase] * (out[fading] - last)
+                new_share, last_share = self.fades[:, phase]
+                out[fading] = new_share * out[fading] + last_share * last
         return out + self.offset[person]
 
     @staticmethod

@@ -22,8 +22,9 @@ from robot_face_gen.layout import BRANCH_SLICES
 from .events import smoothed
 from .listener_motion import separate
 from .liveliness import Liveliness
+from .mirrored import Mirrored
 from .reactions import joined, seen
-from .residual import residual_weights
+from .residual import residual_weights, to_real_spectrum
 
 # Of the deviations of latents from the prior's mean. What they leave is part of the residual.
 LATENTS = 0.2
@@ -95,7 +96,12 @@ def sample_distance(
 
 
 def calibrate(
-    model: FacialReactionModel, dataset: ClipDataset, *, clips: int = 24, samples: int = 3
+    model: FacialReactionModel,
+    dataset: ClipDataset,
+    mirrored: Mirrored | None = None,
+    *,
+    clips: int = 24,
+    samples: int = 3,
 ) -> dict[str, float]:
     """Set residual, spread of the prior and rates of events to those of real listeners.
 
@@ -106,6 +112,7 @@ def calibrate(
     Args:
         model: trained, in evaluation mode; changed in place.
         dataset: validation clips.
+        mirrored: fitted to the training clips, as in training.
         clips: number of clips to use.
         samples: number of samples for each, to measure their distance.
 
@@ -115,21 +122,27 @@ def calibrate(
     """
     used = np.unique(np.linspace(0, len(dataset) - 1, min(clips, len(dataset))).astype(int))
     items = [dataset[int(i)] for i in used]
-    found = [explained(model, item) for item in items]
+    found = [explained(model, item, mirrored) for item in items]
     spread = LATENTS * latent_covariance([deviation for _, _, deviation in found])
     model.vae.prior_spread.copy_(spread)
     # The network's own jitter is not missing in its samples.
     residual = residual_weights([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
     for name, value in residual.items():
         getattr(model.motion, name).copy_(torch.from_numpy(value))
+    real = [seen(item['listener']) for item in items]
+    speakers = [item['speaker'] for item in items]
+    residual['residual'] = to_real_spectrum(
+        residual['residual'], sample_faces(model, speakers, samples), real
+    )
+    model.motion.residual.copy_(torch.from_numpy(residual['residual']))
     statistics = model.decoder.heads.statistics
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out = {
         'spread': float(spread.diagonal().square().mean().sqrt()),
         'residual': float((residual['residual'].var(axis=(0, 1)) / scale**2).mean()),
     }
-    faces = sample_faces(model, [item['speaker'] for item in items], samples)
-    correct_rates(model, faces, [seen(item['listener']) for item in items])
+    faces = sample_faces(model, speakers, samples)
+    correct_rates(model, faces, real)
     distance, compared = real_distance(model, dataset, listeners_by_group(dataset, clips))
     if not math.isnan(distance):
         out['real_distance'] = distance
@@ -153,7 +166,7 @@ def correct_rates(
 
 @torch.no_grad()
 def explained(
-    model: FacialReactionModel, item: dict[str, Any]
+    model: FacialReactionModel, item: dict[str, Any], mirrored: Mirrored | None = None
 ) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """What the network knows of a real listener, if samples keep the share `LATENTS` of latents.
 
@@ -163,7 +176,8 @@ def explained(
             of the prior.
     """
     speaker = model._tensors({n: x[None] for n, x in item['speaker'].items() if n in SPEAKER})
-    base = separate(seen(item['listener'])).base
+    followed = None if mirrored is None else mirrored(seen(item['speaker']))
+    base = separate(seen(item['listener']), followed).base
     known = torch.from_numpy(np.nan_to_num(base).astype(np.float32))
     listener = {n: x[None] for n, x in item['listener'].items()}
     listener |= {n: known[None, :, columns] for n, columns in BRANCH_SLICES.items()}

@@ -18,6 +18,7 @@ from robot_face_gen.layout import BRANCH_SLICES, BRANCHES
 
 from .config import TrainingConfig
 from .listener_motion import separate
+from .mirrored import Mirrored
 from .reactions import seen
 
 # A value that hardly moves must not be scaled to unit variance.
@@ -28,11 +29,11 @@ class SeparatedClips(Dataset):
     """Clips whose listener has no events; an item has `age` and `onset` of them, see `separate`.
 
     The network learns the face without events, because squared errors average events whose time is
-    uncertain.
+    uncertain. With `mirrored`, smiles and brow raises that follow the speaker's are no events.
     """
 
-    def __init__(self, clips: ClipDataset) -> None:
-        self.clips = clips
+    def __init__(self, clips: ClipDataset, mirrored: Mirrored | None = None) -> None:
+        self.clips, self.mirrored = clips, mirrored
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -40,7 +41,8 @@ class SeparatedClips(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """As of `ClipDataset`."""
         item = self.clips[index]
-        apart = separate(seen(item['listener']))
+        known = None if self.mirrored is None else self.mirrored(seen(item['speaker']))
+        apart = separate(seen(item['listener']), known)
         base = torch.from_numpy(np.nan_to_num(apart.base).astype(np.float32))
         listener = {name: base[:, columns] for name, columns in BRANCH_SLICES.items()}
         return {
@@ -55,10 +57,15 @@ class ClipsModule(lightning.LightningDataModule):
     """Training and validation clips of a run, distributed over its processes."""
 
     def __init__(
-        self, config: TrainingConfig, train: ClipDataset, validation: ClipDataset
+        self,
+        config: TrainingConfig,
+        train: ClipDataset,
+        validation: ClipDataset,
+        mirrored: Mirrored | None = None,
     ) -> None:
         super().__init__()
         self.config, self.train, self.validation = config, train, validation
+        self.mirrored = mirrored
 
     def _loader(self, dataset: ClipDataset, *, shuffle: bool) -> DataLoader:
         trainer, config = self.trainer, self.config
@@ -77,7 +84,7 @@ class ClipsModule(lightning.LightningDataModule):
             sampler.set_epoch(trainer.current_epoch)
             dataset.set_epoch(trainer.current_epoch)
         return DataLoader(
-            SeparatedClips(dataset),
+            SeparatedClips(dataset, self.mirrored),
             # Fewer clips than a batch: one smaller batch, because drop_last would leave none.
             batch_size=min(config.batch_size, len(sampler)),
             sampler=sampler,

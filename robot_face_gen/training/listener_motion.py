@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -109,14 +110,22 @@ def _spans(event: EventType, face: np.ndarray) -> list[tuple[int, int]]:
     ]
 
 
-def separate(face: np.ndarray) -> Separated:
-    """Take a listener's face (T, 160), NaN where a value was not seen, apart."""
+def separate(face: np.ndarray, explained: np.ndarray | None = None) -> Separated:
+    """Take a listener's face apart.
+
+    Args:
+        face: (T, 160), NaN where a value was not seen.
+        explained: (T, 160), what follows from the speaker (see `mirrored`), up to a constant: no
+            part of smiles and brow raises.
+    """
     base = np.array(face, dtype=np.float64)
     frames = len(face)
     age = np.full((frames, len(EVENTS)), UNKNOWN_AGE)
     onset = np.zeros((frames, len(EVENTS)), bool)
     exemplars: list[list[np.ndarray]] = [[] for _ in EVENTS]
     for kind, event in enumerate(EVENTS):
+        known = 0.0 if explained is None or event.name in ('blink', 'nod') else explained
+        base -= known
         for begin, end in _spans(event, base):
             part = base[:, event.columns]
             before = part[begin - _EDGE : begin].mean(axis=0)
@@ -135,6 +144,7 @@ def separate(face: np.ndarray) -> Separated:
             onset[begin, kind] = True
             age[begin + 1 : end, kind] = -1
             age[end:, kind] = np.minimum(np.arange(frames - end), MAX_AGE)
+        base += known
         seen = np.isfinite(fill_short_gaps(face[:, event.signal]))
         age[~seen, kind] = -1
     return Separated(base, age, onset, exemplars)
@@ -172,11 +182,16 @@ def choose_exemplars(
     return {f'{event.name}_shapes': shapes[kept], f'{event.name}_frames': frames}
 
 
-def event_weights(faces: Iterable[np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+def event_weights(
+    faces: Iterable[np.ndarray],
+    explained: Iterable[np.ndarray | None] | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Exemplars, rates and ages of real listeners, as initial weights of `EventHead`.
 
     Args:
         faces: of training listeners, (T, 160) each, NaN where a value was not seen.
+        explained: see `separate`, of each face.
         seed: of the choice of exemplars.
 
     Returns:
@@ -185,8 +200,9 @@ def event_weights(faces: Iterable[np.ndarray], seed: int = 0) -> dict[str, np.nd
     """
     found: list[list[np.ndarray]] = [[] for _ in EVENTS]
     onsets, at_risk = np.zeros(len(EVENTS)), np.zeros(len(EVENTS))
-    for face in faces:
-        apart = separate(face)
+    known = itertools.repeat(None) if explained is None else explained
+    for face, part in zip(faces, known, strict=False):
+        apart = separate(face, part)
         for mine, theirs in zip(found, apart.exemplars, strict=True):
             mine += theirs
         onsets += apart.onset.sum(axis=0)

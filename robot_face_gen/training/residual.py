@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from robot_face_gen.facial_reaction_model.events import PEOPLE, SEGMENT_FRAMES, SEGMENTS
-from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
+from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, INTENSITIES, RX
+from robot_face_gen.timing import FRAME_RATE_HZ
+
+from .events import smoothed
 
 _STEP = SEGMENT_FRAMES // 3  # between the beginnings of possible segments
-_CALM = 0.35  # share of the segments that is used: those with the smallest jolts of the head
+_CALM = 0.6  # share of the segments that is used: those with the smallest jolts of the head
 _RX = BRANCH_SLICES['pose'].start + RX
+# Share of a listener's offsets: FRDist pays for wrong ones; the two-sample test hardly sees them.
+_OFFSET = 0.4
+_INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
+_HIGHEST_REST, _SLOW = 0.25, 12  # of action units; times that `smoothed` gives the slow part
+_SPECTRUM_FRAMES = 128
+_FAST_HZ, _FAST_DB = 6.0, -0.5  # above this, so much less than real listeners: more looks nervous
+_LEAST, _MOST, _LEAST_AU = 0.7, 1.1, 0.88  # gains
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']
 
 
@@ -26,8 +36,8 @@ def residual_weights(left: Sequence[np.ndarray], seed: int = 0) -> dict[str, np.
 
     Returns:
         dict: `residual`, segments without the mean of their clip, the fewest missing values first
-            (these are 0); `offset`, the means of clips. The levels of action units stay in the
-            segments: their lowest value is 0 for everybody.
+            (these are 0); `offset`, a share of the means of clips. The levels of action units stay
+            in the segments: their lowest value is 0 for everybody.
     """
     rng = np.random.default_rng(seed)
     offsets, segments, missing, jolts = [], [], [], []
@@ -35,8 +45,9 @@ def residual_weights(left: Sequence[np.ndarray], seed: int = 0) -> dict[str, np.
         count = np.isfinite(x).sum(axis=0)
         mean = np.where(count > 0, np.nansum(x, axis=0) / np.maximum(count, 1), 0.0)
         mean[BRANCH_SLICES['au']] = 0.0
-        offsets.append(mean)
-        x = np.pad(x - mean, ((0, max(0, SEGMENT_FRAMES - len(x))), (0, 0)), 'symmetric')
+        offsets.append(_OFFSET * mean)
+        x = _at_rest(x - mean)
+        x = np.pad(x, ((0, max(0, SEGMENT_FRAMES - len(x))), (0, 0)), 'symmetric')
         for begin in range(0, len(x) - SEGMENT_FRAMES + 1, _STEP):
             part = x[begin : begin + SEGMENT_FRAMES]
             missing.append(np.isnan(part).sum())
@@ -57,3 +68,64 @@ def residual_weights(left: Sequence[np.ndarray], seed: int = 0) -> dict[str, np.
     # It is 0 or 1: no noise, and no trace of what the network is unsure of.
     out['residual'][..., _AU28], out['offset'][:, _AU28] = 0.0, -0.05
     return {name: np.clip(x, -10.0, 10.0) for name, x in out.items()}
+
+
+def _at_rest(left: np.ndarray) -> np.ndarray:
+    """Without expressions (T, 160): they are the network's and the events'.
+
+    What is left of a smile that the network expected, or expected weaker, is no smile at another
+    time. The slow part of action units is limited to near its median; the fast part is kept.
+    """
+    x = np.nan_to_num(left[:, _INTENSITIES])
+    slow, level = smoothed(x, _SLOW), np.median(x, axis=0)
+    lowest, highest = np.minimum(level, 0) - 0.02, np.maximum(level, 0) + _HIGHEST_REST
+    out = left.copy()
+    out[:, _INTENSITIES] += np.clip(slow, lowest, highest) - slow
+    return out
+
+
+def to_real_spectrum(
+    residual: np.ndarray, faces: Sequence[np.ndarray], real: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Segments (SEGMENTS, SEGMENT_FRAMES, 160) with which samples have the spectrum of real faces.
+
+    The sum of the network's face and a residual that does not belong to it has too much power
+    where the network was wrong. Of action units, which the limits cut at 0, only the fast part is
+    changed.
+
+    Args:
+        residual: segments.
+        faces: samples with this residual, (T, 160) each.
+        real: listeners, (T, 160) each, NaN where a value was not seen.
+    """
+    ours, theirs, own = (_power(x) for x in (faces, real, residual))
+    hz = np.fft.rfftfreq(_SPECTRUM_FRAMES, 1 / FRAME_RATE_HZ)
+    wanted = theirs * np.where(hz > _FAST_HZ, 10 ** (_FAST_DB / 10), 1.0)[:, None]
+    square = (wanted - (ours - own)) / np.maximum(own, 1e-14)
+    gain = np.sqrt(np.clip(square, _LEAST**2, _MOST**2))
+    gain = np.where((own > 1e-14) & np.isfinite(gain), gain, 1.0)
+    gain[0] = gain[1]
+    gain = smoothed(gain, 3)
+    au, fast = BRANCH_SLICES['au'], np.clip((hz - 2) / 2, 0, 1)[:, None]
+    gain[:, au] = np.maximum(1 + fast * (gain[:, au] - 1), _LEAST_AU)
+    mean = residual.mean(axis=1, keepdims=True)
+    both = np.concatenate((residual - mean, (residual - mean)[:, ::-1]), axis=1)
+    at = np.fft.rfftfreq(both.shape[1], 1 / FRAME_RATE_HZ)
+    spread = np.stack([np.interp(at, hz, g) for g in gain.T], axis=1)
+    out = np.fft.irfft(np.fft.rfft(both, axis=1) * spread, both.shape[1], axis=1)
+    return np.clip(out[:, : residual.shape[1]] + mean, -10, 10).astype(np.float32)
+
+
+def _power(faces: Iterable[np.ndarray]) -> np.ndarray:
+    """Mean power spectra (frequencies, 160) of windows in which a value was always seen."""
+    size = _SPECTRUM_FRAMES
+    total, count = np.zeros((size // 2 + 1, FACE_DIM)), np.zeros(FACE_DIM)
+    taper = np.hanning(size + 1)[:-1, None]
+    for face in faces:
+        for begin in range(0, len(face) - size + 1, size // 2):
+            part = face[begin : begin + size]
+            whole = np.isfinite(part).all(axis=0)
+            part = np.where(whole, part - part.mean(axis=0), 0.0)
+            total += np.abs(np.fft.rfft(taper * part, axis=0)) ** 2
+            count += whole
+    return total / np.maximum(count, 1e-9)

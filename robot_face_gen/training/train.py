@@ -22,6 +22,7 @@ from .run_folder import RunFolder, stopped_early
 if TYPE_CHECKING:
     from robot_face_gen.data.dataset import ClipDataset
 
+    from .mirrored import Mirrored
     from .module import ReactionTraining
 
 SHIPPED = 'shipped'  # `start_from`: the weights in the package
@@ -157,6 +158,7 @@ def train(config: TrainingConfig) -> Path:
     from .callbacks import AtomicCheckpointIO, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
     from .listener_motion import event_weights
+    from .mirrored import Mirrored
     from .module import ReactionTraining
     from .reactions import seen
 
@@ -175,10 +177,17 @@ def train(config: TrainingConfig) -> Path:
     processes = _processes(config)
     _check_processes(processes, data, validation)
     statistics = feature_statistics(data)
+    mirrored = Mirrored(
+        (seen(item['speaker']), seen(item['listener']))
+        for item in map(data.__getitem__, range(len(data)))
+    )
     torch.manual_seed(config.seed)
     module = ReactionTraining(
         config, statistics, listener_faces(data, statistics), checkpoint_info(config, data),
-        event_weights(seen(data[i]['listener']) for i in range(len(data))),
+        event_weights(
+            (seen(data[i]['listener']) for i in range(len(data))),
+            (mirrored(seen(data[i]['speaker'])) for i in range(len(data))),
+        ),
     )  # fmt: skip
     if config.start_from and state is None:
         _load_weights(module, config, data)
@@ -205,18 +214,18 @@ def train(config: TrainingConfig) -> Path:
         try:
             trainer.fit(
                 module,
-                ClipsModule(config, augmented, validation),
+                ClipsModule(config, augmented, validation, mirrored),
                 ckpt_path=None if state is None else folder.state,
                 weights_only=True,
             )
         except SystemExit:  # raised by Lightning after Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.is_global_zero:
-        _finish(folder, validation)
+        _finish(folder, validation, mirrored)
     return folder.best
 
 
-def _finish(folder: RunFolder, validation: ClipDataset) -> None:
+def _finish(folder: RunFolder, validation: ClipDataset, mirrored: Mirrored) -> None:
     """Calibrate the trained weights, and plot the run."""
     from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
 
@@ -225,7 +234,7 @@ def _finish(folder: RunFolder, validation: ClipDataset) -> None:
 
     for path in (folder.best, folder.last):
         model = load_checkpoint(path).eval()
-        model.info.training.update(calibration=calibrate(model, validation))
+        model.info.training.update(calibration=calibrate(model, validation, mirrored))
         save_checkpoint(model, path)
     training_page(folder, validation)
     print(f'best checkpoint: {folder.best}', flush=True)

@@ -98,16 +98,19 @@ def wait_until_reported(lab, node, text, size, most_s=REPORTED_S):
 @pytest.mark.faults
 def test_a_second_graph_is_reported_by_both(lab, note, tries, tmp_path):
     """The same nodes once more, as by an operator who starts the robot twice."""
+    text = f'{REACTION}: 2 publishers (/reaction_node)'
     for _ in tries[:3]:
         size = len(lab.log_since(0))
         begin_s = time.monotonic()
         second = NodeProcess('reaction_node', tmp_path, device='cpu')
         try:
-            lab.peer.wait_for(lambda second=second: 'publishers' in second.text, 'its warning')
-            text = f'{REACTION}: 2 publishers (/reaction_node)'
             wait_until_reported(lab, 'reaction_node', text, size, 10.0)
+            running_s = time.monotonic() - begin_s
+            lab.peer.wait_for(lambda second=second: text in second.text, 'its warning')
             took_s = time.monotonic() - begin_s
-            note('a second graph', 'both report it', from_its_start_s=took_s)
+            # The second one may have replaced the first, which Fast DDS lists for 20 s if killed.
+            note('a second graph, from its start', 'both report it', by_the_first_s=running_s,
+                 by_the_second_s=took_s)  # fmt: skip
             assert second.interrupt() == 0
         finally:
             second.kill()

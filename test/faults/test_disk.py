@@ -189,7 +189,7 @@ def test_training_on_a_full_disk_keeps_the_last_complete_state(tmp_path, note):
     done = train(tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
     size = sum(path.stat().st_size for path in (tmp_path / 'run').rglob('*') if path.is_file())
-    with disk(tmp_path / 'disk', '30m') as folder:
+    with disk(tmp_path / 'disk', '200m') as folder:
         out = folder / 'run'
         # Room for the files of the first epoch; later, a new file needs room beside the old one.
         filler = fill(folder, size + 500_000)

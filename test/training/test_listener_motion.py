@@ -20,7 +20,7 @@ from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
 from robot_face_gen.training.calibration import correct_rates
 from robot_face_gen.training.events import find_blinks, find_nods
 from robot_face_gen.training.listener_motion import event_weights, separate
-from robot_face_gen.training.residual import residual_weights
+from robot_face_gen.training.residual import residual_weights, to_real_spectrum
 
 BLINK, NOD, SMILE, BROWS = range(4)
 AU01, AU12, AU45 = (BRANCH_SLICES['au'].start + AU[name] for name in ('AU01', 'AU12', 'AU45'))
@@ -115,15 +115,42 @@ def test_the_residual_is_cut_from_what_is_left():
     assert residual.shape == (SEGMENTS, SEGMENT_FRAMES, FACE_DIM) and len(offset) == PEOPLE
     assert residual[..., PITCH].std() == pytest.approx(0.1, rel=0.05)
     assert abs(residual[..., PITCH].mean(axis=1)).max() < 0.1
-    assert set(np.round(offset[:, PITCH + 1]).astype(int)) == set(range(11))
+    assert set(np.round(offset[:, PITCH + 1] / 0.4).astype(int)) == set(range(11))
     # Action units keep their level: 0 is the lowest value of everybody.
     assert residual[..., AU12].mean(axis=1).max() > 5 and not offset[:, AU12].any()
+    # The network expected less of one smile, and another that did not happen: neither is a smile
+    # at another time. The noise of the tracker is kept.
+    wrong = np.interp(np.arange(750), [200, 225, 375, 400, 500, 525, 575, 600], [0, 3, 3, 0] * 2)
+    wrong[450:] *= -1
+    smiling = rng.normal(0, 0.1, (4, 750, FACE_DIM))
+    smiling[..., AU12] = 0.1 + wrong + rng.normal(0, 0.05, (4, 750))
+    rest = residual_weights(list(smiling))['residual'][..., AU12]
+    assert rest.max() < 0.8 and rest.min() > -0.6
+    assert np.diff(rest).std() == pytest.approx(0.05 * 2**0.5, rel=0.1)
     jolted = [x.copy() for x in left[2:6]]
     jolted[0][::8, PITCH] += 3.0
     assert residual_weights(jolted)['residual'][..., PITCH].max() < 1
     short = residual_weights([left[3][:64]])['residual']
     assert np.isfinite(short).all() and short[..., PITCH].std() == pytest.approx(0.1, rel=0.2)
     assert not residual_weights([])['residual'].any()
+
+
+def test_the_residual_gets_the_spectrum_that_samples_miss():
+    rng = np.random.default_rng(0)
+    residual = rng.normal(0, 1.0, (SEGMENTS, SEGMENT_FRAMES, FACE_DIM))
+    network = rng.normal(0, 0.5, (20, 750, FACE_DIM))
+    real = rng.normal(0, 1.0, (20, 750, FACE_DIM))
+    real[3, 100:400] = np.nan
+    samples = network + rng.normal(0, 1.0, network.shape)
+    changed = to_real_spectrum(residual, list(samples), list(real))
+    pose = changed[..., PITCH]
+    # 0.25 + 0.75 is the power of real listeners; above 6 Hz there is a little less.
+    assert pose.var() == pytest.approx(0.75, rel=0.1)
+    power = np.square(np.abs(np.fft.rfft(pose, axis=1))).mean(axis=0) / SEGMENT_FRAMES
+    hz = np.fft.rfftfreq(SEGMENT_FRAMES, 1 / 25)
+    assert power[hz > 7].mean() < 0.95 * power[(hz > 1) & (hz < 5)].mean()
+    slow = np.square(np.abs(np.fft.rfft(changed[..., AU12], axis=1)))[:, (hz > 0.2) & (hz < 2)]
+    assert slow.mean() / SEGMENT_FRAMES == pytest.approx(1.0, rel=0.1)
 
 
 def test_rates_of_events_become_those_of_real_listeners():
