@@ -74,6 +74,7 @@ fuzz: $(VENV)/.dev $(VENV)/.messages
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # Write the files with the hashes anew, for all supported versions of Python; uv does it.

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build description: an ament_python package that pip understands as well."""
 
+import ast
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 from setuptools import find_packages, setup
 
 package_name = 'robot_face_gen'
-version = next(
-    line.split("'")[1]
-    for line in Path(__file__)
-    .with_name(package_name)
-    .joinpath('__init__.py')
-    .read_text(encoding='utf-8')
-    .splitlines()
-    if line.startswith('__version__')
-)
+
+
+def constant(file: str, name: str) -> Any:
+    """The value of a constant in a module of the package, which cannot be imported here."""
+    path = Path(__file__).with_name(package_name) / file
+    found = [
+        node.value
+        for node in ast.parse(path.read_text(encoding='utf-8')).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    ]
+    return ast.literal_eval(found[0])
+
 
 # ROS 2 itself, for machines where none is sourced; other platforms have no such wheels.
 # The generators that build robot_face_gen_msgs are dependencies of the messages' wheels.
@@ -37,20 +42,6 @@ ros = [
     )
 ]
 colcon = ['colcon-common-extensions>=0.3']
-# Programs, one for each node: their names say which.
-nodes = (
-    'openface_node',
-    'camera_face_node',
-    'microphone_node',
-    'whisper_node',
-    'reaction_node',
-    'reaction_server',
-    'face_actuator_node',
-    'face_screen_node',
-    'face_view_node',
-    'record_node',
-    'replay_node',
-)
 # What `colcon build` needs besides colcon where no ROS 2 is sourced.
 ament = [
     'catkin-pkg>=1',
@@ -96,7 +87,7 @@ browser = ['axe-playwright-python>=0.1.4', 'playwright>=1.45']
 
 setup(
     name=package_name,
-    version=version,
+    version=constant('__init__.py', '__version__'),
     packages=find_packages(include=[package_name, f'{package_name}.*']),
     package_data={
         package_name: [
@@ -164,7 +155,11 @@ setup(
     entry_points={
         'console_scripts': [
             'robot-face-gen = robot_face_gen.cli:main',
-            *(f'{node} = robot_face_gen.nodes.program:main' for node in nodes),
+            # Programs, one for each node: their names say which.
+            *(
+                f'{node} = robot_face_gen.nodes.program:main'
+                for node in constant('graph.py', 'NODES')
+            ),
         ],
     },
 )

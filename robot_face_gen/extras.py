@@ -18,11 +18,7 @@ PURPOSES = {
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module that only an optional extra installs.
-
-    Args:
-        module: name as in an import statement, for example 'matplotlib' or 'rosbags.highlevel'.
-        extra: a key of `PURPOSES`.
+    """Import a module that only an optional extra, a key of `PURPOSES`, installs.
 
     Raises:
         ImportError: the module is missing or cannot be imported; one line with the pip command.

@@ -106,11 +106,7 @@ def _sync(path: Path) -> None:
 def temporary_folder(*, make: bool = True) -> Path | None:
     """A folder for temporary files, the same in each run, that nobody but this user can write.
 
-    Args:
-        make: if it is missing.
-
-    Returns:
-        Path | None: None if it is missing, or not the user's own: anybody can make one there.
+    None if it is missing, or not the user's own: anybody can make one there.
     """
     user = os.getuid() if os.name == 'posix' else 'user'  # elsewhere each user has a place
     folder = Path(tempfile.gettempdir()) / f'robot_face_gen-{user}'
@@ -139,4 +135,5 @@ def write_text(path: Path, text: str) -> None:
         OSError: see `atomic_file`.
     """
     with atomic_file(path) as partial:
-        partial.write_text(text, encoding='utf-8')
+        # A file name that is no UTF-8 can be in the text.
+        partial.write_text(text, encoding='utf-8', errors='replace')

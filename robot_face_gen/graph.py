@@ -52,7 +52,7 @@ NODES = (
     'record_node',
     'replay_node',
 )
-RESPAWN_DELAY_S = 1.0
+RESPAWN_DELAY_S = 0.1
 BAG_CLOCK_HZ = 100.0
 BAG_SUFFIX = '.mcap'
 

@@ -28,8 +28,17 @@ class Argument:
 
 
 def absolute(path: str) -> str:
-    """A path that holds in any working folder."""
-    return str(Path(path).expanduser().absolute())
+    """A path that holds in any working folder.
+
+    Raises:
+        ValueError: it is no UTF-8; parameters of ROS 2 are.
+    """
+    found = str(Path(path).expanduser().absolute())
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f'{found}: the name is no UTF-8, which ROS 2 needs: rename it') from None
+    return found
 
 
 class Values:

@@ -7,6 +7,8 @@ the key in arrays, prepared data and the model's API is `au`.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 # 17 intensities (0..5), then the one unit that OpenFace only classifies (0 or 1).
 AU_NAMES = (
     'AU01', 'AU02', 'AU04', 'AU05', 'AU06', 'AU07', 'AU09', 'AU10', 'AU12', 'AU14', 'AU15',
@@ -31,18 +33,11 @@ BRANCH_COLUMNS = {
 }
 BRANCHES: dict[str, int] = {name: len(columns) for name, columns in BRANCH_COLUMNS.items()}
 FACE_DIM = sum(BRANCHES.values())
-
-
-def _slices() -> dict[str, slice]:
-    slices, begin = {}, 0
-    for name, width in BRANCHES.items():
-        slices[name] = slice(begin, begin + width)
-        begin += width
-    return slices
-
-
 # Columns of each branch where all branches are concatenated: (..., FACE_DIM).
-BRANCH_SLICES = _slices()
+BRANCH_SLICES = {
+    name: slice(end - width, end)
+    for (name, width), end in zip(BRANCHES.items(), accumulate(BRANCHES.values()), strict=True)
+}
 
 # Which values of a face are valid, as one array: a flag for all landmarks, which are valid
 # together or not at all, then one for each action unit, pose and gaze value.

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YAML without surprises: nothing is executed, a key that is given twice is an error."""
+"""YAML without surprises: nothing is executed, a key that is given twice is an error.
+
+1e-4 is a number, as in YAML 1.2 and in ROS; in YAML 1.1 it is a text.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -10,8 +14,11 @@ import yaml
 _DEEPEST = 100  # PyYAML calls itself for each level
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
+    """For `yaml.load` and `yaml.compose`."""
+
     def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse what is nested too deeply."""
         self.depth = getattr(self, 'depth', 0) + 1
         if self.depth > _DEEPEST:
             raise ValueError(f'{_line(self.peek_event())}more than {_DEEPEST} levels')
@@ -20,6 +27,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that is given twice."""
         lines: dict[Any, str] = {}
         for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key_node.tag == 'tag:yaml.org,2002:merge':
@@ -34,6 +42,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float',
+    re.compile(r'[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+    list('-+.0123456789'),
+)
+
+
 def _line(node: Any) -> str:
     return f'line {node.start_mark.line + 1}: '
 
@@ -46,7 +61,7 @@ def parse_yaml(text: str) -> Any:
             one line, with the line number where it is known.
     """
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f'line {mark.line + 1}: ' if mark else ''

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from robot_face_gen.tools.ros import child_environment
+
 # Few cores, several processes: one thread each is faster than a fight for them.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
@@ -81,7 +83,8 @@ def use_domain(monkeypatch, offset):
     """A ROS domain that no other test run here is likely to use; set in the environment."""
     domain = 1 + (os.getpid() * 7 + offset) % 100
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    for name, value in child_environment({}).items():  # on this machine, found soon
+        monkeypatch.setenv(name, value)
     return domain
 
 

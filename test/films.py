@@ -22,7 +22,7 @@ def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0):
             film.mux(pictures.encode(frame))
         film.mux(pictures.encode(None))
         if voice is not None:
-            for begin in range(0, len(sound) - 1023, 1024):
+            for begin in range(0, len(sound), 1024):
                 block = sound[None, begin : begin + 1024].astype(np.float32)
                 frame = av.AudioFrame.from_ndarray(block, format='fltp', layout='mono')
                 frame.sample_rate, frame.pts = sample_rate, begin

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helpers for tests that start or watch real processes."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +14,34 @@ def run_python(code, *arguments, **options):
     """What a new Python prints: a finished process with returncode, stdout and stderr."""
     command = [sys.executable, '-c', code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+class Forked:
+    """A process that calls a function: a fork of this one, which has imported already.
+
+    Its exit code is what the function returns; its output goes to files.
+    """
+
+    def __init__(self, folder, function, *arguments):
+        self._files = folder / 'stdout', folder / 'stderr'
+        self.process = multiprocessing.get_context('fork').Process(
+            target=self._run, args=(function, *arguments)
+        )
+        self.process.start()
+
+    def _run(self, function, *arguments):
+        for number, path in enumerate(self._files, 1):
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(file, number)
+        sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1) for number in (1, 2))
+        sys.exit(function(*arguments))
+
+    def wait(self, timeout_s=120.0):
+        """Exit code, standard output and standard error."""
+        self.process.join(timeout_s)
+        out, error = (path.read_text() for path in self._files)
+        assert self.process.exitcode is not None, error
+        return self.process.exitcode, out, error
 
 
 def until(condition, timeout=15.0, what='condition'):
@@ -29,3 +59,9 @@ def is_alive(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def started(bringup, *names):
+    """Process ids of a bringup's nodes, as soon as these ones run; they may still load."""
+    bringup.wait_until(lambda: set(names) <= set(bringup.processes), ', '.join(names), 30.0)
+    return bringup.processes

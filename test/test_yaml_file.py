@@ -9,6 +9,11 @@ from robot_face_gen.yaml_file import parse_yaml
 TEXT = 'a: 1\nb: &x {c: [1, 2.5, true, null, text]}\nd: *x\ne:\n  <<: *x\n  f: 2001-01-01\n'
 
 
+def test_numbers_may_have_an_exponent_without_a_point():
+    text = '[1e-4, -2E5, 1.e3, .5e+1, 1e4x, "1e-4", 0x1e3, 1.5]'
+    assert parse_yaml(text) == [1e-4, -2e5, 1e3, 5.0, '1e4x', '1e-4', 0x1E3, 1.5]
+
+
 def test_reads_what_safe_load_reads():
     assert parse_yaml(TEXT) == yaml.safe_load(TEXT)
     assert parse_yaml('') is None

@@ -4,37 +4,47 @@
 from __future__ import annotations
 
 import argparse
+import json
+import time
+from pathlib import Path
 
-# In the order in which they run.
-PARTS = (
-    'reaction_step',
-    'whisper_hop',
-    'train_step',
-    'faces',
-    'server',
-    'start',
-    'graph',
-    'outputs',
-)
+from robot_face_gen.files import write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
+    from .report import MEASURE
+
     parser.add_argument('--json', metavar='FILE', help='also write all figures to this file')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions and cases')
     parser.add_argument(
         '--only',
         metavar='PART',
         nargs='+',
-        choices=PARTS,
-        default=list(PARTS),
-        help=f'measure only these parts: {", ".join(PARTS)}',
+        choices=MEASURE,
+        default=list(MEASURE),
+        help=f'measure only these parts: {", ".join(MEASURE)}',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the measurements."""
-    from .report import measure_all
+    """Measure parts; print each, and write all figures so far, when it is done.
 
-    measure_all(args.only, quick=args.quick, json_path=args.json)
+    Raises:
+        RuntimeError: a measurement failed; with the last line of its output.
+        OSError: the file cannot be written.
+    """
+    from .report import MEASURE, machine, print_part
+
+    out = {'machine': machine(), 'quick': args.quick}
+    print_part('machine', out['machine'])
+    for name in MEASURE:
+        if name not in args.only:
+            continue
+        begin = time.monotonic()
+        out[name] = MEASURE[name](args.quick)
+        print_part(name, out[name])
+        print(f'({name}: {time.monotonic() - begin:.0f} s)\n', flush=True)
+        if args.json:
+            write_text(Path(args.json), json.dumps(out, indent=1) + '\n')
     return 0

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -65,20 +66,14 @@ def wait_for_reactions(
 
 @contextlib.contextmanager
 def _busy_process(wanted: bool) -> Iterator[None]:
-    process = multiprocessing.get_context('spawn').Process(target=_count, daemon=True)
-    if wanted:
-        process.start()
-    try:
+    if not wanted:
         yield
-    finally:
-        if wanted:
+        return
+    with subprocess.Popen([sys.executable, '-c', 'while True: pass']) as process:
+        try:
+            yield
+        finally:
             process.kill()
-            process.join()
-
-
-def _count() -> None:
-    while True:
-        np.linalg.norm(np.ones((200, 200)))
 
 
 def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
@@ -99,7 +94,6 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
         begin_ns = time.time_ns()
         end_ns = begin_ns + round(seconds * 1e9)
         usage.watch(seconds)
-        cpu = usage.cpu_percent()
         record.end_playing()
         time.sleep(AFTER_S)
         graph.check()
@@ -109,7 +103,7 @@ def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
             frames=[f for f in record.frames if begin_ns <= f.stamp_ns < end_ns],
             reactions=[r for r in record.reactions if begin_ns <= r.source_ns < end_ns],
         )
-        found = summarise(measured, seconds, cpu, usage.rss_mb, usage.pss_mb)
+        found = summarise(measured, seconds, usage)
     steps_ms = np.diff(sorted(r.published_ns for r in measured.reactions)) / 1e6
     found['period_jitter_ms'] = percentiles(np.abs(steps_ms - PERIOD_S * 1e3).tolist())
     found['busy_process'] = busy

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from robot_face_gen.demo.screen import screen_address
@@ -15,7 +13,7 @@ from robot_face_gen.demo.usage import Usage
 from robot_face_gen.extras import require
 from robot_face_gen.resources import share_folder
 
-from .graph import SETTLE_S, TIMEOUT_S, running, wait_for_reactions
+from .graph import AFTER_S, SETTLE_S, TIMEOUT_S, running, wait_for_reactions
 
 NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
 
@@ -46,55 +44,23 @@ def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
         graph.wait_until(lambda: screen_address(log), 'the address of the pages', TIMEOUT_S)
         address = f'{screen_address(log)}ws'.replace('http', 'ws', 1)
         address += '?view=inspect' if inspect else ''
-        with _page(address) as received:
-            time.sleep(SETTLE_S)
-            processes = {
-                name.rpartition('/')[2]: pid
-                for name, pid in graph.processes.items()
-                if name.rpartition('/')[2] in NODES
-            }
-            usage, before = Usage(processes), len(received)
-            usage.watch(seconds)
-            messages_hz = (len(received) - before) / seconds
-    cpu = usage.cpu_percent()
-    return {
-        'page': 'inspect' if inspect else 'face',
-        'messages_hz': messages_hz,
-        'processes': {
-            name: {
-                'cpu_percent': cpu[name],
-                'pss_mb': usage.pss_mb[name],
-                'rss_mb': usage.rss_mb[name],
-            }
-            for name in NODES
-        },
-        'cpu_percent': sum(cpu.values()),
-        'pss_mb': sum(usage.pss_mb.values()),
-    }
-
-
-@contextlib.contextmanager
-def _page(address: str) -> Iterator[list[float]]:
-    """What an open page does on the network; the times at which it received messages."""
-    received: list[float] = []
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(_receive(address, received))
-
-    def run() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield received
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
-        loop.close()
+        received: list[float] = []
+        viewer = threading.Thread(
+            target=lambda: asyncio.run(_receive(address, received)), daemon=True
+        )
+        viewer.start()
+        time.sleep(SETTLE_S)
+        usage = Usage({name: graph.processes[name] for name in NODES})
+        before = len(received)
+        usage.watch(seconds)
+        messages_hz = (len(received) - before) / seconds
+    viewer.join(AFTER_S)
+    page = 'inspect' if inspect else 'face'
+    return {'page': page, 'messages_hz': messages_hz, **usage.figures()}
 
 
 async def _receive(address: str, received: list[float]) -> None:
+    """What an open page does on the network until its server ends; times of the messages, s."""
     import aiohttp
 
     async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:

@@ -9,8 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,37 +28,6 @@ _COLUMNS = {
                'rss_mb'),
 }  # fmt: skip
 _TIMES = ('median_ms', 'cpu_ms', 'p95_ms', 'p99_ms', 'n', 'rss_mb')
-
-
-def measure_all(only: Sequence[str], *, quick: bool, json_path: str | None) -> dict[str, Any]:
-    """Measure parts and print each part when it is done.
-
-    Args:
-        only: names of parts (see `PARTS` of the package).
-        quick: fewer repetitions and cases, and a simulated long history.
-        json_path: all figures are also written to this file after each part; None: no file.
-
-    Returns:
-        dict: `machine`, `quick`, and each part by its name.
-
-    Raises:
-        RuntimeError: a measurement failed; with the last line of its output.
-        OSError: the file cannot be written.
-    """
-    from . import PARTS
-
-    out: dict[str, Any] = {'machine': machine(), 'quick': quick}
-    print_part('machine', out['machine'])
-    for name in PARTS:
-        if name not in only:
-            continue
-        begin = time.monotonic()
-        out[name] = _MEASURE[name](quick)
-        print_part(name, out[name])
-        print(f'({name}: {time.monotonic() - begin:.0f} s)\n', flush=True)
-        if json_path:
-            Path(json_path).write_text(json.dumps(out, indent=1) + '\n', encoding='utf-8')
-    return out
 
 
 def print_part(name: str, figures: Any) -> None:
@@ -291,7 +259,8 @@ def _start(quick: bool) -> dict[str, Any]:
     return measure_start(1 if quick else 5)
 
 
-_MEASURE: dict[str, Callable[[bool], Any]] = {
+# In the order in which they run.
+MEASURE: dict[str, Callable[[bool], Any]] = {
     'reaction_step': _reaction_step,
     'whisper_hop': _whisper_hop,
     'train_step': _train_step,

@@ -135,7 +135,7 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
                 ({stamp for stamp in sent if begin_ns <= stamp < end_ns}, dict(latencies))
                 for sent, latencies in zip(robots.sent, robots.latencies_ms, strict=True)
             ]
-            cpu = usage.cpu_percent()
+    used = usage.figures()
     latencies = [answers[stamp] for sent, answers in found for stamp in sent & answers.keys()]
     return {
         'faces': faces,
@@ -144,6 +144,6 @@ def measure_server(faces: int, seconds: float, backend: str) -> dict[str, Any]:
         'answered': len(latencies),
         'least_answered': min(len(sent & answers.keys()) / len(sent) for sent, answers in found),
         'latency_ms': percentiles(latencies),
-        'cpu_percent': round(sum(cpu.values()), 1),
-        'rss_mb': round(sum(usage.rss_mb.values()), 1),
+        'cpu_percent': used['cpu_percent'],
+        'rss_mb': used['rss_mb'],
     }

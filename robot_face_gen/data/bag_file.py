@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import struct
 import sys
 import sysconfig
@@ -127,7 +128,7 @@ def _hint(path: Path) -> str:
 
 def recover_command(part: Path) -> str:
     """The command that makes a bag of the file that a killed recording has left."""
-    return f'robot-face-gen record --recover {part}'
+    return f'robot-face-gen record --recover {shlex.quote(str(part))}'
 
 
 class Definitions:
@@ -209,13 +210,10 @@ class BagWriter:
     def add_topic(
         self, topic: str, kind: str, definition: str, metadata: Mapping[str, str]
     ) -> int:
-        """Add a topic; returns its number for `write`.
+        """Add a topic of a type such as 'std_msgs/msg/Header'; returns its number for `write`.
 
-        Args:
-            topic: full name.
-            kind: type, such as 'std_msgs/msg/Header'.
-            definition: text in the format ros2msg, as `Definitions` returns it.
-            metadata: `offered_qos_profiles` (YAML) and `topic_type_hash`.
+        The definition is that of `Definitions`; the metadata are `offered_qos_profiles` (YAML) and
+        `topic_type_hash`.
         """
         if kind not in self._schemas:
             self._schemas[kind] = self._writer.register_schema(
@@ -282,9 +280,6 @@ def recover(part: str | Path) -> tuple[BagWriter, int]:
     """Make a bag of the file that a killed recording has left.
 
     The new bag has the name that the recording was to have; the old file remains.
-
-    Args:
-        part: a file whose name ends in '.part'.
 
     Returns:
         tuple: the closed writer of the new bag, and how many bytes at the end could not be read.

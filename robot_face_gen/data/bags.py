@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_face_gen.features.openface import FaceFrame
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.features.face_frame import FaceFrame, message_values
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 from .bag_file import MESSAGES, open_bag
@@ -23,8 +22,8 @@ _TYPES = {FACE_TOPIC: FACE_TYPE, AUDIO_TOPIC: AUDIO_TYPE, REACTION_TOPIC: REACTI
 
 
 @dataclass
-class BagPerson:
-    """One person of a bag; time 0 is the first face or sound of the bag."""
+class RecordedPerson:
+    """One recorded person; time 0 of a bag is its first face or sound."""
 
     frames: list[FaceFrame] = field(default_factory=list)  # of the face, in order of time
     # (n,) float32, zeros where nothing was recorded
@@ -48,7 +47,7 @@ class BagReaction:
 class BagRun:
     """One robot of a bag and its speaker; time 0 is the first of their messages."""
 
-    speaker: BagPerson  # face and sound
+    speaker: RecordedPerson  # face and sound
     reactions: list[BagReaction]  # of the robot, in order of time
     duration_s: float  # until the last of their messages
     missing: list[str]  # what the bag does not have, for the user
@@ -82,33 +81,11 @@ def _read(reader: Any, namespace: str) -> dict[str, list[Any]]:
     return found
 
 
-def _face_frame(message: Any) -> FaceFrame:
-    return FaceFrame(
-        stamp_ns=_stamp(message),
-        confidence=float(message.confidence),
-        success=bool(message.success),
-        image_width=int(message.image_width),
-        image_height=int(message.image_height),
-        **_branches(message),
-    )
-
-
-def _branches(message: Any) -> dict[str, np.ndarray]:
-    """The values of a face in a message: landmarks, au, pose, gaze."""
-    fields = {name: name for name in BRANCHES} | {'au': 'action_units'}
-    return {n: np.asarray(getattr(message, field), np.float32) for n, field in fields.items()}
-
-
 def speaker_namespace(reader: Any, given: str, where: str) -> str:
-    """Namespace of one robot's topics in a bag, '' or '/name'.
-
-    Args:
-        reader: of the bag.
-        given: the namespace asked for; '' finds the only one.
-        where: how the user gives it, for errors.
+    """Namespace of one robot's topics in a bag, '' or '/name'; `given` '' finds the only one.
 
     Raises:
-        ValueError: it has none, or there are several and none is given.
+        ValueError: it has none, or there are several and none is given; it begins with `where`.
     """
     found = sorted(
         {
@@ -130,11 +107,7 @@ def speaker_namespace(reader: Any, given: str, where: str) -> str:
 
 
 def read_run(path: str | Path, namespace: str = '') -> BagRun:
-    """Read one robot's run: the speaker and the reactions.
-
-    Args:
-        path: of the bag.
-        namespace: of the robot's topics; '': the only one in the bag.
+    """Read one robot's run: the speaker and the reactions; `namespace` '' is the only one.
 
     Raises:
         ImportError: rosbags is not installed; the message names the pip command.
@@ -152,7 +125,7 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
         BagReaction(
             _stamp(message) - origin_ns,
             _time(message.source_stamp) - origin_ns,
-            _branches(message),
+            message_values(message),
         )
         for message in found[REACTION_TOPIC]
     ]
@@ -164,16 +137,15 @@ def read_run(path: str | Path, namespace: str = '') -> BagRun:
     return BagRun(speaker, reactions, duration_s, missing)
 
 
-def _person(found: dict[str, list[Any]], origin_ns: int) -> BagPerson:
+def _person(found: dict[str, list[Any]], origin_ns: int) -> RecordedPerson:
     person = _join(found[AUDIO_TOPIC], origin_ns)
-    faces = map(_face_frame, found[FACE_TOPIC])
-    person.frames = [replace(face, stamp_ns=face.stamp_ns - origin_ns) for face in faces]
+    person.frames = [FaceFrame.from_message(m, _stamp(m) - origin_ns) for m in found[FACE_TOPIC]]
     return person
 
 
-def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
+def _join(chunks: list[Any], origin_ns: int) -> RecordedPerson:
     """Join the chunks of a person, each at the position of its `first_sample`."""
-    person = BagPerson()
+    person = RecordedPerson()
     if not chunks:
         return person
     first, rate = chunks[0], int(chunks[0].sample_rate)
@@ -198,16 +170,12 @@ def _join(chunks: list[Any], origin_ns: int) -> BagPerson:
     return person
 
 
-def read_bag(path: str | Path, namespaces: tuple[str, str]) -> tuple[BagPerson, BagPerson]:
-    """Read the two people of a bag.
+def read_bag(
+    path: str | Path, namespaces: tuple[str, str]
+) -> tuple[RecordedPerson, RecordedPerson]:
+    """Read the two people of a bag, on one clock.
 
-    Args:
-        path: folder of the bag.
-        namespaces: of a's and b's topics, for example 'a' for `/a/openface/features` and
-            `/a/audio`.
-
-    Returns:
-        tuple: a and b, on one clock.
+    A namespace of topics is, for example, 'a' for `/a/openface/features` and `/a/audio`.
 
     Raises:
         ImportError: rosbags is not installed; the message names the pip command.

@@ -32,25 +32,20 @@ CLIPPED_LEVEL, MAX_CLIPPED_SHARE = 0.999, 0.01
 class Finding:
     """One problem of a recording."""
 
-    session: str  # name of the session
-    person: str  # a, b, or '' for the whole session
-    # 'error': the session is not used; 'warning': it is used
-    level: str
+    level: str  # 'error': the session is not used; 'warning': it is used
     what: str  # the quantity, for example 'face rate'
     value: str  # measured value with its unit
     expected: str  # allowed values
+    session: str = ''  # name of the session
+    person: str = ''  # a, b, or '' for the whole session
 
 
 class Findings(list[Finding]):
     """The findings of one person in one session."""
 
-    def __init__(self, session: str, person: str) -> None:
-        super().__init__()
-        self._session, self._person = session, person
-
     def add(self, level: str, what: str, value: str, expected: str) -> None:
         """Add a finding."""
-        self.append(Finding(self._session, self._person, level, what, value, expected))
+        self.append(Finding(level, what, value, expected))
 
     @property
     def bad(self) -> bool:
@@ -104,28 +99,19 @@ def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
     return length
 
 
-def check_sound(samples: np.ndarray, sample_rate: int, found: Findings) -> float:
-    """Check a sound for silence and clipping; returns its length in seconds.
-
-    A person without a usable sound cannot be a speaker.
-    """
-    length = len(samples) / sample_rate
+def check_sound(samples: np.ndarray, found: Findings) -> None:
+    """Check a sound for silence and clipping: without a usable one, nobody can be a speaker."""
     if not np.isfinite(samples).all():
         found.add(NO_VOICE, 'sound', 'NaN or infinite samples', 'finite samples in -1..1')
-        return length
+        return
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     if level < SILENCE_RMS:
         value = f'{20 * np.log10(level):.0f} dB' if level else 'silence'
-        found.add(
-            NO_VOICE,
-            'sound level',
-            value,
-            f'above {20 * np.log10(SILENCE_RMS):.0f} dB of full scale',
-        )
+        expected = f'above {20 * np.log10(SILENCE_RMS):.0f} dB of full scale'
+        found.add(NO_VOICE, 'sound level', value, expected)
     clipped = float(np.mean(np.abs(samples) >= CLIPPED_LEVEL)) if len(samples) else 0.0
     if clipped > MAX_CLIPPED_SHARE:
         found.add(WARNING, 'clipped samples', f'{clipped:.1%}', f'at most {MAX_CLIPPED_SHARE:.0%}')
-    return length
 
 
 def check_lengths(
@@ -137,9 +123,5 @@ def check_lengths(
     """
     slack = max(LENGTH_SLACK_S, LENGTH_SLACK * max(a_s, b_s))
     if abs(a_s - b_s) > slack:
-        found.add(
-            WARNING,
-            what,
-            f'{a_s:.2f} s and {b_s:.2f} s',
-            f'a difference of at most {slack:.2f} s; the common part is used',
-        )
+        expected = f'a difference of at most {slack:.2f} s; the common part is used'
+        found.add(WARNING, what, f'{a_s:.2f} s and {b_s:.2f} s', expected)

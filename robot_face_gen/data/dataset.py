@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,30 +54,8 @@ PARTIAL_FACES = (
 MEAN_DROPOUT = 6.0
 
 
-class Augmentation(Protocol):
-    """What is done to the speaker.
-
-    Attributes:
-        temporal_dropout: share of frames without a face, and share without a voice.
-        partial_faces: share of clips that lack one of `PARTIAL_FACES`.
-        voiceless: share of clips without a voice.
-        value_dropout: share of frames without a value, for each value.
-        feature_noise: noise on the face, in standard deviations of each value.
-        cropping: clips begin at random frames, not only at fixed ones.
-    """
-
-    @property
-    def temporal_dropout(self) -> float: ...  # noqa: D102
-    @property
-    def partial_faces(self) -> float: ...  # noqa: D102
-    @property
-    def voiceless(self) -> float: ...  # noqa: D102
-    @property
-    def value_dropout(self) -> float: ...  # noqa: D102
-    @property
-    def feature_noise(self) -> float: ...  # noqa: D102
-    @property
-    def cropping(self) -> bool: ...  # noqa: D102
+# What is done to the speaker: `training.config.AugmentationConfig` explains its fields.
+Augmentation = Any
 
 
 def draw_dropouts(rng: np.random.Generator, frames: int, share: float) -> np.ndarray:
@@ -104,16 +82,9 @@ def augment(
     spread: dict[str, list[float]],
     rng: np.random.Generator,
 ) -> Track:
-    """Add dropouts and noise to a speaker.
+    """Add dropouts and noise to a speaker: new arrays of the same shapes.
 
-    Args:
-        speaker: arrays of the speaker; not changed.
-        augmentation: what to do.
-        spread: standard deviation of each value of each branch.
-        rng: random generator.
-
-    Returns:
-        dict: new arrays of the same shapes.
+    `spread` is the standard deviation of each value of each branch.
     """
     out: Track = dict(speaker)
     frames = len(speaker['face_valid'])

@@ -68,14 +68,7 @@ def loudness_db(samples: np.ndarray, sample_rate: int, t: np.ndarray) -> np.ndar
 
 
 def find_speech(level_db: np.ndarray) -> np.ndarray:
-    """Where a person speaks, by loudness alone.
-
-    Args:
-        level_db: (n,) level at `GRID_HZ`.
-
-    Returns:
-        np.ndarray: (n,) bool; all False for a steady sound.
-    """
+    """Where a person speaks (n,), by the level (n,) at `GRID_HZ`; nowhere in a steady sound."""
     if not len(level_db):
         return np.zeros(0, bool)
     background, loudest = np.percentile(level_db, (10, 99))
@@ -85,11 +78,7 @@ def find_speech(level_db: np.ndarray) -> np.ndarray:
 
 
 def lip_opening(frames: Sequence[FaceFrame], t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the inner lips in widths of the face.
-
-    Args:
-        frames: in order of time.
-        t: (n,) seconds.
+    """Distance of the inner lips in widths of the face at times t (n,), in seconds.
 
     Returns:
         tuple: the opening (n,), interpolated, and where the landmarks were seen (n,) bool.
@@ -136,13 +125,8 @@ def judge_lip_sync(
 
     A window counts if a person speaks and the lips move at the same time, and if both are
     correlated at some lag. There is no verdict unless several windows count and agree: people who
-    only listen, closed mouths and short clips are not judged.
-
-    Args:
-        frames: of the face, in order of time; 0 ns is the first sample.
-        samples: (n,) float32.
-        sample_rate: Hz.
-        length_s: how much of the recording is used.
+    only listen, closed mouths and short clips are not judged. Time 0 of the frames is the first
+    sample; `length_s` of the recording is used.
     """
     t = np.arange(0.0, length_s, 1 / GRID_HZ)
     size = round(_WINDOW_S * GRID_HZ)

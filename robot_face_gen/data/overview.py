@@ -64,31 +64,15 @@ def _percent(weight: np.ndarray, at_s: np.ndarray, count: int, bin_s: float) -> 
     return [int(x) for x in np.rint(100 * total / bin_s).clip(0, 100)]
 
 
-def _covered(start_s: np.ndarray, end_s: np.ndarray, count: int, bin_s: float) -> list[int]:
-    """How much of each bin is covered by intervals that do not overlap, in percent."""
-    edges = np.arange(count + 1) * bin_s
-    # Covered time before each edge: whole intervals before it, and a part of the last one.
-    lengths = np.concatenate(([0.0], np.cumsum(end_s - start_s)))
-    before = np.searchsorted(start_s, edges)
-    last = np.maximum(before - 1, 0)
-    reach = np.where(before > 0, np.minimum(edges, end_s[last]) - start_s[last], 0.0)
-    total = np.where(before > 0, lengths[last] + reach, 0.0)
-    return [int(x) for x in np.rint(100 * np.diff(total) / bin_s).clip(0, 100)]
-
-
 def measure(
     frames: Sequence[FaceFrame],
     samples: np.ndarray,
     sample_rate: int,
     lip_sync: LipSync | None = None,
 ) -> Overview:
-    """Measure what a report shows of a person.
+    """Measure what a report shows of a person; time 0 of the frames is the first sample.
 
-    Args:
-        frames: of the face with increasing stamps; 0 ns is the first sample.
-        samples: (n,) float32.
-        sample_rate: Hz; 0 without a sound.
-        lip_sync: verdict on sound and mouth.
+    The sample rate is 0 without a sound.
     """
     start = np.array([frame.stamp_ns for frame in frames]) / 1e9
     step = float(np.median(np.diff(start))) if len(start) > 1 else 0.0
@@ -99,13 +83,12 @@ def measure(
     count = max(1, int(np.ceil(length_s / bin_s - 1e-6)))
     valid = np.array([frame.is_valid() for frame in frames], bool)
     whole = np.array([frame.mask.all() for frame in frames], bool) & valid
-    end = np.append(start[1:], face_s)[: len(start)]
-    end = np.minimum(end, start + GAP_STEPS * step)
+    moment = (np.arange(round(face_s * GRID_HZ)) + 0.5) / GRID_HZ
+    frame = np.searchsorted(start, moment) - 1  # of each moment; -1 before the first
+    in_frame = (frame >= 0) & (moment < start[frame] + GAP_STEPS * step)
 
     def covered(which: np.ndarray) -> list[int]:
-        if not which.any():
-            return [0] * count
-        return _covered(start[which], end[which], count, bin_s)
+        return _percent((in_frame & which[frame]) / GRID_HZ, moment, count, bin_s)
 
     level, speech, speech_s = [], [0] * count, 0.0
     if sample_rate:

@@ -8,16 +8,15 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
 from robot_face_gen.timing import PERIOD_NS
 
-from .bags import read_bag
+from .bags import RecordedPerson, read_bag
 from .checks import (
     ERROR,
     NO_VOICE,
     WARNING,
+    Finding,
     Findings,
     check_face,
     check_lengths,
@@ -33,7 +32,7 @@ from .tracks import Embedder, align_person, frame_count
 MAX_LOST_SOUND = 0.01
 MAX_CLOCK_DRIFT_S = 0.1
 # Of the results that are stored beside the tracks; others are computed again.
-_RESULT_FORMAT = 3
+_RESULT_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class PersonResult:
     """Result of a job."""
 
     frames: int  # length of the track; 0 if there is none
-    findings: list[tuple[str, str, str, str]]  # tuples (level, what, value, expected)
+    findings: list[Finding]  # without session and person
     has_voice: bool = False  # whether the person can be the speaker
     overview: Overview = field(default_factory=Overview)  # for the report
 
@@ -60,15 +59,6 @@ class PersonResult:
     def usable(self) -> bool:
         """Whether there is a track."""
         return self.frames > 0
-
-
-@dataclass
-class _Recorded:
-    """What was read of a person; without a face or a sound where a file cannot be used."""
-
-    frames: list[FaceFrame] = field(default_factory=list)
-    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    sample_rate: int = 0
 
 
 def _text(error: object, path: Path) -> str:
@@ -86,8 +76,9 @@ def _skip(frames: list[FaceFrame], seconds: float) -> list[FaceFrame]:
     ]
 
 
-def _read_files(job: PersonJob, found: Findings) -> _Recorded:
-    files, recorded = job.files, _Recorded()
+def _read_files(job: PersonJob, found: Findings) -> RecordedPerson:
+    """What was read of a person; without a face or a sound where a file cannot be used."""
+    files, recorded = job.files, RecordedPerson()
     if files.face.is_file():
         try:
             track = read_openface_csv(files.face)
@@ -99,12 +90,8 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
                     'all values of a face' if missing else 'complete rows with times from 0 s',
                 )  # fmt: skip
         except (ValueError, OSError) as error:
-            found.add(
-                ERROR,
-                'face file',
-                _text(error, files.face),
-                'the CSV of OpenFace (FeatureExtraction)',
-            )
+            expected = 'the CSV of OpenFace (FeatureExtraction)'
+            found.add(ERROR, 'face file', _text(error, files.face), expected)
     else:
         found.add(
             ERROR, 'face file', f'no {files.face.name}; {files.listing}',
@@ -140,12 +127,12 @@ def _read_files(job: PersonJob, found: Findings) -> _Recorded:
     return recorded
 
 
-def _read_bag(job: PersonJob, found: Findings) -> _Recorded:
+def _read_bag(job: PersonJob, found: Findings) -> RecordedPerson:
     try:
         person = read_bag(job.files.face, job.namespaces)[job.place]
     except (ValueError, OSError) as error:
         found.add(ERROR, 'file', _text(error, job.files.face), 'a readable bag')
-        return _Recorded()
+        return RecordedPerson()
     if not person.sample_rate and job.speaks:
         expected = 'sound of a person who can be the speaker'
         found.add(NO_VOICE, 'sound', 'no message', expected)
@@ -154,17 +141,13 @@ def _read_bag(job: PersonJob, found: Findings) -> _Recorded:
         level = ERROR if share > MAX_LOST_SOUND else WARNING
         found.add(level, 'lost sound', f'{share:.2%}', f'at most {MAX_LOST_SOUND:.0%}')
     if abs(person.clock_drift_s) > MAX_CLOCK_DRIFT_S:
-        found.add(
-            ERROR,
-            'drift of stamps and samples',
-            f'{person.clock_drift_s:+.2f} s',
-            f'at most {MAX_CLOCK_DRIFT_S:g} s',
-        )
-    frames = [frame.without_impossible_values()[0] for frame in person.frames]
-    return _Recorded(frames, person.samples, person.sample_rate)
+        drift, limit = f'{person.clock_drift_s:+.2f} s', f'at most {MAX_CLOCK_DRIFT_S:g} s'
+        found.add(ERROR, 'drift of stamps and samples', drift, limit)
+    person.frames = [frame.without_impossible_values()[0] for frame in person.frames]
+    return person
 
 
-def _check_lip_sync(recorded: _Recorded, length_s: float, found: Findings) -> LipSync:
+def _check_lip_sync(recorded: RecordedPerson, length_s: float, found: Findings) -> LipSync:
     sync = judge_lip_sync(recorded.frames, recorded.samples, recorded.sample_rate, length_s)
     if sync.verdict in (OFFSET, DRIFT):
         limit = MAX_OFFSET_S if sync.verdict == OFFSET else MAX_DRIFT_S
@@ -188,12 +171,8 @@ def _stored_result(note: Path) -> PersonResult | None:
     done = json.loads(note.read_text(encoding='utf-8'))
     if done.pop('format', 1) != _RESULT_FORMAT:
         return None
-    return PersonResult(
-        done['frames'],
-        [(level, what, value, expected) for level, what, value, expected in done['findings']],
-        done['has_voice'],
-        Overview.from_json(done['overview']),
-    )
+    done['findings'] = [Finding(**finding) for finding in done['findings']]
+    return PersonResult(**{**done, 'overview': Overview.from_json(done['overview'])})
 
 
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
@@ -208,12 +187,12 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
     note = track_path(root, job.id).with_suffix('.json')
     if track_path(root, job.id).is_file() and (stored := _stored_result(note)):
         return stored
-    found, sync, count = Findings('', ''), None, 0
+    found, sync, count = Findings(), None, 0
     recorded = _read_bag(job, found) if job.files.topics else _read_files(job, found)
     frames, samples, rate = recorded.frames, recorded.samples, recorded.sample_rate
     length_s, sound_s = 0.0, len(samples) / rate if rate else 0.0
     if rate and job.speaks:
-        check_sound(samples, rate, found)
+        check_sound(samples, found)
     has_voice = bool(rate) and job.speaks and not any(f.level == NO_VOICE for f in found)
     if frames or not found.bad:
         face_s = face_length_s(frames)
@@ -231,22 +210,16 @@ def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResu
             blocks = embedder.embed(samples, rate) if has_voice else []
             dim, count = embedder.dim if has_voice else 0, frame_count(length_s)
             track = align_person(
-                _from_time_0(frames),
-                blocks,
-                count,
-                audio_dim=dim,
-                audio_delay_s=embedder.audio_delay_s,
-                crop=embedder.crop,
-            )
+                _from_time_0(frames), blocks, count, audio_dim=dim,
+                audio_delay_s=embedder.audio_delay_s, crop=embedder.crop,
+            )  # fmt: skip
         except ValueError as error:
-            found.add(
-                ERROR, 'file', _text(error, job.files.face), 'a recording that can be aligned'
-            )
+            expected = 'a recording that can be aligned'
+            found.add(ERROR, 'file', _text(error, job.files.face), expected)
             count = 0
         else:
             write_track(root, job.id, track)
-    findings = [(f.level, f.what, f.value, f.expected) for f in found]
-    result = PersonResult(count, findings, has_voice, overview)
+    result = PersonResult(count, list(found), has_voice, overview)
     if result.usable:
         content = {'format': _RESULT_FORMAT, **asdict(result)}
         write_atomically(note, json.dumps(content).encode())

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from robot_face_gen.extras import require
+from robot_face_gen.files import results_folder
 from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .bag_file import bag_files
@@ -39,8 +41,6 @@ _MOST_SHOWN = 30
 Job = TypeVar('Job')
 Result = TypeVar('Result')
 
-_embedder: Embedder | None = None  # of a worker process
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -60,16 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = EmbeddingConfig.from_arguments(args)
-    report = prepare(
-        args.input,
-        args.output,
-        config,
-        name=args.name,
-        append=args.append,
-        overwrite=args.overwrite,
-        workers=args.workers,
-        progress=True,
-    )
+    with results_folder(args.output):  # an error now, not after minutes of work
+        report = prepare(
+            args.input,
+            args.output,
+            config,
+            name=args.name,
+            append=args.append,
+            overwrite=args.overwrite,
+            workers=args.workers,
+            progress=True,
+        )
     print_findings(report)
     left_out = sorted({finding.session for finding in report if finding.level == ERROR})
     if left_out:
@@ -79,45 +80,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _start_worker(config: EmbeddingConfig) -> None:
-    """Initialise a worker process: one thread, the encoder is loaded once."""
-    global _embedder
+def _one_thread() -> None:
+    """Initialise a worker process."""
     os.environ['OMP_NUM_THREADS'] = '1'
-    _embedder = Embedder(config)
 
 
-def _run_job(work: Callable[[Job, Path, Embedder], Result], job: Job, root: Path) -> Result:
-    assert _embedder is not None
-    return work(job, root, _embedder)
-
-
-def run_jobs(
-    work: Callable[[Job, Path, Embedder], Result],
-    jobs: Sequence[Job],
-    root: Path,
-    embedder: Embedder,
-    workers: int,
-) -> Iterator[Result]:
+def run_jobs(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """Yield the results of jobs in their order; with several workers in other processes."""
     if workers <= 1 or len(jobs) <= 1:
-        yield from (work(job, root, embedder) for job in jobs)
+        yield from map(work, jobs)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), context, _start_worker, (embedder.config,)
-    ) as pool:
-        waiting = [pool.submit(_run_job, work, job, root) for job in jobs]
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _one_thread) as pool:
         try:
-            for future in waiting:
-                yield future.result()
+            yield from pool.map(work, jobs)
         except BrokenProcessPool:
             raise OSError(
                 'a worker process died (out of memory?): start again with fewer --workers; '
-                'finished tracks are kept'
+                'what is finished is kept'
             ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _settings(files: PersonFiles, settings: dict[str, Any]) -> list[Any]:
@@ -182,23 +163,18 @@ def _join(
         needed = not listeners and 'ba'[place] in session.listeners
         level = {NO_VOICE: ERROR if needed else WARNING}
         findings += [
-            Finding(session.name, 'ab'[place], level.get(finding[0], finding[0]), *finding[1:])
-            for finding in result.findings
+            replace(f, session=session.name, person='ab'[place], level=level.get(f.level, f.level))
+            for f in result.findings
         ]
     if not listeners or not all(result.usable for result in results):
         return None, findings
+    common = Findings()
     if len(listeners) < len(session.listeners):
-        findings.append(
-            Finding(
-                session.name, '', WARNING, 'listener', f'only {listeners[0]}',
-                'both: each person has a voice',
-            )
-        )  # fmt: skip
+        common.add(WARNING, 'listener', f'only {listeners[0]}', 'both: each person has a voice')
     lengths = [result.frames for result in results]
     a_s, b_s = (count / FRAME_RATE_HZ for count in lengths)
-    found = Findings(session.name, '')
-    check_lengths(a_s, b_s, found, "both people's lengths")
-    findings += found
+    check_lengths(a_s, b_s, common, "both people's lengths")
+    findings += [replace(finding, session=session.name) for finding in common]
     return replace(session, listeners=''.join(listeners), frames=min(lengths)), findings
 
 
@@ -225,17 +201,9 @@ def prepare(
     workers: int = 1,
     progress: bool = False,
 ) -> list[Finding]:
-    """Prepare all sessions of a folder.
+    """Prepare all sessions of a folder with a `sessions.csv`, see `add_arguments`.
 
-    Args:
-        source: folder with a `sessions.csv`.
-        root: folder for the prepared data; finished tracks of an earlier run are kept.
-        config: how embeddings are computed.
-        name: of the data set; by default that of the data set it is added to, or of `source`.
-        append: add the sessions to the data set in `root`.
-        overwrite: replace the data set in `root`.
-        workers: number of processes.
-        progress: show a progress bar.
+    Finished tracks of an earlier run in `root` are kept.
 
     Returns:
         list: findings; a session with an error is not used.
@@ -257,7 +225,7 @@ def prepare(
         root, planned, embedder.description, append=append, overwrite=overwrite
     )
     results = {}
-    done = run_jobs(prepare_person, jobs, root, embedder, workers)
+    done = run_jobs(partial(prepare_person, root=root, embedder=embedder), jobs, workers)
     bar = tqdm(done, 'prepare', len(jobs), unit='person', disable=not progress)
     for job, result in zip(jobs, bar, strict=True):
         results[job.id] = result

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,6 @@ class SessionReport:
         return 'listener' if 'ab'[place] in listeners else 'speaker'
 
 
-def _rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
-    return [(f.session, f.person, f.level, f.what, f.value, f.expected) for f in findings]
-
-
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print the findings, one a line, errors first."""
     for f in sorted(findings, key=lambda finding: finding.level != ERROR)[:_MOST_PRINTED]:
@@ -70,7 +66,8 @@ def write_reports(root: Path, name: str, reports: Sequence[SessionReport]) -> No
     """
     text = io.StringIO()
     findings = [finding for report in reports for finding in report.findings]
-    csv.writer(text).writerows([_COLUMNS, *_rows(findings)])
+    rows = ((f.session, f.person, f.level, f.what, f.value, f.expected) for f in findings)
+    csv.writer(text).writerows([_COLUMNS, *rows])
     write_atomically(root / TABLE, text.getvalue().encode())
     write_atomically(root / PAGE, page(name, reports).encode())
 

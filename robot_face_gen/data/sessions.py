@@ -1,38 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings on disk: two people, each with an OpenFace CSV and a sound file, and a table.
 
-`docs/data.md` describes the format for people who record data. In short:
-
     RECORDINGS/
       sessions.csv
       monday_1/            one folder per dyad
         a.csv  a.flac      person a: OpenFace's CSV, and the sound of a's microphone
         b.csv  b.flac      person b
-      monday_2/
-      ...
 
-`sessions.csv` has one row per dyad. Its columns:
-
-    session    name of the dyad and of its folder, relative to the table
-    split      train, val or test
-    listener   who can be the listener: a, b or both (default both)
-    group_a    what a says: in sessions with the same group, each listener is appropriate for each
-               speaker. Empty: only the session's own listener is appropriate
-    group_b    the same for what b says
-    face_a face_b sound_a sound_b
-               file names relative to the session's folder, if they are not a.csv, b.csv, and a
-               or b with one of `SOUND_SUFFIXES`. A film is a sound file, too
-    face_start_a face_start_b sound_start_a sound_start_b
-               when each file began, seconds on any common clock (default 0). The session begins
-               with the last one; `sync.py` measures them
-
-Only `session` and `split` are required. File names are the same in upper and lower case.
-`timestamp` 0 of a CSV is the beginning of its file. A person who is never the speaker needs no
-sound. If a person has no sound file, the only other sound file or film of the folder is used as
-the sound of both people. A session can also be a bag (rosbag2 with MCAP or SQLite storage) of this
-project's topics: then `session` is the bag's folder or its only file (`.mcap`, `.db3`), and the
-columns `topics_a` and `topics_b` are the namespaces of the two people's topics (default `a` and
-`b`).
+`docs/data.md` describes the format: the columns of the table, which files are found without them
+(names are the same in upper and lower case), and bags as sessions.
 """
 
 from __future__ import annotations
@@ -235,14 +211,10 @@ def _read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]
 
 
 def read_sessions(folder: str | Path) -> list[Session]:
-    """Read the table of a folder of recordings.
+    """The sessions in the order of the table of a folder; their files are not read.
 
-    Args:
-        folder: the folder of `sessions.csv`, the table itself, or a folder of the Seamless
-            Interaction data set.
-
-    Returns:
-        list: the sessions in the order of the table. Their files are not read.
+    It is the folder of `sessions.csv`, the table itself, or one of the Seamless Interaction data
+    set.
 
     Raises:
         FileNotFoundError: there is no table.
@@ -274,11 +246,7 @@ def read_sessions(folder: str | Path) -> list[Session]:
 
 
 def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) -> Path:
-    """Write when the files of sessions began into the table; everything else stays.
-
-    Args:
-        folder: the folder of `sessions.csv`, or the table itself.
-        starts: seconds by column, of each session that is to be changed.
+    """Write when the files of sessions began (s, by column) into the table; the rest stays.
 
     Returns:
         Path: of the table.
@@ -299,29 +267,3 @@ def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) 
         writer.writerow(row)
     write_text(table, text.getvalue())
     return table
-
-
-class SessionsWriter:
-    """Writes a table row by row, so that an interrupted run leaves a table."""
-
-    COLUMNS = ('session', 'split', 'listener', 'group_a')
-
-    def __init__(self, folder: str | Path) -> None:
-        self._file = (Path(folder) / TABLE).open('w', newline='', encoding='utf-8')
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(self.COLUMNS)
-
-    def write(self, session: str, split: str, listener: str, group_a: str) -> None:
-        """Add a session."""
-        self._writer.writerow((session, split, listener, group_a))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the table."""
-        self._file.close()
-
-    def __enter__(self) -> SessionsWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

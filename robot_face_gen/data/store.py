@@ -70,14 +70,9 @@ def value_mask(face: Track) -> np.ndarray:
 
 
 def hold_last_valid(x: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Repeat the last valid frame where a frame is not valid, as the live timeline does.
+    """Repeat the last valid frame of (T, ...) where `valid` (T,) is false, as the timeline does.
 
-    Args:
-        x: (T, ...).
-        valid: (T,) bool.
-
-    Returns:
-        np.ndarray: like x; frames before the first valid frame stay as they are.
+    Frames before the first valid frame stay as they are.
     """
     index = np.where(valid, np.arange(len(x)), -1)
     index = np.maximum.accumulate(index)
@@ -184,14 +179,9 @@ def sessions_to_keep(
 ) -> list[PreparedSession]:
     """Check that a new data set does not silently replace the one in a folder.
 
-    Writing the same sessions again, or the same and more, replaces nothing and is allowed.
-
-    Args:
-        root: folder of the new data set; it need not exist.
-        planned: sessions of the new data set; their `frames` do not count.
-        settings: `audio_encoder`, `audio` and `face_crop` of the new data set.
-        append: keep the sessions that are there and are not planned.
-        overwrite: allow everything.
+    Writing the same sessions again, or the same and more, replaces nothing and is allowed. With
+    `append`, the sessions that are there and are not planned stay; `overwrite` allows everything.
+    The settings are `audio_encoder`, `audio` and `face_crop`.
 
     Returns:
         list: sessions of the existing data set that stay beside the planned ones.

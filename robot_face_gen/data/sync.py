@@ -53,16 +53,6 @@ class Offset:
         return self.agreeing >= max(_FEWEST, _MIN_AGREEING * self.windows)
 
 
-def read_sound(path: Path) -> np.ndarray:
-    """The sound of a file or film as (n,) float32 at 16 kHz; time 0 is the first sample.
-
-    Raises:
-        ValueError, OSError: see `read_audio`.
-    """
-    samples, rate = read_audio(path)
-    return Resampler(rate).push(samples)
-
-
 def _loudness_changes(samples: np.ndarray) -> np.ndarray:
     """Changes of the level in each band, (n, bands) at 100 Hz, of zero mean and unit power."""
     edges = np.round(np.array(_BANDS_HZ) * _FRAME / RATE).astype(int)
@@ -99,12 +89,7 @@ def _coarse_offset_s(a: np.ndarray, b: np.ndarray) -> float:
 def measure_offset(a: np.ndarray, b: np.ndarray) -> Offset:
     """Find how many seconds after sound `a` the sound `b` began; negative: before.
 
-    Args:
-        a: (n,) float32 at 16 kHz.
-        b: (m,) of the same.
-
-    Returns:
-        Offset: see `is_certain`.
+    Both are float32 at 16 kHz. See `Offset.is_certain`.
     """
     none = Offset(0.0, 0.0, 0, 0)
     if min(len(a), len(b)) < _SHORTEST_S * RATE:
@@ -174,10 +159,7 @@ def _check_length(face: Path, film: Path, samples: np.ndarray) -> list[str]:
 
 
 def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
-    """When the files of a session began, on a common clock.
-
-    Args:
-        session: with files, not a bag.
+    """When the files of a session, not a bag, began on a common clock.
 
     Returns:
         tuple: seconds by column of the table (`face_start_a`, ...), and notes for people.
@@ -197,7 +179,10 @@ def synchronise(session: Session) -> tuple[dict[str, float], list[str]]:
                 f'{person.face.stem} with one of {", ".join(FILM_SUFFIXES)}'
             )
         files[f'face_start_{who}'] = film
-    sounds = {path: read_sound(path) for path in sorted(set(files.values()))}
+    sounds = {}
+    for path in sorted(set(files.values())):
+        samples, rate = read_audio(path)
+        sounds[path] = Resampler(rate).push(samples)
     notes = []
     for who, person in zip('ab', session.people, strict=True):
         if person.face.is_file():

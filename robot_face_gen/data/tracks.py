@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,9 @@ def align_person(
     """Align a person to the grid whose frame k is at 40 ms x k of the session's clock.
 
     The live timeline does the alignment. Its grid begins at the first frame, so its frames differ
-    from this grid by up to 20 ms, and some may be missing at the beginning.
-
-    Args:
-        frames: of the tracker, stamps on the session's clock.
-        blocks: embeddings of the person's voice on the same clock; none if the voice is not used.
-        count: length of the track in frames.
-        audio_dim: width of an embedding; 0 if there are none.
-        audio_delay_s: how much older than its face the sound of a frame is.
-        crop: parameters of the face crop.
+    from this grid by up to 20 ms, and some may be missing at the beginning. Stamps of frames and
+    embeddings are on the session's clock. `audio_dim` is 0 if the voice is not used. The sound of
+    a frame is `audio_delay_s` older than its face.
 
     Returns:
         dict: the arrays of a track (see `store`), each with `count` frames. Where there is no
@@ -142,11 +137,13 @@ def add_embedding_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-class Embedder:
-    """Computes the embeddings of voices; the encoder is loaded once.
+@cache
+def _embedder(config: EmbeddingConfig) -> Embedder:
+    return Embedder(config)
 
-    Args:
-        config: how embeddings are computed.
+
+class Embedder:
+    """Computes the embeddings of voices; the encoder is loaded once in a process.
 
     Raises:
         ValueError: unknown weights, weights that are not there, or impossible times.
@@ -173,6 +170,9 @@ class Embedder:
         if name := weights_name(config.encoder):  # no path: a checkpoint is shared
             self._audio['weights'] = name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _embedder, (self.config,)
+
     @property
     def dim(self) -> int:
         """Width of an embedding."""
@@ -188,12 +188,7 @@ class Embedder:
         }
 
     def embed(self, samples: np.ndarray, sample_rate: int) -> list[EmbeddingBlock]:
-        """Compute the embeddings of a voice as the live stream does; 0 ns is the first sample.
-
-        Args:
-            samples: (n,) float32.
-            sample_rate: Hz.
-        """
+        """Compute the embeddings of a voice as the live stream does; 0 ns is the first sample."""
         return embed_recording(
             samples,
             sample_rate,

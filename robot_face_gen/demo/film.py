@@ -39,13 +39,8 @@ class Film:
     The robot's face at a time is the newest one that was published by then, so its delay can be
     seen. Without ROS it is the one that answers the speaker's newest frame.
 
-    Args:
-        record: of the run.
-        start_ns: when the recording began.
-        duration_s: of the film.
-        samples: the voice (n,) mono; empty: a film without sound.
-        sample_rate: Hz.
-        title: of the page.
+    The recording began at `start_ns`. `samples` is the voice, (n,) mono; where it is empty, the
+    film has no sound.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.files import write_text
 from robot_face_gen.graph import bringup_graph
 from robot_face_gen.models.backends import AUTO
 from robot_face_gen.sources import VIDEO
@@ -200,9 +201,7 @@ def _arguments(args: argparse.Namespace, openface: str, audio: str) -> dict[str,
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     parameters = out / 'parameters.yaml'
-    parameters.write_text(
-        _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)), encoding='utf-8'
-    )
+    write_text(parameters, _PARAMETERS.format(seed=args.seed, temperature=float(args.temperature)))
     given = {
         'openface': openface,
         'audio': audio or 'none',
@@ -227,6 +226,7 @@ def _start(
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()
+        recorder.record.mixed.clear()
         start_ns = time.time_ns() + round(delay_s * 1e9)
         graph = start_bringup({'start_time': f'{start_ns / 1e9:.6f}', **given}, log_file=log)
         try:

@@ -154,19 +154,6 @@ def answer(
     film: str = 'reaction.mp4',
 ) -> int:
     """Answer a recording and write the results; returns the exit code of `write_results`."""
-    with results_folder(Path(args.out)) as out:
-        return _answer(args, recording, out, samples=samples, backend=backend, film=film)
-
-
-def _answer(
-    args: argparse.Namespace,
-    recording: Recording,
-    out: Path,
-    *,
-    samples: int,
-    backend: str,
-    film: str,
-) -> int:
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
@@ -177,42 +164,42 @@ def _answer(
         print(f'note: {problem}')
     duration_s = recording.duration_s
     seeds = list(range(args.seed, args.seed + samples))
-    usage = Usage({'react': os.getpid()})
-    begin_s = time.monotonic()
-    pipeline = OfflinePipeline(
-        seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
-        backend=backend, temperature=args.temperature, threads=0,
-        report=lambda text: print(text, flush=True),
-    )  # fmt: skip
-    loaded_s = time.monotonic()
     records = [Record(frames=list(recording.faces), is_live=False) for _ in seeds]
-    total = round(duration_s * 25)
-    with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
-        for frame in pipeline.react(recording):
-            for record, face in zip(records, frame.faces, strict=True):
+    with results_folder(Path(args.out)) as out:
+        usage = Usage({'react': os.getpid()})
+        begin_s = time.monotonic()
+        pipeline = OfflinePipeline(
+            seeds, checkpoint=args.checkpoint, whisper=args.whisper, device=args.device,
+            backend=backend, temperature=args.temperature, threads=0,
+            report=lambda text: print(text, flush=True),
+        )  # fmt: skip
+        loaded_s = time.monotonic()
+        total = round(duration_s * 25)
+        with tqdm(total=total, desc='reacting', unit='frame', disable=None) as bar:
+            for frame in pipeline.react(recording):
                 stamp_ns = frame.source_stamp_ns
-                record.reactions.append(
-                    RecordedReaction(
+                for record, face in zip(records, frame.faces, strict=True):
+                    reaction = RecordedReaction(
                         frame.number, stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns
                     )
-                )
-            bar.update()
-    computed_s = time.monotonic() - loaded_s
-    usage.sample()
-    first = records[0]
-    first.not_finite = pipeline.counters['not_finite']
-    first.diagnostics = {'react': {name: str(value) for name, value in pipeline.counters.items()}}
-    more = {
-        'seeds': seeds,
-        'load_s': round(loaded_s - begin_s, 2),
-        'computed_s': round(computed_s, 2),
-        'times_real_time': round(duration_s / max(computed_s, 1e-9), 1),
-    }
-    notes = [f'{duration_s:.1f} s answered in {computed_s:.1f} s']
-    return write_results(
-        out, records, recording, 0, duration_s, usage, more=more, notes=pipeline.notes + notes,
-        film='' if args.no_video else film,
-    )  # fmt: skip
+                    record.reactions.append(reaction)
+                bar.update()
+        computed_s = time.monotonic() - loaded_s
+        usage.sample()
+        first, counters = records[0], pipeline.counters
+        first.not_finite = counters['not_finite']
+        first.diagnostics = {'react': {name: str(value) for name, value in counters.items()}}
+        more = {
+            'seeds': seeds,
+            'load_s': round(loaded_s - begin_s, 2),
+            'computed_s': round(computed_s, 2),
+            'times_real_time': round(duration_s / max(computed_s, 1e-9), 1),
+        }
+        notes = [*pipeline.notes, f'{duration_s:.1f} s answered in {computed_s:.1f} s']
+        return write_results(
+            out, records, recording, 0, duration_s, usage, more=more, notes=notes,
+            film='' if args.no_video else film,
+        )  # fmt: skip
 
 
 def write_results(
@@ -257,10 +244,7 @@ def write_results(
                 each.reactions, slot_times_ns(each.reactions), strict=True
             ):
                 writer.write(reaction_frame(reaction.face, slot_ns))
-    summary = summarise(
-        record, duration_s, usage.cpu_percent(), usage.rss_mb, usage.pss_mb, recording
-    )
-    summary |= more
+    summary = summarise(record, duration_s, usage, recording) | more
     write_text(out / 'summary.json', json.dumps(summary, indent=1) + '\n')
     print(table(summary), flush=True)
     lost = lost_frames(summary) if record.is_live else []
@@ -268,7 +252,7 @@ def write_results(
         print(f'note: {note}')
     never_valid = bool(recording.faces) and not summary['valid']
     if not record.reactions and not never_valid:
-        late = 'without a face, reactions begin after a second of sound'
+        late = 'no face in this time; without a face, reactions begin after a second of sound'
         why = f'see {out}' if recording.faces else late
         raise RuntimeError(f'no reaction came in {duration_s:.2f} s: {why}')
     if record.reactions:

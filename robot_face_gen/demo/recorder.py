@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from robot_face_gen.tools.ros import require_ros
+from robot_face_gen.tools.ros import require_ros, use_writable_log_folder
 
 from .report import Record, RecordedReaction
 
@@ -82,6 +82,7 @@ class NodeThread:
 
     def __init__(self, name: str, domain: int) -> None:
         require_ros()
+        use_writable_log_folder()
         os.environ['ROS_DOMAIN_ID'] = str(domain)
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -173,3 +174,6 @@ class Recorder(NodeThread):
                 'level': str(level),
                 'message': status.message,
             }
+        for topic in ('openface/features', 'robot_face/reaction'):
+            if self.node.count_publishers(topic) > 1:
+                self.record.mixed.add(topic)

@@ -16,6 +16,8 @@ from robot_face_gen.timing import PERIOD_NS
 if TYPE_CHECKING:
     from robot_face_gen.pipeline.recording import Recording
 
+    from .usage import Usage
+
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
     'whisper_node': {'encoder': 'Whisper encoder'},
@@ -24,7 +26,7 @@ _STAGES: dict[str, dict[str, str]] = {
 
 # Counters of frames that were answered with less than the recording holds.
 _INCOMPLETE = (
-    'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps', 'audio_not_finite',
+    'without_audio', 'gaps', 'late', 'interruptions', 'clock_jumps',
     'lost_samples', 'bad_samples', 'resets', 'hops_at_once', 'skipped_hops',
 )  # fmt: skip
 
@@ -48,7 +50,8 @@ class Record:
     """All that came: the speaker's frames, the reactions, each node's last diagnostics.
 
     `while_playing` is the diagnostics at the recording's end, `refused` the number of messages
-    that hold no face, `not_finite` that of reactions with impossible numbers. Without ROS
+    that hold no face, `not_finite` that of reactions with impossible numbers, `mixed` the topics
+    that another program publishes too. Without ROS
     (`is_live` False) nothing is published, and a reaction's times are all that of its frame.
     """
 
@@ -58,6 +61,7 @@ class Record:
     while_playing: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: int = 0
     not_finite: int = 0
+    mixed: set[str] = field(default_factory=set)
     is_live: bool = True
 
     def end_playing(self) -> None:
@@ -71,10 +75,6 @@ class Record:
         """Leave out the frames from a time on, and what answers them."""
         self.frames = [frame for frame in self.frames if frame.stamp_ns < end_ns]
         self.reactions = [r for r in self.reactions if r.source_ns < end_ns]
-
-    def answered(self) -> int:
-        """How many of the speaker's frames have a reaction."""
-        return len({r.source_ns for r in self.reactions} & {f.stamp_ns for f in self.frames})
 
 
 def percentiles(values_ms: list[float]) -> dict[str, float]:
@@ -130,9 +130,7 @@ def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
 def summarise(
     record: Record,
     duration_s: float,
-    cpu: dict[str, float],
-    rss_mb: dict[str, float],
-    pss_mb: dict[str, float],
+    usage: Usage,
     recording: Recording | None = None,
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
@@ -140,9 +138,7 @@ def summarise(
     Args:
         record: what came.
         duration_s: that was played.
-        cpu: of each process, percent of a core.
-        rss_mb: memory of each process.
-        pss_mb: the same, with what is shared counted once.
+        usage: CPU and memory of the processes.
         recording: what was played; its frames that never came count as dropped. None: what came
             is all there was.
     """
@@ -192,17 +188,7 @@ def summarise(
         'arrival_latency_ms': percentiles([(r.arrived_ns - r.source_ns) / 1e6 for r in timed]),
         'output_period_ms': percentiles(steps_ms if record.is_live else []),
         'stages': stages,
-        'rss_mb': round(sum(rss_mb.values()), 1),
-        'pss_mb': round(sum(pss_mb.values()), 1),
-        'cpu_percent': round(sum(cpu.values()), 1),
-        'processes': {
-            name: {
-                'cpu_percent': round(cpu[name], 1),
-                'rss_mb': round(rss_mb.get(name, 0.0), 1),
-                'pss_mb': round(pss_mb.get(name, 0.0), 1),
-            }
-            for name in cpu
-        },
+        **usage.figures(),
     }
 
 
@@ -274,22 +260,9 @@ def warnings(record: Record) -> list[str]:
             told.append(f'{node}: {values.get("message", "an error")}')
     if record.refused:
         told.append(f'{record.refused} messages of another program held no face')
-    return told + (_made_otherwise(record) if record.is_live else [])
-
-
-def _made_otherwise(record: Record) -> list[str]:
-    """Where `whisper_node` makes embeddings in another way than the training's were made."""
-    from robot_face_gen.pipeline.embedding_contract import EXPECTED, MADE_BY  # only where ROS is
-
-    told = []
-    for name, values in sorted(record.diagnostics.items()):
-        namespace, _, node = name.rpartition('/')
-        whisper = record.diagnostics.get(f'{namespace}/whisper_node'.lstrip('/'), {})
-        for key in MADE_BY:
-            expected, made = values.get(f'{EXPECTED}{key}'), whisper.get(key)
-            if expected and made and float(expected) != float(made):
-                told.append(
-                    f'{node}: the checkpoint was trained with {key} {expected}, whisper_node '
-                    f'has {made}'
-                )
+    if record.mixed:
+        told.append(
+            f'another program published {" and ".join(sorted(record.mixed))}, too: these figures '
+            'are of both (ROS_DOMAIN_ID separates robots)'
+        )
     return told

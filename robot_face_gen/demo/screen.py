@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from robot_face_gen.tools.bringup import BringupProcess
 
-START_S = 30.0
+START_S = 120.0  # a small computer with cold caches needs a minute
 _ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
 
 
@@ -50,6 +50,7 @@ def view(given: Mapping[str, str], log: Path) -> int:
     from robot_face_gen.tools.bringup import start_bringup
 
     require('aiohttp', 'screen')
+    print(f'starting the nodes (their output: {log})', flush=True)
     graph: BringupProcess = start_bringup(
         {**given, **screen_arguments('true'), 'loop': 'true'}, log_file=log
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import psutil
 
@@ -56,7 +57,23 @@ class Usage:
             self.sample()
             time.sleep(0.5)
 
-    def cpu_percent(self) -> dict[str, float]:
-        """CPU of each process since the beginning; 100 is one core."""
+    def figures(self) -> dict[str, Any]:
+        """CPU (100: one core) and largest memory (pss_mb: shared parts once) until the last look.
+
+        Returns:
+            dict: `cpu_percent`, `rss_mb` and `pss_mb` of all; `processes` has them of each.
+        """
         lasted = max(self._seen - self._begin, 1e-9)
-        return {name: 100 * (self._last[name] - self._cpu[name]) / lasted for name in self._cpu}
+        processes = {
+            name: {
+                'cpu_percent': round(100 * (self._last[name] - begin) / lasted, 1),
+                'rss_mb': round(self.rss_mb.get(name, 0.0), 1),
+                'pss_mb': round(self.pss_mb.get(name, 0.0), 1),
+            }
+            for name, begin in self._cpu.items()
+        }
+        sums = {
+            key: round(sum(process[key] for process in processes.values()), 1)
+            for key in ('cpu_percent', 'rss_mb', 'pss_mb')
+        }
+        return {**sums, 'processes': processes}

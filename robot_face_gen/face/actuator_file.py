@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from robot_face_gen.yaml_file import Loader
+
 from .actuators import FACE_OUTPUTS, INPUTS, JOINT_OUTPUTS, UNITS, Actuator, ActuatorSet, Output
 from .limits import LARGEST, SMALLEST, MotionLimits
 from .yaml_nodes import NodeReader, Problem, choices
@@ -48,14 +50,14 @@ def read_actuators(path: str | Path) -> ActuatorSet:
     """
     path = Path(path)
     try:
-        root = yaml.compose(path.read_text(encoding='utf-8'), yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding='utf-8'), Loader)
     except UnicodeDecodeError as error:
         raise ActuatorFileError(path, [Problem(1, f'not UTF-8: {error.reason}')]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         text = f'not valid YAML: {error.problem or error.context}'
         raise ActuatorFileError(path, [Problem(mark.line + 1 if mark else 1, text)]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ActuatorFileError(path, [Problem(1, f'not valid YAML: {error}')]) from None
     reader = _Reader()
     found = reader.root(root)

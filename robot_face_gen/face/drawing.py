@@ -69,6 +69,8 @@ def text(
     align: str = 'left',
 ) -> None:
     """Draw text; `place` is the left end, the middle or the right end of its baseline."""
+    # OpenCV crashes at a lone surrogate, which is how Python has a file name that is no UTF-8.
+    words = words.encode('utf-8', 'replace').decode()
     font, thick = cv2.FONT_HERSHEY_SIMPLEX, 1
     (width, _), _ = cv2.getTextSize(words, font, size, thick)
     x = place[0] - {'left': 0, 'middle': width // 2, 'right': width}[align]

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from robot_face_gen.yaml_file import Loader
+
 _MERGE = 'tag:yaml.org,2002:merge'
 
 
@@ -107,7 +109,7 @@ class NodeReader:
         if not isinstance(node, yaml.ScalarNode):
             return None
         try:
-            return yaml.SafeLoader('').construct_object(node)
+            return Loader('').construct_object(node)
         except (ValueError, yaml.YAMLError):  # `2026-13-45` looks like a date
             return None
 
@@ -135,11 +137,6 @@ class NodeReader:
             return default
         expected = f'a number from {lowest:g} to {highest:g}'
         value = self.scalar(node)
-        if isinstance(value, str) and getattr(node, 'style', None) is None:
-            try:
-                value = float(value)  # YAML 1.1 takes 1e3 for a text
-            except ValueError:
-                value = None
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not lowest <= value <= highest:  # NaN is not
             self.wrong(node, f'{what}: expected {expected}, found {found(node)}')

@@ -15,28 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checkpoint import create_model, load_checkpoint, resolve_device, save_checkpoint
-    from .config import BRANCHES, CheckpointInfo, ModelConfig
-    from .model import FacialReactionModel, LatentDistributions
-    from .online import OnlineInferenceManager, make_runner
-    from .onnx_runner import ExportedModel
-    from .sessions import Sessions
-
-__all__ = [
-    'BRANCHES',
-    'CheckpointInfo',
-    'ExportedModel',
-    'FacialReactionModel',
-    'LatentDistributions',
-    'ModelConfig',
-    'OnlineInferenceManager',
-    'Sessions',
-    'create_model',
-    'load_checkpoint',
-    'make_runner',
-    'resolve_device',
-    'save_checkpoint',
-]
+    from .checkpoint import create_model, load_checkpoint, resolve_device, save_checkpoint  # noqa: F401
+    from .config import BRANCHES, CheckpointInfo, ModelConfig  # noqa: F401
+    from .model import FacialReactionModel, LatentDistributions  # noqa: F401
+    from .online import OnlineInferenceManager, make_runner  # noqa: F401
+    from .onnx_runner import ExportedModel  # noqa: F401
+    from .sessions import Sessions  # noqa: F401
 
 _PLACES = {
     'checkpoint': ('create_model', 'load_checkpoint', 'resolve_device', 'save_checkpoint'),
@@ -46,6 +30,7 @@ _PLACES = {
     'onnx_runner': ('ExportedModel',),
     'sessions': ('Sessions',),
 }
+__all__ = [name for names in _PLACES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:

@@ -165,29 +165,20 @@ def create_model(
 
 
 def save_checkpoint(model: FacialReactionModel, path: str | Path, *, half: bool = False) -> None:
-    """Write a model to one file, completely or not at all.
+    """Write a model with its `config` and `info` to one file, completely or not at all.
 
-    Args:
-        model: its `config` and `info` are saved with the weights.
-        path: of the safetensors file.
-        half: store the weights in half precision (loading widens them again).
+    With `half`, the weights are stored in half precision (loading widens them again).
 
     Raises:
         OSError: the disk is full, or the folder cannot be written; it names `path`.
     """
     from safetensors.torch import save
 
-    tensors = {
-        name: (
-            t.half()
-            if half and t.is_floating_point() and '_mean' not in name and '_std' not in name
-            else t
-        )
-        .detach()
-        .cpu()
-        .contiguous()
-        for name, t in model.state_dict().items()
-    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    if half:
+        for name, t in tensors.items():
+            if t.is_floating_point() and '_mean' not in name and '_std' not in name:
+                tensors[name] = t.half()
     metadata = {
         'format': FORMAT,
         'config': json.dumps(model.config.to_dict()),

@@ -251,10 +251,8 @@ class FusedBranches(nn.Module):
     The branches' weights are blocks on the diagonal of one matrix: some zeros to multiply, but a
     quarter of the operators, each of which has a fixed cost of some microseconds.
 
-    Args:
-        branches: the networks.
-        shared_input: all have the same input; otherwise their inputs are side by side.
-        more: weights (outputs, n) of the first layer for n more inputs.
+    With `shared_input`, all have the same input; otherwise their inputs are side by side. `more`
+    are weights (outputs, n) of the first layer for n more inputs.
     """
 
     def __init__(

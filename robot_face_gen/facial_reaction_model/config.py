@@ -81,30 +81,22 @@ class ModelConfig:
                 raise ValueError(
                     f'model config: {name} = {getattr(self, name)}: expected 1 to {largest}'
                 )
-        if self.feature_dim % (2 * self.num_heads):
-            raise ValueError(
-                f'model config: feature_dim = {self.feature_dim}: expected a multiple of '
-                f'2 x num_heads = {2 * self.num_heads}'
-            )
-        if self.num_heads % self.num_kv_heads:
-            raise ValueError(
-                f'model config: num_kv_heads = {self.num_kv_heads}: expected a divisor of '
-                f'num_heads = {self.num_heads}'
-            )
-        if self.max_seq_len < self.window_size:
-            raise ValueError(
-                f'model config: max_seq_len = {self.max_seq_len}: expected at least '
-                f'window_size = {self.window_size}'
-            )
-        for name in ('dropout', 'latent_correlation'):
-            if not 0.0 <= getattr(self, name) < 1.0:
+        heads, key_heads = self.num_heads, self.num_kv_heads
+        for name, is_good, expected in (
+            ('feature_dim', self.feature_dim % (2 * heads) == 0,
+             f'a multiple of 2 x num_heads = {2 * heads}'),
+            ('num_kv_heads', heads % key_heads == 0, f'a divisor of num_heads = {heads}'),
+            ('max_seq_len', self.max_seq_len >= self.window_size,
+             f'at least window_size = {self.window_size}'),
+            ('dropout', 0.0 <= self.dropout < 1.0, '0 to below 1'),
+            ('latent_correlation', 0.0 <= self.latent_correlation < 1.0, '0 to below 1'),
+            ('temperature', 0.0 <= self.temperature <= MAX_TEMPERATURE,
+             f'0 to {MAX_TEMPERATURE:.0f}'),
+        ):  # fmt: skip
+            if not is_good:
                 raise ValueError(
-                    f'model config: {name} = {getattr(self, name)}: expected 0 to below 1'
+                    f'model config: {name} = {getattr(self, name)}: expected {expected}'
                 )
-        try:
-            check_temperature(self.temperature, self)
-        except ValueError as error:
-            raise ValueError(f'model config: {error}') from None
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> ModelConfig:

@@ -104,13 +104,10 @@ class EventHead(nn.Module):
         return self.bias + self.REACH * torch.tanh(self.net(encoded))
 
     def log_likelihood(self, logits: Tensor, age: Tensor, onset: Tensor) -> Tensor:
-        """Of each frame, (B, T, E); 0 where the age is negative.
+        """Of each frame; all are (B, T, E). 0 where the age is negative.
 
-        Args:
-            logits: (B, T, E).
-            age: (B, T, E) int, frames since the last event ended, up to MAX_AGE, or UNKNOWN_AGE;
-                negative where no event can begin or it was not seen.
-            onset: (B, T, E) bool, the frames in which an event begins.
+        `age` (int) is frames since the last event ended, up to MAX_AGE, or UNKNOWN_AGE; negative
+        where no event can begin or it was not seen. In frames with `onset` (bool), one begins.
         """
         code = self.codes[age.clamp(min=0)]  # (B, T, E, AGE_KNOTS + 1)
         logits = logits + (code * self.ages).sum(dim=-1)

@@ -73,17 +73,15 @@ def check_face(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     missing = [name for name in BRANCHES if name not in data]
     if missing:
         raise ValueError(f'{where} lacks {", ".join(missing)}: expected {", ".join(BRANCHES)}')
-    out = {}
-    for name, width in BRANCHES.items():
-        value = out[name] = _array(data[name])
-        shape = tuple(value.shape)
+    out = {name: _array(data[name]) for name in BRANCHES}
+    batch, frames = (*out['landmarks'].shape, 0, 0)[:2]
+    for name, value in out.items():
+        shape, width = tuple(value.shape), BRANCHES[name]
         if len(shape) != 3 or shape[2] != width:
             raise ValueError(f'{where}[{name!r}] has shape {shape}: expected (B, T, {width})')
-    batch, frames = out['landmarks'].shape[:2]
-    for name, value in out.items():
-        if tuple(value.shape[:2]) != (batch, frames):
+        if shape[:2] != (batch, frames):
             raise ValueError(
-                f'{where}[{name!r}] has shape {tuple(value.shape)}: '
+                f'{where}[{name!r}] has shape {shape}: '
                 f'expected {batch} x {frames} frames, as its landmarks have'
             )
     if batch == 0 or frames == 0:

@@ -36,11 +36,7 @@ def clip_means(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def pairwise_distances(samples: Face) -> Tensor:
-    """Mean squared distance (B, pairs, branches) between the samples of each speaker.
-
-    Args:
-        samples: standardised, dict of (B, M, T, F), M at least 2; any of the branches.
-    """
+    """Mean squared distance (B, pairs, branches) between the samples (B, M, T, F) of speakers."""
     pairs = list(itertools.combinations(range(next(iter(samples.values())).shape[1]), 2))
     return torch.stack(
         [
@@ -58,9 +54,8 @@ class FacialVAELoss(nn.Module):
     learn little from the speaker. So the face from the prior's mean has to be near the target too
     (the hybrid objective of Sohn et al. 2015).
 
-    Args:
-        kl_weight: weight of a nat per frame relative to the mean squared error.
-        free_bits: nats per latent dimension and window without a cost (Kingma et al. 2016).
+    `kl_weight` is that of a nat per frame relative to the mean squared error; `free_bits` are nats
+    per latent dimension and window without a cost (Kingma et al. 2016).
     """
 
     def __init__(self, kl_weight: float = 0.05, free_bits: float = 0.02) -> None:
@@ -77,19 +72,11 @@ class FacialVAELoss(nn.Module):
         prior: Normal,
         window_size: int,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """All faces standardised, (B, T, F); the distributions (B, W, latent_dim).
+        """The loss, and its parts: `reconstruction`, `expectation`, `kl` (nats a window).
 
-        Args:
-            rebuilt: from the posterior.
-            expected: from the prior's mean.
-            target: the real listener.
-            seen: the target's values that count.
-            posterior: q.
-            prior: p.
-            window_size: frames of a window.
-
-        Returns:
-            tuple: the loss, and its parts: `reconstruction`, `expectation`, `kl` (nats a window).
+        All faces are standardised, (B, T, F): `rebuilt` from the posterior, `expected` from the
+        prior's mean, `target` is the real listener, of which the values `seen` count. The
+        distributions are (B, W, latent_dim).
         """
         reconstruction, expectation = (
             torch.stack(

@@ -27,23 +27,15 @@ from .vae import FacialVAE
 
 @dataclass
 class LatentDistributions:
-    """Distributions (B, W, latent_dim) of the windows' latents, and the latents that were used.
+    """Distributions (B, W, latent_dim) of the windows' latents, and the latents that were used."""
 
-    Attributes:
-        prior: p.
-        posterior: q; None without a listener.
-        latents: (S, W, latent_dim), in the order of the predictions.
-        listener: the real listener's face, standardised, 0 where a value is missing; None
-            without a listener.
-        events: (B, T, E) logits of events, see `events`.
-        seen: which of its values are valid: landmarks (B, T, 1), the others (B, T, width) bool.
-    """
-
-    prior: Normal
-    posterior: Normal | None
-    latents: Tensor
-    events: Tensor
+    prior: Normal  # p
+    posterior: Normal | None  # q; None without a listener
+    latents: Tensor  # (S, W, latent_dim), in the order of the predictions
+    events: Tensor  # (B, T, E) logits of events, see `events`
+    # the real listener's face, standardised, 0 where a value is missing; None without a listener
     listener: Face | None = None
+    # which of its values are valid: landmarks (B, T, 1), the others (B, T, width) bool
     seen: Face | None = None
 
 
@@ -53,12 +45,7 @@ def torch_seed() -> int:
 
 
 class FacialReactionModel(nn.Module):
-    """A causal, conditional VAE that predicts an attentive listener's face.
-
-    Args:
-        config: sizes of the network.
-        info: the checkpoint's description (audio encoder, face crop, training).
-    """
+    """A causal, conditional VAE that predicts an attentive listener's face."""
 
     def __init__(
         self, config: ModelConfig | None = None, info: CheckpointInfo | None = None

@@ -28,12 +28,7 @@ def make_runner(
 ) -> Runner:
     """The runner of a model's step, see `OnlineInferenceManager`.
 
-    Args:
-        model: it is not changed.
-        speakers: in the batch.
-        sessions: as many as speakers (None), or several of one speaker.
-        backend: see `OnlineInferenceManager`.
-        threads: see `OnlineInferenceManager`.
+    `sessions` are as many as speakers (None), or several of one speaker.
 
     Raises:
         ValueError: an impossible number, an unknown backend or one that does not run here.

@@ -94,13 +94,7 @@ def step_entry(
 
 
 class OnnxRunner(Runner):
-    """A `Runner` on an exported step.
-
-    Args:
-        path: of the file that `export.export_step` wrote.
-        model: whose step it is.
-        threads: for one step; 0 is one per core.
-    """
+    """A `Runner` on the step of a model, in a file of `export_step`; 0 threads: one per core."""
 
     def __init__(self, path: Path, model: Model, threads: int = 1) -> None:
         self._session = open_session(path, threads)

@@ -327,16 +327,13 @@ class Sessions:
         try:
             temperature = check_temperature(saved['temperature'], self.config)
             seeds, clocks = [int(s) for s in saved['seeds']], arrays.pop('clock').astype(np.int64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'saved session: {error}: it is damaged') from None
-        if len(seeds) != self.faces or clocks.min() < 0:
-            raise ValueError(
-                f'saved session: {len(seeds)} seeds, clocks from {clocks.min()}: expected '
-                f'{self.faces} and at least 0'
-            )
-        try:
+            if len(seeds) != self.faces or clocks.min() < 0:
+                raise ValueError(
+                    f'{len(seeds)} seeds, clocks from {clocks.min()}: expected {self.faces} and '
+                    'at least 0'
+                )
             self._motion.load(arrays)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f'saved session: {error}: it is damaged') from None
         self._temperature, self.seeds, self.clocks = temperature, seeds, clocks
         self._draw = None

@@ -49,13 +49,9 @@ from .vae import blend_weight, phase_code
 
 
 class StepFunction(nn.Module):
-    """The next frames of a fixed number of sessions.
+    """The next frames of a fixed number of sessions, of as many speakers or of one.
 
-    Args:
-        model: its weights are used; some are copied and fused, so later changes of the model are
-            not seen.
-        speakers: in the batch: as many as sessions, or one.
-        sessions: in the batch.
+    Some of the model's weights are copied and fused, so its later changes are not seen.
     """
 
     frames: Tensor

@@ -43,13 +43,7 @@ class TorchRunner(Runner):
     """A `Runner` on the model's own device.
 
     Inputs are written to pinned memory and copied without waiting; the only wait is for the
-    answer.
-
-    Args:
-        model: see `StepFunction`.
-        speakers: as many as sessions, or one.
-        sessions: how many.
-        record: record the steps as CUDA graphs.
+    answer. With `record`, the steps are recorded as CUDA graphs. See `StepFunction`.
     """
 
     @torch.no_grad()

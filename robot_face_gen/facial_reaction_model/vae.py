@@ -98,13 +98,9 @@ class FacialVAE(nn.Module):
     def posterior(self, encoded: Tensor, listener: Tensor, valid: Tensor) -> Normal:
         """q(z_w | speaker, listener), from windows w and w + 1, where z_w fades out.
 
-        Args:
-            encoded: (B, T, feature_dim), the encoded speaker.
-            listener: (B, T, 160), the real listener's standardised face.
-            valid: (B, T) bool, the frames whose listener's face was tracked well.
-
-        Returns:
-            Normal: (B, W, latent_dim), W = ceil(T / window_size).
+        It is (B, W, latent_dim), W = ceil(T / window_size), for the encoded speaker
+        (B, T, feature_dim), the real listener's standardised face (B, T, 160), and the frames
+        (B, T) bool in which that was tracked well.
         """
         listener = torch.where(valid[..., None], listener, listener.new_zeros(()))
         frames = torch.cat((self.listener_frame(listener), self.speaker_frame(encoded)), dim=-1)
@@ -130,11 +126,7 @@ class FacialVAE(nn.Module):
         return torch.stack(steps, dim=1)
 
     def spread(self, latents: Tensor, frames: int) -> Tensor:
-        """Latents (S, W, latent_dim) of windows to those of frames, with the phase code.
-
-        Returns:
-            Tensor: (S, frames, latent_dim + 2).
-        """
+        """Latents (S, W, latent_dim) of windows to (S, frames, latent_dim + 2) with phase code."""
         index = torch.arange(frames, device=latents.device)
         window, phase = index // self.window_size, (index % self.window_size).to(latents.dtype)
         own = latents[:, window]

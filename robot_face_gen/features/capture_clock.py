@@ -21,9 +21,6 @@ class CaptureClock:
     card is followed without jitter. PortAudio's own capture times are not used: with PulseAudio
     they are wrong by up to half a second at the start of a stream.
 
-    Args:
-        sample_rate: Hz.
-
     Attributes:
         gap_samples: number of samples that never arrived.
     """
@@ -40,15 +37,10 @@ class CaptureClock:
         self._restarted = True
 
     def place(self, position: int, count: int, arrived_ns: int) -> tuple[int, int]:
-        """Number and time of a block's first sample.
+        """Number and time (ns) of the first sample of a block of `count` samples.
 
-        Args:
-            position: of the first sample, counted by the device.
-            count: of samples in the block.
-            arrived_ns: arrival time of the block on a monotonic clock.
-
-        Returns:
-            tuple: the number of its first sample, and its time in ns by the same clock.
+        The device counted its position; it arrived at a time of a monotonic clock, on which the
+        result is, too.
         """
         error_ns = arrived_ns - self._length_ns(position + count + self.gap_samples)
         if self._base_ns is None:

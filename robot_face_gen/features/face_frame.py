@@ -5,12 +5,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from robot_face_gen.layout import BRANCHES, VALUE_LIMITS, VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 
 MIN_CONFIDENCE = 0.7  # frames with a lower confidence are treated as missing
+# Field of a face message: name of the array here.
+MESSAGE_FIELDS = {'landmarks': 'landmarks', 'action_units': 'au', 'pose': 'pose', 'gaze': 'gaze'}
+
+
+def message_values(message: Any) -> dict[str, np.ndarray]:
+    """The values of a face in a message, of ROS 2 or of a bag: landmarks, au, pose, gaze."""
+    return {n: np.array(getattr(message, f), np.float32) for f, n in MESSAGE_FIELDS.items()}
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,14 @@ class FaceFrame:
     au: np.ndarray  # (18,) float32, 17 intensities 0..5 and the presence of AU28
     pose: np.ndarray  # (4,) float32, Rx Ry Rz in radians and Tz in metres
     gaze: np.ndarray  # (2,) float32 radians
+
+    @classmethod
+    def from_message(cls, message: Any, stamp_ns: int) -> FaceFrame:
+        """The frame in a message `FaceFeatures`, of ROS 2 or of a bag."""
+        return cls(
+            stamp_ns, float(message.confidence), bool(message.success), int(message.image_width),
+            int(message.image_height), **message_values(message),
+        )  # fmt: skip
 
     @property
     def branches(self) -> dict[str, np.ndarray]:

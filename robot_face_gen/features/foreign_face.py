@@ -15,12 +15,8 @@ _CODES = [int(name.removeprefix('AU')) for name in AU_NAMES]
 def hri_landmarks(points: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
     """Landmarks in pixels, and the confidence in them, of hri_msgs/FacialLandmarks.
 
-    The first 68 points have the numbers that OpenFace uses, too.
-
-    Args:
-        points: (n, 3): x and y from 0 to 1, confidence. Without any confidence, all count.
-        width: of the image in pixels.
-        height: the same.
+    The points (n, 3) are x and y from 0 to 1, and confidence; without any, all count. The first 68
+    have the numbers that OpenFace uses, too. The size of the image is in pixels.
 
     Returns:
         tuple: (136,) float32, NaN if a point is missing; the mean confidence, 0..1.
@@ -49,10 +45,8 @@ def hri_action_units(
 ) -> np.ndarray:
     """Action units of hri_msgs/FacialActionUnits: 17 intensities 0..5 and the presence of AU28.
 
-    Args:
-        intensity: (99,) by number of the unit.
-        confidence: (99,) 0: the tracker does not have the unit. Without any, all count.
-        full_intensity: what an intensity of 5 is there.
+    Both arrays are (99,), by number of the unit. Confidence 0: the tracker does not have the unit;
+    without any, all count. `full_intensity` is what an intensity of 5 is there.
 
     Returns:
         np.ndarray: (18,) float32; NaN: the tracker does not have it.

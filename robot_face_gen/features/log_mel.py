@@ -16,11 +16,7 @@ FLOOR = -10.0  # log10 of the smallest power
 
 
 class LogMel:
-    """Incremental log-mel: each frame is computed once.
-
-    Args:
-        filters: (n_mels, 201).
-    """
+    """Incremental log-mel with filters (n_mels, 201): each frame is computed once."""
 
     def __init__(self, filters: np.ndarray) -> None:
         # Double precision: the last bit of a float32 product depends on its number of rows, and

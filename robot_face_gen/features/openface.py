@@ -77,11 +77,8 @@ def _encoding(head: bytes) -> str:
 class OpenFaceReader:
     """Frames from the bytes of an OpenFace CSV, in pieces of any size.
 
-    Args:
-        path: of the file, for messages.
-        report: counts and problems are added to it.
-        stop_at_restart: use no more rows once the timestamps start again (a recorded file);
-            otherwise go on with the new time (a file that is being written).
+    With `stop_at_restart`, no more rows are used once the timestamps start again (a recorded
+    file); otherwise it goes on with the new time (a file that is being written).
     """
 
     def __init__(
@@ -146,7 +143,8 @@ class OpenFaceReader:
             elif match := _SEPARATOR_LINE.fullmatch(text):
                 self._delimiter = match[1]
             else:
-                self._columns = self._header(text)
+                self._refuse_binary(text)
+                self._columns = Columns(text, self.path, self.report, self._delimiter)
                 self._clock = TimeBase(self._columns, self.report)
         if len(self._text.waiting) > _LONGEST_LINE:
             self._refuse_binary(self._text.waiting)
@@ -174,10 +172,6 @@ class OpenFaceReader:
         self.report.other_rows += self._chooser.others - self._others
         self._others = self._chooser.others
         return self._frames(faces)
-
-    def _header(self, text: str) -> Columns:
-        self._refuse_binary(text)
-        return Columns(text, self.path, self.report, self._delimiter)
 
     def _refuse_binary(self, text: str) -> None:
         if kind := foreign_kind(self._head):

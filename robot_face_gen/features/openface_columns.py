@@ -8,6 +8,7 @@ scripts change the delimiter, the decimal sign and the quotes. The names stay.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 from collections.abc import Iterable, Sequence
@@ -72,13 +73,7 @@ class FaceTable:
 
 
 class Columns:
-    """Dialect and columns of a file, from its header.
-
-    Args:
-        header: the line with the names.
-        path: of the file, for errors.
-        report: problems are counted there.
-        delimiter: where a line `sep=;` gives it.
+    """Dialect and columns of a file, from its header; a line `sep=;` gives the delimiter.
 
     Raises:
         OpenFaceError: the header has no usable columns; the text says what was found.
@@ -119,11 +114,9 @@ class Columns:
         for name, what in _OTHER_FORMATS.items():
             if name in self._place:
                 raise OpenFaceError(f'{self._path}: {what}')
-        values = {*POSE_COLUMNS, *AU_COLUMNS, *GAZE_COLUMNS}
-        if not (
-            values & set(names) or any(map(self._has, (LANDMARK_COLUMNS, _GAZE_VECTORS)))
-            or self._has(_SPACE_COLUMNS)
-        ):  # fmt: skip
+        single = {*POSE_COLUMNS, *AU_COLUMNS, *GAZE_COLUMNS}
+        whole = (LANDMARK_COLUMNS, _SPACE_COLUMNS, _GAZE_VECTORS)
+        if single.isdisjoint(names) and not any(map(self._has, whole)):
             shown = ', '.join(names[:6]) + (', ...' if len(names) > 6 else '')
             raise OpenFaceError(
                 f'{self._path}: no OpenFace CSV: no column of landmarks, action units, head pose '
@@ -155,40 +148,27 @@ class Columns:
         return f'not in the file: {"; ".join(parts)}' if parts else ''
 
     def table(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> FaceTable:
-        """Lines as arrays. Lines without all cells are left out and counted.
+        """Lines (number in the file, text) as arrays; those without all cells are left out.
 
-        Args:
-            lines: number in the file, and text.
-            open_end: whether the last line has no line end.
+        `open_end`: the last line has no line end.
 
         Raises:
             OpenFaceError: decimal commas in a file that is delimited by commas.
         """
-        numbers, texts = [], []
-        rows: list[list[str]] = []  # cells; none of a plain line, which need not be split yet
+        numbers: list[int] = []
+        rows: list[np.ndarray] = []
         for number, text in lines:
-            row: list[str] = []
-            is_plain = self.delimiter != ' ' and '"' not in text  # blanks may be one delimiter
-            if not is_plain or text.count(self.delimiter) + 1 != self.width:
-                row = split_cells(text, self.delimiter)
-                while len(row) > self.width and not row[-1].strip():
-                    row.pop()
-                if len(row) != self.width:
-                    self._wrong_width(number, len(row), open_end and number == lines[-1][0])
-                    continue
+            row = split_cells(text, self.delimiter)
+            while len(row) > self.width and not row[-1].strip():
+                row.pop()
+            if len(row) != self.width:
+                self._wrong_width(number, len(row), open_end and number == lines[-1][0])
+                continue
             numbers.append(number)
-            texts.append(text)
-            rows.append(row)
+            rows.append(self._numbers(number, [row[column] for column in self._columns]))
         self._report.rows += len(numbers)
-        values = self._quick(texts) if texts and not any(rows) else None
-        if values is None:
-            values = np.array(
-                [
-                    self._slow(number, row or split_cells(text, self.delimiter))
-                    for number, text, row in zip(numbers, texts, rows, strict=True)
-                ]
-            ).reshape(len(numbers), len(self._columns))
-        return self._as_table(np.array(numbers, int), values)
+        cells = np.array(rows).reshape(-1, len(self._columns))
+        return self._as_table(np.array(numbers, int), cells)
 
     def _wrong_width(self, number: int, count: int, cut_off: bool) -> None:
         if cut_off and count < self.width:
@@ -204,20 +184,15 @@ class Columns:
             f'a row without {self.width} cells', f'line {number}: {count} cells', lost_rows=True
         )
 
-    def _quick(self, texts: list[str]) -> np.ndarray | None:
-        try:
-            cells = np.loadtxt(
-                texts, delimiter=self.delimiter, usecols=self._columns, ndmin=2, comments=None
-            )
-        except ValueError:  # a cell that is not a number
-            return None
-        # To name a missing cell, its text is needed.
-        return cells if np.isfinite(cells).all() and len(cells) == len(texts) else None
-
-    def _slow(self, number: int, row: list[str]) -> list[float]:
+    def _numbers(self, number: int, row: list[str]) -> np.ndarray:
+        """Cells of a line; what is missing is reported once for each branch."""
+        with contextlib.suppress(ValueError):  # a cell that is not a number
+            cells = np.array(list(map(float, row)))
+            if np.isfinite(cells).all():
+                return cells
         values, told, lost = [], set(), False
-        for name, column in zip(self._names, self._columns, strict=True):
-            text = row[column].strip()
+        for name, cell in zip(self._names, row, strict=True):
+            text = cell.strip()
             value = _number(text)
             if value is None:
                 value = math.nan
@@ -225,13 +200,11 @@ class Columns:
                 if branch not in told and branch not in _HINTS and not lost:
                     told.add(branch)
                     kind = _kind(text)
-                    self._report.add(
-                        f'{_label(branch)}: a value is {kind}',
-                        f'line {number}, column {name}: {text[:40]!r}',
-                    )
+                    example = f'line {number}, column {name}: {text[:40]!r}'
+                    self._report.add(f'{_label(branch)}: a value is {kind}', example)
             lost = lost or (name == 'success' and value == 0.0)
             values.append(value)
-        return values
+        return np.array(values)
 
     def _part(self, cells: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Cells (n, len(names)); NaN for columns that the file lacks."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 # Names of raw formats: signed, unsigned or float; bits; order of the bytes (GStreamer's names).
-_RAW = re.compile(r'([SUF])(8|16|24|32|64)(LE|BE)?')
+_RAW = re.compile(r'([SU](?:8|16|24|32)|F(?:32|64))(LE|BE)?')
 _RAW_NAMES = ('', 'wave', 'wav', 'raw', 'pcm')
 #: Coding formats whose frames are found in a stream of bytes, and their decoders in FFmpeg.
 CODECS = {'mp3': 'mp3float', 'aac': 'aac'}
@@ -28,120 +29,81 @@ def mono(values: np.ndarray, channels: int, full_scale: float, zero: float = 0.0
     return samples.reshape(-1, channels).mean(axis=1).astype(np.float32)
 
 
-class RawDecoder:
-    """Decodes raw samples; a sample may be split between two pieces.
+class SoundDecoder:
+    """Decodes a stream of sound; a sample or frame may be split between two pieces.
+
+    The arguments are those of audio_common_msgs/AudioInfo.
 
     Args:
-        sample_format: such as 'S16LE' or 'F32LE'; without an order of bytes, little endian.
-        channels: interleaved.
-        sample_rate: Hz.
+        coding_format: wave, or one of CODECS.
+        sample_format: of raw samples, such as S16LE or F32LE; little endian without an order.
+        channels: of raw samples, interleaved.
+        sample_rate: of raw samples, Hz.
 
     Raises:
         ValueError: an unknown format.
     """
 
-    def __init__(self, sample_format: str, channels: int, sample_rate: int) -> None:
+    def __init__(
+        self, coding_format: str, sample_format: str, channels: int, sample_rate: int
+    ) -> None:
+        import av  # a microphone does not need it
+
+        self._av = av
+        self._channels = self.sample_rate = 0  # of encoded sound: its frames tell
+        coding = coding_format.lower()
+        if coding in CODECS:
+            self._codec: Any = av.CodecContext.create(CODECS[coding], 'r')
+            return
+        if coding not in _RAW_NAMES:
+            raise ValueError(
+                f'coding_format = {coding!r}: expected wave or one of {", ".join(CODECS)}'
+            )
         found = _RAW.fullmatch(sample_format.upper().replace('_', ''))
         if not found or channels < 1 or sample_rate < 1:
             raise ValueError(
                 f'sample_format = {sample_format!r}, {channels} channels, {sample_rate} Hz: '
                 'expected a format such as S16LE, and both numbers'
             )
-        kind, bits, order = found.groups()
-        self.sample_rate, self._channels = sample_rate, channels
-        self._bytes = int(bits) // 8
-        self._is_big = order == 'BE'
-        self._zero = 2.0 ** (int(bits) - 1) if kind == 'U' else 0.0
-        self._full_scale = 1.0 if kind == 'F' else 2.0 ** (int(bits) - 1)
-        # numpy has no 24 bits: they become the upper three bytes of 32.
-        width = 4 if self._bytes == 3 else self._bytes
-        if (kind == 'F' and width not in (4, 8)) or (kind != 'F' and width == 8):
-            raise ValueError(f'sample_format = {sample_format!r}: expected one such as S16LE')
-        letter = {'S': 'i', 'U': 'u', 'F': 'f'}[kind]
-        self._type = np.dtype(f'{">" if self._is_big else "<"}{letter}{width}')
-        self._rest = b''
-        self._is_first = True
+        kind, order = found[1].lower(), (found[2] or 'LE').lower()
+        name = f'pcm_{kind}' if kind in ('s8', 'u8') else f'pcm_{kind}{order}'
+        self._codec = av.CodecContext.create(name, 'r')
+        # Interleaved channels are decoded as one, and averaged afterwards.
+        self._codec.layout, self._codec.sample_rate = 'mono', sample_rate
+        self._channels, self.sample_rate = channels, sample_rate
+        self._frame_bytes = int(kind[1:]) // 8 * channels
+        self._rest: bytes | None = None  # None: nothing was received yet
 
     def push(self, data: bytes) -> np.ndarray:
-        """Mono samples (n,) of a piece."""
-        if self._is_first and data.startswith(b'RIFF'):
-            data = data[_WAVE_HEADER_BYTES:]
-        self._is_first = False
-        data = self._rest + data
-        whole = len(data) - len(data) % (self._bytes * self._channels)
-        self._rest = data[whole:]
-        data = data[:whole]
-        if self._bytes == 3:
-            values = self._three_bytes(data)
-        else:
-            values = np.frombuffer(data, self._type)
-        return mono(values, self._channels, self._full_scale, self._zero)
-
-    def _three_bytes(self, data: bytes) -> np.ndarray:
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, slice(0, 3) if self._is_big else slice(1, 4)] = np.frombuffer(
-            data, np.uint8
-        ).reshape(-1, 3)
-        return wide.reshape(-1).view(self._type) // 256
-
-
-class CodedDecoder:
-    """Decodes a stream of compressed sound, such as MP3; a frame may be split between pieces.
-
-    Args:
-        codec: one of CODECS.
-
-    Raises:
-        ValueError: an unknown codec.
-    """
-
-    def __init__(self, codec: str) -> None:
-        import av
-
-        if codec not in CODECS:
-            raise ValueError(
-                f'coding_format = {codec!r}: expected wave or one of {", ".join(CODECS)}'
-            )
-        self._av = av
-        self._codec: Any = av.CodecContext.create(CODECS[codec], 'r')
-        self._resampler: Any = None
-        self.sample_rate = 0
-
-    def push(self, data: bytes) -> np.ndarray:
-        """Mono samples (n,) of the frames that are complete; sets `sample_rate`.
+        """Mono samples (n,) that are complete now; sets `sample_rate` of encoded sound.
 
         Raises:
             ValueError: the bytes are not of this codec; decoding goes on with the next piece.
         """
+        from .sound_file import frame_samples
+
         pieces: list[np.ndarray] = []
         problem = ''
-        for packet in self._codec.parse(data):
+        for packet in self._raw_packets(data) if self._channels else self._codec.parse(data):
             try:
                 frames = self._codec.decode(packet)
-            except self._av.error.FFmpegError as error:
+            except self._av.FFmpegError as error:
                 problem = str(error)
                 continue
             for frame in frames:
-                if frame.sample_rate != self.sample_rate:
-                    self.sample_rate = int(frame.sample_rate)
-                    self._resampler = self._av.AudioResampler(
-                        format='flt', layout='mono', rate=self.sample_rate
-                    )
-                pieces += [one.to_ndarray()[0] for one in self._resampler.resample(frame)]
+                self.sample_rate = int(frame.sample_rate)
+                samples = frame_samples(frame)
+                if self._channels:
+                    samples = samples.reshape(-1, self._channels)
+                pieces.append(samples.mean(axis=1, dtype=np.float32))
         if problem and not pieces:
             raise ValueError(f'data: {problem}')
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
-
-def make_decoder(
-    coding_format: str, sample_format: str, channels: int, sample_rate: int
-) -> RawDecoder | CodedDecoder:
-    """The decoder of a stream that audio_common_msgs/AudioInfo describes.
-
-    Raises:
-        ValueError: an unknown format.
-    """
-    coding_format = coding_format.lower()
-    if coding_format in _RAW_NAMES:
-        return RawDecoder(sample_format, channels, sample_rate)
-    return CodedDecoder(coding_format)
+    def _raw_packets(self, data: bytes) -> Iterable[Any]:
+        if self._rest is None and data.startswith(b'RIFF'):
+            data = data[_WAVE_HEADER_BYTES:]
+        data = (self._rest or b'') + data
+        whole = len(data) - len(data) % self._frame_bytes
+        self._rest = data[whole:]
+        return [self._av.Packet(data[:whole])] if whole else []

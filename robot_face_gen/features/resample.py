@@ -21,9 +21,6 @@ class Resampler:
     Output sample n is at the time of input sample n * rate / 16000. Its latency is half a filter,
     12 samples of the lower of the two rates (0.75 ms at 16 kHz or more). Flat to 5.5 kHz, 90 dB
     down from 9.7 kHz on, for inputs of 16 kHz or more.
-
-    Args:
-        rate: of the input, Hz.
     """
 
     def __init__(self, rate: int) -> None:
@@ -79,10 +76,8 @@ def to_mono(samples: np.ndarray) -> tuple[np.ndarray, int]:
     """The mean of all channels, finite and within 4 times full scale.
 
     Louder samples are not sound of -1..1; one of them would dominate a running maximum for long.
-
-    Args:
-        samples: (n,) or (n, channels), floats of -1..1 or integers of their full range (zero of
-            unsigned ones is the middle).
+    Samples are (n,) or (n, channels), floats of -1..1 or integers of their full range (zero of
+    unsigned ones is the middle).
 
     Returns:
         tuple: samples (n,) float32, and how many had to be silenced (not finite) or clipped.

@@ -43,10 +43,7 @@ def abandon() -> None:
 
 
 def find_device(name: str | None) -> int:
-    """The number of an input device.
-
-    Args:
-        name: its number, its name or a part of it, in any case; None is the default one.
+    """The number of an input device; the name is its number, its name or a part of it, or None.
 
     Raises:
         OSError: no such device (the existing ones are named), or no input device.
@@ -80,13 +77,9 @@ def open_input(
 ) -> Any:  # fmt: skip
     """Start a stream of one channel of float32; sounddevice's own object.
 
-    Args:
-        device: as for `find_device`.
-        sample_rate: Hz; None, or a rate that the device does not support: the device's own.
-        block_s: sound in a block.
-        callback: called on PortAudio's thread with each block (n,), its rate in Hz, and whether
-            sound was lost before it.
-        finished: called when the stream has ended.
+    Without a sample rate that the device supports, its own is used. The callback runs on
+    PortAudio's thread with each block (n,), its rate in Hz, and whether sound was lost before it;
+    `finished` is called when the stream has ended.
 
     Raises:
         OSError: no such device, or PortAudio's reason.

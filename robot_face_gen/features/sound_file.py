@@ -87,7 +87,7 @@ class SoundFile:
             OSError: the file cannot be read.
             ValueError: it cannot be decoded from its beginning.
         """
-        for block in self._decoded():
+        for block in self._decoded(self.problems):
             if block.shape[1] == 1:
                 yield block[:, 0]
             elif self._channel is not None:
@@ -98,7 +98,7 @@ class SoundFile:
     def _probe(self) -> None:
         """Check what the file is, and whether its channels cancel each other."""
         total, loud, power, mean_power = 0, 0, np.zeros(1), 0.0
-        for block in self._decoded(report=False):
+        for block in self._decoded([]):
             if not total:
                 power = np.zeros(block.shape[1])
             total += len(block)
@@ -120,8 +120,8 @@ class SoundFile:
                 f'{self._channel + 1} alone is used'
             )
 
-    def _decoded(self, report: bool = True) -> Iterator[np.ndarray]:
-        """Blocks (n, channels) float32."""
+    def _decoded(self, problems: list[str]) -> Iterator[np.ndarray]:
+        """Blocks (n, channels) float32; what is found is added to the problems."""
         with open(self.path, 'rb') as file:
             try:
                 container = av.open(
@@ -132,9 +132,9 @@ class SoundFile:
             except (av.FFmpegError, ValueError) as error:
                 raise self._unreadable(error) from None
             with container:
-                yield from self._streamed(container, report)
+                yield from self._streamed(container, problems)
 
-    def _streamed(self, container: Any, report: bool) -> Iterator[Any]:
+    def _streamed(self, container: Any, problems: list[str]) -> Iterator[np.ndarray]:
         if not container.streams.audio:
             what = 'film without sound' if container.streams.video else 'file without sound'
             raise ValueError(f'{self.path}: a {what}')
@@ -146,10 +146,9 @@ class SoundFile:
                 origin_s = 0.0 if start is None else float(start * video.time_base)
                 break
         declared_s = self._declared_s(container, stream, origin_s)
-        raw = container.format.name in _RAW
         padded = container.format.name.startswith('mov') and declared_s > 0
         given, error = 0, None
-        frames = self._frames(container, stream, raw, report)
+        frames = self._frames(container, stream, problems)
         while True:
             try:
                 frame = next(frames, None)
@@ -158,7 +157,7 @@ class SoundFile:
                 break
             if frame is None:
                 break
-            samples = _samples(frame)
+            samples = frame_samples(frame)
             if not given:
                 self.sample_rate = int(frame.sample_rate)
                 if not LEAST_RATE <= self.sample_rate <= MOST_RATE:
@@ -166,11 +165,10 @@ class SoundFile:
                         f'{self.path}: {self.sample_rate} Hz: expected {LEAST_RATE} to {MOST_RATE}'
                     )
             elif frame.sample_rate != self.sample_rate:
-                if report:
-                    self.problems.append(
-                        f'the sample rate changes to {frame.sample_rate} Hz at '
-                        f'{given / self.sample_rate:.1f} s: the rest is not read'
-                    )
+                problems.append(
+                    f'the sample rate changes to {frame.sample_rate} Hz at '
+                    f'{given / self.sample_rate:.1f} s: the rest is not read'
+                )
                 break
             if origin_s is not None and frame.pts is not None:
                 place = round((float(frame.pts * frame.time_base) - origin_s) * self.sample_rate)
@@ -180,8 +178,8 @@ class SoundFile:
                 missing = place - given
                 least = 0 if not given else _GAP_S * self.sample_rate
                 if least < missing < _LONGEST_GAP_S * self.sample_rate:
-                    if report and given:
-                        self.problems.append(
+                    if given:
+                        problems.append(
                             f'{missing / self.sample_rate:.1f} s without sound at '
                             f'{given / self.sample_rate:.1f} s: filled with silence'
                         )
@@ -197,17 +195,14 @@ class SoundFile:
                 yield samples
         if error is not None and not given:
             raise self._unreadable(error)
-        if report and given:
-            length_s = given / self.sample_rate
-            if declared_s > length_s + _SHORT_S:
-                self.problems.append(
-                    f'truncated: {length_s:.1f} s of {declared_s:.1f} s could be read'
-                )
-            # The sizes in a WAV are often wrong by a byte, but its length was checked.
-            elif container.format.name != 'wav' and (end := missing_end(self.path)):
-                self.problems.append(f'truncated: {length_s:.1f} s could be read; {end}')
-            elif error is not None:
-                self.problems.append(f'damaged: read until {length_s:.1f} s ({_text(error)})')
+        length_s = given / (self.sample_rate or 1)
+        if declared_s > length_s + _SHORT_S:
+            problems.append(f'truncated: {length_s:.1f} s of {declared_s:.1f} s could be read')
+        # The sizes in a WAV are often wrong by a byte, but its length was checked.
+        elif container.format.name != 'wav' and (end := missing_end(self.path)):
+            problems.append(f'truncated: {length_s:.1f} s could be read; {end}')
+        elif error is not None:
+            problems.append(f'damaged: read until {length_s:.1f} s ({_text(error)})')
 
     def _declared_s(self, container: Any, stream: Any, origin_s: float | None) -> float:
         """Length of the sound as the header says; 0 where it does not say it exactly."""
@@ -232,8 +227,9 @@ class SoundFile:
             return duration_s + late_s
         return 0.0
 
-    def _frames(self, container: Any, stream: Any, raw: bool, report: bool) -> Iterator[Any]:
+    def _frames(self, container: Any, stream: Any, problems: list[str]) -> Iterator[Any]:
         """Decoded frames; packets that are damaged are left out, except at the beginning."""
+        raw = container.format.name in _RAW
         good = bad = 0
         end: int | None = None  # of the packet before, in the file
         for packet in container.demux(stream):
@@ -250,8 +246,8 @@ class SoundFile:
                 raise ValueError(f'{self.path}: no sound file that can be read ({_NO_FORMAT})')
             good += bool(frames)
             yield from frames
-        if bad and report:
-            self.problems.append(f'{bad} damaged packets of {bad + good} are left out')
+        if bad:
+            problems.append(f'{bad} damaged packets of {bad + good} are left out')
 
     def _unreadable(self, error: Exception) -> ValueError:
         known = isinstance(error, (av.error.InvalidDataError, av.error.ArgumentError))
@@ -259,7 +255,7 @@ class SoundFile:
         return ValueError(f'{self.path}: no sound file that can be read ({reason})')
 
 
-def _samples(frame: Any) -> np.ndarray:
+def frame_samples(frame: Any) -> np.ndarray:
     """Samples (n, channels) float32 of full scale 1, as exact as float32 can be."""
     channels = len(frame.layout.channels)
     values = frame.to_ndarray()

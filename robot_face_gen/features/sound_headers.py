@@ -56,22 +56,10 @@ def missing_end(path: str) -> str:
 
 
 def _stated_bytes(head: bytes) -> int:
-    """Size of the file as its header gives it, at least; 0 where it does not."""
+    """Size of a RIFF or Matroska file as its header gives it; 0 where it does not."""
     if head[:4] == b'RIFF':
         size = int.from_bytes(head[4:8], 'little')
         return 8 + size if size < _UNKNOWN else 0
-    if head[:4] == b'.snd':
-        begin, size = (int.from_bytes(head[i : i + 4], 'big') for i in (4, 8))
-        return begin + size if size < _UNKNOWN else 0
-    if head[:4] == b'riff':  # Wave64
-        return int.from_bytes(head[16:24], 'little')
-    if head[:4] == b'caff':
-        place = 8
-        while place + 12 <= len(head):
-            size = int.from_bytes(head[place + 4 : place + 12], 'big', signed=True)
-            if head[place : place + 4] == b'data':
-                return place + 12 + size if size >= 0 else 0
-            place += 12 + max(0, size)
     if head[:4] == b'\x1a\x45\xdf\xa3':  # Matroska, WebM: an EBML header, then one segment
         place, size = _ebml_size(head, 4)
         place += size

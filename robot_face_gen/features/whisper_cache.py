@@ -29,9 +29,8 @@ def model_name(weights: str) -> str:
 def find_cached(weights: str) -> Path | None:
     """The file of weights; None where there is none.
 
-    Args:
-        weights: a path, a name in the model store with or without `whisper-`, or the name of a
-            file that openai-whisper has downloaded.
+    It is given by a path, a name in the model store with or without `whisper-`, or the name of a
+    file that openai-whisper has downloaded.
     """
     name = weights.removeprefix(_PREFIX)
     path = Path(weights).expanduser()
@@ -49,11 +48,7 @@ class WeightsMissing(ValueError):
 
 
 def locate(weights: str, *, checks_hash: bool = False) -> Path:
-    """The file of weights, see `find_cached`.
-
-    Args:
-        weights: as for `find_cached`.
-        checks_hash: of a file of the model store, which takes a moment.
+    """The file of weights, see `find_cached`; `checks_hash`: of one in the model store.
 
     Raises:
         WeightsMissing: there is none, or it is damaged, but it can be downloaded.

@@ -18,11 +18,6 @@ from .whisper_weights import load_encoder
 class WhisperEncoder:
     """Log-mel frames in, embeddings out.
 
-    Args:
-        encoder: of openai-whisper.
-        dims: its dimensions.
-        name: a word for the id.
-
     Attributes:
         id: the name, and a hash of the weights: what a checkpoint was trained with.
         dim: length of an embedding.
@@ -46,9 +41,7 @@ class WhisperEncoder:
         the same everywhere; it keeps what the sound is like, and knows nothing of speech.
 
         Raises:
-            ValueError: no such name, a file that is no Whisper checkpoint, weights that have not
-                been downloaded (the message says how to get them).
-            OSError: the file cannot be read.
+            ValueError, OSError: see `load_encoder`.
         """
         encoder, dims, name = load_encoder(str(weights))
         return cls(encoder.to(device), dims, name)

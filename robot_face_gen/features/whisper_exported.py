@@ -33,8 +33,7 @@ class ContextEncoder:
     shifted, their outputs stay the same except at the edges and are reused, a tenth of the work.
     Nothing after the convolutions can be reused, because the positions change.
 
-    Args:
-        session: of a file that `whisper_onnx.export_encoder` wrote.
+    The session is of a file that `whisper_onnx.export_encoder` wrote.
     """
 
     def __init__(self, session: Any) -> None:
@@ -116,9 +115,8 @@ class ExportedWhisper:
         entry = exported(self._weights, frames, int8=self._int8)
         if entry is None:
             if self._weights != UNTRAINED:
-                locate(
-                    self._weights, checks_hash=True
-                )  # here: errors of the child have no type of their own
+                # Here: errors of the child have no type of their own.
+                locate(self._weights, checks_hash=True)
             options = ['--int8'] if self._int8 else []
             export_in_child(__name__, self._weights, str(frames), *options)
             entry = exported(self._weights, frames, int8=self._int8)

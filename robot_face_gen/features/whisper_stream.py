@@ -12,6 +12,7 @@ the same values for many hops and intermediate results of the encoder can be reu
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -155,24 +156,12 @@ class WhisperStream:
 
     def _encode(self, contexts: Iterator[tuple[int, np.ndarray]]) -> list[EmbeddingBlock]:
         blocks: list[EmbeddingBlock] = []
-        waiting: list[tuple[int, np.ndarray]] = []
         most = _BATCH if str(self.encoder.device) == 'cpu' else _BATCH_ON_GPU
-
-        def run() -> None:
-            end = self._frames // 2 - self._settle
-            mels = np.stack([mel for _, mel in waiting])
-            data = self.encoder.encode(mels, end - self._hop, end)
-            blocks.extend(
-                EmbeddingBlock(stamp, part) for (stamp, _), part in zip(waiting, data, strict=True)
-            )
-            waiting.clear()
-
-        for context in contexts:
-            waiting.append(context)
-            if len(waiting) == most:
-                run()
-        if waiting:
-            run()
+        end = self._frames // 2 - self._settle
+        while batch := list(itertools.islice(contexts, most)):
+            stamps, mels = zip(*batch, strict=True)
+            data = self.encoder.encode(np.stack(mels), end - self._hop, end)
+            blocks += map(EmbeddingBlock, stamps, data)
         return blocks
 
     def _contexts(self, samples: np.ndarray, sample_rate: int, stamp_ns: int,
@@ -214,7 +203,8 @@ class WhisperStream:
                 or self._is_played_again(first, lost, len(mono))
             ):
                 self.counters['resets'] += 1
-                self._begin_alike()
+                self._resampler.reset()
+                self._begin()
             elif lost > 0:
                 self.counters['lost_samples'] += lost
                 mono = np.concatenate((np.zeros(lost, np.float32), mono))
@@ -245,10 +235,6 @@ class WhisperStream:
         in_order = in_order + count if first == until else count
         self._again = (first + count, in_order)
         return in_order > _AGAIN_S * self._rate and -lost > self._most_lost_s * self._rate
-
-    def _begin_alike(self) -> None:
-        self._resampler.reset()
-        self._begin()
 
     def _time_ns(self, sample: int) -> int:
         """Time of a sample at 16 kHz, from the stamp of the newest chunk."""

@@ -26,10 +26,7 @@ _TINY = ModelDimensions(
 
 
 def load_encoder(weights: str) -> tuple[AudioEncoder, ModelDimensions, str]:
-    """The encoder of weights, its dimensions, and a word for its id.
-
-    Args:
-        weights: a name (`tiny.en`, ...), the path of a `.pt` in Whisper's format, or `untrained`.
+    """The encoder of weights, see `whisper_cache.locate`; its dimensions, and a word for its id.
 
     Raises:
         ValueError: no such name, a file that is no Whisper checkpoint, weights that have not been

@@ -115,8 +115,7 @@ def make_outputs(
             outputs.append(_make_output(node, output, actuators, actuation))
         except ImportError as error:
             text = f'{output.topic} ({output.kind}) is not published: {error}'
-            node.get_logger().warning(text)
-            node.health.fail(output.topic, text, logged=True)
+            node.health.fail(output.topic, text)
     return outputs
 
 

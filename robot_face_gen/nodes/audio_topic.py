@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 
 from robot_face_gen.features.audio_source import AudioBlock
 from robot_face_gen.features.capture_clock import CaptureClock
-from robot_face_gen.features.raw_sound import CodedDecoder, RawDecoder, make_decoder, mono
+from robot_face_gen.features.raw_sound import SoundDecoder, mono
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen.tools.topic import message_class
 
@@ -42,11 +41,6 @@ class AudioTopic:
 
     The times of the sound are those of its arrival: the stamps of AudioDataStamped are not times
     of the day.
-
-    Args:
-        node: owner of the subscriptions.
-        topic: name.
-        publish: called with each block.
     """
 
     def __init__(
@@ -54,14 +48,12 @@ class AudioTopic:
     ) -> None:
         self._node, self._publish = node, publish
         self._topic = node.resolve_topic_name(topic)
-        self._decoder: RawDecoder | CodedDecoder | None = None
+        self._decoder: SoundDecoder | None = None
         self._described: tuple = ()
         self._clock: CaptureClock | None = None
         self._rate = self._position = self._arrived_ns = 0
         node.health.add_flow('chunks_in', self._topic, STALL_S)
-        self._timer = node.create_timer(
-            LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = node.every(LOOK_S, self._look)
 
     def _look(self) -> None:
         kinds = dict(self._node.get_topic_names_and_types()).get(self._topic)
@@ -82,9 +74,7 @@ class AudioTopic:
                 self._listen_to_info()
             self._subscribe(kind, self._topic, callbacks[kinds[0]], 'chunks_in')
         except ValueError as error:
-            text = f'{self._topic}: {error}'
-            logged = self._node.warn('audio_topic', text)
-            self._node.health.fail('audio_topic', text, logged=logged)
+            self._node.health.fail('audio_topic', f'{self._topic}: {error}')
             return
         self._node.health.mend('audio_topic')
         self._node.get_logger().info(f'{self._topic}: {kinds[0]}')
@@ -109,7 +99,7 @@ class AudioTopic:
             int(message.sample_rate),
         )
         if described != self._described:
-            self._decoder = make_decoder(*described)
+            self._decoder = SoundDecoder(*described)
             self._described = described
             self._node.health.fact('format', ' '.join(map(str, described)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QoS profiles of recorded topics: to the text that bags contain, and back to a publisher's."""
+"""QoS profiles of recorded topics as the text that bags contain."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 
 from robot_face_gen.timing import SECOND_NS
 
-_DEPTH = 50  # of a replayed topic: the graph does not tell the depth that was recorded
 _POLICIES = ('history', 'reliability', 'durability', 'liveliness')
 _DURATIONS = ('deadline', 'lifespan', 'liveliness_lease_duration')
 
@@ -35,17 +34,3 @@ def _plain(profile: QoSProfile) -> dict[str, Any]:
         values[name] = {'sec': seconds, 'nsec': nanoseconds}
     values['avoid_ros_namespace_conventions'] = bool(profile.avoid_ros_namespace_conventions)
     return values
-
-
-def replay_profile(recorded: Sequence[Any]) -> QoSProfile:
-    """The profile to publish a topic with: the weakest that was recorded, reliable if none was.
-
-    Args:
-        recorded: profiles as rosbags reads them.
-    """
-    profile = QoSProfile(depth=_DEPTH)
-    if any(one.reliability.name == 'BEST_EFFORT' for one in recorded):
-        profile.reliability = ReliabilityPolicy.BEST_EFFORT
-    if recorded and all(one.durability.name == 'TRANSIENT_LOCAL' for one in recorded):
-        profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-    return profile

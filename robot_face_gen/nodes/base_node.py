@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Generic
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -29,7 +29,6 @@ from .diagnostics import Diagnostics
 from .graph_watch import GraphWatch
 from .parameter_table import Parameters, ParameterTable, Values
 
-WARN_EVERY_S = 5.0
 SIM_POLL_S = 0.005  # simulated time gives no notice when it advances: polling interval
 SLEEP_S = 1.0  # the system clock can be set: longest sleep
 JOIN_S = 5.0
@@ -57,10 +56,7 @@ def new_health() -> Health:
 
 
 class BaseNode(Node, Generic[Values]):
-    """A node of the graph.
-
-    Args:
-        table: its name and its parameters.
+    """A node of the graph; `table` has its name and its parameters.
 
     Raises:
         ValueError: a parameter given at start-up is refused.
@@ -75,13 +71,11 @@ class BaseNode(Node, Generic[Values]):
         self.health = new_health()
         self._parameters_declared = Parameters(self, table, self.on_change)
         if unknown := self._parameters_declared.unknown:
-            text = f'unknown parameters have no effect: {", ".join(unknown)}'
-            self.get_logger().warning(text)
-            self.health.fact('unknown_parameters', ', '.join(unknown))
-            self.health.count('unknown', len(unknown), text, logged=True)
-        self._warned: dict[str, float] = {}
-        self._said: set[str] = set()
-        self._watch = GraphWatch(self, lambda text: self.get_logger().warning(text))
+            names = ', '.join(unknown)
+            self.get_logger().warning(f'unknown parameters have no effect: {names}')
+            self.health.fact('unknown_parameters', names)
+            self.health.count('unknown', len(unknown))
+        self._watch = GraphWatch(self)
         self.diagnostics = Diagnostics(self, self.health, self._watch.look)
 
     @property
@@ -144,11 +138,9 @@ class BaseNode(Node, Generic[Values]):
             try:
                 callback(message)
             except ValueError as error:
-                field = str(error).split('[')[0].split(' ')[0]  # rate limit per field
-                logged = self.warn(f'{resolved} {field}', f'{resolved}: message dropped: {error}')
-                health.count(
-                    'invalid', trouble=f'{resolved}: {error}', logged=logged, about=resolved
-                )
+                text = f'{resolved}: message dropped: {error}'
+                field = str(error).split('[')[0].split(' ')[0]  # each is a fault of its own
+                health.count('invalid', trouble=text, about=f'{resolved} {field}')
 
         subscription = self.create_subscription(
             kind,
@@ -193,20 +185,9 @@ class BaseNode(Node, Generic[Values]):
         self._watch.add(publisher, kind, health, is_publisher=True)
         return publisher
 
-    def warn(self, key: str, text: str) -> bool:
-        """Log a warning, at most one per `key` every WARN_EVERY_S; True if logged."""
-        now = time.monotonic()
-        if now - self._warned.get(key, -WARN_EVERY_S) < WARN_EVERY_S:
-            return False
-        self._warned[key] = now
-        self.get_logger().warning(text)
-        return True
-
-    def warn_once(self, key: str, text: str) -> None:
-        """Log only the first warning of a `key`; the diagnostics show later ones."""
-        if key not in self._said:
-            self._said.add(key)
-            self.get_logger().warning(text)
+    def every(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer in real time: it goes on while simulated time stands still."""
+        return self.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def start_worker(self, work: Callable[[], None], name: str) -> None:
         """Run `work` in a thread until it returns; it must check `stopping`."""
@@ -233,4 +214,6 @@ class BaseNode(Node, Generic[Values]):
         self.stopping.set()
         for worker in self._workers:
             worker.join(JOIN_S)
+        if self.exit_code is not None:
+            self.diagnostics.publish()  # log what has happened since the last report
         super().destroy_node()

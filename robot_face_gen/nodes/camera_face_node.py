@@ -101,8 +101,7 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
                         raise BadMessage('header.stamp = 0: expected the time of capture')
                     picture = Picture(stamp_ns, to_image(message))
                 except BadMessage as error:
-                    text = f'picture dropped: {error}'
-                    self.health.count('invalid', trouble=text, logged=self.warn('image', text))
+                    self.health.count('invalid', trouble=f'picture dropped: {error}')
                     continue
                 height, width = picture.image.shape[:2]
                 if self._camera_info is not None:

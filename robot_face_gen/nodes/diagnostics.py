@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 
 from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health, Report
 
 if TYPE_CHECKING:
-    from rclpy.node import Node
+    from .base_node import BaseNode
 
 PERIOD_S = 1.0
 REMIND_S = 10.0
@@ -41,16 +40,14 @@ class Diagnostics:
     """
 
     def __init__(
-        self, node: Node, health: Health, look: Callable[[], None] = lambda: None
+        self, node: BaseNode, health: Health, look: Callable[[], None] = lambda: None
     ) -> None:
         self._node = node
         self._look = look
         self._statuses = [_Status(node, '', health)]
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: simulated time stands still without /clock, which must be reported.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(PERIOD_S, self.publish, clock=steady)
+        node.every(PERIOD_S, self.publish)
 
     def add(self, part: str, health: Health) -> None:
         """Also publish the health of a part of the node; `part` is its namespace."""
@@ -86,7 +83,7 @@ class _Standing(NamedTuple):
 class _Status:
     """One health, and what was logged about it."""
 
-    def __init__(self, node: Node, part: str, health: Health) -> None:
+    def __init__(self, node: BaseNode, part: str, health: Health) -> None:
         self._logger, self._health = node.get_logger(), health
         self._name = '/'.join(filter(None, (part.strip('/'), node.get_name())))
         if not part:
@@ -126,12 +123,11 @@ class _Status:
             if recent:
                 continue
             self._logged_s[cause] = now_s
-            if not fault.logged:
-                # rclpy allows only one severity for each line that logs.
-                if fault.level == ERROR:
-                    self._logger.error(self._prefix + fault.text)
-                else:
-                    self._logger.warning(self._prefix + fault.text)
+            # rclpy allows only one severity for each line that logs.
+            if fault.level == ERROR:
+                self._logger.error(self._prefix + fault.text)
+            else:
+                self._logger.warning(self._prefix + fault.text)
         for name in [name for name in self._standing if name not in faults]:
             ended = self._standing.pop(name)
             if ended.text:

@@ -10,12 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
 
 from robot_face_gen.extras import require
 from robot_face_gen.face.easing import FaceEaser
 from robot_face_gen.screen.settings import ServerSettings
-from robot_face_gen.screen.wire import LISTENER, pack, pack_face
+from robot_face_gen.screen.wire import LISTENER, pack_face
 from robot_face_gen.timing import PERIOD_S
 from robot_face_gen_msgs.msg import FaceReaction
 
@@ -61,9 +60,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self.subscribe(
             FaceReaction, REACTION_TOPIC[0], self._on_reaction, flow='reactions', stall_s=STALL_S
         )
-        # A steady clock: viewers come and go while simulated time stands still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(LOOK_S, self._look, clock=steady)
+        self.every(LOOK_S, self._look)
         self._server.start(self._keep_moving)
 
     def destroy_node(self) -> None:
@@ -120,7 +117,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         self.health.fact('viewers', self._server.viewers)
         self.health.fact('address', self._server.address or self._server.trouble)
         if self._server.trouble:
-            self.health.fail('port', self._server.trouble, logged=True)
+            self.health.fail('port', self._server.trouble)
         else:
             self.health.mend('port')
         self._show_recording()
@@ -140,8 +137,8 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
         is_recording = time.monotonic() - self._recording_s < RECORDING_S
         if is_recording != self._shows_recording:
             self._shows_recording = is_recording
-            note = pack('note', text='recording' if is_recording else '')
-            self._server.send_text('note', note, remember=True, to_all=True)
+            text = 'recording' if is_recording else ''
+            self._server.send_text('note', text=text, remember=True, to_all=True)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -158,7 +155,7 @@ class FaceScreenNode(BaseNode[ScreenParameters]):
             }
             for status in message.status
         ]
-        self._server.send_text('diagnostics', pack('diagnostics', statuses=statuses))
+        self._server.send_text('diagnostics', statuses=statuses)
 
 
 PROGRAM = FaceScreenNode, SCREEN

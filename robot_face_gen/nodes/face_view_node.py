@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, TransformStamped, Vector3
-from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
@@ -55,7 +54,7 @@ class FaceViewNode(BaseNode[ViewParameters]):
         self._last: np.ndarray | None = None  # landmarks that were seen last, crop units
         self._drawn_ns = 0
         self._inputs: dict[str, Any] = {}  # subscriptions by flow
-        self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.every(LOOK_S, self._look)
 
     def _look(self) -> None:
         """Subscribe to what is needed for the outputs that somebody subscribes to."""

@@ -7,7 +7,7 @@ every wake-up; asking the graph once a second costs a third of that, and works i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class _Endpoint:
     qos: QoSProfile
     is_publisher: bool
     health: Health
-    reported: set[tuple] = field(default_factory=set)  # endpoints already logged
+    reported: set[tuple] = field(default_factory=set)  # peers already counted
     looks: int = 0
     others: dict[tuple, int] = field(default_factory=dict)  # publishers: at which look they came
     crowded_looks: int = 0
@@ -45,11 +45,10 @@ class GraphWatch:
 
     Args:
         node: whose endpoints they are.
-        log: called with a warning, once for each peer.
     """
 
-    def __init__(self, node: Node, log: Callable[[str], None]) -> None:
-        self._node, self._log = node, log
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._endpoints: list[_Endpoint] = []
 
     def add(self, endpoint: Any, kind: type, health: Health, *, is_publisher: bool) -> None:
@@ -86,10 +85,7 @@ class GraphWatch:
             key = (tuple(peer.endpoint_gid), text)
             if text and key not in endpoint.reported:
                 endpoint.reported.add(key)
-                endpoint.health.count(
-                    'incompatible_qos', trouble=text, logged=True, about=endpoint.topic
-                )
-                self._log(text)
+                endpoint.health.count('incompatible_qos', trouble=text, about=endpoint.topic)
 
     def _check_publishers(self, endpoint: _Endpoint, found: Sequence[Any]) -> None:
         endpoint.looks += 1

@@ -22,15 +22,10 @@ STALL_S = 1.0
 
 
 class HriSource:
-    """Follows one face: the given one, or the first of the list until it is not tracked any more.
+    """Follows one face: `face_id`, or ('') the first of the list until it is not tracked any more.
 
-    Landmarks and action units of one image are joined by their stamps.
-
-    Args:
-        node: owner of the subscriptions.
-        face_id: of the face; '': the first that is tracked.
-        full_intensity: what OpenFace's intensity of 5 is in FacialActionUnits.
-        publish: called with each frame and the frame_id of its message.
+    Landmarks and action units of one image are joined by their stamps. `full_intensity` is what
+    OpenFace's intensity of 5 is in FacialActionUnits.
 
     Raises:
         ImportError: hri_msgs is not installed.

@@ -25,14 +25,13 @@ class ViewParameters:
     """Parameters of `face_view_node`."""
 
     image_size_px: int = parameter(
-        480, 'Width and height of the images', unit='px', low=64, high=1080, settable=True
+        480, 'Width and height of the images', unit='px', between=(64, 1080), settable=True
     )
     crop_m: float = parameter(
         0.22,
         "Side of the robot's face crop among the markers; 0.22 gives the size of a person's face",
         unit='m',
-        low=0.02,
-        high=5.0,
+        between=(0.02, 5.0),
         settable=True,
     )
     publish_tf: bool = parameter(
@@ -47,8 +46,7 @@ class ViewParameters:
         0.15,
         'Height of the camera above base_frame, looking forward',
         unit='m',
-        low=-5.0,
-        high=5.0,
+        between=(-5.0, 5.0),
     )
 
 
@@ -75,8 +73,7 @@ class RecordParameters:
         200,
         'The recording is completed and ends when the disk has less free space',
         unit='MB',
-        low=0,
-        high=1_000_000,
+        between=(0, 1_000_000),
     )
 
 
@@ -96,14 +93,13 @@ class ReplayParameters:
     bag_namespace: str = parameter(
         '', "Namespace in the bag, for 'sources'; '': the only one that has a face or sound"
     )
-    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
+    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', between=(0.1, 20.0))
     loop: bool = parameter(False, 'Start again at the end')
     clock_hz: float = parameter(
         0.0,
         'Rate of /clock with the time of the bag, for nodes with use_sim_time; 0.0: no /clock',
         unit='Hz',
-        low=0.0,
-        high=1000.0,
+        between=(0.0, 1000.0),
     )
     start_time: float = parameter(
         0.0,
@@ -113,7 +109,7 @@ class ReplayParameters:
     )
     delay_s: float = parameter(
         1.0, 'Time before the first message, so that subscribers find the topics', unit='s',
-        low=0.0, high=600.0,
+        between=(0.0, 600.0),
     )  # fmt: skip
     exit_at_end: bool = parameter(True, 'Exit at the end of the bag')
 
@@ -127,7 +123,7 @@ class ScreenParameters:
         'Address to listen on; 0.0.0.0 opens the pages to the network',
         check=filled('an address'),
     )
-    port: int = parameter(8090, 'TCP port; 0: any free one', low=0, high=65535)
+    port: int = parameter(8090, 'TCP port; 0: any free one', between=(0, 65535))
     skin: str = parameter(
         SKINS[0], 'Appearance; a page chooses its own with ?skin=', choices=SKINS
     )
@@ -145,7 +141,7 @@ class ScreenParameters:
         'Further host names of this machine, separated by commas; requests to other names are '
         'refused',
     )
-    max_viewers: int = parameter(8, 'Pages that may be open at a time', low=1, high=100)
+    max_viewers: int = parameter(8, 'Pages that may be open at a time', between=(1, 100))
 
 
 VIEW = ParameterTable(

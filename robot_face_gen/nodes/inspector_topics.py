@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_face_gen.screen.wire import SPEAKER, pack, pack_face
+from robot_face_gen.screen.wire import SPEAKER, pack_face
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures
 
 from .base_node import sensor_qos
@@ -67,7 +67,6 @@ class InspectorTopics:
         energy += float(np.dot(samples, samples))
         peak, count = max(peak, float(np.abs(samples).max())), count + samples.size
         if count >= LEVEL_S * rate:
-            level = pack('level', rms=(energy / count) ** 0.5, peak=peak)
-            self._server.send_text('level', level)
+            self._server.send_text('level', rms=(energy / count) ** 0.5, peak=peak)
             energy, peak, count = 0.0, 0.0, 0
         self._loudness = energy, peak, count

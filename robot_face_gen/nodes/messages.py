@@ -10,7 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.features.face_frame import MESSAGE_FIELDS, FaceFrame
 from robot_face_gen.layout import VALUE_LIMITS
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import (
@@ -22,8 +22,6 @@ from robot_face_gen_msgs.msg import (
 
 EMBEDDING_LIMIT = 1e4
 LOUDEST = 4.0  # samples beyond it are integers that were not scaled to -1..1
-# Field of a face message: name of the array below.
-_FACE_FIELDS = {'landmarks': 'landmarks', 'action_units': 'au', 'pose': 'pose', 'gaze': 'gaze'}
 
 
 class BadMessage(ValueError):
@@ -71,7 +69,7 @@ def from_face_frame(frame: FaceFrame, frame_id: str) -> FaceFeatures:
         image_width=int(frame.image_width),
         image_height=int(frame.image_height),
     )
-    for field, name in _FACE_FIELDS.items():
+    for field, name in MESSAGE_FIELDS.items():
         setattr(message, field, np.asarray(getattr(frame, name), np.float32))
     return message
 
@@ -88,17 +86,7 @@ def to_face_frame(message: FaceFeatures) -> tuple[FaceFrame, int]:
     stamp_ns = _capture_time(message.header)
     if not 0.0 <= message.confidence <= 1.0:
         raise BadMessage(f'confidence = {message.confidence}: expected 0 to 1')
-    return FaceFrame(
-        stamp_ns=stamp_ns,
-        confidence=float(message.confidence),
-        success=bool(message.success),
-        image_width=int(message.image_width),
-        image_height=int(message.image_height),
-        **{
-            name: np.array(getattr(message, field), np.float32)
-            for field, name in _FACE_FIELDS.items()
-        },
-    ).without_impossible_values()
+    return FaceFrame.from_message(message, stamp_ns).without_impossible_values()
 
 
 def from_samples(
@@ -143,12 +131,7 @@ def from_embeddings(
 
 
 def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[int, np.ndarray]:
-    """Stamp in ns and embeddings (n, dim) float32.
-
-    Args:
-        message: as it came.
-        dim: what the model was made for.
-        rate_hz: the same.
+    """Stamp in ns and embeddings (n, dim) float32; `dim` and `rate_hz` are those of the model.
 
     Raises:
         BadMessage: no stamp, another dim or rate, ragged or not finite data.
@@ -181,7 +164,7 @@ def from_reaction(
         frame=int(frame),
         source_stamp=to_time(source_stamp_ns),
     )
-    for field, name in _FACE_FIELDS.items():
+    for field, name in MESSAGE_FIELDS.items():
         setattr(message, field, np.asarray(face[name], np.float32))
     return message
 
@@ -194,7 +177,7 @@ def to_reaction(message: FaceReaction) -> dict[str, np.ndarray]:
     """
     return {
         name: _within(field, np.array(getattr(message, field), np.float32), VALUE_LIMITS[name])
-        for field, name in _FACE_FIELDS.items()
+        for field, name in MESSAGE_FIELDS.items()
     }
 
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
 from robot_face_gen.features.microphone import MicrophoneSource
 from robot_face_gen.pipeline.playback import TOO_LATE_NS
@@ -29,6 +27,7 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
         super().__init__(MICROPHONE_TABLE)
         # 20 ms a chunk: the queue of a busy subscriber must not lose one so soon.
         self._publisher = self.advertise(AudioChunk, 'audio', flow='chunks_out', depth=50)
+        self._reported: set[str] = set()  # problems of a recording
         source: str = self.parameters.source
         kind, _, device = source.partition(':')
         if kind == MICROPHONE:
@@ -69,12 +68,13 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
     def _report(self, recording: AudioFileSource) -> None:
         """Log what is wrong with the file, each problem once."""
         for problem in recording.file.problems:
-            self.warn_once(problem, f'{recording.file.path}: {problem}')
+            if problem not in self._reported:
+                self._reported.add(problem)
+                self.get_logger().warning(f'{recording.file.path}: {problem}')
         if bad := recording.counters['bad_samples']:
             text = 'samples that are not finite or far too loud are silenced or clipped'
-            self.warn_once('bad_samples', f'{recording.file.path}: {text}')
             self.health.set_counters(
-                Counter(bad_samples=bad), {'bad_samples': f'{{total}} {text}'}
+                {'bad_samples': bad}, {'bad_samples': f'{recording.file.path}: {{total}} {text}'}
             )
 
     def _publish(self, block: AudioBlock, frame_id: str = '') -> None:

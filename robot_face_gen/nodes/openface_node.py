@@ -20,6 +20,7 @@ from .played_node import PlayedNode
 from .source_tables import OPENFACE, OpenFaceParameters
 
 FOLLOW_STALL_S = 1.0
+PROBLEM_EVERY_S = 5.0  # in the log: problems of a recording
 
 
 class OpenFaceNode(PlayedNode[OpenFaceParameters]):
@@ -60,7 +61,10 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             self._publish(frames, skipped)
             if (found := sum(recording.report.problems.values())) > problems:
                 problems = found
-                self.warn('recording', f'{recording.path}: {recording.report.latest[-1]}')
+                self.get_logger().warning(
+                    f'{recording.path}: {recording.report.latest[-1]}',
+                    throttle_duration_sec=PROBLEM_EVERY_S,
+                )
         if self.stopping.is_set():
             return
         report = recording.report
@@ -78,8 +82,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         try:
             frames = rows.poll()
         except (OpenFaceError, OSError) as error:
-            logged = self.warn('source', f'{error}; waiting for another file in its place')
-            self.health.fail('source', str(error), logged=logged)
+            self.health.fail('source', f'{error}; waiting for another file in its place')
         if frames:
             self.health.mend('source')
         self._count_rows(rows)
@@ -100,14 +103,12 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             return
         new = {name: value - before.get(name, 0) for name, value in self._rows.items()}
         trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
-        logged = False
         if new['problems_found']:
             first = max(-new['problems_found'], -len(report.latest))
             text = f'{rows.path}: {report.latest[first]}'
-            trouble['problems_found'] = text
             if new['problems_found'] > 1:
                 text += f' (and {new["problems_found"] - 1} more problems)'
-            logged = self.warn('rows', text)
+            trouble['problems_found'] = text
         if report.missing and not before.get('valid') and new['valid']:
             self.get_logger().warning(f'{rows.path}: {report.missing}')
         if new['rewrites']:
@@ -117,7 +118,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         elif new['restarts']:
             self.get_logger().info(f'{rows.path}: the file was restarted')
         for name, amount in new.items():
-            self.health.count(name, amount, trouble.get(name, ''), logged=logged)
+            self.health.count(name, amount, trouble.get(name, ''))
 
     def _follow(self, follower: FaceFollower, poll_s: float) -> None:
         # Poll by the clock's present time: the clock can fall back.

@@ -12,7 +12,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
-from robot_face_gen.screen.wire import Command, pack
+from robot_face_gen.screen.wire import Command
 
 from .parameter_table import ParameterTable, Row
 from .tables import SERVER, TABLES
@@ -45,11 +45,7 @@ class ParameterPanel:
     """The settable parameters of the nodes of one robot.
 
     Nodes in the namespace of `node` count, and a `reaction_server` anywhere. `refresh` runs in the
-    executor's thread, `run` in any.
-
-    Args:
-        node: whose namespace and clients are used.
-        send: called with the kind and the text of a message for the pages.
+    executor's thread, `run` in any. `send` is `ScreenServer.send_text`.
     """
 
     def __init__(self, node: Node, send: Callable[..., None]) -> None:
@@ -101,10 +97,6 @@ class ParameterPanel:
         value = command.value
         if isinstance(row.default, float) and type(value) is int:
             value = float(value)
-        elif type(row.default) is int and isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if reason := row.reason_against(value):
-            raise ValueError(reason)
         parameter = Parameter(row.name, value=value).to_parameter_msg()
         self._call(target.set, SetParameters.Request(parameters=[parameter]), answer, _set_result)
         self._refreshed_s = -REFRESH_S  # show the new value at once
@@ -160,22 +152,21 @@ class ParameterPanel:
                     {
                         'name': row.name,
                         'value': target.values[row.name],
-                        'low': row.low,
-                        'high': row.high,
+                        'low': row.between[0],
+                        'high': row.between[1],
                         'whole': isinstance(row.default, int),
                         'unit': row.unit,
                         'text': row.text,
                     }
                     for row in target.rows
-                    if row.name in target.values and row.low is not None
+                    if row.name in target.values and row.between
                 ],
             }
             for name, target in self._targets.items()
             if target.values
         ]
         can_enable = self._enable is not None and self._enable.service_is_ready()
-        message = pack('parameters', nodes=nodes, enable=can_enable)
-        self._send('parameters', message, remember=True)
+        self._send('parameters', nodes=nodes, enable=can_enable, remember=True)
 
 
 def _set_result(response: Any) -> tuple[bool, str]:

@@ -30,18 +30,11 @@ class Row:
     default: Value  # its type is the parameter's type
     text: str  # what it does, one sentence without a full stop
     unit: str = ''  # of the value; '' where it has none
-    low: float | None = None  # least value allowed, for numbers
-    high: float | None = None  # greatest value allowed, for numbers
+    between: tuple[float, float] | None = None  # least and greatest value, for numbers
     choices: tuple[str, ...] = ()  # texts allowed; none means any
     settable: bool = False  # whether it can be changed while the node runs
     # returns why a value of the right type and range is refused, or ''
     check: Callable[[Any], str] = lambda value: ''
-
-    def __post_init__(self) -> None:
-        if (self.low is None) != (self.high is None):
-            raise ValueError(f'{self.name}: low and high go together')
-        if reason := self.reason_against(self.default):
-            raise ValueError(f'default of {reason}')
 
     @property
     def limits(self) -> str:
@@ -49,26 +42,16 @@ class Row:
         if self.choices:
             *most, last = (choice or "''" for choice in self.choices)
             return f'{", ".join(most)} or {last}' if most else last
-        if self.low is None:
-            return ''
-        return f'{self.low:.10g} to {self.high:.10g}'
+        return '{:.10g} to {:.10g}'.format(*self.between) if self.between else ''
 
     def reason_against(self, value: Any) -> str:
-        """Why a value is refused ('' if it is not): parameter, value and what was expected."""
-        kind = type(self.default)
-        said = f'{self.name} = {value!r}'
-        if type(value) is not kind:
-            hint = f' (write {value}.0)' if kind is float and type(value) is int else ''
-            return f'{said}: expected {_KINDS[kind]}{hint}'
-        if isinstance(value, float) and not math.isfinite(value):
-            return f'{said}: expected a finite number'
-        number: Any = value
-        if self.low is not None and self.high is not None and not self.low <= number <= self.high:
-            return f'{said}: expected {self.limits}{f" {self.unit}" if self.unit else ""}'
-        if self.choices and value not in self.choices:
-            return f'{said}: expected {self.limits}'
-        why = self.check(value)
-        return f'{said}: {why}' if why else ''
+        """Why a value is refused ('' if it is not): parameter, value and what was expected.
+
+        rclpy itself refuses other types, values out of range, and changes of what is not settable.
+        """
+        is_other = self.choices and value not in self.choices
+        why = f'expected {self.limits}' if is_other else self.check(value)
+        return f'{self.name} = {value!r}: {why}' if why else ''
 
     @property
     def note(self) -> str:
@@ -91,15 +74,13 @@ class Row:
             additional_constraints='; '.join(constraints),
             read_only=not self.settable,
         )
-        if self.low is not None and self.high is not None:
+        if self.between is not None:
+            low, high = map(type(self.default), self.between)
             if isinstance(self.default, float):
-                descriptor.floating_point_range = [
-                    FloatingPointRange(from_value=float(self.low), to_value=float(self.high))
-                ]
+                span = FloatingPointRange(from_value=low, to_value=high)
+                descriptor.floating_point_range = [span]
             else:
-                descriptor.integer_range = [
-                    IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)
-                ]
+                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
         return descriptor
 
 
@@ -115,7 +96,7 @@ def filled(what: str) -> Callable[[str], str]:
 
 def not_negative(value: float) -> str:
     """A check for a time, or 0.0."""
-    return '' if value >= 0.0 else 'expected 0.0 or a time'
+    return '' if 0.0 <= value < math.inf else 'expected 0.0 or a time'
 
 
 Values = TypeVar('Values')
@@ -173,15 +154,16 @@ class ParameterTable(Generic[Values]):
             '  ros__parameters:',
         ]
         for row in self.rows:
-            lines += textwrap.wrap(
-                row.note,
-                99,
-                initial_indent='    # ',
-                subsequent_indent='    # ',
-                break_on_hyphens=False,
-            )
+            lines += wrapped(row.note, '    # ')
             lines.append(f'    {row.name}: {yaml_value(row.default)}')
         return '\n'.join(lines) + '\n'
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """A text as lines that begin with `indent`."""
+    return textwrap.wrap(
+        text, 99, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def yaml_value(value: Value) -> str:
@@ -256,10 +238,7 @@ class Parameters(Generic[Values]):
             row = self._rows.get(given.name)
             if row is None:  # use_sim_time and the QoS overrides belong to rclpy
                 continue
-            reason = row.reason_against(given.value)
-            if not reason and not row.settable:
-                reason = f'{row.name} is read when the node starts: restart it to change it'
-            if reason:
+            if reason := row.reason_against(given.value):
                 return SetParametersResult(successful=False, reason=reason)
             changes[row.name] = given.value
         try:

@@ -49,13 +49,9 @@ class PlayedNode(BaseNode[Played]):
     def wait_for(self, due_ns: int, before_ns: int) -> bool:
         """Sleep until a piece of a recording is due; False if the node is stopping.
 
-        Args:
-            due_ns: when it is.
-            before_ns: when the piece before it was; a time that has been.
-
         Raises:
-            ClockFellBack: the clock shows an earlier time than then: nothing would be due for
-                as long as the jump, which can be forever.
+            ClockFellBack: the clock shows a time before `before_ns`, when the last piece was due:
+                nothing would be due for as long as the jump, which can be forever.
         """
         while not self.stopping.is_set():
             if (now_ns := self.now_ns()) >= due_ns:
@@ -123,14 +119,9 @@ class PlayedNode(BaseNode[Played]):
         use: Callable[[Any], None],
         is_back: str,
     ) -> None:
-        """Use what a device delivers until the node is stopping; report when it is lost and back.
+        """Use what a device delivers until the node is stopping, then close the device.
 
-        Args:
-            device: closed at the end.
-            name: of the fault.
-            flow: of what it delivers.
-            use: called with each piece.
-            is_back: for the log.
+        A lost device is the fault `name`; `is_back` is logged when it delivers again.
         """
         trouble = ''
         try:
@@ -142,8 +133,7 @@ class PlayedNode(BaseNode[Played]):
                 if device.trouble != trouble:
                     trouble = device.trouble
                     if trouble:
-                        self.get_logger().warning(f'{trouble}; it is tried again')
-                        self.health.fail(name, trouble, logged=True)
+                        self.health.fail(name, f'{trouble}; it is tried again')
                     else:
                         self.health.mend(name)
                         self.get_logger().info(is_back)

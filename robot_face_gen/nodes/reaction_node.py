@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from robot_face_gen.pipeline.health import Health
@@ -29,13 +28,7 @@ class AnsweringNode(BaseNode[Answering]):
     _engine: ReactionEngine | None = None
 
     def serve(self, namespaces: Sequence[str], healths: Sequence[Health], gather_s: float) -> None:
-        """Load the model and start to answer.
-
-        Args:
-            namespaces: of the speakers' topics; '' is the node's own.
-            healths: of the speakers.
-            gather_s: see `ReactionEngine`.
-        """
+        """Load the model and start to answer the speakers in these namespaces ('' is the own)."""
         from .reaction_setup import make_engine  # after rclpy, so that Ctrl-C ends a long import
 
         engine = make_engine(
@@ -71,18 +64,12 @@ class AnsweringNode(BaseNode[Answering]):
             self._received.wait(IDLE_S)
             self._received.clear()
             for push in (push for inbox in self._inboxes for push in inbox.take_all(0.0)):
-                with self._refusals():
+                try:
                     push()
+                except ValueError as error:
+                    self.health.count('refused', trouble=f'input refused: {error}')
             if engine.step(self.now_ns()):
                 self._answered.set()
-
-    @contextlib.contextmanager
-    def _refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            logged = self.warn('refused', f'input refused: {error}')
-            self.health.count('refused', trouble=str(error), logged=logged)
 
     def _play_out(self, outputs: list[ReactionOutput]) -> None:
         while not self.stopping.is_set():

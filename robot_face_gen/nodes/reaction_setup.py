@@ -34,12 +34,8 @@ def make_engine(
 ) -> ReactionEngine:
     """Load the model, log what it is, and make a session for each speaker.
 
-    Args:
-        parameters: of the node.
-        health: of the node.
-        speakers: one for each speaker; `health` itself if there is only one.
-        logger: of the node.
-        max_gather_s: longest time that a frame waits for other speakers.
+    `speakers` has a health for each, the node's own if there is only one. A frame waits for other
+    speakers for `max_gather_s` at most.
 
     Raises:
         ValueError: an invalid checkpoint, or a device that is missing or unfit for the backend.
@@ -50,7 +46,14 @@ def make_engine(
     checkpoint = Path(parameters.checkpoint) if parameters.checkpoint else default_checkpoint()
 
     def load(device: str, backend: str) -> Sessions:
-        return _sessions(parameters, checkpoint, len(speakers), device, backend, logger.info)
+        faces, threads = len(speakers), parameters.threads
+        model = load_model(
+            checkpoint, device=device, backend=backend, faces=faces, threads=threads,
+            report=logger.info,
+        )  # fmt: skip
+        runner = make_runner(model, faces, backend=backend, threads=threads)
+        seed = None if parameters.seed < 0 else parameters.seed
+        return Sessions(runner, seed, parameters.temperature)
 
     def on_cpu() -> Sessions:
         return load('cpu', EAGER)  # at once: nothing is exported first
@@ -74,25 +77,6 @@ def make_engine(
     )
     engine.warm_up()
     return engine
-
-
-def _sessions(
-    parameters: ModelParameters,
-    checkpoint: Path | None,
-    faces: int,
-    device: str,
-    backend: str,
-    report: Any,
-) -> Sessions:
-    threads = parameters.threads
-    model = load_model(
-        checkpoint, device=device, backend=backend, faces=faces, threads=threads, report=report
-    )
-    return Sessions(
-        make_runner(model, faces, backend=backend, threads=threads),
-        None if parameters.seed < 0 else parameters.seed,
-        parameters.temperature,
-    )
 
 
 def _speaker_session(parameters: ModelParameters, model: Model, health: Health) -> SpeakerSession:

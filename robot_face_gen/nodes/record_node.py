@@ -9,10 +9,8 @@ import time
 from functools import partial
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
-
 from robot_face_gen.data.bag_file import BagWriter, Definitions, recover_command
-from robot_face_gen.tools.topic import message_class, suitable_qos
+from robot_face_gen.tools.topic import message_class, weakest_qos
 
 from .bag_qos import profiles_text
 from .base_node import BaseNode
@@ -53,7 +51,7 @@ class RecordNode(BaseNode[RecordParameters]):
             f'process is killed: {recover_command(self._part)})'
         )
         self._look()
-        self.create_timer(LOOK_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.every(LOOK_S, self._look)
 
     def _look(self) -> None:
         """Subscribe to new topics; write what has come; end when it is time to."""
@@ -101,8 +99,7 @@ class RecordNode(BaseNode[RecordParameters]):
     def _refuse(self, topic: str, why: str) -> bool:
         self._refused.add(topic)
         text = f'{topic} is not recorded: {why}'
-        self.get_logger().warning(text)
-        self.health.count('topics_refused', trouble=text, logged=True)
+        self.health.count('topics_refused', trouble=text, about=topic)
         return False
 
     def _subscribe(self, topic: str, kind: str) -> None:
@@ -110,13 +107,13 @@ class RecordNode(BaseNode[RecordParameters]):
         publishers = self.get_publishers_info_by_topic(topic)
         if not publishers:
             return
-        profile = suitable_qos(publishers)
-        profile.depth = DEPTH
+        offered = [one.qos_profile for one in publishers]
+        profile = weakest_qos(offered, DEPTH)
         before, subscription = self._subscriptions_made.get(topic, (None, None))
         if profile == before:
             return
         try:
-            channel = self._channel(topic, kind, [one.qos_profile for one in publishers])
+            channel = self._channel(topic, kind, offered)
             made = self.create_subscription(
                 message_class(kind), topic, partial(self._write, channel), profile, raw=True
             )

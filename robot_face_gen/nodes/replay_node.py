@@ -11,15 +11,15 @@ from rosgraph_msgs.msg import Clock
 
 from robot_face_gen.data.bag_file import open_bag
 from robot_face_gen.data.bags import speaker_namespace
-from robot_face_gen.tools.topic import message_class
+from robot_face_gen.tools.topic import message_class, weakest_qos
 
-from .bag_qos import replay_profile
 from .base_node import BaseNode
 from .inspection_tables import REPLAY, ReplayParameters
 from .messages import to_time
 from .topics import AUDIO, FACE
 
 ALL, SOURCES = 'all', 'sources'
+DEPTH = 50  # the graph does not tell the depth that was recorded
 PRELUDE_S = 1.0  # interval of /clock while it stands still before the start
 AFTER_NS = 1_000_000_000  # /clock continues after the last message, for the last answers
 
@@ -80,10 +80,9 @@ class ReplayNode(BaseNode[ReplayParameters]):
             kind = message_class(connection.msgtype)
         except ValueError as error:
             text = f'{connection.topic} is not replayed: {error}'
-            self.get_logger().warning(text)
-            self.health.count('topics_refused', trouble=text, logged=True)
+            self.health.count('topics_refused', trouble=text, about=topic)
             return
-        profile = replay_profile(connection.ext.offered_qos_profiles)
+        profile = weakest_qos(connection.ext.offered_qos_profiles, DEPTH)
         publisher = self._publishers_made.get(topic)
         if publisher is None:
             publisher = self._publishers_made[topic] = self.create_publisher(kind, topic, profile)

@@ -21,7 +21,7 @@ def _picture_source(value: str) -> str:
 class PlayedParameters:
     """Parameters of the nodes whose source may be a recording."""
 
-    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', low=0.1, high=20.0)
+    speed: float = parameter(1.0, 'Playback speed (1.0 = real time)', between=(0.1, 20.0))
     start_time: float = parameter(
         0.0,
         'Start time of a recording by the clock of the node; the same value keeps several sources '
@@ -52,13 +52,12 @@ class OpenFaceParameters(PlayedParameters):
     )
     frame_id: str = parameter('camera_optical_frame', 'Frame of the messages: optical (REP 103)')
     poll_s: float = parameter(
-        0.01, 'Interval at which a followed CSV is read', unit='s', low=0.001, high=1.0
+        0.01, 'Interval at which a followed CSV is read', unit='s', between=(0.001, 1.0)
     )
     hri_full_intensity: float = parameter(
         1.0,
         "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
-        low=0.01,
-        high=100.0,
+        between=(0.01, 100.0),
     )
 
 
@@ -77,29 +76,27 @@ class CameraParameters(PlayedParameters):
         'Frame of the messages: optical (REP 103); of an image topic, that of the image',
     )
     width: int = parameter(
-        640, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=7680
+        640, "Requested from a camera; 0: the driver's choice", unit='pixels', between=(0, 7680)
     )
     height: int = parameter(
-        480, "Requested from a camera; 0: the driver's choice", unit='pixels', low=0, high=4320
+        480, "Requested from a camera; 0: the driver's choice", unit='pixels', between=(0, 4320)
     )
     rate: float = parameter(
-        30.0, "Requested from a camera; 0.0: the driver's choice", unit='Hz', low=0.0, high=240.0
+        30.0, "Requested from a camera; 0.0: the driver's choice", unit='Hz', between=(0.0, 240.0)
     )
     field_of_view: float = parameter(
         0.0,
         "Horizontal, of a camera without camera_info; 0.0: OpenFace's assumption, 65 degrees at "
         '4:3',
         unit='degrees',
-        low=0.0,
-        high=170.0,
+        between=(0.0, 170.0),
     )
-    threads: int = parameter(1, 'Threads of the networks', low=1, high=64)
+    threads: int = parameter(1, 'Threads of the networks', between=(1, 64))
     retry_s: float = parameter(
         1.0,
         'Time until a missing camera is tried again; doubles up to 10 s',
         unit='s',
-        low=0.1,
-        high=60.0,
+        between=(0.1, 60.0),
     )
 
 
@@ -118,12 +115,11 @@ class MicrophoneParameters(PlayedParameters):
         16000,
         'Sample rate requested from a microphone; a file keeps its own',
         unit='Hz',
-        low=8000,
-        high=192000,
+        between=(8000, 192000),
     )
-    chunk_s: float = parameter(0.02, 'Sound in one message', unit='s', low=0.005, high=1.0)
+    chunk_s: float = parameter(0.02, 'Sound in one message', unit='s', between=(0.005, 1.0))
     retry_s: float = parameter(
-        1.0, 'Time between attempts to open a missing microphone', unit='s', low=0.1, high=60.0
+        1.0, 'Time between attempts to open a missing microphone', unit='s', between=(0.1, 60.0)
     )
 
 

@@ -28,13 +28,7 @@ Push = partial[None]
 class SpeakerInputs:
     """Subscribes, checks messages, and queues them for the worker that owns the session.
 
-    Args:
-        node: owner of the subscriptions.
-        namespace: of the topics; '' is the node's own.
-        model: states which embeddings it expects.
-        speaker: the session that receives face and embeddings.
-        inbox: queue to the worker.
-        received: set after each message.
+    Topics are in `namespace`; '' is the node's own. `received` is set after each message.
     """
 
     def __init__(
@@ -48,7 +42,6 @@ class SpeakerInputs:
     ) -> None:
         self._node, self._speaker, self._inbox, self._received = node, speaker, inbox, received
         self._health: Health = speaker.health
-        self._where = f'{namespace}: ' if namespace else ''
         self._encoder, self._dim = model.info.audio_encoder, model.config.audio_dim
         self._face_ns = 0  # arrival of the newest face
         self._hop = HopWatch(model.info.audio.get('hop_s'))
@@ -69,8 +62,7 @@ class SpeakerInputs:
                 f'openface/features: {impossible} infinite or impossibly large values in a frame '
                 'are treated as missing'
             )
-            logged = self._node.warn(f'{self._where}values', f'{self._where}{text}')
-            self._health.count('impossible_values', impossible, trouble=text, logged=logged)
+            self._health.count('impossible_values', impossible, trouble=text)
         self._face_ns = now_ns
         self._compare_clocks(frame.stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_face, frame, now_ns))
@@ -81,19 +73,17 @@ class SpeakerInputs:
                 f'embeddings of encoder {message.encoder!r}, but the checkpoint was trained with '
                 f'{self._encoder!r}: continuing with the face alone'
             )
-            logged = self._node.warn(f'{self._where}encoder', f'{self._where}{text}')
-            self._health.fail('encoder', text, logged=logged)
+            self._health.fail('encoder', text)
             self._health.count('foreign_embeddings')
             return
         self._health.mend('encoder')
         stamp_ns, data = to_embeddings(message, self._dim, EMBEDDING_RATE_HZ)
         if text := self._hop.see(len(data)):
-            self._health.count('other_hop', trouble=text, logged=True)
-            self._node.warn_once(f'{self._where}hop', f'{self._where}{text}')
+            self._health.count('other_hop', trouble=text)
         now_ns = self._node.now_ns()
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
-        self._queue(partial(self._speaker.push_audio, stamp_ns, data, EMBEDDING_RATE_HZ, now_ns))
+        self._queue(partial(self._speaker.push_audio, stamp_ns, data, now_ns))
 
     def _compare_clocks(self, stamp_ns: int, now_ns: int) -> None:
         stamps = self._speaker.stamps
@@ -108,8 +98,7 @@ class SpeakerInputs:
             if behind_s
             else 'input stamps match this clock again'
         )
-        logged = self._node.warn(f'{self._where}clock', f'{self._where}{text}')
-        self._health.count('clock_offsets', trouble=text, logged=logged)
+        self._health.count('clock_offsets', trouble=text)
 
     def _queue(self, push: Push) -> None:
         if dropped := self._inbox.put(push):
@@ -118,13 +107,7 @@ class SpeakerInputs:
 
 
 class ReactionOutput:
-    """Publishes the reactions of one speaker when they are due.
-
-    Args:
-        node: owner of the publisher.
-        namespace: of the topic; '' is the node's own.
-        speaker: the session that makes the reactions.
-    """
+    """Publishes the reactions of one speaker when they are due."""
 
     def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
         self._node, self._speaker, self._frame = node, speaker, 0

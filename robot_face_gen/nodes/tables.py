@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters and topics of every node.
 
-`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml`, `... markdown >
-docs/parameters.md` and `... sros2 > config/sros2_policy.xml` write the generated files.
+`python -m robot_face_gen.nodes.tables yaml > config/bringup.yaml` and `... markdown >
+docs/parameters.md` write the generated files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from robot_face_gen.timing import MAX_WAIT_S
 
 from .inspection_tables import RECORD, REPLAY, SCREEN, VIEW
 from .parameter_table import ParameterTable, filled, parameter
-from .security_policy import sros2_policy
 from .source_tables import CAMERA_FACE, MICROPHONE_TABLE, OPENFACE
 from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
@@ -79,16 +78,14 @@ class WhisperParameters:
         TRAINED,
         'Sound between two runs of the encoder, a multiple of 20 ms; -1.0: as in the training',
         unit='s',
-        low=TRAINED,
-        high=1.0,
+        between=(TRAINED, 1.0),
         check=_steps_not_0,
     )
     context_s: float = parameter(
         TRAINED,
         'Sound that the encoder sees, the newest included; -1.0: as in the training',
         unit='s',
-        low=TRAINED,
-        high=30.0,
+        between=(TRAINED, 30.0),
         check=_steps_not_0,
     )
     settle_s: float = parameter(
@@ -96,8 +93,7 @@ class WhisperParameters:
         'Sound after an embedding that the encoder waits for: more accurate, but later; -1.0: as '
         'in the training',
         unit='s',
-        low=TRAINED,
-        high=1.0,
+        between=(TRAINED, 1.0),
         check=_whole_steps,
     )
     device: str = parameter(
@@ -110,13 +106,12 @@ class WhisperParameters:
         'possible',
         choices=(AUTO, *CPU_BACKENDS),
     )
-    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
+    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', between=(0, 64))
     max_queue_s: float = parameter(
         1.0,
         'Longest queue of sound while the encoder is busy; older sound is dropped and counted',
         unit='s',
-        low=0.1,
-        high=30.0,
+        between=(0.1, 30.0),
     )
 
 
@@ -137,22 +132,20 @@ class ModelParameters:
         'step on a CUDA device); auto uses onnx on a CPU if possible',
         choices=(AUTO, *BACKENDS),
     )
-    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', low=0, high=64)
+    threads: int = parameter(1, 'Threads on a CPU; 0: chosen by the backend', between=(0, 64))
     temperature: float = parameter(
         1.0,
         'Scale of the random variation; at 0.0 the same input always gives the same reaction',
-        low=0.0,
-        high=MAX_TEMPERATURE,
+        between=(0.0, MAX_TEMPERATURE),
         settable=True,
     )
     seed: int = parameter(
-        -1, 'Makes a session repeatable; -1: a new seed each time', low=-1, high=INT_MAX
+        -1, 'Makes a session repeatable; -1: a new seed each time', between=(-1, INT_MAX)
     )
     min_confidence: float = parameter(
         0.7,
         'Frames with a lower confidence are treated as missing',
-        low=0.0,
-        high=1.0,
+        between=(0.0, 1.0),
         settable=True,
     )
     max_wait_s: float = parameter(
@@ -160,30 +153,26 @@ class ModelParameters:
         'How much longer than usual a frame waits for its face or sound before it is answered '
         'without',
         unit='s',
-        low=0.0,
-        high=2.0,
+        between=(0.0, 2.0),
     )
     max_playout_delay_s: float = parameter(
         0.2,
         "Longest delay of an answer after the speaker's frame, used to publish at even intervals; "
         'a longer hop adds to it',
         unit='s',
-        low=0.0,
-        high=2.0,
+        between=(0.0, 2.0),
     )
     max_backlog_s: float = parameter(
         1.0,
         'Longest queue of frames while the model is busy; older frames are dropped and counted',
         unit='s',
-        low=0.1,
-        high=30.0,
+        between=(0.1, 30.0),
     )
     hop: int = parameter(
         1,
         'Frames that the model answers at a time: more frames cost less CPU and add latency',
         unit='frames of 40 ms',
-        low=1,
-        high=16,
+        between=(1, 16),
         settable=True,
     )
     frame_id: str = parameter('robot_face', 'Frame of the messages')
@@ -203,8 +192,7 @@ class ServerParameters(ModelParameters):
         "How long a frame waits for other faces' frames: one step costs nearly the same for one "
         'face as for all',
         unit='s',
-        low=0.0,
-        high=0.04,
+        between=(0.0, 0.04),
         settable=True,
     )
 
@@ -216,16 +204,15 @@ class ActuatorParameters:
     actuators: str = parameter(
         '', "File that declares the actuators; '': the shipped config/actuators.yaml"
     )
-    rate_hz: float = parameter(50.0, 'Commands per second', unit='Hz', low=10.0, high=200.0)
+    rate_hz: float = parameter(50.0, 'Commands per second', unit='Hz', between=(10.0, 200.0))
     timeout_s: float = parameter(
         0.3,
         'Without a reaction for this long, the face eases to an attentive neutral one that blinks',
         unit='s',
-        low=0.1,
-        high=5.0,
+        between=(0.1, 5.0),
     )
     ease_s: float = parameter(
-        1.0, 'Duration of the transition to the neutral face', unit='s', low=0.1, high=10.0
+        1.0, 'Duration of the transition to the neutral face', unit='s', between=(0.1, 10.0)
     )
     enabled: bool = parameter(
         True, 'Whether it moves from the start; false: after the service ~/enable was called'
@@ -296,5 +283,4 @@ def markdown() -> str:
 
 
 if __name__ == '__main__':
-    texts = {'yaml': bringup_yaml, 'markdown': markdown, 'sros2': lambda: sros2_policy(TABLES)}
-    print(texts[sys.argv[1]](), end='')
+    print({'yaml': bringup_yaml, 'markdown': markdown}[sys.argv[1]](), end='')

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Sequence
 
-from .parameter_table import ParameterTable, yaml_value
+from .parameter_table import ParameterTable, wrapped, yaml_value
 
-WIDTH = 99
 _ROS_ARGS, _END_OF_ROS_ARGS = '--ros-args', '--'
 
 
@@ -49,13 +47,7 @@ def _epilog(table: ParameterTable) -> str:
     lines = ['parameters, with their defaults:']
     for row in table:
         lines.append(f'  {row.name}: {yaml_value(row.default)}')
-        lines += textwrap.wrap(
-            row.note,
-            WIDTH,
-            initial_indent=' ' * 6,
-            subsequent_indent=' ' * 6,
-            break_on_hyphens=False,
-        )
+        lines += wrapped(row.note, ' ' * 6)
     for title, topics in (
         ('subscribed topics:', table.listens),
         ('published topics:', (*table.publishes, _DIAGNOSTICS)),

@@ -34,8 +34,7 @@ class WhisperNode(BaseNode[WhisperParameters]):
         except WeightsMissing as error:
             # The graph goes on: the robot answers the face until this node is started again.
             text = f'no embeddings, the robot reacts to the face alone: {error}; then start again'
-            self.get_logger().error(text)
-            self.health.fail('weights', text, logged=True)
+            self.health.fail('weights', text)
             return
         self._inbox: Inbox[Chunk] = Inbox(self.parameters.max_queue_s)
         self._frame_id = ''

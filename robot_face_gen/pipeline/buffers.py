@@ -18,6 +18,7 @@ MAX_EMBEDDINGS = 60 * EMBEDDING_RATE_HZ
 _JUMP_FRAMES = 3  # consecutive frames with old stamps that mean a jump of the clock
 _DELAYS = 50  # newest arrivals that define the usual delay of a stream
 _PAUSE_NS = SECOND_NS * 3 // 10  # an interruption; as long, late data arrives after it
+_ALIVE_NS = SECOND_NS  # a stream that is silent for longer is not waited for
 _MAX_DELAY_NS = SECOND_NS  # limit of the usual delay
 
 
@@ -28,8 +29,7 @@ class Arrivals:
     delay, the smallest: otherwise the next interruption would be waited for as long.
     """
 
-    def __init__(self, alive_ns: int) -> None:
-        self._alive_ns = alive_ns
+    def __init__(self) -> None:
         self._delays: deque[int] = deque(maxlen=_DELAYS)
         self._last_ns: int | None = None
         self._last_delay_ns = 0
@@ -54,7 +54,7 @@ class Arrivals:
         """Whether data has arrived recently, with a delay that can be waited for."""
         return (
             self._last_ns is not None
-            and 0 <= now_ns - self._last_ns <= self._alive_ns
+            and 0 <= now_ns - self._last_ns <= _ALIVE_NS
             # Stamps of another clock: however long one waits, the data is of other slots.
             and self._last_delay_ns <= 2 * _MAX_DELAY_NS
         )

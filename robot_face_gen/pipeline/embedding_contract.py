@@ -54,10 +54,7 @@ def trained_with(info: CheckpointInfo) -> dict[str, Any]:
 def expectation(encoder: str, audio: Mapping[str, Any], health: Health) -> str:
     """Embeddings that a checkpoint expects, as text for the log; each value is set in `health`.
 
-    Args:
-        encoder: id of the weights; '': any.
-        audio: parameters of the embeddings of the training; missing names are unknown.
-        health: of the node.
+    The encoder '' is any. `audio` has the parameters of the training as far as they are known.
     """
     names = (*MADE_BY, 'delay_s')
     known = {name: audio[name] for name in names if _is_number(audio.get(name))}

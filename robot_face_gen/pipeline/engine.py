@@ -33,8 +33,8 @@ class ReactionEngine:
     thread.
 
     Args:
-        sessions: sessions of the model, one for each speaker.
-        speakers: the speakers.
+        sessions: of the model, one for each speaker.
+        speakers: who are answered.
         health: of all speakers together; None if there is only one.
         hop: frames that the model answers at a time.
         max_gather_s: longest time that a frame waits for other speakers.

@@ -32,19 +32,11 @@ class Flow:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong at present.
+    """Something that is wrong at present."""
 
-    Attributes:
-        text: for people.
-        level: WARN or ERROR.
-        logged: whether the text is in the log already.
-        waiting: an input that has not received anything yet.
-    """
-
-    text: str
-    level: int = WARN
-    logged: bool = False
-    waiting: bool = False
+    text: str  # for people
+    level: int = WARN  # or ERROR
+    waiting: bool = False  # an input that has not received anything yet
 
 
 @dataclass(frozen=True)
@@ -73,21 +65,18 @@ class Health:
         self._flows: dict[str, Flow] = {}
         self._counters: Counter[str] = Counter()
         self._latencies: dict[str, deque[float]] = {}
-        self._troubles: dict[str, tuple[float, str, bool]] = {}
-        self._failures: dict[str, tuple[str, bool]] = {}
-        self._logged: dict[str, str] = {}  # text that callers have logged last, by name
+        self._troubles: dict[str, tuple[float, str]] = {}
+        self._failures: dict[str, str] = {}
         self._facts: dict[str, str] = {}
         self._note = ''
         self._last_input_s = math.inf
         self._pause_s, self._pause_end_s = 0.0, -math.inf  # the last pause of all inputs
 
     def add_flow(self, name: str, label: str = '', stall_s: float | None = None) -> None:
-        """Add a sequence of events to be counted.
+        """Add a sequence of events with the keys `<name>` (a count) and `<name>_hz`.
 
-        Args:
-            name: of its keys, `<name>` (a count) and `<name>_hz`.
-            label: resolved topic of an input, for warnings; '' for outputs.
-            stall_s: warn if there is no event for longer; None: never.
+        `label` is the resolved topic of an input, for warnings, '' for outputs. It warns if there
+        is no event for longer than `stall_s`; None: never.
         """
         with self._lock:
             self._flows[name] = Flow(label, stall_s)
@@ -113,37 +102,23 @@ class Health:
         with self._lock:
             self._flows[name].stall_s = None
 
-    def count(
-        self,
-        name: str,
-        amount: int = 1,
-        trouble: str = '',
-        *,
-        logged: bool = False,
-        about: str = '',
-    ) -> None:
+    def count(self, name: str, amount: int = 1, trouble: str = '', *, about: str = '') -> None:
         """Increase a counter; a text in `trouble` is a warning for `TROUBLE_S`.
 
-        `{total}` in the text is replaced by the value of the counter. `logged`: the caller has
-        logged the text; it need not be set again for the same text. `about`: what has the
+        `{total}` in the text is replaced by the value of the counter. `about`: what has the
         trouble, where several things share a counter: each is a fault of its own.
         """
         with self._lock:
             self._counters[name] += amount
             if trouble and amount:
-                fault = f'{name} {about}'.rstrip()
                 text = trouble.replace('{total}', str(self._counters[name]))
-                logged = self._is_logged(fault, trouble, logged)
-                self._troubles[fault] = (self._clock(), text, logged)
+                self._troubles[f'{name} {about}'.rstrip()] = (self._clock(), text)
 
     def drop(self, amount: int, what: str, reason: str) -> None:
-        """Count input that was dropped because a queue was full.
+        """Count input that was dropped because a queue was full; `what` it is, in plural.
 
-        Args:
-            amount: number of items.
-            what: they are, in plural.
-            reason: of an overload. It is not reported for input that comes all at once after a
-                pause: this process was stopped, or the one that sends.
+        The reason of an overload is not reported for input that comes all at once after a pause:
+        this process was stopped, or the one that sends.
         """
         with self._lock:
             after_pause = self._clock() - self._pause_end_s < BURST_S
@@ -176,15 +151,10 @@ class Health:
         with self._lock:
             self._latencies.setdefault(name, deque(maxlen=LATENCY_WINDOW)).append(seconds)
 
-    def fail(self, name: str, text: str, *, logged: bool = False) -> None:
-        """Report an error until `mend` is called; `logged` as in `count`."""
+    def fail(self, name: str, text: str) -> None:
+        """Report an error until `mend` is called."""
         with self._lock:
-            self._failures[name] = (text, self._is_logged(name, text, logged))
-
-    def _is_logged(self, name: str, text: str, now: bool) -> bool:
-        if now:
-            self._logged[name] = text
-        return self._logged.get(name) == text
+            self._failures[name] = text
 
     def mend(self, name: str) -> None:
         """End an error."""
@@ -210,12 +180,10 @@ class Health:
         """Current status; errors are first in the message and set the level."""
         with self._lock:
             now = self._clock()
-            faults = {
-                name: Fault(text, ERROR, logged) for name, (text, logged) in self._failures.items()
-            }
-            for name, (since, text, logged) in self._troubles.items():
+            faults = {name: Fault(text, ERROR) for name, text in self._failures.items()}
+            for name, (since, text) in self._troubles.items():
                 if now - since < TROUBLE_S:
-                    faults.setdefault(name, Fault(text, WARN, logged))
+                    faults.setdefault(name, Fault(text))
             values = dict(self._facts)
             for name, flow in self._flows.items():
                 values[name] = str(flow.total)

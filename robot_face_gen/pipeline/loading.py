@@ -39,10 +39,7 @@ Report = Callable[[str], Any]
 def resolve_place(device: str, backend: str, among: Sequence[str] = BACKENDS) -> tuple[str, str]:
     """Replace 'auto' by a device and a backend; torch is imported only if CUDA is possible.
 
-    Args:
-        device: auto, cpu, cuda or cuda:N.
-        backend: its name, or auto.
-        among: backends of the network.
+    `among` are the backends of the network.
 
     Raises:
         ValueError: the device is missing, or the backend is unknown or does not run on it.
@@ -73,13 +70,9 @@ def load_model(
 ) -> FacialReactionModel | ExportedModel:
     """Load the model; without torch for a checkpoint, ONNX Runtime and one face.
 
-    Args:
-        checkpoint: safetensors file; None: fixed random weights.
-        device: as returned by `resolve_place`.
-        backend: as returned by `resolve_place`.
-        faces: number of speakers that one step answers.
-        threads: on a CPU; 0: chosen by the backend.
-        report: called with one line of text if loading takes long.
+    Without a checkpoint it has fixed random weights. Device and backend are those of
+    `resolve_place`; 0 threads: chosen by the backend. `report` is called with one line of text if
+    loading takes long.
 
     Raises:
         ValueError: not a checkpoint, or the device is missing.
@@ -115,15 +108,7 @@ def load_encoder(
     threads: int = 1,
     report: Report = str,
 ) -> WhisperEncoder | ExportedWhisper:
-    """Load the Whisper encoder.
-
-    Args:
-        weights: see `WhisperEncoder.from_name_or_path`.
-        context_s: sound that the encoder sees, in seconds.
-        device: as returned by `resolve_place`.
-        backend: as returned by `resolve_place`.
-        threads: on a CPU; 0: chosen by the backend.
-        report: called with one line of text if loading takes long.
+    """Load the Whisper encoder, which sees `context_s` of sound; see `load_model`.
 
     Raises:
         ValueError: weights that cannot be used.

@@ -26,12 +26,8 @@ class FramePlayer(Generic[Frame]):
     Deadlines are absolute, so that a late call does not delay later frames. Frames are read one
     by one, so that a file of any length can be played.
 
-    Args:
-        frames: opens the recording; frames in order, with stamps from its start.
-        speed: playback speed (1.0 = real time).
-        loop: start again at the end.
-        start_ns: start of the recording; a first frame at 3 s is due 3 s later.
-        period_ns: of a loop; if the recording does not fit into it, its own length is used.
+    `frames` opens the recording, in order, with stamps from its start, which is due at `start_ns`.
+    If it does not fit into the period of a loop, its own length is used.
 
     Raises:
         ValueError: no frames.

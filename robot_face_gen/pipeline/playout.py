@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-from robot_face_gen.timing import PERIOD_S
+from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
 T = TypeVar('T')
+_MAX_AGE_NS = SECOND_NS  # an older reaction is dropped if a newer one is waiting
 _MAX_LENGTH = 1000  # reached only if `pop` is not called
 
 
@@ -21,22 +22,17 @@ class Playout(Generic[T]):
     """A queue of reactions and the times at which they are due. The current time is an argument.
 
     Args:
-        period_s: time between reactions.
         max_delay_s: a reaction that is ready is released at the latest this long after the
             speaker's frame.
-        max_age_s: an older reaction is dropped if a newer one is waiting.
         memory: number of reactions that define the delay.
         fall_s: how much the delay falls per second at most.
     """
 
     def __init__(
-        self, *, period_s: float = PERIOD_S, max_delay_s: float = 0.2, max_age_s: float = 1.0,
-        memory: int = 75, fall_s: float = 0.01,
-    ) -> None:  # fmt: skip
-        self._period_ns = round(period_s * 1e9)
+        self, *, max_delay_s: float = 0.2, memory: int = 75, fall_s: float = 0.01
+    ) -> None:
         self.max_delay_ns = round(max_delay_s * 1e9)
-        self._max_age_ns = round(max_age_s * 1e9)
-        self._fall_ns = round(fall_s * period_s * 1e9)
+        self._fall_ns = round(fall_s * PERIOD_NS)
         self._needed: deque[int] = deque(maxlen=memory)
         self._queue: deque[tuple[T, int]] = deque()
         self._last_ns: int | None = None
@@ -67,7 +63,7 @@ class Playout(Generic[T]):
         due_ns = self._queue[0][1] + self.delay_ns
         if self._last_ns is not None:
             # Late reactions are released at twice the rate, never in a burst.
-            due_ns = max(due_ns, self._last_ns + self._period_ns // 2)
+            due_ns = max(due_ns, self._last_ns + PERIOD_NS // 2)
         return due_ns
 
     def pop(self, now_ns: int) -> T | None:
@@ -80,10 +76,10 @@ class Playout(Generic[T]):
             item, source_ns = self._queue[0]
             ahead_ns = due_ns - now_ns
             # If it is due later than this, the clock has jumped since it was stamped.
-            if 0 < ahead_ns <= self.max_delay_ns + self._max_age_ns:
+            if 0 < ahead_ns <= self.max_delay_ns + _MAX_AGE_NS:
                 return None
             self._queue.popleft()
-            if now_ns - source_ns > self._max_age_ns and len(self._queue):
+            if now_ns - source_ns > _MAX_AGE_NS and len(self._queue):
                 self.dropped += 1  # a newer one is waiting
                 continue
             self._last_ns = now_ns

@@ -8,16 +8,16 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
+from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.features.openface import ReadReport, read_openface_csv
 from robot_face_gen.features.whisper_stream import EmbeddingBlock
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-from .crop import FaceCropParameters
 from .timeline import Timeline, TimelineFrame
 
 TICK_NS = 20_000_000  # period of the calls of a waiting timeline, as in the live graph
@@ -111,14 +111,10 @@ def replay(
     blocks: Iterable[EmbeddingBlock],
     until_ns: int | None = None,
 ) -> Iterator[TimelineFrame]:
-    """Pass both streams to a timeline, like a live graph without delays.
+    """Pass both streams, each in order of time, to a new timeline, like a live graph.
 
-    Args:
-        timeline: a new timeline.
-        faces: in order of time.
-        blocks: embeddings in order of time, with stamps of the same clock.
-        until_ns: continue until this time if the streams end earlier; None: stop at the last
-            event.
+    If the streams end before `until_ns`, it continues until then; None: it stops at the last
+    event.
 
     Yields:
         TimelineFrame: each slot, when it is due.
@@ -138,7 +134,7 @@ def replay(
         if isinstance(item, FaceFrame):
             timeline.push_face(item, now_ns)
         else:
-            timeline.push_audio(item.stamp_ns, item.data, item.rate_hz, now_ns)
+            timeline.push_audio(item.stamp_ns, item.data, now_ns)
         yield from timeline.pop(now_ns, until_ns)
     if until_ns is not None and now_ns is not None:
         while now_ns < until_ns + timeline.max_wait_ns + _LAST_WAIT_NS:
@@ -149,30 +145,18 @@ def replay(
 def align_recording(
     faces: Sequence[FaceFrame],
     embeddings: Iterable[EmbeddingBlock],
-    *,
-    audio_dim: int = 384,
-    audio_delay_s: float = 0.0,
-    min_confidence: float = MIN_CONFIDENCE,
-    crop: FaceCropParameters | None = None,
+    **options: Any,
 ) -> dict[str, np.ndarray]:
     """Join the face and the voice of a recording, from the first to the last frame.
 
-    Args:
-        faces: frames with stamps of the recording's clock.
-        embeddings: blocks with stamps of the same clock.
-        audio_dim: width of an embedding.
-        audio_delay_s: how much older than its face the sound of a frame is.
-        min_confidence: frames with a lower confidence are treated as missing.
-        crop: parameters of the face crop.
+    The arguments are those of `Timeline`.
 
     Returns:
         dict: landmarks (T, 136), au (T, 18), pose (T, 4), gaze (T, 2), audio (T, 2, dim),
         face_valid (T,), audio_valid (T,), mask (T, VALUE_MASK_WIDTH), stamp_ns (T,),
         source_stamp_ns (T,), epoch (T,).
     """  # fmt: skip
-    timeline = Timeline(
-        audio_dim=audio_dim, audio_delay_s=audio_delay_s, min_confidence=min_confidence, crop=crop
-    )
+    timeline = Timeline(**options)
     faces = sorted(faces, key=lambda frame: frame.stamp_ns)
     embeddings = sorted(embeddings, key=lambda block: block.stamp_ns)
     last_ns = faces[-1].stamp_ns if faces else 0

@@ -81,14 +81,8 @@ class SpeakerSession:
     Arguments and return values are times of the node's clock. Internally, times are of the clock
     of the message stamps; `stamps` knows the offset.
 
-    `pop` and `next_due_ns` may be called by a different thread than the other methods.
-
-    Args:
-        timeline: joins face and sound.
-        playout: releases the reactions at even intervals.
-        health: receives latencies and counters.
-        max_backlog: largest number of frames that wait while the model is busy; if there are
-            more, the oldest are dropped.
+    `pop` and `next_due_ns` may be called by a different thread than the other methods. If more
+    than `max_backlog` frames wait for the model, the oldest are dropped.
     """
 
     def __init__(
@@ -118,9 +112,9 @@ class SpeakerSession:
         """Add a frame of the speaker's face."""
         self.timeline.push_face(frame, self.stamps.time_ns(now_ns))
 
-    def push_audio(self, stamp_ns: int, data: np.ndarray, rate_hz: float, now_ns: int) -> None:
+    def push_audio(self, stamp_ns: int, data: np.ndarray, now_ns: int) -> None:
         """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one."""
-        self.timeline.push_audio(stamp_ns, data, rate_hz, self.stamps.time_ns(now_ns))
+        self.timeline.push_audio(stamp_ns, data, self.stamps.time_ns(now_ns))
 
     @property
     def waiting(self) -> int:

@@ -14,10 +14,9 @@ embeddings of a live voice arrive late. If both streams stop, slots continue for
 they stop.
 
 Other events; each is counted:
-- no frame for a slot, but a later frame has arrived: the last face is held for `hold_s`, then the
+- no frame for a slot, but a later frame has arrived: the last face is held for 0.1 s, then the
   slot has no valid face (`gaps`)
 - a frame without a detected face, or without any value: no valid face (`low_confidence`)
-- embeddings that are not finite: dropped (`audio_not_finite`)
 - a frame with some missing values (NaN): the other values are used, the mask shows which
   (`partly_valid`)
 - a stamp that was already received (`duplicates`), a frame whose slot has been returned (`late`),
@@ -35,15 +34,9 @@ from collections import Counter
 import numpy as np
 
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE, FaceFrame
-from robot_face_gen.layout import (
-    BRANCHES,
-    LANDMARK_POINTS,
-    VALUE_MASK_SLICES,
-    VALUE_MASK_WIDTH,
-)
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES, VALUE_MASK_WIDTH
 from robot_face_gen.timing import (
     EMBEDDING_NS,
-    EMBEDDING_RATE_HZ,
     EMBEDDINGS_PER_FRAME,
     MAX_AUDIO_DELAY_S,
     MAX_WAIT_S,
@@ -56,7 +49,9 @@ from .timeline_frame import TimelineFrame
 
 _HALF_NS = PERIOD_NS // 2
 _PHASE_NS = EMBEDDING_NS // 2
+_HOLD_NS = 100_000_000
 _VOICE_START_NS = 200_000_000  # time in which a voice may start
+_NO_LANDMARKS = np.zeros(BRANCHES['landmarks'])
 _NOTHING_VALID = np.zeros(VALUE_MASK_WIDTH, bool)
 
 
@@ -71,9 +66,7 @@ class Timeline:
         max_wait_s: how long a slot waits for a stream in addition to its usual delay.
         min_confidence: frames with a lower confidence are treated as missing; may be changed at
             any time.
-        hold_s: how long the last face is used while there are no frames.
         jump_s: a longer jump back of the stamps, or a longer interruption, starts a new epoch.
-        alive_s: a stream that is silent for longer is not waited for.
         crop: parameters of the face crop.
         endless: slots continue while there is no input at all.
 
@@ -83,8 +76,8 @@ class Timeline:
 
     def __init__(
         self, *, audio_dim: int = 384, audio_delay_s: float = 0.0, max_wait_s: float = MAX_WAIT_S,
-        min_confidence: float = MIN_CONFIDENCE, hold_s: float = 0.1, jump_s: float = 1.0,
-        alive_s: float = 1.0, crop: FaceCropParameters | None = None, endless: bool = False,
+        min_confidence: float = MIN_CONFIDENCE, jump_s: float = 1.0,
+        crop: FaceCropParameters | None = None, endless: bool = False,
     ) -> None:  # fmt: skip
         if not 0.0 <= audio_delay_s <= MAX_AUDIO_DELAY_S:
             raise ValueError(
@@ -93,10 +86,10 @@ class Timeline:
         self._audio_delay_ns = round(audio_delay_s * 1e9)
         self.min_confidence = min_confidence
         self.max_wait_ns = round(max_wait_s * 1e9)
-        self._hold_ns, self._jump_ns = round(hold_s * 1e9), round(jump_s * 1e9)
-        self._audio_dim = audio_dim
+        self._jump_ns = round(jump_s * 1e9)
+        self._no_audio = np.zeros((EMBEDDINGS_PER_FRAME, audio_dim), np.float32)
         self._faces, self._voice, self._rewinds = FaceBuffer(), EmbeddingBuffer(), Rewinds()
-        self._face_arrivals, self._voice_arrivals = (Arrivals(round(alive_s * 1e9)) for _ in '12')
+        self._face_arrivals, self._voice_arrivals = Arrivals(), Arrivals()
         self._crop = FaceCrop(crop)
         self._endless = endless
         self._anchor_ns: int | None = None
@@ -135,24 +128,10 @@ class Timeline:
         if event := self._faces.add(frame):
             self.counters[event] += 1
 
-    def push_audio(
-        self, stamp_ns: int, embeddings: np.ndarray, rate_hz: float, now_ns: int
-    ) -> None:
-        """Add consecutive embeddings (n, dim); `stamp_ns` is the start of the first one.
-
-        Raises:
-            ValueError: unexpected rate or shape.
-        """
-        if abs(rate_hz - EMBEDDING_RATE_HZ) > 1e-3:
-            raise ValueError(f'rate_hz = {rate_hz}: expected {EMBEDDING_RATE_HZ}')
-        data = np.asarray(embeddings, np.float32)
-        if data.ndim != 2 or data.shape[1] != self._audio_dim:
-            raise ValueError(f'embeddings of shape {data.shape}: expected (n, {self._audio_dim})')
+    def push_audio(self, stamp_ns: int, data: np.ndarray, now_ns: int) -> None:
+        """Add consecutive embeddings (n, dim), finite, 50 a second; the first begins at a time."""
         if stamp_ns > now_ns + self._jump_ns:
             self.counters['from_the_future'] += 1
-            return
-        if not np.isfinite(data).all():
-            self.counters['audio_not_finite'] += 1
             return
         stamp_ns += self._audio_delay_ns  # from here on, all times of sound are the slots'
         newest = self._voice.last_ns
@@ -179,9 +158,8 @@ class Timeline:
         while self._has_grid():
             if self._endless:
                 self._skip_unseen(now_ns)
-            if until_ns is not None and self._middle_ns(self._next) >= until_ns:
-                break
-            if not self._due(now_ns):
+            is_later = until_ns is not None and self._middle_ns(self._next) >= until_ns
+            if is_later or not self._due(now_ns):
                 break
             out.append(self._take())
         return out
@@ -203,12 +181,7 @@ class Timeline:
     def flush(self) -> list[TimelineFrame]:
         """All slots up to the last frame, without waiting."""
         out, self._ended = self._ended, []
-        while (first_ns := self._faces.first_ns) is not None:
-            if self._anchor_ns is not None and self._interrupted():
-                self.counters['interruptions'] += 1
-                self._new_epoch()
-            if self._anchor_ns is None:
-                self._begin(first_ns)
+        while len(self._faces) and self._has_grid():
             out.append(self._take())
         return out
 
@@ -307,29 +280,25 @@ class Timeline:
         self._next += 1
         candidates = self._faces.until(end)
         # The earliest, valid or not: the choice must not depend on when the sound arrives.
-        chosen = (
-            candidates[0] if candidates and candidates[0].is_valid(self.min_confidence) else None
-        )
+        valid = bool(candidates) and candidates[0].is_valid(self.min_confidence)
+        chosen = candidates[0] if valid else None
         if len(candidates) > 1:
             self.counters['surplus'] += len(candidates) - 1
-        source_ns, valid = middle, True
+        source_ns = candidates[0].stamp_ns if candidates else middle
         if chosen is not None:
-            self._held, source_ns = chosen, chosen.stamp_ns
+            self._held = chosen
         elif candidates:
-            source_ns, valid = candidates[0].stamp_ns, False
             self.counters['low_confidence'] += 1
         else:
             self.counters['gaps'] += 1
-            valid = self._held is not None and middle - self._held.stamp_ns <= self._hold_ns
+            valid = self._held is not None and middle - self._held.stamp_ns <= _HOLD_NS
         face = self._held
+        if chosen is None:
+            self._crop.update(_NO_LANDMARKS, False)
+        elif chosen.mask[0]:  # without landmarks, the crop stays: the face was not lost
+            self._crop.update(chosen.landmarks, True)
         if chosen is not None and not chosen.mask.all():
             self.counters['partly_valid'] += 1
-        # A valid frame without landmarks does not change the crop: the face was not lost.
-        if chosen is None or chosen.mask[0]:
-            self._crop.update(
-                face.landmarks if face is not None else np.zeros(2 * LANDMARK_POINTS),
-                chosen is not None,
-            )
         audio = self._voice.pair(middle + _PHASE_NS, EMBEDDING_NS)
         self._voice.forget(middle - self._jump_ns)
         if audio is None:
@@ -337,8 +306,7 @@ class Timeline:
         return TimelineFrame(
             index=index, epoch=self._epoch, stamp_ns=end, source_stamp_ns=source_ns,
             face_valid=valid, audio_valid=audio is not None,
-            audio=np.zeros((EMBEDDINGS_PER_FRAME, self._audio_dim), np.float32)
-            if audio is None else audio,
+            audio=self._no_audio if audio is None else audio,
             mask=face.mask if face is not None and valid else _NOTHING_VALID,
             **self._values(face),
         )  # fmt: skip

@@ -15,6 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -104,16 +105,13 @@ class ScreenServer:
             self._call(lambda: self._deliver(short, full))
 
     def send_text(
-        self, kind: str, message: str, *, remember: bool = False, to_all: bool = False
+        self, kind: str, *, remember: bool = False, to_all: bool = False, **values: Any
     ) -> None:
-        """Send a JSON message to the pages of `/inspect`.
+        """Send a JSON message of this type to the pages of `/inspect`.
 
-        Args:
-            kind: its type.
-            message: JSON text.
-            remember: send it to later pages too.
-            to_all: send it to the face page too.
+        `remember`: to later pages too. `to_all`: to the face page too.
         """
+        message = pack(kind, **values)
         self._call(lambda: self._deliver_text(kind, message, remember, to_all))
 
     def send_inspectors(self, message: bytes) -> None:
@@ -141,7 +139,6 @@ class ScreenServer:
             self._loop.run_until_complete(self._serve())
         except Exception as error:  # the node goes on and reports it
             self.trouble = f'the web server has ended: {type(error).__name__}: {error}'
-            self._log('error', self.trouble)
         finally:
             self._loop.close()
 
@@ -204,10 +201,10 @@ class ScreenServer:
                 await site.start()
             except OSError as error:
                 await site.stop() if site in runner.sites else None
-                trouble = f'cannot listen on {where}: {error.strerror or error}'
-                if trouble != self.trouble:
-                    self._log('error', f'{trouble}; trying again every {RETRY_S:g} s')
-                self.trouble = trouble
+                self.trouble = (
+                    f'cannot listen on {where}: {error.strerror or error}; trying again every '
+                    f'{RETRY_S:g} s'
+                )
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), RETRY_S)
                 continue

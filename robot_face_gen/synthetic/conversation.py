@@ -43,15 +43,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Dyad:
-    """One speaker and several listeners, who do not see each other.
-
-    Attributes:
-        speaker: the person who talks.
-        listeners: each is an appropriate listener of this speaker.
-    """
+    """One speaker and several listeners, who do not see each other."""
 
     speaker: Person
-    listeners: list[Person]
+    listeners: list[Person]  # each is an appropriate listener of this speaker
 
 
 def _voice(rng: np.random.Generator, config: GeneratorConfig) -> Voice:
@@ -89,16 +84,10 @@ def generate_conversation(
     *,
     held_out: bool = False,
 ) -> Dyad:
-    """Generate a conversation.
+    """Generate a conversation: a speaker and `config.listeners` listeners.
 
-    Args:
-        seed: the same seed, configuration and voices give the same conversation, bit for bit.
-        config: parameters.
-        voices: a voice bank; None: the formant synthesiser.
-        held_out: use the speakers of the bank that are kept for tests.
-
-    Returns:
-        Dyad: the speaker and `config.listeners` listeners.
+    The same seed, configuration and voices give the same conversation, bit for bit. `voices` is a
+    voice bank, None the formant synthesiser; `held_out` uses its speakers kept for tests.
 
     Raises:
         ValueError: the voice bank cannot be used.

@@ -29,13 +29,9 @@ _LID_GAP = 0.0005
 
 @dataclass(frozen=True)
 class FaceShape:
-    """The shape of one face.
+    """The shape of one face."""
 
-    Attributes:
-        points: (68, 3) at rest, metres.
-    """
-
-    points: np.ndarray
+    points: np.ndarray  # (68, 3) at rest, metres
 
     @classmethod
     def draw(cls, rng: np.random.Generator, strength: float) -> FaceShape:
@@ -136,15 +132,7 @@ def unit_displacements() -> np.ndarray:
 
 
 def deform(shape: FaceShape, au: np.ndarray) -> np.ndarray:
-    """Apply action units to a face.
-
-    Args:
-        shape: at rest.
-        au: (T, 18) intensities.
-
-    Returns:
-        np.ndarray: (T, 68, 3) metres; lids and lips touch but do not cross.
-    """
+    """Apply action units (T, 18): (T, 68, 3) metres; lids and lips touch but do not cross."""
     p = shape.points + np.tensordot(au, unit_displacements(), axes=1)
     for upper, lower in ((_UPPER_LIDS, _LOWER_LIDS), (_UPPER_INNER, _LOWER_INNER)):
         above, below = list(upper), list(lower)
@@ -166,17 +154,10 @@ def rotation(angles: np.ndarray) -> np.ndarray:
 def project(
     points: np.ndarray, angles: np.ndarray, position: np.ndarray, width: int, height: int
 ) -> np.ndarray:
-    """Project a face to the image.
+    """Project a deformed face (T, 68, 3) to (T, 136) pixels, x0..x67 then y0..y67.
 
-    Args:
-        points: (T, 68, 3) of the deformed face, metres.
-        angles: (T, 3) Rx, Ry, Rz of the head, radians.
-        position: (T, 3) of the head in the camera's frame, metres.
-        width: of the image, pixels.
-        height: of the image, pixels.
-
-    Returns:
-        np.ndarray: (T, 136) pixels, x0..x67 then y0..y67.
+    `angles` (T, 3) are Rx, Ry, Rz of the head in radians, `position` (T, 3) is its place in the
+    camera's frame in metres.
     """
     turned = np.einsum('tij,tpj->tpi', rotation(angles), points - PIVOT) + PIVOT
     seen = turned + position[:, None]

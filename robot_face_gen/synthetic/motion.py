@@ -18,17 +18,11 @@ from .signals import add_bump, add_hold, draw, smooth, wander
 
 @dataclass
 class Motion:
-    """Motion of a face, sampled at `CONTROL_HZ`, before a camera sees it.
+    """Motion of a face, sampled at `CONTROL_HZ`, before a camera sees it."""
 
-    Attributes:
-        au: (T, 18) intensities; the last one is AU28, 0 or 1.
-        pose: (T, 4) Rx, Ry, Rz in radians, and the change of Tz in metres.
-        gaze: (T, 2) radians.
-    """
-
-    au: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
+    au: np.ndarray  # (T, 18) intensities; the last one is AU28, 0 or 1
+    pose: np.ndarray  # (T, 4) Rx, Ry, Rz in radians, and the change of Tz in metres
+    gaze: np.ndarray  # (T, 2) radians
 
     @classmethod
     def still(cls, steps: int) -> Motion:
@@ -57,13 +51,7 @@ class Mouth:
 
 
 def add_mouth(motion: Motion, a: Mouth, loudness: np.ndarray) -> None:
-    """Add the mouth motion that belongs to a sound.
-
-    Args:
-        motion: changed in place.
-        a: control signals of the mouth.
-        loudness: (T,) envelope of the sound, 1 for a normal vowel.
-    """
+    """Add the mouth motion that belongs to a sound with the envelope `loudness` (T,)."""
     effort = np.sqrt(np.minimum(loudness, 4.0))
     jaw = _eased(a.open * effort, 0.075)
     closed = _eased(a.closed, 0.03)
@@ -106,12 +94,7 @@ def speaker_motion(
 ) -> Motion:
     """The face of a speaker: mouth, smiles, brows, head beats, gaze, blinks.
 
-    Args:
-        rng: random generator.
-        config: parameters of speakers.
-        script: what is said.
-        a: control signals of the mouth.
-        loudness: (T,) envelope of the sound.
+    `loudness` is the envelope (T,) of the sound, 1 for a normal vowel.
     """
     steps = len(loudness)
     strong, lively = draw(rng, config.expressiveness), draw(rng, config.head_motion)

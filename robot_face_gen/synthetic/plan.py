@@ -14,23 +14,14 @@ from .conversation import Dyad, generate_conversation
 
 @dataclass(frozen=True)
 class SpeakerJob:
-    """One speaker and the listeners of this speaker.
+    """One speaker and the listeners of this speaker."""
 
-    Attributes:
-        index: of the speaker in the plan.
-        seed: of the plan.
-        split: train, val or test.
-        config: its `listeners` is the number of dyads of this speaker.
-        voices: a voice bank; None: the formant synthesiser.
-        bank: digest of the voice bank, '' without one.
-    """
-
-    index: int
-    seed: int
-    split: str
-    config: GeneratorConfig
-    voices: Path | None = None
-    bank: str = ''
+    index: int  # of the speaker in the plan
+    seed: int  # of the plan
+    split: str  # train, val or test
+    config: GeneratorConfig  # its `listeners` is the number of dyads of this speaker
+    voices: Path | None = None  # a voice bank; None: the formant synthesiser
+    bank: str = ''  # digest of the voice bank, '' without one
 
     @property
     def group(self) -> str:

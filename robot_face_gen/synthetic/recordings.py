@@ -5,22 +5,23 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from robot_face_gen.data.sessions import TABLE, SessionsWriter
+from robot_face_gen.data.prepare import run_jobs
+from robot_face_gen.data.sessions import TABLE
 from robot_face_gen.features.openface_write import write_openface_csv
+from robot_face_gen.files import write_text
 
 from .conversation import Person
 from .plan import SpeakerJob
 
 NOTE = 'generated.json'
+_COLUMNS = ('session', 'split', 'listener', 'group_a')  # of the table
 
 
 def _write_person(folder: Path, name: str, person: Person) -> None:
@@ -30,15 +31,11 @@ def _write_person(folder: Path, name: str, person: Person) -> None:
     write_flac(folder / f'{name}.flac', person.sound, person.sample_rate)
 
 
-def write_recordings(job: SpeakerJob, root: Path) -> list[str]:
-    """Generate the dyads of one speaker; each folder is written completely or not at all.
-
-    Returns:
-        list: names of the dyads.
-    """
+def write_recordings(job: SpeakerJob, root: Path) -> None:
+    """Generate the dyads of one speaker; each folder is written completely or not at all."""
     names = [job.session(listener) for listener in range(job.config.listeners)]
     if all((root / name / NOTE).is_file() for name in names):
-        return names
+        return
     dyad = job.generate()
     speaker: Path | None = None
     for name, listener in zip(names, dyad.listeners, strict=True):
@@ -50,11 +47,10 @@ def write_recordings(job: SpeakerJob, root: Path) -> list[str]:
             for file in ('a.csv', 'a.flac'):
                 _link_or_copy(speaker / file, folder / file)
         _write_person(folder, 'b', listener)
-        (folder / NOTE).write_text(json.dumps(job.note, indent=1) + '\n', encoding='utf-8')
+        write_text(folder / NOTE, json.dumps(job.note, indent=1) + '\n')
         shutil.rmtree(root / name, ignore_errors=True)
         folder.rename(root / name)
         speaker = root / name
-    return names
 
 
 def _link_or_copy(old: Path, new: Path) -> None:
@@ -62,15 +58,6 @@ def _link_or_copy(old: Path, new: Path) -> None:
         os.link(old, new)
     except OSError:
         shutil.copyfile(old, new)
-
-
-def _recordings(plan: list[SpeakerJob], root: Path, workers: int) -> Iterator[list[str]]:
-    if workers <= 1 or len(plan) <= 1:
-        yield from (write_recordings(job, root) for job in plan)
-        return
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(min(workers, len(plan)), context) as pool:
-        yield from pool.map(write_recordings, plan, [root] * len(plan))
 
 
 def generate_recordings(
@@ -83,12 +70,8 @@ def generate_recordings(
 ) -> None:
     """Write dyads in the format of recordings, see `sessions`.
 
-    Args:
-        plan: see `make_plan`.
-        root: output folder; dyads of an earlier run with the same parameters are kept.
-        overwrite: replace dyads of another seed or other parameters, and the table.
-        workers: number of processes.
-        progress: show a progress bar.
+    Dyads of an earlier run with the same parameters are kept. `overwrite` replaces dyads of
+    another seed or other parameters, and the table.
 
     Raises:
         ValueError: the folder contains dyads of another seed or other parameters, or a table with
@@ -99,12 +82,19 @@ def generate_recordings(
     _check_dyads(plan, root, overwrite)
     if not overwrite:
         _check_table(plan, root)
-    work = _recordings(plan, root, workers)
+    work = run_jobs(partial(write_recordings, root=root), plan, workers)
     bar = tqdm(work, 'generate', len(plan), unit='speaker', disable=not progress)
-    with SessionsWriter(root) as table:
-        for job, names in zip(plan, bar, strict=True):
-            for name in names:
-                table.write(name, job.split, 'b', job.group)
+    # Row by row: an interrupted run leaves a table of what it finished.
+    with (root / TABLE).open('w', newline='', encoding='utf-8', buffering=1) as file:
+        table = csv.writer(file)
+        table.writerow(_COLUMNS)
+        for job, _ in zip(plan, bar, strict=True):
+            table.writerows(_rows(job))
+
+
+def _rows(job: SpeakerJob) -> list[tuple[str, ...]]:
+    """Of the table, one for each dyad."""
+    return [(job.session(k), job.split, 'b', job.group) for k in range(job.config.listeners)]
 
 
 def _check_dyads(plan: list[SpeakerJob], root: Path, overwrite: bool) -> None:
@@ -129,10 +119,7 @@ def _check_table(plan: list[SpeakerJob], root: Path) -> None:
     table = root / TABLE
     if not table.is_file():
         return
-    planned = {SessionsWriter.COLUMNS}
-    for job in plan:
-        for listener in range(job.config.listeners):
-            planned.add((job.session(listener), job.split, 'b', job.group))
+    planned = {_COLUMNS, *(row for job in plan for row in _rows(job))}
     with table.open(newline='', encoding='utf-8-sig') as file:
         for line, row in enumerate(csv.reader(file), 1):
             if row and tuple(row) not in planned:

@@ -32,14 +32,9 @@ def _pink(rng: np.random.Generator, count: int) -> np.ndarray:
 def make_noise(
     rng: np.random.Generator, kind: str, count: int, sample_rate: int, others: list[np.ndarray]
 ) -> np.ndarray:
-    """Background noise with a root mean square of 1.
+    """Background noise (count,) of a kind of `NOISES` with a root mean square of 1.
 
-    Args:
-        rng: random generator.
-        kind: one of `NOISES`; babble without `others` is pink noise that swells like speech.
-        count: samples.
-        sample_rate: Hz.
-        others: voices of other people.
+    Babble without `others`, the voices of other people, is pink noise that swells like speech.
     """
     if kind == 'white':
         noise = rng.standard_normal(count)
@@ -100,17 +95,9 @@ def record(
     sample_rate: int,
     others: list[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Record a voice.
+    """Record a voice (n,): (n,) float32 at the same time, without clipping.
 
-    Args:
-        rng: random generator.
-        config: parameters of room and microphone.
-        voice: (n,) the voice alone.
-        sample_rate: Hz.
-        others: voices of other people, for babble.
-
-    Returns:
-        np.ndarray: (n,) float32, as long as `voice` and at the same time, without clipping.
+    `others` are voices of other people, for babble.
     """
     level_db, noise_db = draw(rng, config.level_db), draw(rng, config.noise_db)
     echoed = fftconvolve(voice, _echoes(rng, config, sample_rate))[: len(voice)]

@@ -15,14 +15,9 @@ def _one_pole(x: np.ndarray, share: float) -> np.ndarray:
 
 
 def smooth(x: np.ndarray, time_s: float) -> np.ndarray:
-    """Causal, critically damped low-pass filter with two equal poles.
+    """Causal, critically damped low-pass filter of (T,) float64.
 
-    Args:
-        x: (T,) float64.
-        time_s: time constant of each pole; the delay is about twice that.
-
-    Returns:
-        np.ndarray: (T,) float64.
+    It has two equal poles with the time constant `time_s`; the delay is about twice that.
     """
     share = 1.0 - np.exp(-1.0 / (time_s * CONTROL_HZ))
     return _one_pole(_one_pole(np.ascontiguousarray(x, dtype=np.float64), share), share)
@@ -37,16 +32,7 @@ def delayed(x: np.ndarray, time_s: float) -> np.ndarray:
 
 
 def wander(rng: np.random.Generator, steps: int, time_s: float) -> np.ndarray:
-    """Smooth random signal with mean 0 and, over a long time, standard deviation 1.
-
-    Args:
-        rng: random generator.
-        steps: length.
-        time_s: time constant.
-
-    Returns:
-        np.ndarray: (steps,) float64.
-    """
+    """Smooth random signal (steps,) with mean 0 and, over a long time, standard deviation 1."""
     warm_up = int(8 * time_s * CONTROL_HZ)
     x = smooth(rng.standard_normal(steps + warm_up), time_s)[warm_up:]
     # Variance of white noise after two equal poles a: s^4 (1 + a^2) / (1 - a^2)^3.

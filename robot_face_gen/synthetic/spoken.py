@@ -27,28 +27,16 @@ _WINDOW, _HOP = 400, AUDIO_RATE_HZ // CONTROL_HZ
 
 @dataclass(frozen=True)
 class Speech:
-    """What a person says, with sound and mouth.
+    """What a person says, with sound and mouth."""
 
-    Attributes:
-        script: phrases and stress.
-        mouth: control signals of the mouth.
-        sound: (n,) float64, the voice alone, at 16 kHz.
-        others: voices of other people of the bank, for babble.
-    """
-
-    script: Script
+    script: Script  # phrases and stress
     mouth: Mouth
-    sound: np.ndarray
-    others: list[np.ndarray]
+    sound: np.ndarray  # (n,) float64, the voice alone, at 16 kHz
+    others: list[np.ndarray]  # voices of other people of the bank, for babble
 
 
 def syllables_of(sound: np.ndarray, start_s: float) -> tuple[Syllable, ...]:
-    """Syllables are the peaks of loudness; the loudest ones are stressed.
-
-    Args:
-        sound: (n,) one phrase at 16 kHz.
-        start_s: time of its first sample in the script.
-    """
+    """Syllables of a phrase (n,) at 16 kHz: the peaks of loudness; the loudest are stressed."""
     steps = max(2, len(sound) * CONTROL_HZ // AUDIO_RATE_HZ)
     level = smooth(envelope(sound.astype(np.float32), AUDIO_RATE_HZ, steps), 0.02)
     peaks, _ = find_peaks(level, distance=CONTROL_HZ // 8, prominence=0.15 * level.max())
@@ -126,12 +114,7 @@ def speak(
 ) -> Speech:
     """What a speaker says who talks for the whole clip, see `script.write_script`.
 
-    Args:
-        rng: random generator.
-        config: parameters of speakers.
-        duration_s: of the clip.
-        bank: voices.
-        held_out: use the speakers that are kept for tests.
+    `held_out`: use the speakers that are kept for tests.
     """
     count = round(duration_s * AUDIO_RATE_HZ)
     indices = bank.phrases(*_choose_voice(rng, bank, held_out))

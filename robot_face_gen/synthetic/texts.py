@@ -95,13 +95,7 @@ LANGUAGES = tuple(_PARTS)
 
 
 def phrases(language: str, count: int, seed: int) -> list[str]:
-    """Different phrases of a language, about 1 to 4 s long when spoken.
-
-    Args:
-        language: one of `LANGUAGES`.
-        count: how many.
-        seed: the same seed gives the same phrases.
-    """
+    """`count` different phrases of one of `LANGUAGES`, about 1 to 4 s long when spoken."""
     rng = np.random.default_rng((seed, LANGUAGES.index(language)))
     templates, parts = _PARTS[language]
     found: dict[str, None] = {}

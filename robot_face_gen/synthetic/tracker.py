@@ -42,14 +42,7 @@ class CameraSetup:
 def draw_camera_setup(
     rng: np.random.Generator, config: CameraConfig, distance_m: Range, identity: float
 ) -> CameraSetup:
-    """Draw a camera, a position and a face.
-
-    Args:
-        rng: random generator.
-        config: parameters of cameras.
-        distance_m: range of distances.
-        identity: how much faces and positions differ, 0..1.
-    """
+    """Draw a camera, a position and a face; `identity`, 0..1, is how much people differ."""
     fps = float(config.fps[int(rng.integers(len(config.fps)))])
     width, height = config.image_sizes[int(rng.integers(len(config.image_sizes)))]
     distance = draw(rng, distance_m)
@@ -87,27 +80,16 @@ for _name, _factor in {
 
 @dataclass(frozen=True)
 class Faults:
-    """What a tracker makes of one person.
+    """What a tracker makes of one person."""
 
-    Attributes:
-        missing: (160,) bool, values that are never delivered, in the order of `BRANCHES`.
-        gain: (18,) scale of the action units.
-        at_rest: (18,) intensities of the face at rest.
-        pose: (4,) error of angles and distance.
-        gaze: (2,) error.
-        noise: factor on all noise.
-        absent_s: time in which there is no face, begin and end.
-        still: the noise is smooth, and the face is never lost.
-    """
-
-    missing: np.ndarray
-    gain: np.ndarray
-    at_rest: np.ndarray
-    pose: np.ndarray
-    gaze: np.ndarray
-    noise: float = 1.0
-    absent_s: Range = (0.0, 0.0)
-    still: bool = False
+    missing: np.ndarray  # (160,) bool, values that are never delivered, in order of `BRANCHES`
+    gain: np.ndarray  # (18,) scale of the action units
+    at_rest: np.ndarray  # (18,) intensities of the face at rest
+    pose: np.ndarray  # (4,) error of angles and distance
+    gaze: np.ndarray  # (2,) error
+    noise: float = 1.0  # factor on all noise
+    absent_s: Range = (0.0, 0.0)  # time in which there is no face, begin and end
+    still: bool = False  # the noise is smooth, and the face is never lost
 
     @classmethod
     def none(cls, noise: float) -> Faults:
@@ -140,11 +122,8 @@ def draw_faults(rng: np.random.Generator, config: CameraConfig, duration_s: floa
         at_rest[AU[name]] = config.scale * height * present
     pose = config.scale * rng.normal(0, (0.09, 0.03, 0.02, 0.03))
     gaze = config.scale * rng.normal(0, (0.05, 0.09))
-    is_absent, length, start = (
-        rng.random() < config.absent,
-        draw(rng, config.absent_s),
-        rng.random(),
-    )
+    is_absent = rng.random() < config.absent
+    length, start = draw(rng, config.absent_s), rng.random()
     length = min(length, 0.15 * duration_s) * is_absent
     begin = start * (duration_s - length)
     return Faults(
@@ -197,13 +176,6 @@ def track_face(
     faults: Faults,
 ) -> list[FaceFrame]:
     """Simulate a camera and a tracker that see a moving face.
-
-    Args:
-        rng: random generator.
-        config: parameters of camera and tracker.
-        setup: camera, place and face of the person.
-        motion: motion of the face.
-        faults: what the tracker makes of this person.
 
     Returns:
         list: frames from time 0 on, with the tracker's noise, NaN where a value is never

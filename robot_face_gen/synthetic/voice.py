@@ -111,17 +111,7 @@ def _flow(phase: np.ndarray) -> np.ndarray:
 def synthesise(
     a: Articulation, voice: Voice, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
-    """Synthesise the sound of control signals.
-
-    Args:
-        a: control signals.
-        voice: parameters of the voice.
-        rng: random generator for noise.
-        sample_rate: Hz.
-
-    Returns:
-        np.ndarray: (n,) float32, -1..1, exactly as long as the control signals.
-    """
+    """Synthesise the sound of control signals: (n,) float32, -1..1, exactly as long as they."""
     count = round(len(a.voiced) * sample_rate / CONTROL_HZ)
     sound = np.zeros(count)
     blocks = [k for k in range(0, len(a.voiced), _HOLD) if a.voiced[k] + a.hiss[k] > 1e-4]
@@ -161,15 +151,9 @@ def synthesise(
 
 
 def envelope(sound: np.ndarray, sample_rate: int, steps: int) -> np.ndarray:
-    """Loudness of a sound, sampled at `CONTROL_HZ`, relative to normal speech.
+    """Loudness (steps,) of a sound (n,), sampled at `CONTROL_HZ`, 1 for a normal vowel.
 
-    Args:
-        sound: (n,) float32.
-        sample_rate: Hz.
-        steps: number of samples of the result.
-
-    Returns:
-        np.ndarray: (steps,) float64, root mean square over 25 ms, 1 for a normal vowel.
+    It is the root mean square over 25 ms.
     """
     power = np.concatenate(([0.0], np.cumsum(np.square(sound, dtype=np.float64))))
     stop = np.minimum(np.arange(1, steps + 1) * sample_rate // CONTROL_HZ, len(sound))

@@ -36,25 +36,15 @@ def decode_mu_law(codes: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class VoiceBank:
-    """Spoken phrases of several speakers; k phrases.
+    """Spoken phrases of several speakers; k phrases."""
 
-    Attributes:
-        codes: (n,) uint8, mu-law sound of all phrases, one after the other, at 16 kHz.
-        stop: (k,) int64, end of each phrase in `codes`.
-        speaker: (k,) names such as 'flite/slt'.
-        language: (k,) codes such as 'en'.
-        text: (k,) what is said.
-        question: (k,) bool, whether it is a question.
-        held_out: (k,) bool, speakers for tests only.
-    """
-
-    codes: np.ndarray
-    stop: np.ndarray
-    speaker: np.ndarray
-    language: np.ndarray
-    text: np.ndarray
-    question: np.ndarray
-    held_out: np.ndarray
+    codes: np.ndarray  # (n,) uint8, mu-law sound of all phrases, one after the other, at 16 kHz
+    stop: np.ndarray  # (k,) int64, end of each phrase in `codes`
+    speaker: np.ndarray  # (k,) names such as 'flite/slt'
+    language: np.ndarray  # (k,) codes such as 'en'
+    text: np.ndarray  # (k,) what is said
+    question: np.ndarray  # (k,) bool, whether it is a question
+    held_out: np.ndarray  # (k,) bool, speakers for tests only
 
     def __len__(self) -> int:
         return len(self.stop)

@@ -12,6 +12,7 @@ from robot_face_gen.face.actuator_file import ActuatorFileError, read_actuators
 from robot_face_gen.face.actuators import ActuatorSet
 from robot_face_gen.face.rehearsal import page, rehearse, use_of
 from robot_face_gen.features.openface import OpenFaceFile
+from robot_face_gen.files import write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     _describe(actuators)
     if args.reaction is not None:
         rehearsal = rehearse(actuators, OpenFaceFile(args.reaction).frames())
-        args.out.write_text(page(Path(args.reaction).name, rehearsal, actuators), encoding='utf-8')
+        write_text(args.out, page(Path(args.reaction).name, rehearsal, actuators))
         print(f'\n{args.reaction}: {rehearsal.time_s[-1]:.1f} s')
         rows = [
             (

@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from robot_face_gen.graph import (
     GRAPHS,
@@ -27,13 +22,9 @@ from robot_face_gen.graph import (
 from .bringup_process import BringupError, BringupProcess, start_bringup
 from .process_group import ProcessGroup, get_logger
 from .ros import child_environment, require_ros
-from .shared_memory import if_abandoned
 from .supervisor import ProcessSettings
 
 __all__ = ['BringupError', 'BringupProcess', 'add_arguments', 'run', 'start_bringup']
-
-_PARAMETERS = 'robot_face_gen_params_'  # prefix of a folder
-_LOCK = 'lock'  # a running bringup holds a lock on it
 
 _EPILOG = """\
 examples:
@@ -82,11 +73,8 @@ def run(args: argparse.Namespace) -> int:
     require_ros()
     for warning in graph.remarks(given):
         get_logger('launch').warning(warning)
-    with _parameter_files(nodes) as files:
-        settings = [
-            _settings(node, number, files[node.name]) for number, node in enumerate(nodes, 1)
-        ]
-        return asyncio.run(ProcessGroup(settings, args.control_fd).run())
+    settings = [_settings(node, number) for number, node in enumerate(nodes, 1)]
+    return asyncio.run(ProcessGroup(settings, args.control_fd).run())
 
 
 def parse_arguments(words: Sequence[str]) -> dict[str, str]:
@@ -104,41 +92,7 @@ def parse_arguments(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-@contextlib.contextmanager
-def _parameter_files(nodes: Sequence[NodeSpec]) -> Iterator[dict[str, Path]]:
-    """A parameter file for each node's own parameters, as launch_ros writes them."""
-    remove_stale_parameters(Path(tempfile.gettempdir()))
-    with (
-        tempfile.TemporaryDirectory(prefix=_PARAMETERS) as folder,
-        (Path(folder) / _LOCK).open('w') as lock,
-    ):
-        if sys.platform == 'linux':
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        files = {}
-        for node in nodes:
-            files[node.name] = Path(folder) / f'{node.name}.yaml'
-            tree = {node.full_name: {'ros__parameters': dict(node.parameters)}}
-            # JSON is YAML with every string quoted: ROS' YAML 1.1 reads a plain y as true.
-            files[node.name].write_text(json.dumps(tree, ensure_ascii=False), encoding='utf-8')
-        yield files
-
-
-def remove_stale_parameters(folder: Path) -> None:
-    """Remove parameter files that a killed bringup of this user left behind."""
-    if sys.platform != 'linux':
-        return
-    for lock in folder.glob(f'{_PARAMETERS}*/{_LOCK}'):
-        with contextlib.suppress(OSError):
-            if lock.stat().st_uid != os.getuid():
-                continue
-        with if_abandoned(lock) as is_abandoned:
-            if is_abandoned:
-                shutil.rmtree(lock.parent, ignore_errors=True)
-
-
-def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
+def _settings(node: NodeSpec, number: int) -> ProcessSettings:
     """The process of a node: this Python, whichever `python3` comes first in PATH."""
     own = (sys.executable, '-m', 'robot_face_gen.nodes', node.name)
     viewer = node.viewer
@@ -147,6 +101,8 @@ def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
         ('__ns', f'/{node.namespace.lstrip("/")}'),
         *node.remappings,
     ]
+    # A file, because `-p` does not override what `params_file` sets for a node by its name.
+    parameters = {node.full_name: {'ros__parameters': dict(node.parameters)}}
     return ProcessSettings(
         name=f'{node.name}-{number}',
         cmd=[
@@ -154,8 +110,10 @@ def _settings(node: NodeSpec, number: int, file: Path) -> ProcessSettings:
             *('--ros-args', '--log-level', node.log_level),
             *(word for before, after in remappings for word in ('-r', f'{before}:={after}')),
             *(() if viewer else ('--params-file', node.params_file)),
-            *('--params-file', str(file)),
+            *('--params-file', '/dev/stdin'),
         ],
+        # JSON is YAML with every string quoted: ROS' YAML 1.1 reads a plain y as true.
+        stdin=json.dumps(parameters, ensure_ascii=False).encode(),
         env=child_environment(),
         blocks_sigint=viewer is None,  # `nodes.program.start` unblocks it
         respawn=node.respawn,

@@ -40,10 +40,9 @@ class BringupProcess:
         self._process = process
         self._control = control
         self._log_file = log_file
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._running: dict[str, int] = {}
         self._exits: dict[str, int] = {}
-        self._is_over = False
         self._reader = threading.Thread(target=self._read, name='bringup', daemon=True)
         self._reader.start()
 
@@ -60,13 +59,13 @@ class BringupProcess:
     @property
     def processes(self) -> dict[str, int]:
         """Process ids of the nodes that are running, by name ('reaction_node')."""
-        with self._changed:
+        with self._lock:
             return dict(self._running)
 
     @property
     def exits(self) -> dict[str, int]:
         """Exit codes of nodes that have exited, by name; negative: killed by that signal."""
-        with self._changed:
+        with self._lock:
             return dict(self._exits)
 
     @property
@@ -74,32 +73,12 @@ class BringupProcess:
         """Exit code of the bringup; None while it runs."""
         return self._process.poll()
 
-    def wait_for(self, *names: str, timeout: float = 30.0) -> dict[str, int]:
-        """Wait until the processes of these nodes run (they may still load); returns `processes`.
-
-        Raises:
-            BringupError: One has exited, or the bringup has.
-            TimeoutError: They do not run in time.
-        """
-
-        def there() -> bool:
-            return self._is_over or all(
-                name in self._running or name in self._exits for name in names
-            )
-
-        with self._changed:
-            if not self._changed.wait_for(there, timeout):
-                missing = ', '.join(name for name in names if name not in self._running)
-                raise TimeoutError(f'not started within {timeout:g} s: {missing}')
-            for name in names:
-                if name not in self._running:
-                    raise BringupError(self._why(name))
-        return self.processes
-
     def check(self) -> None:
-        """Raise BringupError if a node has exited; one line says why."""
-        for name in self.exits:
-            raise BringupError(self._why(name))
+        """Raise BringupError if a node or the bringup has exited; one line says why."""
+        for name, code in self.exits.items():
+            raise BringupError(self._why(name, code))
+        if ended := self.returncode:
+            raise BringupError(self._why('bringup', ended))
 
     def wait_until(self, ready: Callable[[], object], what: str, timeout_s: float) -> None:
         """Wait for a condition while all nodes run.
@@ -112,7 +91,7 @@ class BringupProcess:
             self.check()
             if time.monotonic() > end_s:
                 where = f' (see {self._log_file})' if self._log_file else ''
-                raise BringupError(f'{what}: not there after {timeout_s:g} s{where}')
+                raise BringupError(f'waited {timeout_s:g} s for {what} in vain{where}')
             time.sleep(POLL_S)
 
     def wait(self, timeout: float | None = None) -> int:
@@ -145,12 +124,9 @@ class BringupProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _why(self, name: str) -> str:
-        """Why a node does not run, in one line."""
-        if name in self._exits:
-            text = f'{name} has exited with {describe_exit(self._exits[name])}'
-        else:
-            text = f'{name} was not started, and the bringup has exited'
+    def _why(self, name: str, code: int) -> str:
+        """Why a node has exited, in one line."""
+        text = f'{name} has exited with {describe_exit(code)}'
         if self._log_file is None:
             return text
         errors = [
@@ -169,19 +145,16 @@ class BringupProcess:
         with contextlib.suppress(OSError), self._control.makefile('rb') as lines:
             for line in lines:
                 event = json.loads(line)
-                with self._changed:
-                    name = event['name']
+                name = event['name']
+                with self._lock:
                     if event['event'] == 'started':
                         self._exits.pop(name, None)
                         self._running[name] = event['pid']
                     else:
                         self._running.pop(name, None)
                         self._exits[name] = event['code']
-                    self._changed.notify_all()
-        with self._changed:
-            self._is_over = True
+        with self._lock:
             self._running.clear()
-            self._changed.notify_all()
 
 
 def start_bringup(
@@ -192,7 +165,7 @@ def start_bringup(
 ) -> BringupProcess:
     """Start a graph in a process of its own, as `robot-face-gen bringup` does.
 
-    Returns at once; `wait_for` waits for single nodes.
+    Returns at once, before the nodes run.
 
     Args:
         arguments: Launch arguments by name.

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
 from robot_face_gen.graph import RESPAWN_DELAY_S, Graph, NodeSpec
 from robot_face_gen.resources import PACKAGE
 
+from .ros import PROFILE_VARIABLES, child_environment
+
 
 def launch_description(graph: Graph) -> LaunchDescription:
     """A launch description that declares the arguments and starts the nodes they select."""
+    environment = child_environment()
 
     def select(context: LaunchContext) -> list[Node | LogInfo]:
         names = [argument.name for argument in graph.arguments]
@@ -31,9 +34,10 @@ def launch_description(graph: Graph) -> LaunchDescription:
                 )
                 for argument in graph.arguments
             ),
-            # Idle OpenMP threads sleep instead of spinning: several processes share few cores.
-            SetEnvironmentVariable(
-                'OMP_WAIT_POLICY', EnvironmentVariable('OMP_WAIT_POLICY', default_value='PASSIVE')
+            *(
+                SetEnvironmentVariable(name, environment[name])
+                for name in ('OMP_WAIT_POLICY', *PROFILE_VARIABLES)
+                if name in environment
             ),
             OpaqueFunction(function=select),
         ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .ros import child_environment, require_ros
+from .ros import child_environment, require_ros, use_writable_log_folder
 
 POLL_S = 0.1
 ANNOUNCED_S, QUIET_S = 3.5, 0.5  # Fast DDS announces nodes every 3 s; earlier ones may be lost
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
 def connected() -> Iterator[Any]:
     """A node that lists of nodes do not show; Ctrl-C ends the block without a traceback."""
     require_ros()
+    use_writable_log_folder()
     os.environ.update(child_environment())
     import rclpy
     from rclpy.executors import ExternalShutdownException

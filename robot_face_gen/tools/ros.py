@@ -11,14 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from robot_face_gen.files import temporary_folder
+from robot_face_gen.resources import share_folder
+
+#: Variables that name the profiles of Fast DDS: until Jazzy, and later.
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 #: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
 DISCOVERY_VARIABLES = (
     'ROS_AUTOMATIC_DISCOVERY_RANGE',
     'ROS_LOCALHOST_ONLY',
     'ROS_STATIC_PEERS',
-    'FASTRTPS_DEFAULT_PROFILES_FILE',
-    'FASTDDS_DEFAULT_PROFILES_FILE',
+    *PROFILE_VARIABLES,
 )
 
 _NO_WHEELS = (
@@ -104,10 +107,13 @@ def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
     """Environment for node processes.
 
     Discovery stays on this machine if no ROS 2 is sourced and the user has set none of
-    DISCOVERY_VARIABLES. Idle OpenMP threads sleep instead of spinning unless OMP_WAIT_POLICY is
-    set: several processes share few cores.
+    DISCOVERY_VARIABLES. Fast DDS announces nodes more often, unless the user names a profile of
+    its own. Idle OpenMP threads sleep instead of spinning unless OMP_WAIT_POLICY is set: several
+    processes share few cores.
     """
     found = {'OMP_WAIT_POLICY': 'PASSIVE', **environ}
+    if not any(map(environ.get, PROFILE_VARIABLES)):
+        found |= dict.fromkeys(PROFILE_VARIABLES, str(share_folder() / 'config' / 'fastdds.xml'))
     if not is_ros_sourced(environ) and not any(map(environ.get, DISCOVERY_VARIABLES)):
         found['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     return found

@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 _LOCK_FILE = re.compile(r'fastrtps_[0-9a-f]{16}_el')
@@ -30,34 +29,21 @@ def remove_stale_segments(
     """
     if sys.platform != 'linux' or not folder.is_dir():
         return []
-    removed = []
-    for lock in folder.iterdir():
-        if _LOCK_FILE.fullmatch(lock.name):
-            with if_abandoned(lock, min_age_s) as is_abandoned:
-                if is_abandoned:
-                    segment = lock.with_name(lock.name.removesuffix('_el'))
-                    segment.unlink(missing_ok=True)
-                    lock.unlink()
-                    removed.append(segment.name)
-    return removed
-
-
-@contextlib.contextmanager
-def if_abandoned(lock: Path, min_age_s: float = _MIN_AGE_S) -> Iterator[bool]:
-    """Whether the process that held the lock on a file has died; what the block removes is gone.
-
-    Errors in the block are suppressed: files of other users, or removed by another process
-    meanwhile, are left alone.
-    """
     import fcntl
 
-    with contextlib.ExitStack() as stack:
-        is_abandoned = False
+    removed = []
+    for lock in folder.iterdir():
+        # Files of other users, or removed by another process meanwhile, are left alone.
         with contextlib.suppress(OSError):
-            if time.time() - lock.stat().st_mtime >= min_age_s:
-                descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
-                stack.callback(os.close, descriptor)
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                is_abandoned = True
-        with contextlib.suppress(OSError):
-            yield is_abandoned
+            if (
+                not _LOCK_FILE.fullmatch(lock.name)
+                or time.time() - lock.stat().st_mtime < min_age_s
+            ):
+                continue
+            with open(os.open(lock, os.O_RDONLY | os.O_NOFOLLOW), 'rb') as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while it is held
+                segment = lock.with_name(lock.name.removesuffix('_el'))
+                segment.unlink(missing_ok=True)
+                lock.unlink()
+                removed.append(segment.name)
+    return removed

@@ -38,6 +38,7 @@ class ProcessSettings:
 
     name: str  # Name in the log, as 'reaction_node-1'
     cmd: Sequence[str]  # Program and arguments
+    stdin: bytes = b''  # What it reads from its standard input
     env: Mapping[str, str] | None = None  # The whole environment; None: the same as ours
     # Whether it starts with SIGINT blocked, and unblocks it when it is ready to handle it: Ctrl-C
     # while Python starts would be a traceback
@@ -93,7 +94,7 @@ class Supervisor:
             process = subprocess.Popen(
                 list(settings.cmd),
                 env=None if settings.env is None else dict(settings.env),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
@@ -105,7 +106,9 @@ class Supervisor:
             self.on_exited(127)
             return
         guard().watch(process.pid)
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdin and process.stdout and process.stderr
+        with contextlib.suppress(OSError), process.stdin:  # it may have ended already
+            process.stdin.write(settings.stdin)
         readers = [
             asyncio.ensure_future(_read_lines(pipe, self.on_line))
             for pipe in (process.stdout, process.stderr)

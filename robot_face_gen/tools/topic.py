@@ -6,7 +6,7 @@ import importlib
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,8 @@ def _listen(node: Any, args: argparse.Namespace, raw: bool = False) -> Iterator[
     kind, received = message_class(types[0]), []
     current = subscription = None
     while True:
-        profile = suitable_qos(node.get_publishers_info_by_topic(name))
+        publishers = node.get_publishers_info_by_topic(name)
+        profile = weakest_qos([one.qos_profile for one in publishers])
         if profile != current:
             if subscription is not None:
                 node.destroy_subscription(subscription)
@@ -97,16 +98,16 @@ def _listen(node: Any, args: argparse.Namespace, raw: bool = False) -> Iterator[
         received.clear()
 
 
-def suitable_qos(publishers: list[Any]) -> Any:
-    """The strictest policies that all publishers offer."""
+def weakest_qos(profiles: Sequence[Any], depth: int = 100) -> Any:
+    """The policies that all profiles offer; profiles are those of rclpy, or of rosbags."""
     from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-    profile, offered = QoSProfile(depth=100), [one.qos_profile for one in publishers]
-    if any(one.reliability != ReliabilityPolicy.RELIABLE for one in offered):
-        profile.reliability = ReliabilityPolicy.BEST_EFFORT
-    if offered and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in offered):
-        profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-    return profile
+    weakest = QoSProfile(depth=depth)
+    if any(one.reliability.name in ('BEST_EFFORT', 'UNKNOWN') for one in profiles):
+        weakest.reliability = ReliabilityPolicy.BEST_EFFORT
+    if profiles and all(one.durability.name == 'TRANSIENT_LOCAL' for one in profiles):
+        weakest.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return weakest
 
 
 def message_class(type_name: str) -> Any:

@@ -71,11 +71,6 @@ class ClipsModule(lightning.LightningDataModule):
         trainer, config = self.trainer, self.config
         world = trainer.world_size if trainer else 1
         rank = trainer.global_rank if trainer else 0
-        if len(dataset) < world:
-            raise ValueError(
-                f'{dataset.root}: {len(dataset)} {dataset.split} clips for {world} processes: '
-                'expected at least one clip per process: use fewer devices'
-            )
         # The order is the same for any number of processes, so a step sees the same clips.
         sampler: DistributedSampler = DistributedSampler(
             dataset,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ _CHOICES = {
     'precision': ('32-true', '16-mixed', 'bf16-mixed'),
     'accelerator': ('auto', 'cpu', 'gpu'),
 }
-_TEXTS = ('data', 'output', 'start_from', *_CHOICES)  # options that are no numbers
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def _override(values: dict[str, Any], assignment: str) -> None:
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
             raise ValueError(f'{assignment!r}: {part!r} is a value, not a group of options')
-    place.update(_numbers({last: parse_yaml(text)}))
+    place[last] = parse_yaml(text)
 
 
 def read_training_config(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingConfig:
@@ -196,23 +194,9 @@ def read_training_config(path: str | Path | None, overrides: Sequence[str] = ())
         values = dict(values)
         if path and isinstance(values.get('model'), str):  # a file, seen from this one's folder
             values['model'] = read_config(Path(path).parent / values['model']).to_dict()
-        values = _numbers(values)
         from_mapping(values)
     except ValueError as error:
         raise ValueError(where + ' '.join(str(error).split())) from None
     for assignment in overrides:
         _override(values, assignment)
     return from_mapping(values)
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert texts such as '1e-4', which YAML 1.1 does not read as a number, to numbers."""
-    out: dict[str, Any] = {}
-    for name, value in values.items():
-        out[name] = value
-        if isinstance(value, Mapping):
-            out[name] = _numbers(value)
-        elif isinstance(value, str) and name not in _TEXTS:
-            with contextlib.suppress(ValueError):
-                out[name] = float(value)
-    return out

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_face_gen.files import write_text
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -110,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
             'compared_with': 'speaker' if args.speaker else None,
         }
         content = json.dumps({**columns, 'about': about}, indent=1, allow_nan=False)
-        Path(args.json).write_text(content + '\n', encoding='utf-8')
+        write_text(Path(args.json), content + '\n')
     for note in notes:
         print(f'note: {note}')
     print(table(columns))

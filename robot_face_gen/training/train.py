@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_face_gen.data.store import read_catalogue
 from robot_face_gen.extras import require
 from robot_face_gen.resources import default_checkpoint
 
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     config = read_training_config(args.config, args.overrides)
-    for module in ('matplotlib', 'lightning', 'tensorboard'):
+    read_catalogue(config.data)  # its errors are not to wait for the imports, which take seconds
+    for module in ('matplotlib', 'tensorboard', 'lightning'):
         require(module, 'training')
     train(config)
     return 0
@@ -74,6 +76,21 @@ def _processes(config: TrainingConfig) -> dict[str, Any]:
         'num_nodes': nodes,
         'strategy': 'ddp' if launched or here > 1 or nodes > 1 else 'auto',
     }
+
+
+def _check_processes(processes: dict[str, Any], *data: ClipDataset) -> None:
+    """Raise ValueError where a process would have no clip."""
+    import torch
+
+    devices = processes['devices']
+    here = torch.cuda.device_count() if devices == 'auto' else devices
+    world = here * processes['num_nodes']
+    for clips in data:
+        if len(clips) < world:
+            raise ValueError(
+                f'{clips.root}: {len(clips)} {clips.split} clips for {world} processes: '
+                'expected at least one clip per process: use fewer devices'
+            )
 
 
 def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDataset) -> None:
@@ -157,6 +174,8 @@ def train(config: TrainingConfig) -> Path:
             f'{config.batch_size}: each step uses all of them',
             flush=True,
         )
+    processes = _processes(config)
+    _check_processes(processes, data, validation)
     statistics = feature_statistics(data)
     mirrored = Mirrored(
         (seen(item['speaker']), seen(item['listener']))
@@ -175,7 +194,7 @@ def train(config: TrainingConfig) -> Path:
     trainer = lightning.Trainer(
         max_epochs=config.num_epochs,
         accelerator=config.accelerator,
-        **_processes(config),
+        **processes,
         precision=config.precision,  # type: ignore[arg-type]
         gradient_clip_val=config.gradient_clip or None,
         accumulate_grad_batches=config.accumulate,

@@ -2,6 +2,7 @@
 """Bags that this project writes, read by rosbags and by the MCAP library; killed recordings."""
 
 import random
+import shlex
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from robot_face_gen.data.bag_file import (  # noqa: E402
     Definitions,
     open_bag,
     recover,
+    recover_command,
 )
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
@@ -119,6 +121,11 @@ def test_a_bag_is_never_overwritten(tmp_path):
     (tmp_path / 'bag.mcap.part').touch()
     with pytest.raises(FileExistsError, match=r'record --recover .*bag\.mcap\.part'):
         BagWriter(path)
+
+
+def test_the_command_to_recover_can_be_pasted_into_a_shell(tmp_path):
+    part = tmp_path / "Anna's run.mcap.part"
+    assert shlex.split(recover_command(part))[-1] == str(part)
 
 
 def test_a_killed_recording_is_recovered_wherever_it_was_cut(tmp_path):

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from films import write_film
 from prepared_data import data_set_files
 
 from robot_face_gen.cli import main
@@ -16,7 +17,7 @@ from robot_face_gen.data.sessions import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
 from robot_face_gen.data.tracks import Embedder, EmbeddingConfig
 from robot_face_gen.features.sound_file import read_audio, write_flac
-from robot_face_gen.layout import BRANCHES
+from robot_face_gen.layout import BRANCHES, VALUE_MASK_SLICES
 from robot_face_gen.synthetic.config import GeneratorConfig
 from robot_face_gen.synthetic.generate import generate_prepared
 from robot_face_gen.synthetic.plan import make_plan
@@ -25,6 +26,7 @@ from robot_face_gen.synthetic.recordings import generate_recordings
 QUICK = EmbeddingConfig('untrained', hop_s=0.08, context_s=0.4, settle_s=0.04, device='cpu')
 CONFIG = GeneratorConfig(duration_s=4.0, listeners=2)
 PLAN = make_plan(3, 7, CONFIG, 'train')
+GRAY = [np.full((32, 32, 3), 128, np.uint8)] * round(25 * CONFIG.duration_s)
 
 
 @pytest.fixture(scope='module')
@@ -328,15 +330,15 @@ def missing_in(root, place):
 
 
 @pytest.mark.parametrize(
-    'absent, option, branch',
+    'absent, option, branch, lost',
     [
-        (('x_', 'y_'), 'landmarks (FeatureExtraction -2Dfp)', 'landmarks'),
-        (('gaze_',), 'gaze (FeatureExtraction -gaze)', 'gaze'),
-        (('pose_',), 'head pose (FeatureExtraction -pose)', 'pose'),
-        (('AU',), 'action units (FeatureExtraction -aus)', 'au'),
+        (('x_', 'y_'), 'landmarks (FeatureExtraction -2Dfp)', 'landmarks', 1),
+        (('gaze_',), 'gaze (FeatureExtraction -gaze)', 'gaze', 2),
+        (('pose_',), 'head pose (FeatureExtraction -pose)', 'pose', 4),
+        (('AU',), 'action units (FeatureExtraction -aus)', 'au', 18),
     ],
 )
-def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch):
+def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch, lost):
     source = copied(recordings, tmp_path / 'in', ('dyad_00000_0',))
     for name in ('a.csv', 'b.csv'):
         change_columns(
@@ -351,6 +353,10 @@ def test_a_partial_csv_is_used(recordings, tmp_path, absent, option, branch):
         missing, track = missing_in(tmp_path / 'out', place)
         assert missing == {branch}
         assert track['face_valid'].mean() > 0.7
+    seen = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]['speaker']
+    mask = seen['face_mask'][seen['face_valid']].numpy()
+    assert mask.all(axis=0).tolist() == mask.any(axis=0).tolist()
+    assert not mask[:, VALUE_MASK_SLICES[branch]].any() and mask[0].sum() == 25 - lost
 
 
 def test_a_face_that_is_seen_late_keeps_its_time_and_the_voice(recordings, tmp_path):
@@ -413,35 +419,14 @@ def test_the_sound_of_a_listener_is_not_needed(recordings, tmp_path):
     assert [(f.level, f.what) for f in found if f.person == 'b'] == [('warning', 'sound')]
 
 
-def write_film(path, samples, rate):
-    """An MP4 with gray pictures at 25 Hz and AAC sound."""
-    av = pytest.importorskip('av')
-    with av.open(str(path), 'w', format='mp4') as film:
-        video = film.add_stream('mpeg4', rate=25)
-        video.width = video.height = 32
-        video.pix_fmt = 'yuv420p'
-        sound = film.add_stream('aac', rate=rate, layout='mono')
-        for k in range(round(len(samples) / rate * 25)):
-            picture = av.VideoFrame.from_ndarray(np.full((32, 32), 128, np.uint8), format='gray')
-            picture.pts = k
-            film.mux(video.encode(picture.reformat(format='yuv420p')))
-        film.mux(video.encode(None))
-        for begin in range(0, len(samples), 1024):
-            block = np.ascontiguousarray(samples[None, begin : begin + 1024], np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format='fltp', layout='mono')
-            frame.sample_rate, frame.pts = rate, begin
-            film.mux(sound.encode(frame))
-        film.mux(sound.encode(None))
-
-
 def test_films_are_sound(recordings, prepared, tmp_path):
     source, folder = both_ways(recordings, tmp_path)
     samples, rate = read_audio(folder / 'a.flac')
     for name in ('a.flac', 'b.flac'):
         (folder / name).unlink()
     (folder / 'a.csv').rename(folder / 'A.CSV')
-    write_film(folder / 'A.MP4', samples, rate)
-    write_film(folder / 'b.mp4', samples, rate)
+    write_film(folder / 'A.MP4', GRAY, sound=samples, sample_rate=rate)
+    write_film(folder / 'b.mp4', GRAY, sound=samples, sample_rate=rate)
     assert [f for f in prepare(source, tmp_path / 'out', QUICK) if f.what == 'sound'] == []
     (session,) = read_catalogue(tmp_path / 'out').sessions
     assert session.listeners == 'ab'
@@ -458,7 +443,7 @@ def test_one_film_of_both_people(recordings, tmp_path):
     samples, rate = read_audio(folder / 'a.flac')
     for name in ('a.flac', 'b.flac'):
         (folder / name).unlink()
-    write_film(folder / 'clip.mp4', samples, rate)
+    write_film(folder / 'clip.mp4', GRAY, sound=samples, sample_rate=rate)
     found = prepare(source, tmp_path / 'out', QUICK)
     assert [(f.person, f.level, f.value) for f in found if f.what == 'sound'] == [
         (person, 'warning', 'clip.mp4 is used, the sound of the whole session') for person in 'ab'
@@ -476,6 +461,14 @@ def test_no_usable_session_is_an_error(recordings, tmp_path, capsys):
     assert 'robot-face-gen: error:' in error.splitlines()[-1]
     assert 'session dyad_00000_0, sound level' in error
     assert not (tmp_path / 'out' / 'dataset.json').exists()
+
+
+def test_an_output_that_is_a_file_is_an_error_before_any_work(recordings, tmp_path, capsys):
+    (tmp_path / 'out').touch()
+    words = ['prepare', str(recordings), str(tmp_path / 'out'), '--encoder', 'untrained']
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error == f'robot-face-gen: error: {tmp_path / "out"}: file exists\n'
 
 
 def test_the_commands(tmp_path, capsys):
@@ -498,19 +491,3 @@ def test_the_commands(tmp_path, capsys):
         assert words_said in capsys.readouterr().err
     assert main(['prepare', str(tmp_path / 'no'), str(data)]) == 2
     assert 'sessions.csv' in capsys.readouterr().err
-
-
-def test_a_recording_without_landmarks_is_prepared_as_what_there_is(recordings, tmp_path):
-    source = copied(recordings, tmp_path / 'in', ['dyad_00000_0'])
-    with (source / 'dyad_00000_0' / 'a.csv').open(newline='') as file:
-        rows = list(csv.reader(file))
-    kept = [i for i, name in enumerate(rows[0]) if name.strip()[:2] not in ('x_', 'y_')]
-    with (source / 'dyad_00000_0' / 'a.csv').open('w', newline='') as file:
-        csv.writer(file).writerows([[row[i] for i in kept] for row in rows])
-    found = prepare(source, tmp_path / 'out', QUICK)
-    assert [(f.person, f.level, f.what) for f in found] == [('a', 'warning', 'missing values')]
-    assert 'landmarks' in found[0].value and '-2Dfp' in found[0].value
-    clip = ClipDataset(tmp_path / 'out', 'train', frames=100)[0]
-    seen = clip['speaker']['face_mask'][clip['speaker']['face_valid']]
-    assert not seen[:, 0].any() and seen[:, 1:].all() and len(seen) > 70
-    assert clip['listener']['face_mask'][clip['listener']['face_valid']].all()

@@ -70,8 +70,8 @@ def make(name, findings=(), used=True, people=None, listeners='b'):
     )
 
 
-BAD = Finding('bad <b>"name"&', 'a', ERROR, 'face file', 'no <a.csv>', 'a file')
-WARN = Finding('bad <b>"name"&', '', WARNING, 'listener', 'only b', 'both')
+BAD = Finding(ERROR, 'face file', 'no <a.csv>', 'a file', 'bad <b>"name"&', 'a')
+WARN = Finding(WARNING, 'listener', 'only b', 'both', 'bad <b>"name"&')
 
 
 def test_a_page_without_other_files():

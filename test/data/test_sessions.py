@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from robot_face_gen.data.sessions import SessionsWriter, read_sessions
+from robot_face_gen.data.sessions import read_sessions
 
 
 def table(folder, text):
@@ -117,16 +117,3 @@ def test_a_wrong_table_is_refused_with_line_number(tmp_path, text, message):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'sessions\.csv: not found'):
         read_sessions(tmp_path)
-
-
-def test_the_reader_reads_what_the_writer_writes(tmp_path):
-    with SessionsWriter(tmp_path) as writer:
-        writer.write('one', 'train', 'b', 'g1')
-        # Each row is written immediately.
-        assert [s.name for s in read_sessions(tmp_path)] == ['one']
-        writer.write('two', 'test', 'b', 'g1')
-    sessions = read_sessions(tmp_path)
-    assert [(s.name, s.split, s.listeners, s.groups) for s in sessions] == [
-        ('one', 'train', 'b', ('g1', '')),
-        ('two', 'test', 'b', ('g1', '')),
-    ]

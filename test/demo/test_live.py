@@ -87,7 +87,7 @@ def test_demo_tracks_and_answers_a_film(tmp_path, ros_domain, head, command):
     assert len(tracked.frames) == 75 and all(frame.is_valid() for frame in tracked.frames)
     assert (out / 'demo.mp4').stat().st_size > 10_000
     log = (out / 'graph.log').read_text()
-    assert f'{film}: 2.9 s, {rate} Hz' in log and 'a face is seen' in log
+    assert f'{film}: 3.0 s, {rate} Hz' in log and 'a face is seen' in log
     both = command('demo', '--video', film, '--openface', out / 'speaker.csv')
     assert both.returncode == 2 and '--video and --openface: expected one' in both.stderr
 
@@ -97,6 +97,7 @@ def test_view_repeats_the_recording_with_the_face_in_a_browser(tmp_path, ros_dom
     words = [*CLI, 'demo', '--view', '--out', str(tmp_path)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
+        assert process.stdout.readline().startswith('starting the nodes')
         line = process.stdout.readline()
         address = re.search(r'http://127.0.0.1:\d+/', line)[0]
         for page in ('', 'inspect'):

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,25 @@ def test_a_face_or_a_voice_alone(tmp_path, arguments, frames, incomplete, comman
 def test_a_sound_that_is_too_short_says_why_nothing_came(tmp_path, command):
     done = command('react', '--audio', VOICE, '--duration', 0.6, '--out', tmp_path / 'out')
     assert done.returncode == 2
-    assert 'no reaction came in 0.60 s: without a face, reactions begin after a sec' in done.stderr
+    assert 'no reaction came in 0.60 s: no face in this time; without a face' in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='file names are bytes on Linux only')
+def test_file_names_that_are_no_utf8(tmp_path):
+    """As a folder packed on a Chinese Windows holds: OpenCV crashed, and printing failed."""
+    name = b'\xc1\xb3.csv'  # GBK
+    face = os.fsencode(tmp_path) + b'/' + name
+    shutil.copy(FACE, face)
+    words = ['-m', 'robot_face_gen.cli', 'react', '--duration', '1', '--no-video']
+    out = os.fsencode(tmp_path) + b'/\xc1'
+    done = subprocess.run(
+        [sys.executable, *words, '--openface', face, '--out', out],
+        env=os.environ | {'PYTHONIOENCODING': 'utf-8:strict'},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (Path(os.fsdecode(out)) / 'sheet.png').is_file()
+    assert rb'\udcc1: reaction.csv' in done.stdout
 
 
 def change_rows(path, change):

@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import pytest
+from launching import until
 
 from robot_face_gen.demo import recorder as module
 from robot_face_gen.demo.recorder import DOMAINS, own_domain
@@ -45,6 +46,39 @@ def test_a_participant_of_ours_is_seen(monkeypatch):
         try:
             assert module._is_used(domain)
         finally:
+            node.destroy_node()
+            context.try_shutdown()
+
+
+def test_another_publisher_of_the_face_is_noticed(monkeypatch):
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+    from robot_face_gen_msgs.msg import FaceFeatures
+
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    with own_domain() as domain:
+        recorder = module.Recorder(domain)
+        context = rclpy.Context()
+        context.init(args=[], domain_id=domain)
+        node = rclpy.create_node('trackers', context=context)
+        try:
+            report = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+            node.create_publisher(FaceFeatures, 'openface/features', 10)
+            until(lambda: recorder.node.count_publishers('openface/features') == 1)
+
+            def received(name):
+                report.publish(DiagnosticArray(status=[DiagnosticStatus(name=name)]))
+                return name in recorder.record.diagnostics
+
+            until(lambda: received('with one publisher'))
+            assert not recorder.record.mixed
+            node.create_publisher(FaceFeatures, 'openface/features', 10)
+            until(lambda: recorder.node.count_publishers('openface/features') == 2)
+            until(lambda: received('with two'))
+            assert recorder.record.mixed == {'openface/features'}
+        finally:
+            recorder.close()
             node.destroy_node()
             context.try_shutdown()
 

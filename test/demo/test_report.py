@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a run, from a record that is known."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from robot_face_gen.demo.report import (
     thinned,
     warnings,
 )
+from robot_face_gen.demo.usage import Usage
 from robot_face_gen.pipeline.recording import Recording
 from robot_face_gen.pipeline.timeline import Timeline
 
@@ -47,36 +49,30 @@ def make_record(frames=100, lost=(), latency_ms=80):
     return record
 
 
-def test_embeddings_that_are_made_otherwise_than_for_training_are_told_of():
-    record = make_record()
-    record.diagnostics['robot1/reaction_node'] |= {
-        'expected_hop_s': '0.04',
-        'expected_context_s': '2',
-    }
-    record.diagnostics['robot1/whisper_node'] = {'hop_s': '0.04', 'context_s': '2.0'}
-    assert warnings(record) == []
-    record.diagnostics['robot1/whisper_node']['context_s'] = '4.0'
-    assert warnings(record) == [
-        'reaction_node: the checkpoint was trained with context_s 2, whisper_node has 4.0'
-    ]
-
-
 def test_what_comes_after_the_end_is_cut_off():
     record = make_record()
     record.cut(record.frames[60].stamp_ns)
-    assert (len(record.frames), len(record.reactions), record.answered()) == (60, 60, 60)
+    assert (len(record.frames), len(record.reactions)) == (60, 60)
+    assert summarise(record, 4.0, Usage({}))['answered'] == 60
 
 
 def test_messages_that_are_no_faces_are_told_of():
     record = make_record()
     record.refused, record.not_finite = 2, 1
     assert warnings(record)[0].startswith('2 messages of another program held no face')
-    assert summarise(record, 4.0, {}, {}, {})['finite'] is False
+    assert summarise(record, 4.0, Usage({}))['finite'] is False
+
+
+def test_topics_that_another_program_publishes_are_told_of():
+    record = make_record()
+    assert not any('another program' in line for line in warnings(record))
+    record.mixed = {'robot_face/reaction'}
+    assert 'another program published robot_face/reaction, too' in warnings(record)[-1]
 
 
 def test_the_documentation_names_every_key_of_the_summary():
     text = (Path(__file__).parents[2] / 'docs' / 'inputs.md').read_text()
-    for key in summarise(make_record(), 4.0, {}, {}, {}):
+    for key in summarise(make_record(), 4.0, Usage({})):
         assert f'`{key}`' in text, key
 
 
@@ -93,12 +89,12 @@ def test_what_was_answered_and_how_late():
             extra.face,
         )
     )
-    summary = summarise(
-        record, 4.0, {'a': 30.0, 'b': 2.0}, {'a': 300.0, 'b': 50.0}, {'a': 200.0, 'b': 20.0}
-    )
+    usage = Usage({'a': os.getpid(), 'b': os.getppid()})
+    usage.sample()
+    summary = summarise(record, 4.0, usage)
     assert summary['frames_in'] == 100
     assert summary['reactions_out'] == 99
-    assert summary['answered'] == record.answered() == 98
+    assert summary['answered'] == 98
     assert summary['dropped'] == 2
     assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 2}
     assert summary['latency_ms']['p50'] == 81.0
@@ -106,8 +102,9 @@ def test_what_was_answered_and_how_late():
     assert summary['arrival_latency_ms']['p50'] == 83.0
     assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
     assert summary['stages']['Whisper encoder'] == {'p50': 17.0, 'p99': 20.0}
-    assert summary['cpu_percent'] == 32.0
-    assert summary['rss_mb'] == 350.0
+    a, b = summary['processes'].values()
+    assert a['rss_mb'] > a['pss_mb'] > 1.0 and b['rss_mb'] > 1.0
+    assert summary['rss_mb'] == pytest.approx(a['rss_mb'] + b['rss_mb'])
     assert summary['finite']
     assert lost_frames(summary) == []
     (line,) = lost_frames({**summary, 'dropped': 6})
@@ -118,7 +115,7 @@ def test_what_was_answered_and_how_late():
 
 
 def test_nothing_came_at_all():
-    summary = summarise(Record(), 1.0, {}, {}, {})
+    summary = summarise(Record(), 1.0, Usage({}))
     assert summary['latency_ms'] == {}
     assert summary['reactions_out'] == 0
     assert 'speaker frames in' in table(summary)
@@ -146,7 +143,7 @@ def test_a_faster_camera_loses_nothing(rate, frames, spare):
 
 def test_frames_that_never_came_are_dropped_too():
     recording = Recording(make_frames(100), np.zeros(0, np.float32), 0)
-    summary = summarise(make_record(90), 4.0, {}, {}, {}, recording)
+    summary = summarise(make_record(90), 4.0, Usage({}), recording)
     assert (summary['frames_in'], summary['answered'], summary['dropped']) == (90, 90, 10)
     assert 'frames answered          90   (90.0 %)' in table(summary)
 
@@ -162,7 +159,7 @@ def test_valid_and_partly_valid_frames_are_counted_by_what_the_recording_holds()
     first_ns = record.frames[0].stamp_ns
     faces = [replace(frame, stamp_ns=frame.stamp_ns - first_ns) for frame in record.frames]
     recording = Recording(faces, np.zeros(0, np.float32), 0, problems=['30 rows: of no use'])
-    summary = summarise(record, 4.0, {}, {}, {}, recording)
+    summary = summarise(record, 4.0, Usage({}), recording)
     assert (summary['frames_recorded'], summary['valid'], summary['partly_valid']) == (100, 70, 10)
     assert (summary['answered'], summary['answered_valid']) == (100, 70)
     assert summary['problems'] == ['30 rows: of no use']
@@ -204,6 +201,6 @@ def test_waiting_after_the_end_is_no_latency():
     record = make_record()
     record.end_playing()
     record.diagnostics['robot1/reaction_node'] |= {'model_p99_ms': '500', 'dropped': '3'}
-    summary = summarise(record, 4.0, {}, {}, {})
+    summary = summarise(record, 4.0, Usage({}))
     assert summary['stages']['model'] == {'p50': 7.5, 'p99': 9.0}
     assert summary['dropped_in_nodes'] == {'robot1/reaction_node': 3}

@@ -165,7 +165,9 @@ def test_a_mistake_is_told_with_its_line(read, old, new, line, words):
     assert any(line == at and words in text for at, text in found), found
 
 
-@pytest.mark.parametrize('text', ['', '# nothing\n', '[]', 'actuators:', 'actuators: 5', '5'])
+@pytest.mark.parametrize(
+    'text', ['', '# nothing\n', '[]', 'actuators:', 'actuators: 5', '5', '[' * 5000]
+)
 def test_a_file_without_actuators_is_refused(read, text):
     assert problems(read, text)
 

@@ -6,6 +6,14 @@ from speakers import SMALL
 from robot_face_gen.facial_reaction_model import FacialReactionModel
 
 
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    """A cache of exported files of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(scope='session')
 def model():
     """A small model whose weights are all random, biases, norms and mask too; it often blinks."""

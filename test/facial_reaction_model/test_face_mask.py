@@ -19,11 +19,7 @@ COLUMN = {'landmarks': 0, 'au': 1 + AU['AU06'], 'pose': 20, 'gaze': 24}  # a fla
 PLACE = {'landmarks': slice(0, 136), 'au': AU['AU06'], 'pose': 1, 'gaze': 1}  # its values
 
 
-@pytest.fixture(scope='module', autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
-        yield
+pytestmark = pytest.mark.usefixtures('cache')
 
 
 @pytest.fixture(scope='module')

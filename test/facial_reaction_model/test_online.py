@@ -17,11 +17,7 @@ BACKENDS = ['eager', *(['onnx'] * ONNX)]
 needs_onnx = pytest.mark.skipif(not ONNX, reason='onnx and onnxruntime are not installed')
 
 
-@pytest.fixture(scope='module', autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
-        yield
+pytestmark = pytest.mark.usefixtures('cache')
 
 
 @needs_onnx

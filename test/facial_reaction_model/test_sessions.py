@@ -17,11 +17,7 @@ def tensors(face):
     return {name: torch.as_tensor(part) for name, part in face.items()}
 
 
-@pytest.fixture(scope='module', autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
-        yield
+pytestmark = pytest.mark.usefixtures('cache')
 
 
 @pytest.mark.parametrize(

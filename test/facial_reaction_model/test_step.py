@@ -24,11 +24,7 @@ CUDA = [pytest.param('cuda-graph', 'cuda'), pytest.param('eager', 'cuda')]
 EVERYWHERE = [*((name, 'cpu') for name in BACKENDS), *(CUDA * torch.cuda.is_available())]
 
 
-@pytest.fixture(scope='module', autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
-        yield
+pytestmark = pytest.mark.usefixtures('cache')
 
 
 @pytest.fixture(scope='module')

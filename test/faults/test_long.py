@@ -156,7 +156,7 @@ def test_a_session_of_hours_at_the_pace_of_the_machine(note):
         frame = frames[number % len(frames)]
         speaker.push_face(replace(frame, stamp_ns=now_ns), now_ns + 3_000_000)
         sound = generator.normal(size=(2, config.audio_dim)).astype(np.float32)
-        speaker.push_audio(now_ns - PERIOD_NS, sound, 50.0, now_ns + 3_000_000)
+        speaker.push_audio(now_ns - PERIOD_NS, sound, now_ns + 3_000_000)
         begin_s = time.perf_counter()
         engine.step(now_ns + 5_000_000)
         took_s[number] = time.perf_counter() - begin_s

@@ -20,7 +20,7 @@ from robot_face_gen.nodes.messages import to_ns
 pytestmark = [pytest.mark.graph, pytest.mark.faults]
 GAP_MS = 400.0
 # After a node was killed: it has published a status (one a second), and the output is even.
-WHOLE_S = 6.0
+WHOLE_S = 5.0
 
 
 @pytest.fixture(scope='module')

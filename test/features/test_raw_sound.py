@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.features.raw_sound import CodedDecoder, RawDecoder, make_decoder, mono
+from robot_face_gen.features.raw_sound import SoundDecoder, mono
 
 RATE = 16_000
 SOUND = (0.6 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
@@ -35,7 +35,7 @@ def encode(name, samples):
 def test_raw_samples_are_the_same_however_the_bytes_are_cut(name, cuts, channels):
     samples = SOUND[:500]
     data = encode(name, np.repeat(samples, channels))
-    decoder = RawDecoder(name, channels, RATE)
+    decoder = SoundDecoder('wave', name, channels, RATE)
     edges = sorted({0, *(min(cut, len(data)) for cut in cuts), len(data)})
     found = np.concatenate([decoder.push(data[a:b]) for a, b in pairwise(edges)])
     step = 2**-7 if '8' in name else 2**-15
@@ -44,7 +44,7 @@ def test_raw_samples_are_the_same_however_the_bytes_are_cut(name, cuts, channels
 
 def test_channels_are_averaged_and_a_header_is_left_out():
     stereo = np.stack((SOUND, np.zeros_like(SOUND)), 1).reshape(-1)
-    decoder = RawDecoder('S16LE', 2, RATE)
+    decoder = SoundDecoder('', 'S16LE', 2, RATE)
     data = b'RIFF' + bytes(40) + encode('S16LE', stereo)
     np.testing.assert_allclose(decoder.push(data), SOUND / 2, atol=1e-4)
     # Later, the same four bytes are sound.
@@ -69,7 +69,7 @@ def test_encoded_sound_in_pieces_is_the_sound(codec, encoder, container):
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     data = file.getvalue()
-    decoder = make_decoder(codec.upper(), '', 1, RATE)
+    decoder = SoundDecoder(codec.upper(), '', 1, RATE)
     found = np.concatenate([decoder.push(data[i : i + 333]) for i in range(0, len(data), 333)])
     assert decoder.sample_rate == RATE
     assert 0.85 * RATE < len(found) < 1.2 * RATE
@@ -79,7 +79,7 @@ def test_encoded_sound_in_pieces_is_the_sound(codec, encoder, container):
 
 
 def test_damaged_encoded_sound_is_skipped():
-    decoder = CodedDecoder('mp3')
+    decoder = SoundDecoder('mp3', '', 1, RATE)
     found = []
     for _ in range(20):
         try:
@@ -102,4 +102,4 @@ def test_damaged_encoded_sound_is_skipped():
 )
 def test_unknown_formats_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
-        make_decoder(*arguments)
+        SoundDecoder(*arguments)

@@ -7,7 +7,7 @@ import resource
 import numpy as np
 import pytest
 from faces import make_frames
-from launching import until
+from launching import started, until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
@@ -241,7 +241,7 @@ def test_bringup_answers_a_bag(tmp_path, ros_domain):
     }
     log = tmp_path / 'log.txt'
     with start_bringup(given, log_file=log) as graph:
-        graph.wait_for('record_node', 'replay_node', 'whisper_node', 'reaction_node')
+        started(graph, 'record_node', 'replay_node', 'whisper_node', 'reaction_node')
         until(lambda: 'replay_node' in graph.exits, 90.0, 'the end of the bag')
         assert graph.exits == {'replay_node': 0}, log.read_text()
     run = read_run(tmp_path / 'again.mcap', 'robot')

@@ -92,7 +92,7 @@ def test_bad_sound_is_counted_and_the_node_goes_on(peer, node, voice):
         lambda: int(peer.values('whisper_node').get('invalid', 0)) >= invalid + 3,
         'three bad messages counted',
     )
-    assert 'samples[5] = nan' in node.text
+    assert 'message dropped: samples[' in node.text  # the last of several in a second
     values = peer.values('whisper_node')
     assert float(values['encoder_p50_ms']) > 0.0
 

@@ -50,7 +50,7 @@ def live(engine, frames, until_ns, sound=True, transport_ns=3 * MS, tick_ns=2 * 
             engine.speakers[0].push_face(faces.pop(0), now_ns)
         while sounds and sounds[0] + 40 * MS + 20 * MS <= now_ns:  # recorded and encoded
             data = generator.normal(size=(2, 8)).astype(np.float32)
-            engine.speakers[0].push_audio(sounds.pop(0), data, 50.0, now_ns)
+            engine.speakers[0].push_audio(sounds.pop(0), data, now_ns)
         engine.step(now_ns)
         reaction = engine.speakers[0].pop(now_ns)
         if reaction is not None and reaction.source_stamp_ns <= last_ns:

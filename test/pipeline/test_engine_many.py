@@ -37,7 +37,7 @@ def arrivals(face):
         frame = dataclasses.replace(frame, stamp_ns=stamp_ns)
         out.append((stamp_ns + late_ns, ('face', frame)))
         data = generator.normal(size=(2, 8)).astype(np.float32)
-        out.append((stamp_ns + 45 * MS, ('audio', stamp_ns - 40 * MS, data, 50.0)))
+        out.append((stamp_ns + 45 * MS, ('audio', stamp_ns - 40 * MS, data)))
     return sorted(out, key=lambda item: item[0])
 
 

@@ -153,23 +153,6 @@ def test_an_error_lasts_until_it_is_ended_and_is_first(health):
     assert health.report().level == WARN
 
 
-def not_logged(health):
-    return '; '.join(f.text for f in health.report().faults.values() if not f.logged)
-
-
-def test_text_that_the_caller_has_logged_is_marked_as_logged(health):
-    health.count('late', trouble='late frames')
-    health.count('invalid', trouble='/audio: rate = 0', logged=True)
-    health.fail('source', 'no file', logged=True)
-    report = health.report()
-    assert report.message == 'no file; late frames; /audio: rate = 0'
-    assert not_logged(health) == 'late frames'
-    health.count('invalid', trouble='/audio: rate = 0')
-    assert not_logged(health) == 'late frames'
-    health.count('invalid', trouble='/audio: rate = 1')
-    assert not_logged(health) == 'late frames; /audio: rate = 1'
-
-
 def test_latencies_are_reported_as_percentiles_in_ms(health):
     for ms in range(1, 101):
         health.latency('model', ms / 1e3)

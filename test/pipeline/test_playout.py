@@ -74,7 +74,7 @@ def test_a_stall_drops_and_counts_old_reactions_and_releases_no_burst():
     ready = [40 * i + 20 for i in range(300)]
     for i in range(100, 150):  # two seconds
         ready[i] = ready[150]
-    playout = Playout(max_delay_s=0.2, max_age_s=1.0)
+    playout = Playout(max_delay_s=0.2)
     out = simulate(playout, ready)
     items = [item for item, _ in out]
     assert len(items) + playout.dropped == 300

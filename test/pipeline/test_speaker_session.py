@@ -86,7 +86,7 @@ def test_a_hop_ends_with_its_session():
 def test_sound_reaches_the_frames():
     session = SpeakerSession(Timeline(audio_dim=4), Playout(), Health())
     data = np.ones((10, 4), np.float32)
-    session.push_audio(NOW - 100 * MS, data, 50.0, NOW + 100 * MS)
+    session.push_audio(NOW - 100 * MS, data, NOW + 100 * MS)
     session.push_face(make_frame(NOW), NOW + 100 * MS)
     session.collect(NOW + 100 * MS)
     (frame,) = session.take(1)

@@ -11,7 +11,6 @@ from screen_server import make_face, screen
 
 from robot_face_gen.layout import AU, AU_NAMES
 from robot_face_gen.screen.settings import COLOURS, SKINS
-from robot_face_gen.screen.wire import pack
 
 FULL = 5.0
 # Where each action unit moves the face: from and to, share of the head's height from its top.
@@ -300,21 +299,18 @@ def inspector(browser, shown):
     shown.refusal = ''
     shown.server.send_text(
         'parameters',
-        pack(
-            'parameters',
-            nodes=[
-                {
-                    'node': '/reaction_node',
-                    'rows': [
-                        {'name': 'temperature', 'value': 1.0, 'low': 0.0, 'high': 10.0,
-                         'whole': False, 'unit': '', 'text': 'Scale'},
-                        {'name': 'hop', 'value': 1, 'low': 1, 'high': 16, 'whole': True,
-                         'unit': 'frames', 'text': 'Frames'},
-                    ],
-                }
-            ],
-            enable=True,
-        ),
+        nodes=[
+            {
+                'node': '/reaction_node',
+                'rows': [
+                    {'name': 'temperature', 'value': 1.0, 'low': 0.0, 'high': 10.0,
+                     'whole': False, 'unit': '', 'text': 'Scale'},
+                    {'name': 'hop', 'value': 1, 'low': 1, 'high': 16, 'whole': True,
+                     'unit': 'frames', 'text': 'Frames'},
+                ],
+            }
+        ],
+        enable=True,
         remember=True,
     )  # fmt: skip
     size = {'width': 1280, 'height': 900}
@@ -372,7 +368,7 @@ def test_diagnostics_are_shown_and_silence_is_noticed(inspector, shown):
         'values': [['reactions_out_hz', '25.00'], ['latency_p50_ms', '21.4'],
                    ['latency_p99_ms', '30.6'], ['dropped', '7']],
     }  # fmt: skip
-    shown.server.send_text('diagnostics', pack('diagnostics', statuses=[status]))
+    shown.server.send_text('diagnostics', statuses=[status])
     row = inspector.locator('#streams tbody tr')
     row.wait_for()
     text = re.sub(r'\s+', ' ', row.inner_text())
@@ -385,7 +381,7 @@ def test_diagnostics_are_shown_and_silence_is_noticed(inspector, shown):
 
 def test_a_recording_is_shown_on_both_pages(face_page, inspector, shown):
     for text in ('recording', ''):
-        shown.server.send_text('note', pack('note', text=text), to_all=True)
+        shown.server.send_text('note', text=text, to_all=True)
         for page, place in ((face_page, '#note'), (inspector, '#recording')):
             page.locator(place).wait_for(state='visible' if text else 'hidden')
 
@@ -393,7 +389,7 @@ def test_a_recording_is_shown_on_both_pages(face_page, inspector, shown):
 def test_plots_are_drawn_and_can_be_paused(inspector, shown):
     count = 'document.querySelectorAll("#plots canvas").length'
     assert inspector.evaluate(count) == 9
-    shown.server.send_text('level', pack('level', rms=0.1, peak=0.3))
+    shown.server.send_text('level', rms=0.1, peak=0.3)
     inspector.locator('.plot', has_text='-20 dB').wait_for()
     assert inspector.evaluate(
         """() => { const canvas = document.querySelector('#plots canvas');
@@ -410,7 +406,7 @@ def test_plots_are_drawn_and_can_be_paused(inspector, shown):
 def test_the_inspector_is_accessible(inspector, shown, scheme):
     axe = pytest.importorskip('axe_playwright_python.sync_playwright')
     status = {'name': 'reaction_node', 'level': 2, 'message': 'bad', 'values': [['a', 'b']]}
-    shown.server.send_text('diagnostics', pack('diagnostics', statuses=[status]))
+    shown.server.send_text('diagnostics', statuses=[status])
     inspector.locator('#streams tbody tr').wait_for()
     inspector.emulate_media(color_scheme=scheme)
     found = axe.Axe().run(inspector)

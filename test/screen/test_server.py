@@ -20,7 +20,7 @@ from robot_face_gen.screen import server as server_module  # noqa: E402
 from robot_face_gen.screen import viewer as viewer_module  # noqa: E402
 from robot_face_gen.screen.server import PAGES, STATIC  # noqa: E402
 from robot_face_gen.screen.viewer import QUEUE, Viewer  # noqa: E402
-from robot_face_gen.screen.wire import LISTENER, pack  # noqa: E402
+from robot_face_gen.screen.wire import LISTENER  # noqa: E402
 
 JSON_SET = json.dumps({'type': 'set', 'node': '/reaction_node', 'name': 'hop', 'value': 2})
 
@@ -144,8 +144,8 @@ def test_only_so_many_viewers(shown):
 
 def test_newest_texts_are_kept_for_later_pages(shown):
     for value in (1, 2):
-        shown.server.send_text('parameters', pack('parameters', value=value), remember=True)
-    shown.server.send_text('level', pack('level', rms=0.5))
+        shown.server.send_text('parameters', value=value, remember=True)
+    shown.server.send_text('level', rms=0.5)
 
     async def first(connection):
         return await receive(connection, 'parameters')
@@ -254,9 +254,8 @@ def test_a_stuck_viewer_delays_nobody_and_is_disconnected(monkeypatch):
         async def count(connection):
             """Faces that a good viewer gets while the stuck one is flooded."""
             found = 0
-            flood = pack('flood', text='x' * 200_000)
             while shown.server.counters['stuck_viewers'] == 0 or not found:
-                shown.server.send_text('flood', flood)
+                shown.server.send_text('flood', text='x' * 200_000)
                 message = await connection.receive(timeout=10.0)
                 assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
                 found += message.type is aiohttp.WSMsgType.BINARY
@@ -301,9 +300,7 @@ def test_a_port_in_use_is_reported_once_and_tried_again(monkeypatch):
         port = other.getsockname()[1]
         with screen(port=port) as shown:
             until(lambda: len(attempts) > 2)
-            assert len(shown.logged) == 1
-            level, text = shown.logged[0]
-            assert level == 'error' and f'cannot listen on 127.0.0.1:{port}' in text
+            assert f'cannot listen on 127.0.0.1:{port}' in shown.server.trouble
             other.close()
             until(lambda: shown.server.address)
             assert shown.server.trouble == ''

@@ -75,6 +75,14 @@ def test_every_path_is_drawn_against_its_limits(tmp_path, capsys):
         assert heights.min() >= 150 * 0.1 / 1.2 - 0.2 and heights.max() <= 150 * 1.1 / 1.2 + 0.2
 
 
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is always full')
+def test_a_full_disk_is_an_error_with_the_path(tmp_path, capsys):
+    write_openface_csv(tmp_path / 'a.csv', make_frames(50))
+    words = ['actuators', 'check', str(HEAD), '--reaction', str(tmp_path / 'a.csv')]
+    assert main([*words, '--out', '/dev/full']) == 2
+    assert '/dev/full: no space left' in capsys.readouterr().err
+
+
 def test_long_recordings_are_thinned_but_keep_their_extremes(tmp_path):
     csv, out = tmp_path / 'long.csv', tmp_path / 'drawn.html'
     write_openface_csv(csv, make_frames(25 * 180))

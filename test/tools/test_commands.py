@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands topic, param and node: on a real graph, and the text they print."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import ByteMultiArray, Float32, Header, MultiArrayLayout
 
 from robot_face_gen import cli
-from robot_face_gen.tools.topic import message_class, rate, suitable_qos, to_plain
+from robot_face_gen.tools.topic import message_class, rate, to_plain, weakest_qos
 from robot_face_gen_msgs.msg import FaceReaction
 
 TALKER = """
@@ -67,6 +67,12 @@ def started(log, *words):
     with log.open('wb') as output:
         line = [sys.executable, '-m', 'robot_face_gen.cli', *words]
         return subprocess.Popen(line, stdout=output, stderr=output)
+
+
+@pytest.fixture(autouse=True)
+def announced(monkeypatch):
+    """The tests' nodes announce themselves more often (`quick_discovery.xml`)."""
+    monkeypatch.setattr('robot_face_gen.tools.node.ANNOUNCED_S', 1.0)
 
 
 @pytest.fixture(scope='module')
@@ -251,9 +257,31 @@ def test_the_qos_is_the_strictest_that_all_publishers_offer(publishers, reliabil
         'v': DurabilityPolicy.VOLATILE,
     }
     offered = [
-        SimpleNamespace(qos_profile=QoSProfile(depth=1, reliability=kinds[r], durability=kinds[d]))
-        for r, d in publishers
+        QoSProfile(depth=1, reliability=kinds[r], durability=kinds[d]) for r, d in publishers
     ]
-    profile = suitable_qos(offered)
+    profile = weakest_qos(offered)
     assert profile.reliability == ReliabilityPolicy[reliability]
     assert profile.durability == DurabilityPolicy[durability]
+
+
+@pytest.mark.parametrize(
+    'code',
+    [
+        "from robot_face_gen.cli import main; main(['node', 'list'])",
+        'from robot_face_gen.demo.recorder import Recorder, own_domain\n'
+        'with own_domain() as domain: Recorder(domain).close()',
+    ],
+)
+def test_a_home_folder_that_cannot_be_written(code, tmp_path, ros_domain):
+    home = tmp_path / 'home'
+    home.touch()  # a file: not even root can make a folder in it
+    env = {k: v for k, v in os.environ.items() if k not in ('ROS_LOG_DIR', 'ROS_HOME')}
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        env=env | {'HOME': str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ROS' log files are in" in done.stderr

@@ -103,6 +103,19 @@ def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(environ,
     assert found.items() >= environ.items()
 
 
+@pytest.mark.parametrize(
+    ('environ', 'expected'),
+    [
+        ({}, str(ROOT / 'config' / 'fastdds.xml')),
+        (SOURCED, str(ROOT / 'config' / 'fastdds.xml')),
+        ({'FASTRTPS_DEFAULT_PROFILES_FILE': 'x.xml'}, 'x.xml'),
+        ({'FASTDDS_DEFAULT_PROFILES_FILE': 'x.xml'}, None),
+    ],
+)
+def test_nodes_announce_themselves_often_unless_the_user_names_a_profile(environ, expected):
+    assert child_environment(environ).get('FASTRTPS_DEFAULT_PROFILES_FILE') == expected
+
+
 def test_idle_threads_sleep_unless_the_user_says_otherwise():
     assert child_environment({})['OMP_WAIT_POLICY'] == 'PASSIVE'
     assert child_environment({'OMP_WAIT_POLICY': 'ACTIVE'})['OMP_WAIT_POLICY'] == 'ACTIVE'

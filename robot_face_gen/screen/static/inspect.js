@@ -5,7 +5,7 @@ import { Link } from './link.js';
 import { Motion } from './motion.js';
 import { Plot } from './plots.js';
 import { UNITS } from './shape.js';
-import { FacePainter } from './skins.js';
+import { FacePainter, fitCanvas } from './skins.js';
 
 const find = (selector) => document.querySelector(selector);
 const make = (tag, text = '', className = '') => {
@@ -34,11 +34,10 @@ const rows = [];
 let paused = false;
 
 // Table of values: AU intensities 0..5 (AU28: 0 or 1), angles in degrees, distance in m.
-function addRow(label, title, low, high, digits, read) {
+function addRow(label, low, high, digits, read) {
   const row = make('tr');
   const head = make('th', label);
   head.scope = 'row';
-  if (title) head.title = title;
   row.append(head);
   const cells = {};
   for (const who of ['speaker', 'listener']) {
@@ -57,10 +56,10 @@ function addRow(label, title, low, high, digits, read) {
   rows.push({ low, high, digits, read, cells });
 }
 UNITS.forEach((unit, i) =>
-  addRow(`AU${String(unit).padStart(2, '0')} ${NAMES[unit]}`, '', 0, unit === 28 ? 1 : 5, 1, (face) => face.au[i]));
-['pitch', 'yaw', 'roll'].forEach((name, i) => addRow(`head ${name}, °`, '', -45, 45, 0, (face) => face.pose[i] * DEGREES));
-addRow('distance, m', '', 0, 1.5, 2, (face) => face.pose[3]);
-['x', 'y'].forEach((name, i) => addRow(`gaze ${name}, °`, '', -45, 45, 0, (face) => face.gaze[i] * DEGREES));
+  addRow(`AU${String(unit).padStart(2, '0')} ${NAMES[unit]}`, 0, unit === 28 ? 1 : 5, 1, (face) => face.au[i]));
+['pitch', 'yaw', 'roll'].forEach((name, i) => addRow(`head ${name}, °`, -45, 45, 0, (face) => face.pose[i] * DEGREES));
+addRow('distance, m', 0, 1.5, 2, (face) => face.pose[3]);
+['x', 'y'].forEach((name, i) => addRow(`gaze ${name}, °`, -45, 45, 0, (face) => face.gaze[i] * DEGREES));
 
 const both = ['listener', 'speaker'];
 const unitPlot = (unit) => ({
@@ -114,9 +113,8 @@ function showLink(isOpen) {
 
 function drawSpeaker(now) {
   const canvas = find('#speaker');
-  const scale = Math.min(window.devicePixelRatio || 1, 2);
-  const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const scale = fitCanvas(canvas);
+  const { width, height } = canvas;
   const context = canvas.getContext('2d');
   context.clearRect(0, 0, width, height);
   const face = state.speaker;

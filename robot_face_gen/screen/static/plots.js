@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rolling plots of two series.
 
+import { fitCanvas } from './skins.js';
+
 const WINDOW_S = 30;
 
 export class Plot {
@@ -30,10 +32,8 @@ export class Plot {
 
   draw(now, colours) {
     const { canvas } = this;
-    const scale = Math.min(window.devicePixelRatio || 1, 2);
-    const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
-    if (!width) return;
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    const scale = fitCanvas(canvas);
+    const { width, height } = canvas;
     const context = canvas.getContext('2d');
     context.clearRect(0, 0, width, height);
     const x = (time) => width * (1 - (now - time) / WINDOW_S);

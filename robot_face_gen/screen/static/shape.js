@@ -95,7 +95,7 @@ export function shapeOf(width, height, face) {
   const half = OUTLINE.map(([x, y, z]) => [x * (1 - 0.05 * jaw * clamp(y - 0.4, 0, 1)), y + drop(y), z]);
   const head = [...half.map((p) => at.rim(...p)), ...half.slice(1, -1).reverse().map(([x, y, z]) => at.rim(-x, y, z))];
   return {
-    at, s, head, jaw,
+    at, head,
     brows: [-1, 1].map((side) => browOf(at, s, side)),
     eyes: [-1, 1].map((side) => eyeOf(at, s, side, face)),
     nose: noseOf(at, s),
@@ -152,21 +152,16 @@ function eyeOf(at, s, side, face) {
   const flat = 2.1 + 0.8 * s[7];
   const put = (points, lift) => points.map(([x, y]) => at.front(x, y, lift));
   const rest = curve(Math.min(-0.262 - 0.03 * s[5], upper - 0.02), 2.1);
-  const upperLid = curve(upper, flat);
-  const lowerLid = curve(lower, flat);
   const reach = 0.38;
   const iris = at.front(side * x0 * 0.985 + reach * Math.sin(toX), y0 + 0.005 + reach * Math.sin(toY), 0.02);
   return {
-    side,
     opening: (lower - upper) / 0.4,
-    upper: put(upperLid, 0.05),
-    lower: put(lowerLid, 0.05),
+    upper: put(curve(upper, flat), 0.05),
+    lower: put(curve(lower, flat), 0.05),
     socket: put(rest, 0.05),
-    under: put(curve(Math.max(low, 0.1) + 0.06, 2.1), 0.05),
     iris,
     radius: 0.182 * at.size,
     squash: [Math.cos(toX + at.yaw * 0.6), Math.cos(toY + at.pitch * 0.4)],
-    closed,
   };
 }
 

@@ -9,6 +9,29 @@ export const SKINS = ['robot', 'person', 'glow'];
 
 const hsl = (h, s, l, a = 1) => `hsla(${((h % 360) + 360) % 360},${s}%,${l}%,${a})`;
 
+// A gradient with colours, each at a share of its length.
+function shaded(gradient, ...stops) {
+  for (const [share, colour] of stops) gradient.addColorStop(share, colour);
+  return gradient;
+}
+
+function paint(context, fill) {
+  context.fillStyle = fill;
+  context.fill();
+}
+
+function stroke(context, colour, width) {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+}
+
+function faded(context, alpha, draw) {
+  context.globalAlpha = alpha;
+  draw();
+  context.globalAlpha = 1;
+}
+
 function palette(skin, hue) {
   const shared = {
     iris: hsl(hue, 62, 45), irisDark: hsl(hue, 70, 21), irisLight: hsl(hue, 72, 66),
@@ -29,7 +52,7 @@ function palette(skin, hue) {
     back: [hsl(hue, 40, 40), hsl(hue, 52, 13)],
     face: ['#ffffff', '#f1f4f8', '#c3cddb'], edge: '#8d9db1', lid: '#e3e9f1', fold: '#8493a8', brow: '#3b4a5c',
     lip: ['#e9a9a4', '#dc918f', '#f0b8b1'], mouth: '#4a2032', tongue: '#e0828a', blush: '255,132,132', shine: 1,
-    sclera: ['#ffffff', '#e6edf3'], lash: '#33435a', nose: '#b3c0cf', plate: '#dfe6ee',
+    sclera: ['#ffffff', '#e6edf3'], lash: '#33435a', nose: '#b3c0cf',
   };
 }
 
@@ -57,23 +80,19 @@ function band(context, upper, lower) {
 function disc(context, [x, y], radius, fill, squash = [1, 1], angle = 0) {
   context.beginPath();
   context.ellipse(x, y, Math.max(radius * squash[0], 0.1), Math.max(radius * squash[1], 0.1), angle, 0, 2 * Math.PI);
-  context.fillStyle = fill;
-  context.fill();
+  paint(context, fill);
 }
 
 function glowAt(context, [x, y], radius, colour, alpha) {
-  const fill = context.createRadialGradient(x, y, 0, x, y, radius);
-  fill.addColorStop(0, `rgba(${colour},${alpha})`);
-  fill.addColorStop(1, `rgba(${colour},0)`);
+  const fill = shaded(context.createRadialGradient(x, y, 0, x, y, radius),
+    [0, `rgba(${colour},${alpha})`], [1, `rgba(${colour},0)`]);
   disc(context, [x, y], radius, fill);
 }
 
 function line(context, points, colour, width) {
   context.beginPath();
   trace(context, points);
-  context.strokeStyle = colour;
-  context.lineWidth = width;
-  context.stroke();
+  stroke(context, colour, width);
 }
 
 // A stroke of varying width with round ends.
@@ -86,16 +105,23 @@ function taper(context, points, widths, colour) {
       return [x - (by - ay) * reach, y + (bx - ax) * reach];
     });
   band(context, edge(-1), edge(1));
-  context.fillStyle = colour;
-  context.fill();
+  paint(context, colour);
   for (const i of [0, last]) disc(context, points[i], widths[i] / 2, colour);
 }
 
+// Give a canvas as many pixels as the display has, within reason; returns pixels of the canvas in one of the page.
+export function fitCanvas(canvas) {
+  const { clientWidth, clientHeight } = canvas;
+  const scale = Math.min(window.devicePixelRatio || 1, 2, 2200 / Math.max(clientWidth, clientHeight, 1));
+  const [width, height] = [Math.round(clientWidth * scale), Math.round(clientHeight * scale)];
+  if (width && height && (canvas.width !== width || canvas.height !== height)) [canvas.width, canvas.height] = [width, height];
+  return scale;
+}
+
 export class FacePainter {
-  constructor(canvas, { skin = 'robot', colour = 'teal', background = true } = {}) {
+  constructor(canvas, { skin = 'robot', colour = 'teal' } = {}) {
     this.canvas = canvas;
     this.context = canvas.getContext('2d');
-    this.background = background;
     this.wear(skin, colour);
     this.fit();
   }
@@ -105,15 +131,8 @@ export class FacePainter {
     this.colours = palette(this.skin, Object.hasOwn(COLOURS, colour) ? COLOURS[colour] : COLOURS.teal);
   }
 
-  // Give the canvas as many pixels as the display has, within reason.
   fit() {
-    const { clientWidth, clientHeight } = this.canvas;
-    const scale = Math.min(window.devicePixelRatio || 1, 2, 2200 / Math.max(clientWidth, clientHeight, 1));
-    const [width, height] = [Math.round(clientWidth * scale), Math.round(clientHeight * scale)];
-    if (width && height && (this.canvas.width !== width || this.canvas.height !== height)) {
-      this.canvas.width = width;
-      this.canvas.height = height;
-    }
+    fitCanvas(this.canvas);
   }
 
   draw(face) {
@@ -121,8 +140,7 @@ export class FacePainter {
     const shape = shapeOf(canvas.width, canvas.height, face);
     context.lineCap = 'round';
     context.lineJoin = 'round';
-    if (this.background) this.drawBackground();
-    else context.clearRect(0, 0, canvas.width, canvas.height);
+    this.drawBackground();
     if (this.skin === 'glow') drawGlow(context, shape, this.colours);
     else drawSolid(context, shape, this.colours, this.skin, face.live);
   }
@@ -148,14 +166,11 @@ function drawSolid(context, shape, colours, skin, isLive) {
 
   // The head: light from above left.
   const [hx, hy] = at.place(-0.3, -0.55, 0.8);
-  const skinFill = context.createRadialGradient(hx, hy, 0.1 * u, hx + 0.2 * u, hy + 0.5 * u, 2.15 * u);
-  skinFill.addColorStop(0, colours.face[0]);
-  skinFill.addColorStop(0.55, colours.face[1]);
-  skinFill.addColorStop(1, colours.face[2]);
+  const skinFill = shaded(context.createRadialGradient(hx, hy, 0.1 * u, hx + 0.2 * u, hy + 0.5 * u, 2.15 * u),
+    [0, colours.face[0]], [0.55, colours.face[1]], [1, colours.face[2]]);
   context.beginPath();
   trace(context, shape.head, true);
-  context.fillStyle = skinFill;
-  context.fill();
+  paint(context, skinFill);
   context.save();
   context.clip();
   drawSockets(context, shape);
@@ -207,36 +222,29 @@ function drawBody(context, at, colours, skin) {
   context.lineTo(...neck[2]);
   context.bezierCurveTo(x + 0.4 * u, y + 1.3 * u, nx + 0.4 * u, ny + 0.3 * u, ...neck[3]);
   context.closePath();
-  context.fillStyle = fill;
-  context.fill();
+  paint(context, fill);
   if (skin === 'robot') {
     for (const t of [0.42, 0.62, 0.82]) {
       const [cx, cy] = [nx + (x - nx) * t, ny + (y + 1.62 * u - ny) * t];
       context.beginPath();
       context.moveTo(cx - 0.4 * u, cy);
       context.quadraticCurveTo(cx, cy + 0.09 * u, cx + 0.4 * u, cy);
-      context.strokeStyle = 'rgba(20,28,38,.45)';
-      context.lineWidth = 0.025 * u;
-      context.stroke();
+      stroke(context, 'rgba(20,28,38,.45)', 0.025 * u);
     }
   }
-  const body = context.createLinearGradient(0, y + 1.4 * u, 0, bottom);
-  body.addColorStop(0, skin === 'robot' ? '#f4f7fa' : colours.accent);
-  body.addColorStop(1, skin === 'robot' ? '#a9b7c6' : colours.accentDark);
+  const body = shaded(context.createLinearGradient(0, y + 1.4 * u, 0, bottom),
+    [0, skin === 'robot' ? '#f4f7fa' : colours.accent], [1, skin === 'robot' ? '#a9b7c6' : colours.accentDark]);
   context.beginPath();
   context.moveTo(x - 1.75 * u, bottom);
   context.bezierCurveTo(x - 1.7 * u, y + 1.75 * u, x - 1.1 * u, y + 1.68 * u, x - 0.5 * u, y + 1.56 * u);
   context.quadraticCurveTo(x, y + 1.78 * u, x + 0.5 * u, y + 1.56 * u);
   context.bezierCurveTo(x + 1.1 * u, y + 1.68 * u, x + 1.7 * u, y + 1.75 * u, x + 1.75 * u, bottom);
   context.closePath();
-  context.fillStyle = body;
-  context.fill();
+  paint(context, body);
   context.beginPath();
   context.moveTo(x - 0.5 * u, y + 1.56 * u);
   context.quadraticCurveTo(x, y + 1.78 * u, x + 0.5 * u, y + 1.56 * u);
-  context.strokeStyle = skin === 'robot' ? colours.accent : colours.accentLight;
-  context.lineWidth = 0.06 * u;
-  context.stroke();
+  stroke(context, skin === 'robot' ? colours.accent : colours.accentLight, 0.06 * u);
 }
 
 function drawEars(context, at, colours, isLive) {
@@ -246,16 +254,11 @@ function drawEars(context, at, colours, isLive) {
   context.beginPath();
   context.moveTo(...top);
   context.lineTo(...lamp);
-  context.strokeStyle = colours.edge;
-  context.lineWidth = 0.05 * u;
-  context.stroke();
+  stroke(context, colours.edge, 0.05 * u);
   if (isLive) {
-    const glow = context.createRadialGradient(...lamp, 0, ...lamp, 0.26 * u);
-    glow.addColorStop(0, colours.accentLight);
-    glow.addColorStop(1, 'rgba(255,255,255,0)');
-    context.globalAlpha = 0.6;
-    disc(context, lamp, 0.26 * u, glow);
-    context.globalAlpha = 1;
+    const glow = shaded(context.createRadialGradient(...lamp, 0, ...lamp, 0.26 * u),
+      [0, colours.accentLight], [1, 'rgba(255,255,255,0)']);
+    faded(context, 0.6, () => disc(context, lamp, 0.26 * u, glow));
   }
   disc(context, lamp, 0.085 * u, colours.edge);
   disc(context, lamp, 0.065 * u, isLive ? colours.accentLight : colours.accentDark);
@@ -276,11 +279,8 @@ function drawHairBehind(context, at, colours) {
   context.beginPath();
   trace(context, all, true);
   const [, y] = at.rim(0, -1.4, 0);
-  const fill = context.createLinearGradient(0, y, 0, y + 2 * at.size);
-  fill.addColorStop(0, colours.hair[0]);
-  fill.addColorStop(1, colours.hair[1]);
-  context.fillStyle = fill;
-  context.fill();
+  const fill = shaded(context.createLinearGradient(0, y, 0, y + 2 * at.size), [0, colours.hair[0]], [1, colours.hair[1]]);
+  paint(context, fill);
   for (const side of [-1, 1]) {
     const [x, yy] = at.place(side * 1.15, 0.08, -0.1);
     disc(context, [x, yy], 0.2 * at.size, colours.face[2], [0.62, 1], at.roll);
@@ -298,11 +298,8 @@ function drawHairFront(context, at, colours) {
   for (const [x, y] of [[1.8, 0], [1.8, -2.2], [-1.8, -2.2], [-1.8, 0]]) context.lineTo(...at.flat(x, y, 0));
   context.closePath();
   const [, y] = at.flat(0, -1.4, 0);
-  const fill = context.createLinearGradient(0, y, 0, y + u);
-  fill.addColorStop(0, colours.hair[0]);
-  fill.addColorStop(1, colours.hair[1]);
-  context.fillStyle = fill;
-  context.fill();
+  const fill = shaded(context.createLinearGradient(0, y, 0, y + u), [0, colours.hair[0]], [1, colours.hair[1]]);
+  paint(context, fill);
   context.globalAlpha = 0.13;
   line(context, [[-0.72, -0.93], [-0.2, -1.1], [0.5, -1.1]].map(([x, yy]) => at.front(x, yy, 0.06)), '#ffffff', 0.07 * u);
   context.globalAlpha = 1;
@@ -318,16 +315,11 @@ function drawCap(context, at, colours) {
   for (const [x, y] of [[1.8, -0.3], [1.8, -2.2], [-1.8, -2.2], [-1.8, -0.3]]) context.lineTo(...at.flat(x, y, 0));
   context.closePath();
   const [x, y] = at.place(-0.25, -1.2, 0.4);
-  const fill = context.createRadialGradient(x, y, 0, x, y, 1.5 * u);
-  fill.addColorStop(0, colours.accentLight);
-  fill.addColorStop(0.4, colours.accent);
-  fill.addColorStop(1, colours.accentDark);
-  context.fillStyle = fill;
-  context.fill();
+  const fill = shaded(context.createRadialGradient(x, y, 0, x, y, 1.5 * u),
+    [0, colours.accentLight], [0.4, colours.accent], [1, colours.accentDark]);
+  paint(context, fill);
   line(context, edge, 'rgba(255,255,255,.75)', 0.022 * u);
-  context.globalAlpha = 0.35;
-  line(context, low.map(([a, b]) => at.front(a, b + 0.03, 0.04)), colours.fold, 0.02 * u);
-  context.globalAlpha = 1;
+  faded(context, 0.35, () => line(context, low.map(([a, b]) => at.front(a, b + 0.03, 0.04)), colours.fold, 0.02 * u));
 }
 
 function drawSockets(context, shape) {
@@ -344,9 +336,7 @@ function drawCheeks(context, shape, colours) {
     if (cheek.bulge > 0.05) {
       const [x, y] = cheek.middle;
       glowAt(context, [x, y - 0.25 * cheek.radius], 0.8 * cheek.radius, '255,255,255', 0.3 * Math.min(cheek.bulge, 1));
-      context.globalAlpha = 0.5 * Math.min(cheek.bulge, 1);
-      line(context, cheek.arc, colours.fold, 0.016 * shape.at.size);
-      context.globalAlpha = 1;
+      faded(context, 0.5 * Math.min(cheek.bulge, 1), () => line(context, cheek.arc, colours.fold, 0.016 * shape.at.size));
     }
   }
 }
@@ -370,19 +360,14 @@ function drawNose(context, shape, colours) {
   glowAt(context, [tx - 0.03 * u, ty - 0.03 * u], 0.13 * u, '255,255,255', 0.6 * colours.shine);
   nose.nostrils.forEach((point) => disc(context, point, 0.022 * u, colours.fold, [1.25, 0.75], shape.at.roll));
   line(context, nose.arc, colours.nose, 0.024 * u);
-  context.globalAlpha = nose.flare;
-  for (const wing of nose.wings) line(context, wing, colours.fold, 0.02 * u);
-  context.globalAlpha = 1;
+  faded(context, nose.flare, () => nose.wings.forEach((wing) => line(context, wing, colours.fold, 0.02 * u)));
 }
 
 function drawEye(context, eye, colours, u) {
   // The upper lid, from the fold to its edge.
   band(context, eye.socket, eye.upper);
-  context.fillStyle = colours.lid;
-  context.fill();
-  context.globalAlpha = 0.3;
-  line(context, eye.socket, colours.fold, 0.012 * u);
-  context.globalAlpha = 1;
+  paint(context, colours.lid);
+  faded(context, 0.3, () => line(context, eye.socket, colours.fold, 0.012 * u));
   if (eye.opening > 0.02) {
     context.save();
     band(context, eye.upper, eye.lower);
@@ -392,26 +377,20 @@ function drawEye(context, eye, colours, u) {
     context.fillStyle = colours.sclera[0];
     context.fillRect(x - u, y - u, 2 * u, 2 * u);
     const r = eye.radius;
-    const fill = context.createRadialGradient(x, y + 0.35 * r, 0.1 * r, x, y, r);
-    fill.addColorStop(0, colours.irisLight);
-    fill.addColorStop(0.62, colours.iris);
-    fill.addColorStop(0.92, colours.irisDark);
-    fill.addColorStop(1, colours.irisDark);
+    const fill = shaded(context.createRadialGradient(x, y + 0.35 * r, 0.1 * r, x, y, r),
+      [0, colours.irisLight], [0.62, colours.iris], [0.92, colours.irisDark], [1, colours.irisDark]);
     disc(context, [x, y], r, fill, eye.squash);
     disc(context, [x, y], 0.52 * r, '#0c1116', eye.squash);
     // The lid's shadow on the eyeball.
-    const shade = context.createLinearGradient(0, middle[1], 0, middle[1] + 0.17 * u);
-    shade.addColorStop(0, 'rgba(30,30,50,.34)');
-    shade.addColorStop(1, 'rgba(30,30,50,0)');
+    const shade = shaded(context.createLinearGradient(0, middle[1], 0, middle[1] + 0.17 * u),
+      [0, 'rgba(30,30,50,.34)'], [1, 'rgba(30,30,50,0)']);
     context.fillStyle = shade;
     context.fillRect(x - u, y - u, 2 * u, 2 * u);
     disc(context, [x - 0.34 * r, y - 0.36 * r], 0.27 * r, 'rgba(255,255,255,.96)');
     disc(context, [x + 0.34 * r, y + 0.38 * r], 0.13 * r, 'rgba(255,255,255,.65)');
     context.restore();
   }
-  context.globalAlpha = 0.75;
-  line(context, eye.lower, colours.fold, 0.014 * u);
-  context.globalAlpha = 1;
+  faded(context, 0.75, () => line(context, eye.lower, colours.fold, 0.014 * u));
   line(context, eye.upper, colours.lash, 0.036 * u);
 }
 
@@ -419,23 +398,18 @@ function drawMouth(context, mouth, colours, u) {
   if (mouth.gap > 0.006) {
     context.save();
     band(context, mouth.upperIn, mouth.lowerIn);
-    context.fillStyle = colours.mouth;
-    context.fill();
+    paint(context, colours.mouth);
     context.clip();
     disc(context, mouth.tongue, 0.2 * u, colours.tongue, [1.15, 0.62]);
     band(context, mouth.upperIn.map(([x, y]) => [x, y - 0.02 * u]), mouth.teeth);
-    context.fillStyle = '#fdfdfb';
-    context.fill();
+    paint(context, '#fdfdfb');
     context.restore();
   }
   const fillLip = (upper, lower, from, to) => {
     const [a, b] = [upper[Math.round(upper.length / 2)], lower[Math.round(lower.length / 2)]];
-    const fill = context.createLinearGradient(a[0], a[1], a[0], b[1] + 0.01);
-    fill.addColorStop(0, from);
-    fill.addColorStop(1, to);
+    const fill = shaded(context.createLinearGradient(a[0], a[1], a[0], b[1] + 0.01), [0, from], [1, to]);
     band(context, upper, lower);
-    context.fillStyle = fill;
-    context.fill();
+    paint(context, fill);
   };
   context.globalAlpha = 1 - 0.7 * mouth.sucked;
   fillLip(mouth.upperOut, mouth.upperIn, colours.lip[0], colours.lip[1]);
@@ -448,9 +422,7 @@ function drawMouth(context, mouth, colours, u) {
   }
   context.globalAlpha = mouth.gap > 0.02 ? 0.4 : 0.9;
   line(context, mouth.upperIn, colours.mouth, (0.02 + 0.012 * mouth.sucked + 0.006 * mouth.tight) * u);
-  context.globalAlpha = 0.8;
-  for (const corner of mouth.corners) glowAt(context, corner, 0.04 * u, '90,50,60', 0.2);
-  context.globalAlpha = 1;
+  faded(context, 0.8, () => mouth.corners.forEach((corner) => glowAt(context, corner, 0.04 * u, '90,50,60', 0.2)));
 }
 
 // Luminous lines on a dark screen.
@@ -461,9 +433,7 @@ function drawGlow(context, shape, colours) {
       context.beginPath();
       trace(context, points, closed);
       context.globalAlpha = alpha * share;
-      context.strokeStyle = wide === 1 ? colours.accentLight : colours.accent;
-      context.lineWidth = width * wide * u;
-      context.stroke();
+      stroke(context, wide === 1 ? colours.accentLight : colours.accent, width * wide * u);
     }
     context.globalAlpha = 1;
   };
@@ -480,15 +450,11 @@ function drawGlow(context, shape, colours) {
     if (eye.opening > 0.05) {
       context.save();
       band(context, eye.upper, eye.lower);
-      context.fillStyle = '#10222c';
-      context.fill();
+      paint(context, '#10222c');
       context.clip();
       const [x, y] = eye.iris;
-      const fill = context.createRadialGradient(x, y, 0.3 * eye.radius, x, y, 1.6 * eye.radius);
-      fill.addColorStop(0, colours.accentLight);
-      fill.addColorStop(0.5, colours.accent);
-      fill.addColorStop(0.68, colours.accentDark);
-      fill.addColorStop(1, 'rgba(0,0,0,0)');
+      const fill = shaded(context.createRadialGradient(x, y, 0.3 * eye.radius, x, y, 1.6 * eye.radius),
+        [0, colours.accentLight], [0.5, colours.accent], [0.68, colours.accentDark], [1, 'rgba(0,0,0,0)']);
       disc(context, [x, y], 1.6 * eye.radius, fill, eye.squash);
       disc(context, [x, y], 0.56 * eye.radius, '#041016', eye.squash);
       disc(context, [x - 0.34 * eye.radius, y - 0.36 * eye.radius], 0.22 * eye.radius, '#ffffff');
@@ -500,11 +466,9 @@ function drawGlow(context, shape, colours) {
   const { mouth } = shape;
   if (mouth.gap > 0.006) {
     band(context, mouth.upperIn, mouth.lowerIn);
-    context.fillStyle = '#12070d';
-    context.fill();
+    paint(context, '#12070d');
     band(context, mouth.upperIn, mouth.teeth);
-    context.fillStyle = 'rgba(235,250,255,.85)';
-    context.fill();
+    paint(context, 'rgba(235,250,255,.85)');
   }
   const lips = 1 - 0.85 * mouth.sucked;
   beam(mouth.upperOut, 0.018, 0.75 * lips);
