@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     not default_checkpoint() or not find_cached(DEFAULT_WEIGHTS),
     reason=f'needs weights: robot-face-gen models get whisper-{DEFAULT_WEIGHTS}',
 )
-SPEAKERS, FRAMES, SEEDS, NOD = 3, 600, 32, 1
+SPEAKERS, FRAMES, SEEDS, NOD = 3, 600, 64, 1
 
 
 @pytest.fixture(scope='module')
