@@ -100,7 +100,7 @@ def check_face(frames: Sequence[FaceFrame], found: Findings) -> float:
 
 
 def check_sound(samples: np.ndarray, found: Findings) -> None:
-    """Check a sound for silence and clipping: without a usable one, nobody can be a speaker."""
+    """Check a sound for silence and clipping: a speaker needs a usable sound."""
     if not np.isfinite(samples).all():
         found.add(NO_VOICE, 'sound', 'NaN or infinite samples', 'finite samples in -1..1')
         return

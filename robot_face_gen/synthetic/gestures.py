@@ -36,7 +36,7 @@ def point_process(
 
 
 def blink_intensity(per_min: float, speech: Script, steps: int) -> np.ndarray:
-    """Blinks a second, (steps,): few while somebody talks, many at the ends of phrases."""
+    """Blinks a second, (steps,): few during speech, many at the ends of phrases."""
     rate = np.ones(steps)
     t = np.arange(steps) / CONTROL_HZ
     for phrase in speech.phrases:
