@@ -20,9 +20,8 @@ from robot_face_gen.facial_reaction_model.losses import pairwise_distances
 from robot_face_gen.layout import BRANCH_SLICES
 
 from .events import smoothed
-from .listener_motion import separate
 from .liveliness import Liveliness
-from .mirrored import Mirrored
+from .mirrored import Mirrored, separate_clip
 from .reactions import joined, seen
 from .residual import residual_weights, to_real_spectrum
 
@@ -176,8 +175,7 @@ def explained(
             of the prior.
     """
     speaker = model._tensors({n: x[None] for n, x in item['speaker'].items() if n in SPEAKER})
-    followed = None if mirrored is None else mirrored(seen(item['speaker']))
-    base = separate(seen(item['listener']), followed).base
+    base = separate_clip(item, mirrored).base
     known = torch.from_numpy(np.nan_to_num(base).astype(np.float32))
     listener = {n: x[None] for n, x in item['listener'].items()}
     listener |= {n: known[None, :, columns] for n, columns in BRANCH_SLICES.items()}

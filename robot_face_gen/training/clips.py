@@ -17,9 +17,7 @@ from robot_face_gen.facial_reaction_model.encoder import seen_values
 from robot_face_gen.layout import BRANCH_SLICES, BRANCHES
 
 from .config import TrainingConfig
-from .listener_motion import separate
-from .mirrored import Mirrored
-from .reactions import seen
+from .mirrored import Mirrored, separate_clip
 
 # A value that hardly moves must not be scaled to unit variance.
 _MIN_STD = {'landmarks': 2e-3, 'au': 5e-2, 'pose': 1e-2, 'gaze': 1e-2}
@@ -41,8 +39,7 @@ class SeparatedClips(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """As of `ClipDataset`."""
         item = self.clips[index]
-        known = None if self.mirrored is None else self.mirrored(seen(item['speaker']))
-        apart = separate(seen(item['listener']), known)
+        apart = separate_clip(item, self.mirrored)
         base = torch.from_numpy(np.nan_to_num(apart.base).astype(np.float32))
         listener = {name: base[:, columns] for name, columns in BRANCH_SLICES.items()}
         return {

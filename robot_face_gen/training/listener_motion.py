@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -182,16 +181,11 @@ def choose_exemplars(
     return {f'{event.name}_shapes': shapes[kept], f'{event.name}_frames': frames}
 
 
-def event_weights(
-    faces: Iterable[np.ndarray],
-    explained: Iterable[np.ndarray | None] | None = None,
-    seed: int = 0,
-) -> dict[str, np.ndarray]:
+def event_weights(listeners: Iterable[Separated], seed: int = 0) -> dict[str, np.ndarray]:
     """Exemplars, rates and ages of real listeners, as initial weights of `EventHead`.
 
     Args:
-        faces: of training listeners, (T, 160) each, NaN where a value was not seen.
-        explained: see `separate`, of each face.
+        listeners: of training, taken apart.
         seed: of the choice of exemplars.
 
     Returns:
@@ -200,9 +194,7 @@ def event_weights(
     """
     found: list[list[np.ndarray]] = [[] for _ in EVENTS]
     onsets, at_risk = np.zeros(len(EVENTS)), np.zeros(len(EVENTS))
-    known = itertools.repeat(None) if explained is None else explained
-    for face, part in zip(faces, known, strict=False):
-        apart = separate(face, part)
+    for apart in listeners:
         for mine, theirs in zip(found, apart.exemplars, strict=True):
             mine += theirs
         onsets += apart.onset.sum(axis=0)

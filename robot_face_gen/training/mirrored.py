@@ -8,12 +8,15 @@ Only what the map does not explain is an event whose time is drawn.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from robot_face_gen.layout import BRANCH_SLICES
 
 from .events import smoothed
+from .listener_motion import Separated, separate
+from .reactions import seen
 
 _LAGS = (0, 4, 8, 12, 16, 20, 24, 30)  # frames, up to 1.2 s
 _SEEN = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['gaze'].stop)
@@ -44,6 +47,12 @@ class Mirrored:
         if self.weights is None:
             return np.zeros(speaker.shape)
         return _lagged(speaker) @ self.weights
+
+
+def separate_clip(item: dict[str, Any], mirrored: Mirrored | None = None) -> Separated:
+    """Take the listener of an item of `ClipDataset` apart; mirrored expressions are no events."""
+    explained = None if mirrored is None else mirrored(seen(item['speaker']))
+    return separate(seen(item['listener']), explained)
 
 
 def _centred(x: np.ndarray) -> np.ndarray:

@@ -25,20 +25,31 @@ _MIN_STD = 1e-9
 Sums = dict[str, np.ndarray]
 
 
-def motion_sums(face: np.ndarray) -> Sums:
-    """Power spectra and second differences of one face (T, 160)."""
-    x = face[:, _MOVING]
-    power = np.zeros((len(FREQUENCIES_HZ), x.shape[1]))
-    windows = np.zeros(x.shape[1])
-    window = np.hanning(SPECTRUM_FRAMES + 1)[:-1, None]
-    for begin in range(0, len(x) - SPECTRUM_FRAMES + 1, SPECTRUM_FRAMES // 2):
-        part = x[begin : begin + SPECTRUM_FRAMES]
+def power_sums(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the power spectra of windows in which a channel was always seen.
+
+    Args:
+        x: (T, channels), NaN where a value was not seen.
+        frames: length of a window; it overlaps half of the next.
+
+    Returns:
+        tuple: power (frames // 2 + 1, channels), and the number of windows (channels,).
+    """
+    power, windows = np.zeros((frames // 2 + 1, x.shape[1])), np.zeros(x.shape[1])
+    window = np.hanning(frames + 1)[:-1, None]
+    for begin in range(0, len(x) - frames + 1, frames // 2):
+        part = x[begin : begin + frames]
         whole = np.isfinite(part).all(axis=0)
         part = np.where(whole, part, 0.0)
-        spectrum = np.abs(np.fft.rfft(window * (part - part.mean(axis=0)), axis=0)[1:]) ** 2
-        power += spectrum
+        power += np.abs(np.fft.rfft(window * (part - part.mean(axis=0)), axis=0)) ** 2
         windows += whole
-    out = {'power': power, 'windows': windows}
+    return power, windows
+
+
+def motion_sums(face: np.ndarray) -> Sums:
+    """Power spectra and second differences of one face (T, 160)."""
+    power, windows = power_sums(face[:, _MOVING], SPECTRUM_FRAMES)
+    out = {'power': power[1:], 'windows': windows}
     for name, columns in (('au', _AU), ('pose', _POSE)):
         second = np.abs(np.diff(face[:, columns], n=2, axis=0))
         known = np.isfinite(second)

@@ -12,6 +12,7 @@ from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, INTENSITIES, RX
 from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .events import smoothed
+from .motion import FAST_HZ, power_sums
 
 _STEP = SEGMENT_FRAMES // 3  # between the beginnings of possible segments
 _CALM = 0.6  # share of the segments that is used: those with the smallest jolts of the head
@@ -21,7 +22,7 @@ _OFFSET = 0.4
 _INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
 _HIGHEST_REST, _SLOW = 0.25, 12  # of action units; times that `smoothed` gives the slow part
 _SPECTRUM_FRAMES = 128
-_FAST_HZ, _FAST_DB = 6.0, -0.5  # above this, so much less than real listeners: more looks nervous
+_FAST_DB = -0.5  # above FAST_HZ, relative to real listeners: more looks nervous
 _LEAST, _MOST, _LEAST_AU = 0.7, 1.1, 0.88  # gains
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']
 
@@ -100,7 +101,7 @@ def to_real_spectrum(
     """
     ours, theirs, own = (_power(x) for x in (faces, real, residual))
     hz = np.fft.rfftfreq(_SPECTRUM_FRAMES, 1 / FRAME_RATE_HZ)
-    wanted = theirs * np.where(hz > _FAST_HZ, 10 ** (_FAST_DB / 10), 1.0)[:, None]
+    wanted = theirs * np.where(hz > FAST_HZ, 10 ** (_FAST_DB / 10), 1.0)[:, None]
     square = (wanted - (ours - own)) / np.maximum(own, 1e-14)
     gain = np.sqrt(np.clip(square, _LEAST**2, _MOST**2))
     gain = np.where((own > 1e-14) & np.isfinite(gain), gain, 1.0)
@@ -118,14 +119,6 @@ def to_real_spectrum(
 
 def _power(faces: Iterable[np.ndarray]) -> np.ndarray:
     """Mean power spectra (frequencies, 160) of windows in which a value was always seen."""
-    size = _SPECTRUM_FRAMES
-    total, count = np.zeros((size // 2 + 1, FACE_DIM)), np.zeros(FACE_DIM)
-    taper = np.hanning(size + 1)[:-1, None]
-    for face in faces:
-        for begin in range(0, len(face) - size + 1, size // 2):
-            part = face[begin : begin + size]
-            whole = np.isfinite(part).all(axis=0)
-            part = np.where(whole, part - part.mean(axis=0), 0.0)
-            total += np.abs(np.fft.rfft(taper * part, axis=0)) ** 2
-            count += whole
-    return total / np.maximum(count, 1e-9)
+    sums = [power_sums(face, _SPECTRUM_FRAMES) for face in faces]
+    power, windows = (sum(each) for each in zip(*sums, strict=True))
+    return power / np.maximum(windows, 1e-9)

@@ -158,7 +158,7 @@ def train(config: TrainingConfig) -> Path:
     from .callbacks import AtomicCheckpointIO, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
     from .listener_motion import event_weights
-    from .mirrored import Mirrored
+    from .mirrored import Mirrored, separate_clip
     from .module import ReactionTraining
     from .reactions import seen
 
@@ -184,10 +184,7 @@ def train(config: TrainingConfig) -> Path:
     torch.manual_seed(config.seed)
     module = ReactionTraining(
         config, statistics, listener_faces(data, statistics), checkpoint_info(config, data),
-        event_weights(
-            (seen(data[i]['listener']) for i in range(len(data))),
-            (mirrored(seen(data[i]['speaker'])) for i in range(len(data))),
-        ),
+        event_weights(separate_clip(data[i], mirrored) for i in range(len(data))),
     )  # fmt: skip
     if config.start_from and state is None:
         _load_weights(module, config, data)

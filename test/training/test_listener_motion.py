@@ -75,7 +75,9 @@ def test_what_was_not_seen_stays_so_and_has_no_event():
 
 
 def test_exemplars_are_what_a_checkpoint_accepts():
-    weights = untrained_weights() | event_weights([listener(), listener(nods=(300, 340, 600))])
+    weights = untrained_weights() | event_weights(
+        map(separate, [listener(), listener(nods=(300, 340, 600))])
+    )
     check_weights(weights)
     for event in EVENTS:
         assert weights[f'{event.name}_shapes'].shape == (

@@ -36,9 +36,9 @@ def test_a_mirrored_smile_is_no_event_and_stays_in_the_face_that_the_network_lea
     assert apart.base[smiles, AU12].mean() == pytest.approx(2.0, abs=0.1)
     assert apart.base[own : own + 40, AU12].mean() < 0.3
     rates = [
-        np.exp(event_weights(faces, parts)['bias'][SMILE])
+        np.exp(event_weights(map(separate, faces, parts))['bias'][SMILE])
         for faces, parts in (
-            ([face for _, face, _ in pairs], None),
+            ([face for _, face, _ in pairs], [None] * len(pairs)),
             ([face for _, face, _ in pairs], (mirrored(face) for face, _, _ in pairs)),
         )
     ]
