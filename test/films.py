@@ -7,9 +7,7 @@ import av
 import numpy as np
 
 
-def write_film(
-    path, images, rate=25, sound=None, sample_rate=16000, first=0, codec='mpeg4'
-):
+def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0, codec='mpeg4'):
     """A film of BGR images; `sound` is mono float32 (n,); `first`: number of the first picture."""
     with av.open(str(path), 'w') as film:
         height, width = images[0].shape[:2]
