@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all, their digests, and the text of errors."""
+"""Paths, files that are written completely or not at all, their digests, the text of errors."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import tempfile
@@ -13,6 +14,23 @@ from pathlib import Path
 from typing import Any
 
 _PIECE_BYTES = 1 << 20
+
+
+def user_path(path: str | Path) -> Path:
+    """A path whose ~ is the home folder; ~NAME of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON document.
+
+    Raises:
+        ValueError: not valid JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError('not valid JSON: nested too deeply') from None
 
 
 def error_text(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from robot_face_gen.data.prepare import run_jobs
 from robot_face_gen.data.sessions import TABLE
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.files import write_text
+from robot_face_gen.files import parse_json, write_text
 
 from .conversation import Person
 from .plan import SpeakerJob
@@ -103,7 +103,10 @@ def _check_dyads(plan: list[SpeakerJob], root: Path, overwrite: bool) -> None:
         path = root / job.session(0) / NOTE
         if not path.is_file():
             continue
-        note = json.loads(path.read_text(encoding='utf-8'))
+        try:
+            note = dict(parse_json(path.read_text(encoding='utf-8')))
+        except (ValueError, TypeError):
+            note = {}  # damaged: of other parameters
         changed = [name for name, value in job.note.items() if note.get(name) != value]
         if changed and overwrite:
             path.unlink()
