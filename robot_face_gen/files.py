@@ -75,14 +75,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        with _naming(path, path):
+        with naming(path, path):
             yield path
         return
     if not path.parent.exists():
         raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
-        with _naming(path, partial):
+        with naming(path, partial):
             yield partial
             replace(partial, path)
     finally:
@@ -91,12 +91,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _naming(path: Path, written: Path) -> Iterator[None]:
-    """Name `path` in an OSError about the file `written`: a full disk does not say where."""
+def naming(path: Path, written: Path | None = None) -> Iterator[None]:
+    """Name `path` in an OSError that names no file (a full disk), or the file `written`."""
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(written)):
+        if error.errno is None or error.filename not in (None, str(written or path)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
