@@ -4,12 +4,14 @@
 `test_fuzz.py` calls the targets with mutated samples, `make fuzz` with inputs that atheris finds.
 """
 
+import atexit
 import contextlib
 import io
 import itertools
 import json
 import os
 import shlex
+import socket
 import struct
 import tempfile
 from functools import cache
@@ -200,6 +202,36 @@ def screen(data):
     read_command(text)
 
 
+def requests(data):
+    """Bytes on a connection to the server of the screen: HTTP and WebSocket."""
+    shown, number = _screen()
+    _ask(shown.port, data, timeout_s=0.02)
+    assert not [text for level, text in shown.logged if level == 'error'], shown.logged
+    if next(number) % 100 == 0:
+        whole = _ask(shown.port, b'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n', timeout_s=10)
+        assert whole.startswith(b'HTTP/1.0 200'), whole
+
+
+def _ask(port, data, timeout_s):
+    with (
+        contextlib.suppress(ConnectionError, TimeoutError),
+        socket.create_connection(('127.0.0.1', port), timeout=timeout_s) as connection,
+    ):
+        connection.sendall(data)
+        return connection.recv(200)
+    return b''
+
+
+@cache
+def _screen():
+    """A server, and a counter of requests."""
+    from screen_server import Screen
+
+    shown = Screen()
+    atexit.register(shown.close)
+    return shown, itertools.count()
+
+
 def command_line(data):
     """Arguments of the commands and of the launch, which are not run."""
     try:
@@ -231,7 +263,27 @@ def _graph(name):
 
 TARGETS = (
     csv_recorded, csv_followed, sound, film, yaml_training, yaml_actuators, yaml_parameters,
-    checkpoint, checkpoint_header, model_config, cache_entry, messages, screen, command_line,
+    checkpoint, checkpoint_header, model_config, cache_entry, messages, screen, requests,
+    command_line,
+)  # fmt: skip
+
+
+_SET = b'{"type": "set", "node": "/reaction_node", "name": "temperature", "value": 0.5}'
+_UPGRADE = (
+    b'GET /ws?view=inspect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n'
+    b'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+    b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+)
+REQUESTS = (
+    _UPGRADE + b'\r\n\x81\x85\0\0\0\0hello',
+    # A command, a ping, the half of a message, the end.
+    _UPGRADE + b'Origin: http://localhost\r\n\r\n\x81' + bytes([128 + len(_SET)]) + bytes(4) + _SET
+    + b'\x89\x80\0\0\0\0\x01\x81\0\0\0\0a\x88\x82\0\0\0\0\x03\xe8',
+    _UPGRADE + b'Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n'
+    b'\xc1\x87\0\0\0\0\xf2H\xcd\xc9\xc9\x07\0',
+    b'GET /static/face.js HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-9\r\n'
+    b'If-Modified-Since: Fri, 27 Nov 2026 03:00:00 GMT\r\nAccept-Encoding: gzip\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello',
 )  # fmt: skip
 
 
@@ -259,6 +311,7 @@ def samples(target):
         messages: lambda: [bytes(range(1, 200))],
         screen: lambda: [b'{"type": "set", "node": "/a", "name": "b", "value": 1}',
                          b'localhost:8090', b'http://127.0.0.1:8090'],
+        requests: lambda: [*REQUESTS],
         command_line: lambda: words,
     }  # fmt: skip
     corpus = ROOT / 'test' / 'corpus' / target.__name__
