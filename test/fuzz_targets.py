@@ -300,7 +300,7 @@ def samples(target):
         csv_recorded: lambda: [b''.join(lines[:5])],
         csv_followed: lambda: [b''.join(lines[:5])],
         sound: lambda: [wav(), voice.read_bytes()[:3000], *sounds()],
-        film: lambda: [small_film()],
+        film: lambda: [small_film('.mp4'), small_film('.mkv')],
         yaml_training: lambda: [(config / 'training_config.yaml').read_bytes()],
         yaml_actuators: lambda: [(config / 'actuators_screen.yaml').read_bytes()],
         yaml_parameters: lambda: [(config / 'bringup.yaml').read_bytes()[:3000]],
@@ -319,12 +319,12 @@ def samples(target):
     return [*made[target](), *(path.read_bytes() for path in found)]
 
 
-def small_film():
+def small_film(suffix):
     """Three pictures and a little sound."""
     from films import write_film
 
     images = [np.full((48, 64, 3), 80 * i, np.uint8) for i in range(3)]
-    path = write_film(_FILE.with_suffix('.mp4'), images, sound=np.zeros(4096, np.float32))
+    path = write_film(_FILE.with_suffix(suffix), images, sound=np.zeros(4096, np.float32))
     return path.read_bytes()
 
 

@@ -23,20 +23,22 @@ sys.path.insert(0, str(TEST))
 LONGEST_S = 20  # of one input
 MOST_MB = 1024  # of memory: much more than any target needs at the start
 _INNER = 'FUZZ_INNER'  # set in the process of a target, which libFuzzer ends
-_REPORT = """\
+_HEADING = '## Bad input\n'
+_ROW = re.compile(r'^\| (\w+) \| ([\d,]+) \| (\d+) \| \d+ \| (\d+) MB', re.MULTILINE)
+_SECTION = """
 Written by `make fuzz REPORT=docs/reliability.md`: {total:,} inputs in {minutes:.0f} minutes,
-beside other programs. [Atheris](https://github.com/google/atheris) makes them from small valid
-files and from those in `test/corpus/`, guided by the coverage of the package. An input fails if it
-causes any error but one of the project's own types with a message, a value out of range, more than
-{seconds} s of work or more than {memory} MB of memory. The last column counts the files in
-`test/corpus/`: inputs that failed once. What they found has been corrected.
+beside other programs; the rows are those of the newest run of each target.
+[Atheris](https://github.com/google/atheris) makes the inputs from small valid files and from those
+in `test/corpus/`, guided by the coverage of the package. An input fails if it causes any error but
+one of the project's own types with a message, a value out of range, more than {longest_s} s of
+work or more than {most_mb} MB of memory. The last column counts the files in `test/corpus/`:
+inputs that failed once. What they found has been corrected.
 
 | target | inputs | seconds | inputs/s | memory | failed once |
 |---|---|---|---|---|---|
 {rows}
 
-`make test` tries these files, 170 mutated inputs of each target and as many damaged requests on
-sockets of the screen's server.
+`make test` tries these files, and 170 mutated inputs of each target.
 """
 
 
@@ -70,7 +72,7 @@ def fuzz(target):
 
 
 def run_target(target, seconds, runs):
-    """Fuzz a target in a process of its own; its exit code, and its row of the table."""
+    """Fuzz a target in a process of its own; its exit code, and inputs, seconds and MB."""
     command = [sys.executable, __file__, target, f'-max_total_time={seconds}', f'-runs={runs}']
     begin, count, memory_mb = time.monotonic(), 0, 0
     with subprocess.Popen(
@@ -84,27 +86,37 @@ def run_target(target, seconds, runs):
                 count = int(found[1])
             if found := re.search(r'(?:rss: |stat::peak_rss_mb: +)(\d+)', line):
                 memory_mb = int(found[1])
-    taken_s = time.monotonic() - begin
-    found = len(list((TEST / 'corpus' / target).glob('*')))
-    cells = (
-        target,
-        f'{count:,}',
-        round(taken_s),
-        round(count / taken_s),
-        f'{memory_mb} MB',
-        found,
-    )
-    return process.returncode, count, f'| {" | ".join(map(str, cells))} |'
+    return process.returncode, (count, round(time.monotonic() - begin), memory_mb)
 
 
-def put_section(path, heading, body):
-    """Replace a section of a Markdown file, or append it."""
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
-    section = f'{heading}\n\n{body}'
-    before, found, after = text.partition(f'{heading}\n')
-    rest = after.partition('\n## ')
-    whole = f'{before}{section}\n## {rest[2]}' if found and rest[1] else f'{before}{section}'
-    path.write_text(whole if found else f'{text}\n{section}', encoding='utf-8')
+def write_report(path, results):
+    """Put the table into a Markdown file; rows of targets that did not run stay.
+
+    Args:
+        path: of the file; None: only print the table.
+        results: name of a target: inputs, seconds, MB.
+    """
+    text = path.read_text(encoding='utf-8') if path and path.exists() else ''
+    before, _, after = text.partition(_HEADING)
+    section, _, rest = after.partition('\n## ')
+    rows = {
+        name: tuple(int(x.replace(',', '')) for x in row) for name, *row in _ROW.findall(section)
+    }
+    rows.update(results)
+    cells = [
+        (name, f'{count:,}', seconds, f'{count / max(seconds, 1):.0f}', f'{memory_mb} MB',
+         len(list((TEST / 'corpus' / name).glob('*'))))
+        for name, (count, seconds, memory_mb) in rows.items()
+    ]  # fmt: skip
+    section = _SECTION.format(
+        longest_s=LONGEST_S, most_mb=MOST_MB, total=sum(row[0] for row in rows.values()),
+        minutes=sum(row[1] for row in rows.values()) / 60,
+        rows='\n'.join(f'| {" | ".join(map(str, row))} |' for row in cells),
+    )  # fmt: skip
+    print(section)
+    if path:
+        rest = f'\n## {rest}' if rest else ''
+        path.write_text(f'{before.rstrip()}\n\n{_HEADING}{section}{rest}', encoding='utf-8')
 
 
 def main():
@@ -121,19 +133,11 @@ def main():
     options = parser.parse_args()
     if unknown := set(options.targets) - set(targets):
         parser.error(f'{unknown.pop()}: expected one of {", ".join(targets)}')
-    begin, codes, rows, total = time.monotonic(), [], [], 0
+    codes, results = [], {}
     for target in options.targets or targets:
-        code, count, row = run_target(target, options.seconds, options.runs)
+        code, results[target] = run_target(target, options.seconds, options.runs)
         codes.append(code)
-        rows.append(row)
-        total += count
-    text = _REPORT.format(
-        seconds=LONGEST_S, memory=MOST_MB, total=total, rows='\n'.join(rows),
-        minutes=(time.monotonic() - begin) / 60,
-    )  # fmt: skip
-    print(text)
-    if options.report:
-        put_section(options.report, '## Bad input', text)
+    write_report(options.report, results)
     return int(any(codes))
 
 
