@@ -31,6 +31,8 @@ AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Without it, every process of a test compiles the package and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `make demo` installs, and the files with the hashes of all of it.
 DEMO_EXTRAS := camera,onnx,screen
