@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
 MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py robot_face_gen_msgs/tf2_msgs/*/*) \
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
-# Of `make test`: the graph waits much, so that two cores are busy with three.
-JOBS ?= 3
+# Of `make test`: graphs wait much, so that two cores are busy with four.
+JOBS ?= 4
 # Of `make test-faults`: how often each fault is tried, and graphs at a time; REPORT=docs/reliability.md writes what
 # was seen.
 FAULT_TRIES ?= 20
@@ -31,6 +31,8 @@ AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Without it, every process of a test compiles the package and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `make demo` installs, and the files with the hashes of all of it.
 DEMO_EXTRAS := camera,onnx,screen

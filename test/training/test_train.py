@@ -11,21 +11,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-
-pytest.importorskip('lightning')
-pytest.importorskip('matplotlib')
-
 from launching import Forked, until
-from prepared_data import ENCODER, SMALL_MODEL, make_partial, make_prepared
+from prepared_data import ENCODER, NEEDS_TRAINING, SMALL_MODEL, make_partial, make_prepared
 from safetensors.torch import load_file
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from robot_face_gen.data.dataset import ClipDataset
 from robot_face_gen.data.store import read_track, write_track
 from robot_face_gen.facial_reaction_model import create_model, load_checkpoint
 from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU
-from robot_face_gen.training import callbacks
 from robot_face_gen.training.calibration import (
     calibrate,
     listeners_by_group,
@@ -35,6 +29,7 @@ from robot_face_gen.training.config import read_training_config
 from robot_face_gen.training.run_folder import read_curves
 from robot_face_gen.training.train import main, train
 
+pytestmark = NEEDS_TRAINING
 BASE = [
     'clip_frames=64',
     'batch_size=4',
@@ -201,6 +196,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
 
 
 def test_two_processes_give_the_weights_of_one(data, tmp_path, monkeypatch):
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     alike = ('model.dropout=0.0', 'num_epochs=2')
     train(read_training_config(None, options(data, tmp_path / 'one', *alike)))
     monkeypatch.setenv('GLOO_SOCKET_IFNAME', 'lo')
@@ -311,6 +308,8 @@ def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
 
 
 def test_ctrl_c_while_the_state_is_written_is_ctrl_c(monkeypatch, tmp_path):
+    from robot_face_gen.training import callbacks
+
     class Raw:
         def write(self, data):
             raise KeyboardInterrupt
