@@ -92,7 +92,7 @@ def sound(data):
     path = _file(data, '.wav')
     for loop in (False, True):
         source = AudioFileSource(path, loop=loop, start_time_ns=0)
-        for _ in range(20):
+        for _ in range(8 if loop else 20):
             block = source.take()
             if block is None:
                 break

@@ -63,6 +63,7 @@ def fuzz(target):
         options = [
             f'-timeout={LONGEST_S}', f'-rss_limit_mb={MOST_MB}', '-max_len=16384',
             f'-artifact_prefix={corpus}/', '-print_final_stats=1',
+            f'-report_slow_units={LONGEST_S}',
         ]  # fmt: skip
         atheris.Setup(
             [sys.argv[0], seeds, *options, *sys.argv[2:]],

@@ -204,6 +204,7 @@ def qos(**policies):
         (qos(deadline=Duration(seconds=9e9)), qos(), []),
         (qos(), qos(deadline=Duration(seconds=1)), ['deadline']),
         (qos(deadline=Duration(seconds=1)), qos(), []),
+        (qos(deadline=Duration(seconds=1)), qos(deadline=Duration(seconds=1)), []),
         (qos(), qos(durability=DurabilityPolicy.TRANSIENT_LOCAL), ['durability']),
         (qos(reliability=ReliabilityPolicy.BEST_EFFORT), qos(), ['reliability']),
         (qos(), qos(liveliness=LivelinessPolicy.MANUAL_BY_TOPIC), ['liveliness']),

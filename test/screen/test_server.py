@@ -21,7 +21,7 @@ from robot_face_gen.screen import server as server_module  # noqa: E402
 from robot_face_gen.screen import viewer as viewer_module  # noqa: E402
 from robot_face_gen.screen.server import PAGES, STATIC  # noqa: E402
 from robot_face_gen.screen.viewer import QUEUE, Viewer  # noqa: E402
-from robot_face_gen.screen.wire import LISTENER  # noqa: E402
+from robot_face_gen.screen.wire import LISTENER, SPEAKER  # noqa: E402
 
 JSON_SET = json.dumps({'type': 'set', 'node': '/reaction_node', 'name': 'hop', 'value': 2})
 
@@ -124,6 +124,21 @@ def test_faces_arrive_short_for_the_face_page_and_with_landmarks_for_the_inspect
     for message in (short, long):
         assert message[0] == LISTENER
         assert np.frombuffer(message[16:], '<f4')[8] == 2.5
+
+
+def test_only_the_inspector_gets_the_speaker(shown):
+    async def kinds(connection):
+        found = []
+        while len(found) < 20:
+            shown.send_speaker(make_face(AU12=1.5), flag=True)
+            shown.send(make_face())
+            message = await connection.receive(timeout=10.0)
+            if message.type is aiohttp.WSMsgType.BINARY:
+                found.append(message.data[0])
+        return set(found)
+
+    assert talk(shown.address, kinds, view='inspect') == {LISTENER, SPEAKER}
+    assert talk(shown.address, kinds, view='face') == {LISTENER}
 
 
 def test_only_so_many_viewers(shown):
