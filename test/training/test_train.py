@@ -31,14 +31,9 @@ from robot_face_gen.training.train import main, train
 
 pytestmark = NEEDS_TRAINING
 BASE = [
-    'clip_frames=64',
-    'batch_size=4',
-    'num_epochs=2',
-    'learning_rate=3e-3',
-    'warmup_steps=5',
-    'accelerator=cpu',
-    *(f'model.{name}={value}' for name, value in SMALL_MODEL.items()),
-]
+    'clip_frames=64', 'batch_size=4', 'num_epochs=2', 'learning_rate=3e-3', 'warmup_steps=5',
+    'accelerator=cpu', *(f'model.{name}={value}' for name, value in SMALL_MODEL.items()),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
