@@ -65,14 +65,11 @@ mutants: $(VENV)/.dev
 
 # Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
 FUZZ_S ?= 60
-FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
-  checkpoint checkpoint_header model_config cache_entry messages screen command_line
+FUZZ_TARGETS ?=
 fuzz: REQUIRED := --required
 fuzz: $(VENV)/.dev $(VENV)/.messages
 	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'
-	for target in $(FUZZ_TARGETS); do \
-	  $(BIN)/python test/fuzz/run_atheris.py $$target -max_total_time=$(FUZZ_S) $(ARGS) || exit 1; \
-	done
+	$(BIN)/python test/fuzz/run_atheris.py $(FUZZ_TARGETS) --seconds $(FUZZ_S) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

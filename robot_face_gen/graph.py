@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .files import user_path
 from .launch_arguments import (
     AUTO,
     Argument,
@@ -72,6 +73,7 @@ class NodeSpec:
     respawn: bool = False  # Whether the node is started again RESPAWN_DELAY_S after it has exited
     viewer: Viewer | None = None  # The program, if it is another package's
     arguments: tuple[str, ...] = ()  # Its command line
+    images: bool = False  # Whether it exchanges images with others
     remappings: tuple[tuple[str, str], ...] = ()  # Topics and what replaces them
 
     @property
@@ -199,7 +201,8 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         # would not replace the first.
         ends = given.get('exit_at_end', False) or name == 'record_node'
         respawn = use_respawn and not ends
-        return NodeSpec(name, parameters=given, respawn=respawn, **common)
+        images = name == 'face_view_node' or str(given.get('source')).startswith(IMAGE)
+        return NodeSpec(name, parameters=given, respawn=respawn, images=images, **common)
 
     if record := values.new_file('record', BAG_SUFFIX):
         yield node('record_node', output=record)
@@ -240,7 +243,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         is_live = kind in (MICROPHONE, TOPIC)
         yield node('microphone_node', source=audio, **({} if is_live else played))
     weights, checkpoint = values.text('whisper'), values.file('checkpoint')
-    is_file = Path(weights).expanduser().is_file()
+    is_file = user_path(weights).is_file()
     yield node(
         'whisper_node', weights=absolute(weights) if is_file else weights, checkpoint=checkpoint
     )
@@ -265,6 +268,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
                 viewer.name,
                 parameters={'use_sim_time': use_sim_time},
                 viewer=viewer,
+                images=True,
                 arguments=viewer.arguments(share_folder() / 'config'),
                 remappings=tuple((f'/{topic}', topic) for topic in TOPICS),
                 **common,

@@ -20,6 +20,7 @@ from live_graph import Peer
 
 from robot_face_gen.nodes.messages import from_face_frame, from_samples, to_ns
 from robot_face_gen.tools.bringup import start_bringup
+from robot_face_gen.tools.ros import child_environment
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 
 REACTION = '/robot_face/reaction'
@@ -143,7 +144,8 @@ def fault_domain():
                 break
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv('ROS_DOMAIN_ID', str(domain))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        for name, value in child_environment({}).items():
+            patch.setenv(name, value)
         yield
 
 

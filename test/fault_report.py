@@ -48,6 +48,7 @@ Figures are the largest of all tries.
 |---|---|---|
 {others}
 """
+_NEXT = '\n## Bad input\n'
 _UNITS = {'s': 's', 'ms': 'ms', 'hz': 'Hz', 'percent': '%'}
 
 
@@ -83,13 +84,13 @@ class Report:
             if result['state']:
                 test = nodeid.rpartition('faults/')[2].replace('|', ' ')
                 others.append(f'| `{test}` | | **{result["state"]}** |')
-        self._path.write_text(
-            _HEADER.format(
-                machine=_machine(), weights=_weights(), busy=busy,
-                reactions='\n'.join(reactions), others='\n'.join(others),
-            ),
-            encoding='utf-8',
+        whole = _HEADER.format(
+            machine=_machine(), weights=_weights(), busy=busy,
+            reactions='\n'.join(reactions), others='\n'.join(others),
         )  # fmt: skip
+        before = self._path.read_text(encoding='utf-8') if self._path.exists() else ''
+        _, found, rest = before.partition(_NEXT)  # of `make fuzz`, and what follows
+        self._path.write_text(f'{whole}{found}{rest}', encoding='utf-8')
 
 
 def _reaction_row(name, figures):

@@ -127,7 +127,9 @@ def test_arguments_select_nodes_and_parameters(files, arguments, expected):
         if values is not None
     }
     for node in found.values():
-        assert node == NodeSpec(node.name, str(CONFIG), parameters=node.parameters)
+        images = str(node.parameters.get('source')).startswith('image:')
+        expected_node = NodeSpec(node.name, str(CONFIG), parameters=node.parameters, images=images)
+        assert node == expected_node
 
 
 def test_without_arguments_it_listens_to_the_microphone():

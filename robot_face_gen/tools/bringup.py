@@ -114,7 +114,7 @@ def _settings(node: NodeSpec, number: int) -> ProcessSettings:
         ],
         # JSON is YAML with every string quoted: ROS' YAML 1.1 reads a plain y as true.
         stdin=json.dumps(parameters, ensure_ascii=False).encode(),
-        env=child_environment(),
+        env=child_environment(images=node.images),
         blocks_sigint=viewer is None,  # `nodes.program.start` unblocks it
         respawn=node.respawn,
         respawn_delay_s=RESPAWN_DELAY_S,

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+import os
+
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -11,12 +13,11 @@ from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined
 from robot_face_gen.graph import RESPAWN_DELAY_S, Graph, NodeSpec
 from robot_face_gen.resources import PACKAGE
 
-from .ros import PROFILE_VARIABLES, child_environment
+from .ros import child_environment
 
 
 def launch_description(graph: Graph) -> LaunchDescription:
     """A launch description that declares the arguments and starts the nodes they select."""
-    environment = child_environment()
 
     def select(context: LaunchContext) -> list[Node | LogInfo]:
         names = [argument.name for argument in graph.arguments]
@@ -34,11 +35,6 @@ def launch_description(graph: Graph) -> LaunchDescription:
                 )
                 for argument in graph.arguments
             ),
-            *(
-                SetEnvironmentVariable(name, environment[name])
-                for name in ('OMP_WAIT_POLICY', *PROFILE_VARIABLES)
-                if name in environment
-            ),
             OpaqueFunction(function=select),
         ]
     )
@@ -55,6 +51,11 @@ def _launch_node(node: NodeSpec) -> Node:
         remappings=list(node.remappings),
         arguments=[*node.arguments, '--ros-args', '--log-level', node.log_level],
         output='screen',
+        additional_env={
+            name: value
+            for name, value in child_environment(images=node.images).items()
+            if os.environ.get(name) != value
+        },
         respawn=node.respawn,
         respawn_delay=RESPAWN_DELAY_S,
     )

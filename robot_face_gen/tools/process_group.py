@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from .shared_memory import remove_stale_segments
 from .supervisor import ENDED_BY_REQUEST, ProcessSettings, Supervisor
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,7 +67,6 @@ class ProcessGroup:
     async def run(self) -> int:
         """Run until all have exited; returns 0 if the last exit of each was as asked, else 1."""
         loop = asyncio.get_running_loop()
-        remove_stale_segments()
         self._supervisors = [self._supervisor(settings) for settings in self._processes]
         for number in _END_SIGNALS:
             # `nohup` has SIGHUP ignored, and that is meant.
@@ -96,8 +94,6 @@ class ProcessGroup:
 
     def _on_exited(self, name: str, code: int) -> None:
         self._ended_well[name] = code in ENDED_BY_REQUEST if self._stopping else code == 0
-        if code < 0:
-            remove_stale_segments()
         self._tell(event='exited', name=name, code=code)
 
     def _on_signal(self, number: signal.Signals) -> None:

@@ -16,9 +16,11 @@ from robot_face_gen.resources import share_folder
 #: Variables that name the profiles of Fast DDS: until Jazzy, and later.
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
+_RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
+
 #: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
 DISCOVERY_VARIABLES = (
-    'ROS_AUTOMATIC_DISCOVERY_RANGE',
+    _RANGE,
     'ROS_LOCALHOST_ONLY',
     'ROS_STATIC_PEERS',
     *PROFILE_VARIABLES,
@@ -103,19 +105,31 @@ def require_ros() -> None:
         raise RosMissingError(_MESSAGES_MISSING if sourced else _MESSAGES_NOT_BUILT)
 
 
-def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def child_environment(
+    environ: Mapping[str, str] = os.environ, *, images: bool = False
+) -> dict[str, str]:
     """Environment for node processes.
 
     Discovery stays on this machine if no ROS 2 is sourced and the user has set none of
-    DISCOVERY_VARIABLES. Fast DDS announces nodes more often, unless the user names a profile of
-    its own. Idle OpenMP threads sleep instead of spinning unless OMP_WAIT_POLICY is set: several
-    processes share few cores.
+    DISCOVERY_VARIABLES. Fast DDS gets a profile of ours, unless the user names one. Idle OpenMP
+    threads sleep instead of spinning unless OMP_WAIT_POLICY is set: several processes share few
+    cores.
+
+    Args:
+        environ: what is completed.
+        images: of a process that exchanges images. They need the shared memory that our profiles
+            leave out, so that it gets none of them.
     """
     found = {'OMP_WAIT_POLICY': 'PASSIVE', **environ}
-    if not any(map(environ.get, PROFILE_VARIABLES)):
-        found |= dict.fromkeys(PROFILE_VARIABLES, str(share_folder() / 'config' / 'fastdds.xml'))
     if not is_ros_sourced(environ) and not any(map(environ.get, DISCOVERY_VARIABLES)):
-        found['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        found[_RANGE] = 'LOCALHOST'
+    fast_dds = environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp').startswith('rmw_fastrtps')
+    if fast_dds and not images and not any(map(environ.get, PROFILE_VARIABLES)):
+        profile = 'fastdds.xml'
+        if found.get(_RANGE) == 'LOCALHOST':
+            # For this range rmw_fastrtps adds shared memory, and sockets on all interfaces.
+            found[_RANGE], profile = 'SYSTEM_DEFAULT', 'fastdds_loopback.xml'
+        found |= dict.fromkeys(PROFILE_VARIABLES, str(share_folder() / 'config' / profile))
     return found
 
 

@@ -28,10 +28,19 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in long]
 
 
+TRIES = range(int(os.environ.get('FAULT_TRIES', '1')))  # of each short fault
+
+
+def pytest_generate_tests(metafunc):
+    """A test with the argument `again` is run once for each try."""
+    if 'again' in metafunc.fixturenames:
+        metafunc.parametrize('again', TRIES)
+
+
 @pytest.fixture(scope='session')
 def tries():
     """How often each fault is tried."""
-    return range(int(os.environ.get('FAULT_TRIES', '1')))
+    return TRIES
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ from sound_files import write_wav
 from robot_face_gen.features.openface import read_openface_csv
 from robot_face_gen.features.openface_write import write_openface_csv
 
-FEW = 5  # the same each time
-
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='mounts a small file system')
 
 
@@ -107,13 +105,13 @@ def test_react_on_a_full_disk(tmp_path, speaker, tries, note):
 
 
 def test_react_on_a_read_only_disk(tmp_path, speaker, tries, note):
-    for _ in tries[:FEW]:
+    for _ in tries:
         with disk(tmp_path / 'disk', read_only=True) as folder:
             refused(react(speaker, folder / 'out'), folder / 'out')
         note('disk read-only for `react`', 'one line with the path')
 
 
-def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path, note):
+def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path, note, again):
     with disk(tmp_path / 'disk', '2m') as folder:
         filler = fill(folder, 20_000)
         code = (
@@ -157,7 +155,7 @@ def test_a_node_with_a_read_only_home_goes_on(tmp_path, monkeypatch, tries, note
         monkeypatch.setenv('HOME', str(home))
         monkeypatch.setenv('TMPDIR', str(temporary))
         try:
-            for number in tries[:FEW]:
+            for number in tries:
                 peer.statuses.clear()
                 node = NodeProcess('whisper_node', tmp_path, weights='untrained', context_s=0.4)
                 try:

@@ -70,7 +70,7 @@ def make_engine(first, fallback):
 
 
 @pytest.mark.parametrize('error', ERRORS, ids=['memory', 'lost', 'cudnn'])
-def test_a_gpu_that_fails_is_replaced_by_the_cpu_without_a_jump(note, error):
+def test_a_gpu_that_fails_is_replaced_by_the_cpu_without_a_jump(note, again, error):
     made = []
 
     def fallback():
@@ -109,7 +109,9 @@ def logger():
     return logging.getLogger('test')
 
 
-def test_a_gpu_without_memory_at_the_start_is_replaced_by_the_cpu(monkeypatch, note, logger):
+def test_a_gpu_without_memory_at_the_start_is_replaced_by_the_cpu(
+    monkeypatch, note, again, logger
+):
     load = reaction_setup.load_model
     tried = []
 
@@ -129,7 +131,7 @@ def test_a_gpu_without_memory_at_the_start_is_replaced_by_the_cpu(monkeypatch, n
     note('GPU without memory at the start (simulated)', 'the model runs on the CPU; reported')
 
 
-def test_the_encoder_goes_on_on_the_cpu(monkeypatch, note, logger):
+def test_the_encoder_goes_on_on_the_cpu(monkeypatch, note, again, logger):
     load = whisper_setup.load_encoder
     monkeypatch.setattr(whisper_setup, 'resolve_place', lambda device, *_: (
         'cpu' if device == 'cpu' else 'cuda', 'eager'

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import socket
+import struct
 import time
 from collections import Counter
 
@@ -204,6 +205,22 @@ def test_messages_that_no_page_sends_end_the_connection(shown, view, message):
     )
     assert not shown.commands
     until(lambda: shown.server.viewers == 0)
+
+
+def test_a_page_that_leaves_at_once_is_no_error(shown):
+    """Its connection is reset while the WebSocket is being opened."""
+    upgrade = (
+        f'GET /ws HTTP/1.1\r\nHost: localhost:{shown.port}\r\nUpgrade: websocket\r\n'
+        'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    ).encode()
+    for _ in range(100):
+        with socket.create_connection(('127.0.0.1', shown.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            connection.sendall(upgrade)
+    assert get(shown.address)[0] == 200
+    until(lambda: shown.server.viewers == 0, PATIENCE_S, 'the end of all connections')
+    assert not [text for level, text in shown.logged if level == 'error']
 
 
 def test_viewers_that_may_not_control_are_told_so():

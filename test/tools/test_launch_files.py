@@ -4,6 +4,7 @@
 import ast
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -15,6 +16,7 @@ import yaml
 
 from robot_face_gen.graph import GRAPHS, NODES, format_arguments
 from robot_face_gen.resources import demo_recording
+from robot_face_gen.tools.ros import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -26,12 +28,11 @@ API = {
     'DeclareLaunchArgument': {'default_value', 'description'},
     'LogInfo': {'msg'},
     'OpaqueFunction': {'function'},
-    'SetEnvironmentVariable': set(),
     'EnvironmentVariable': {'default_value'},
     'LaunchConfiguration': set(),
     'Node': {
         *('package', 'executable', 'name', 'namespace', 'parameters', 'arguments', 'output'),
-        *('remappings', 'respawn', 'respawn_delay'),
+        *('remappings', 'respawn', 'respawn_delay', 'additional_env'),
     },
 }
 
@@ -90,7 +91,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.utilities import perform_substitutions
 context = LaunchContext()
 context._set_asyncio_loop(asyncio.new_event_loop())
-found = {'nodes': [], 'messages': []}
+found = {'nodes': [], 'messages': [], 'environments': []}
 def visit(entity):
     if isinstance(entity, ExecuteProcess):
         entity._perform_substitutions(context)
@@ -98,6 +99,11 @@ def visit(entity):
         words = [perform_substitutions(context, word) for word in entity.cmd]
         respawn = getattr(entity, '_ExecuteLocal__respawn')
         found['nodes'].append([entity.node_name, words, bool(respawn)])
+        added = [
+            [perform_substitutions(context, part) for part in pair]
+            for pair in entity.additional_env
+        ]
+        found['environments'].append(dict(added))
     elif isinstance(entity, LogInfo):
         found['messages'].append(perform_substitutions(context, entity.msg))
     else:
@@ -106,8 +112,6 @@ def visit(entity):
 source = PythonLaunchDescriptionSource(sys.argv[1])
 arguments = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]
 visit(IncludeLaunchDescription(source, launch_arguments=arguments))
-names = 'OMP_WAIT_POLICY', 'FASTRTPS_DEFAULT_PROFILES_FILE'
-found['environment'] = [context.environment[name] for name in names]
 print(json.dumps(found))
 """
 
@@ -138,6 +142,7 @@ def test_launch_starts_what_the_graph_declares(tmp_path):
         'exit_at_end': 'true',
         'use_respawn': 'true',
         'device': 'on',
+        'view': 'true',
         'params_file': str(tmp_path / 'mine.yaml'),
     }
     found = evaluate(ROOT / 'launch' / 'bringup.launch.py', **arguments)
@@ -156,7 +161,9 @@ def test_launch_starts_what_the_graph_declares(tmp_path):
         assert words[1:4] == ['--ros-args', '--log-level', 'info']
     (message,) = found['messages']
     assert "did you mean 'reaction_node'?" in message
-    assert found['environment'] == ['PASSIVE', str(ROOT / 'config' / 'fastdds.xml')]
+    for node, added in zip(expected, found['environments'], strict=True):
+        assert {**os.environ, **added} == child_environment(images=node.images)
+    assert {node.images for node in expected} == {False, True}
 
 
 @pytest.mark.skipif(not has_launch(), reason="ROS 2's launch is not installed")

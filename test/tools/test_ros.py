@@ -83,37 +83,37 @@ def test_missing_messages(tmp_path):
     assert complaint(tmp_path) == ''
 
 
+CYCLONE = {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}
+LOOPBACK = 'fastdds_loopback.xml'
+
+
 @pytest.mark.parametrize(
-    ('environ', 'expected'),
+    ('environ', 'discovery', 'profile', 'images'),
     [
-        ({}, 'LOCALHOST'),
-        ({'AMENT_PREFIX_PATH': '/a/workspace/on/the/wheels'}, 'LOCALHOST'),
-        (SOURCED, None),
-        ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, 'SUBNET'),
-        ({'ROS_LOCALHOST_ONLY': '1'}, None),
-        ({'ROS_LOCALHOST_ONLY': '0'}, None),
-        ({'ROS_STATIC_PEERS': '192.168.0.2'}, None),
-        ({'FASTRTPS_DEFAULT_PROFILES_FILE': 'x.xml'}, None),
-        ({'FASTDDS_DEFAULT_PROFILES_FILE': 'x.xml'}, None),
+        ({}, 'SYSTEM_DEFAULT', LOOPBACK, 'LOCALHOST'),
+        ({'AMENT_PREFIX_PATH': '/on/the/wheels'}, 'SYSTEM_DEFAULT', LOOPBACK, 'LOCALHOST'),
+        (CYCLONE, 'LOCALHOST', None, 'LOCALHOST'),
+        (SOURCED, None, 'fastdds.xml', None),
+        ({**SOURCED, **CYCLONE}, None, None, None),
+        ({**SOURCED, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'},
+         'SYSTEM_DEFAULT', LOOPBACK, 'LOCALHOST'),
+        ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, 'SUBNET', 'fastdds.xml', 'SUBNET'),
+        ({'ROS_LOCALHOST_ONLY': '1'}, None, 'fastdds.xml', None),
+        ({'ROS_STATIC_PEERS': '192.168.0.2'}, None, 'fastdds.xml', None),
+        ({'FASTRTPS_DEFAULT_PROFILES_FILE': 'x.xml'}, None, 'x.xml', None),
+        ({'FASTDDS_DEFAULT_PROFILES_FILE': 'x.xml'}, None, None, None),
     ],
-)
-def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(environ, expected):
+)  # fmt: skip
+def test_discovery_and_transports(environ, discovery, profile, images):
     found = child_environment(environ)
-    assert found.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == expected
-    assert found.items() >= environ.items()
-
-
-@pytest.mark.parametrize(
-    ('environ', 'expected'),
-    [
-        ({}, str(ROOT / 'config' / 'fastdds.xml')),
-        (SOURCED, str(ROOT / 'config' / 'fastdds.xml')),
-        ({'FASTRTPS_DEFAULT_PROFILES_FILE': 'x.xml'}, 'x.xml'),
-        ({'FASTDDS_DEFAULT_PROFILES_FILE': 'x.xml'}, None),
-    ],
-)
-def test_nodes_announce_themselves_often_unless_the_user_names_a_profile(environ, expected):
-    assert child_environment(environ).get('FASTRTPS_DEFAULT_PROFILES_FILE') == expected
+    assert found.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == discovery
+    named = found.get('FASTRTPS_DEFAULT_PROFILES_FILE')
+    assert named == (profile and str(ROOT / 'config' / profile if profile != 'x.xml' else profile))
+    # Shared memory for images.
+    expected = {**environ, 'OMP_WAIT_POLICY': 'PASSIVE'}
+    if images:
+        expected['ROS_AUTOMATIC_DISCOVERY_RANGE'] = images
+    assert child_environment(environ, images=True) == expected
 
 
 def test_idle_threads_sleep_unless_the_user_says_otherwise():
