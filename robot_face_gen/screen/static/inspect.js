@@ -120,7 +120,13 @@ function drawSpeaker(now) {
   const face = state.speaker;
   const isOld = !face || now - face.at > 1;
   const landmarks = face?.landmarks;
-  if (isOld || !landmarks || !Number.isFinite(landmarks[0])) return;
+  if (isOld || !landmarks || !Number.isFinite(landmarks[0])) {
+    context.fillStyle = '#8d97a5';
+    context.font = `${14 * scale}px sans-serif`;
+    context.textAlign = 'center';
+    context.fillText(isOld ? 'no data' : 'no landmarks from this source', width / 2, height / 2);
+    return;
+  }
   // Pixels of the camera; the view follows the face slowly, so that movements are seen.
   const [xs, ys] = [landmarks.subarray(0, 68), landmarks.subarray(68)];
   const box = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
