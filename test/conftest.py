@@ -116,6 +116,9 @@ def export_here(monkeypatch):
 # first, in two workers: single nodes in one, whole graphs in the other, one after the other. All
 # others run file by file, at a lower priority: first those that compute for long, then graphs and
 # the browser, which mostly wait.
+LONG = {'test_extras.py', 'test_prepare.py', 'test_react.py'}
+
+
 def _is_real_time(item):
     is_graph = item.get_closest_marker('graph') is not None
     return item.get_closest_marker('real_time') or (is_graph and 'faults' in item.path.parts)
@@ -133,7 +136,7 @@ def pytest_collection_modifyitems(config, items):
     items.sort(
         key=lambda item: (
             not _is_real_time(item),
-            'training' not in item.path.parts,
+            'training' not in item.path.parts and item.path.name not in LONG,
             not item.get_closest_marker('graph') and item.path.name != 'test_pages.py',
         )
     )

@@ -247,6 +247,7 @@ def test_several_publishers_of_one_topic_are_told_of(make_node, monkeypatch, kin
         text = report(node).message
         assert f'/{topic}: 2 publishers (' in text
         assert 'messages are mixed' in text
+        assert ('started twice?' in text) == (not own)  # both publishers are of one node
         before = report(node).values['crowded']
         peer.destroy(others[0])
         peer.wait_for(lambda: node.count_publishers(f'/{topic}') == 1, 'the second to go')

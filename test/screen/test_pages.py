@@ -327,15 +327,21 @@ def test_values_of_both_faces_are_shown_and_missing_ones_named(inspector, shown)
     speaker = make_face(AU04=1.5)
     speaker['au'][AU['AU06']] = np.nan
     speaker['pose'][0] = -0.0005  # rad: not -0 degrees
-    until(lambda: shown.send_speaker(speaker, flag=True, confidence=0.9) or
-          cell(inspector, 'AU04', 0) == '1.5')  # fmt: skip
-    assert cell(inspector, 'AU12', 1) == '2.5'
-    assert cell(inspector, 'AU06', 0) == 'none'
-    assert cell(inspector, 'head pitch', 0) == '0'
+
+    def shows(find, expected):
+        """Wait for a text; the speaker's face is sent meanwhile."""
+        until(lambda: shown.send_speaker(speaker, flag=True, confidence=0.9) or
+              expected in find(), what=expected)  # fmt: skip
+
+    shows(lambda: [cell(inspector, 'AU04', 0)], '1.5')
+    shows(lambda: [cell(inspector, 'AU12', 1)], '2.5')
+    shows(lambda: [cell(inspector, 'AU06', 0)], 'none')
+    shows(lambda: [cell(inspector, 'head pitch', 0)], '0')
     pitch = inspector.locator('.plot', has_text='head pitch').locator('span')
-    assert pitch.inner_text() == '0.0 / 0.0 °'
-    text = inspector.locator('#tracker').inner_text()
-    assert 'face found, confidence 0.90' in text and '1 of 24 values missing' in text
+    shows(lambda: [pitch.inner_text()], '0.0 / 0.0 °')
+    tracker = inspector.locator('#tracker')
+    shows(tracker.inner_text, 'face found, confidence 0.90')
+    shows(tracker.inner_text, '1 of 24 values missing')
     until(lambda: shown.send_speaker(speaker, flag=False, confidence=0.1) or
           'no face' in inspector.locator('#tracker').inner_text())  # fmt: skip
     assert cell(inspector, 'AU04', 0) == 'none'
