@@ -32,7 +32,8 @@ beside other programs; the rows are those of the newest run of each target.
 in `test/corpus/`, guided by the coverage of the package. An input fails if it causes any error but
 one of the project's own types with a message, a value out of range, more than {longest_s} s of
 work or more than {most_mb} MB of memory. The last column counts the files in `test/corpus/`:
-inputs that failed once. What they found has been corrected.
+inputs that failed once. What they found has been corrected. Memory is that of the process; a part
+of it grows because atheris keeps what the package compares.
 
 | target | inputs | seconds | inputs/s | memory | failed once |
 |---|---|---|---|---|---|
