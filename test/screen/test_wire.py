@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_face_gen.screen.wire import LISTENER, Command, pack, pack_face, read_command
@@ -71,6 +71,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.text() | JSON.map(json.dumps) | st.dictionaries(
     st.sampled_from(['type', 'node', 'name', 'value']), JSON | st.sampled_from(['set', 'enable'])
 ).map(json.dumps))  # fmt: skip

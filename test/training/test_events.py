@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -157,6 +157,7 @@ ANY = arrays(
 
 
 @pytest.mark.parametrize('name', FINDERS)
+@settings(deadline=None)
 @given(x=ANY)
 def test_any_sequence_gives_events_inside_of_it(name, x):
     found = FINDERS[name](x)
@@ -167,6 +168,7 @@ def test_any_sequence_gives_events_inside_of_it(name, x):
 
 
 @pytest.mark.parametrize('name', FINDERS)
+@settings(deadline=None)
 @given(offset=st.floats(-4, 4, width=16), seed=st.integers(0, 1000))
 def test_a_constant_offset_changes_nothing(name, offset, seed):
     steps = np.random.default_rng(seed).standard_normal(400)
