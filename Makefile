@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP_FILES := setup.py setup.cfg pyproject.toml constraints.txt
 MESSAGE_FILES := $(wildcard robot_face_gen_msgs/msg/*.msg robot_face_gen_msgs/*.py robot_face_gen_msgs/tf2_msgs/*/*) \
   $(addprefix robot_face_gen_msgs/,msg package.xml pyproject.toml)
-# Of `make test`: the graph waits much, so that two cores are busy with three.
-JOBS ?= 3
+# Of `make test`: graphs wait much, so that two cores are busy with four.
+JOBS ?= 4
 # Of `make test-faults`: how often each fault is tried, and graphs at a time; REPORT=docs/reliability.md writes what
 # was seen.
 FAULT_TRIES ?= 20
@@ -31,6 +31,8 @@ AMENT_EXTRA := $(if $(ROS),,$(comma)ament)
 
 # The ROS wheels set it to recognise their own processes; inherited from another virtual environment, it misleads them.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Without it, every process of a test compiles the package and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `make demo` installs, and the files with the hashes of all of it.
 DEMO_EXTRAS := camera,onnx,screen
@@ -63,14 +65,11 @@ mutants: $(VENV)/.dev
 
 # Search for inputs that break a reader, with coverage as the guide: FUZZ_S seconds for each target. Linux.
 FUZZ_S ?= 60
-FUZZ_TARGETS ?= csv_recorded csv_followed sound film yaml_training yaml_actuators yaml_parameters \
-  checkpoint checkpoint_header model_config cache_entry messages screen command_line
+FUZZ_TARGETS ?=
 fuzz: REQUIRED := --required
 fuzz: $(VENV)/.dev $(VENV)/.messages
 	$(PIP) install --quiet -c constraints.txt -e '.[fuzz]'
-	for target in $(FUZZ_TARGETS); do \
-	  $(BIN)/python test/fuzz/run_atheris.py $$target -max_total_time=$(FUZZ_S) $(ARGS) || exit 1; \
-	done
+	$(BIN)/python test/fuzz/run_atheris.py $(FUZZ_TARGETS) --seconds $(FUZZ_S) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written completely or not at all, their digests, and the text of errors."""
+"""Paths, files that are written completely or not at all, their digests, the text of errors."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import tempfile
@@ -13,6 +14,23 @@ from pathlib import Path
 from typing import Any
 
 _PIECE_BYTES = 1 << 20
+
+
+def user_path(path: str | Path) -> Path:
+    """A path whose ~ is the home folder; ~NAME of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON document.
+
+    Raises:
+        ValueError: not valid JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError('not valid JSON: nested too deeply') from None
 
 
 def error_text(error: BaseException) -> str:
@@ -57,14 +75,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        with _naming(path, path):
+        with naming(path, path):
             yield path
         return
     if not path.parent.exists():
         raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
-        with _naming(path, partial):
+        with naming(path, partial):
             yield partial
             replace(partial, path)
     finally:
@@ -73,12 +91,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _naming(path: Path, written: Path) -> Iterator[None]:
-    """Name `path` in an OSError about the file `written`: a full disk does not say where."""
+def naming(path: Path, written: Path | None = None) -> Iterator[None]:
+    """Name `path` in an OSError that names no file (a full disk), or the file `written`."""
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(written)):
+        if error.errno is None or error.filename not in (None, str(written or path)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

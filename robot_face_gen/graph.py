@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .files import user_path
 from .launch_arguments import (
     AUTO,
     Argument,
@@ -242,7 +243,7 @@ def _bringup_nodes(values: Values) -> Iterator[NodeSpec]:
         is_live = kind in (MICROPHONE, TOPIC)
         yield node('microphone_node', source=audio, **({} if is_live else played))
     weights, checkpoint = values.text('whisper'), values.file('checkpoint')
-    is_file = Path(weights).expanduser().is_file()
+    is_file = user_path(weights).is_file()
     yield node(
         'whisper_node', weights=absolute(weights) if is_file else weights, checkpoint=checkpoint
     )

@@ -7,8 +7,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from .files import user_path
 from .resources import share_folder
 
 AUTO = 'auto'
@@ -33,7 +33,7 @@ def absolute(path: str) -> str:
     Raises:
         ValueError: it is no UTF-8; parameters of ROS 2 are.
     """
-    found = str(Path(path).expanduser().absolute())
+    found = str(user_path(path).absolute())
     try:
         found.encode()
     except UnicodeEncodeError:
@@ -75,7 +75,7 @@ class Values:
     def file(self, name: str, prefix: str = '') -> str:
         """Absolute path of a file that exists; '' if empty. A prefix of the value is left out."""
         text = self.text(name).removeprefix(prefix)
-        path = Path(text).expanduser()
+        path = user_path(text)
         if (text or prefix) and not path.is_file():
             problem = 'is a folder; expected a file' if path.is_dir() else 'no such file'
             raise ValueError(f'{name}:={prefix}{text}: {problem if text else "expected a file"}')
@@ -84,14 +84,14 @@ class Values:
     def path(self, name: str) -> str:
         """Absolute path of a file or folder that exists; '' if empty."""
         text = self.text(name)
-        if text and not Path(text).expanduser().exists():
+        if text and not user_path(text).exists():
             raise ValueError(f'{name}:={text}: no such file or folder')
         return text and absolute(text)
 
     def new_file(self, name: str, suffix: str) -> str:
         """Absolute path of a file that does not exist, in a folder that does; '' if empty."""
         text = self.text(name)
-        path = Path(text).expanduser()
+        path = user_path(text)
         if text and not text.endswith(suffix):
             raise ValueError(f'{name}:={text}: expected a name that ends in {suffix}')
         if text and path.exists():

@@ -113,8 +113,12 @@ def export_here(monkeypatch):
 
 
 # Parallel runs (`make test`, pytest-xdist): tests that lose input without processor time come
-# first, one after the other in one worker. All others run file by file, at a lower
-# priority: first those that compute for long, then graphs, which mostly wait.
+# first, in two workers: single nodes in one, whole graphs in the other, one after the other. All
+# others run file by file, at a lower priority: first those that compute for long, then graphs and
+# the browser, which mostly wait.
+LONG = {'test_extras.py', 'test_prepare.py', 'test_react.py'}
+
+
 def _is_real_time(item):
     is_graph = item.get_closest_marker('graph') is not None
     return item.get_closest_marker('real_time') or (is_graph and 'faults' in item.path.parts)
@@ -132,17 +136,21 @@ def pytest_collection_modifyitems(config, items):
     items.sort(
         key=lambda item: (
             not _is_real_time(item),
-            'training' not in item.path.parts,
-            not item.get_closest_marker('graph'),
+            'training' not in item.path.parts and item.path.name not in LONG,
+            not item.get_closest_marker('graph') and item.path.name != 'test_pages.py',
         )
     )
     for item in items:
         if item.get_closest_marker('xdist_group'):
             continue
-        group = 'real time' if _is_real_time(item) else item.location[0]
+        group = item.location[0]
+        if _is_real_time(item):
+            group = f'real time, {"nodes" if "nodes" in item.path.parts else "graphs"}'
         item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item):
-    if hasattr(item.config, 'workerinput') and not _is_real_time(item) and os.nice(0) < 10:
+    # `make test-faults` has real-time tests also after others.
+    stays_first = _is_real_time(item) or 'FAULT_TRIES' in os.environ
+    if hasattr(item.config, 'workerinput') and not stays_first and os.nice(0) < 10:
         os.nice(10)

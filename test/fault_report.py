@@ -48,6 +48,7 @@ Figures are the largest of all tries.
 |---|---|---|
 {others}
 """
+_NEXT = '\n## Bad input\n'
 _UNITS = {'s': 's', 'ms': 'ms', 'hz': 'Hz', 'percent': '%'}
 
 
@@ -68,28 +69,28 @@ class Report:
         self._write()
 
     def _write(self):
-        reactions, others, busy = [], [], 1.0
+        reactions, others, failed, busy = [], [], [], 1.0
+        rows = {}  # some tests are run once for each try
         for nodeid, result in sorted(self._results.items()):
-            rows = {}
             for tried in result['tried']:
                 rows.setdefault(tried['name'], []).append(tried)
-            for name, tries in rows.items():
-                figures = [tried['figures'] for tried in tries]
-                if 'jump' in figures[0]:
-                    busy = max(busy, *(f['busy'] for f in figures))
-                    reactions.append(_reaction_row(name, figures))
-                else:
-                    others.append(f'| {name} | {len(tries)} | {_largest(tries)} |')
             if result['state']:
                 test = nodeid.rpartition('faults/')[2].replace('|', ' ')
-                others.append(f'| `{test}` | | **{result["state"]}** |')
-        self._path.write_text(
-            _HEADER.format(
-                machine=_machine(), weights=_weights(), busy=busy,
-                reactions='\n'.join(reactions), others='\n'.join(others),
-            ),
-            encoding='utf-8',
+                failed.append(f'| `{test}` | | **{result["state"]}** |')
+        for name, tries in rows.items():
+            figures = [tried['figures'] for tried in tries]
+            if 'jump' in figures[0]:
+                busy = max(busy, *(f['busy'] for f in figures))
+                reactions.append(_reaction_row(name, figures))
+            else:
+                others.append(f'| {name} | {len(tries)} | {_largest(tries)} |')
+        whole = _HEADER.format(
+            machine=_machine(), weights=_weights(), busy=busy,
+            reactions='\n'.join(reactions), others='\n'.join(others + failed),
         )  # fmt: skip
+        before = self._path.read_text(encoding='utf-8') if self._path.exists() else ''
+        _, found, rest = before.partition(_NEXT)  # of `make fuzz`, and what follows
+        self._path.write_text(f'{whole}{found}{rest}', encoding='utf-8')
 
 
 def _reaction_row(name, figures):

@@ -7,11 +7,11 @@ import av
 import numpy as np
 
 
-def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0):
+def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0, codec='mpeg4'):
     """A film of BGR images; `sound` is mono float32 (n,); `first`: number of the first picture."""
     with av.open(str(path), 'w') as film:
         height, width = images[0].shape[:2]
-        pictures = film.add_stream('mpeg4', rate=rate, width=width, height=height)
+        pictures = film.add_stream(codec, rate=rate, width=width, height=height)
         pictures.pix_fmt, pictures.bit_rate = 'yuv420p', 8_000_000
         voice = (
             film.add_stream('aac', rate=sample_rate, layout='mono') if sound is not None else None

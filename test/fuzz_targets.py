@@ -4,9 +4,14 @@
 `test_fuzz.py` calls the targets with mutated samples, `make fuzz` with inputs that atheris finds.
 """
 
+import atexit
+import contextlib
+import io
 import itertools
 import json
+import os
 import shlex
+import socket
 import struct
 import tempfile
 from functools import cache
@@ -22,6 +27,7 @@ from robot_face_gen.facial_reaction_model.config import ModelConfig
 from robot_face_gen.features.audio_source import AudioFileSource
 from robot_face_gen.features.openface import OpenFaceReader
 from robot_face_gen.features.openface_follow import OpenFaceFollower
+from robot_face_gen.files import parse_json
 from robot_face_gen.graph import GRAPHS, misspelt_nodes
 from robot_face_gen.layout import VALUE_LIMITS
 from robot_face_gen.models.cache import read_entry
@@ -33,7 +39,9 @@ from robot_face_gen.training.config import read_training_config
 ROOT = Path(__file__).resolve().parents[1]
 # Errors with a message that programs and nodes of this project report in one line.
 ALLOWED = (ValueError, OSError, ImportError)
-_FOLDER = tempfile.TemporaryDirectory(prefix='robot_face_gen_fuzz_')
+# In memory where that can be: a disk is slower than the readers.
+_MEMORY = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+_FOLDER = tempfile.TemporaryDirectory(prefix='robot_face_gen_fuzz_', dir=_MEMORY)
 _FILE = Path(_FOLDER.name) / 'input'
 
 
@@ -84,7 +92,7 @@ def sound(data):
     path = _file(data, '.wav')
     for loop in (False, True):
         source = AudioFileSource(path, loop=loop, start_time_ns=0)
-        for _ in range(50):
+        for _ in range(8 if loop else 20):
             block = source.take()
             if block is None:
                 break
@@ -129,7 +137,7 @@ def checkpoint_header(data):
 
 def model_config(data):
     """The description in a checkpoint."""
-    ModelConfig.from_mapping(json.loads(data.decode('utf-8', 'replace')))
+    ModelConfig.from_mapping(parse_json(data.decode('utf-8', 'replace')))
 
 
 def cache_entry(data):
@@ -194,6 +202,36 @@ def screen(data):
     read_command(text)
 
 
+def requests(data):
+    """Bytes on a connection to the server of the screen: HTTP and WebSocket."""
+    shown, number = _screen()
+    _ask(shown.port, data, timeout_s=0.02)
+    assert not [text for level, text in shown.logged if level == 'error'], shown.logged
+    if next(number) % 100 == 0:
+        whole = _ask(shown.port, b'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n', timeout_s=10)
+        assert whole.startswith(b'HTTP/1.0 200'), whole
+
+
+def _ask(port, data, timeout_s):
+    with (
+        contextlib.suppress(ConnectionError, TimeoutError),
+        socket.create_connection(('127.0.0.1', port), timeout=timeout_s) as connection,
+    ):
+        connection.sendall(data)
+        return connection.recv(200)
+    return b''
+
+
+@cache
+def _screen():
+    """A server, and a counter of requests."""
+    from screen_server import Screen
+
+    shown = Screen()
+    atexit.register(shown.close)
+    return shown, itertools.count()
+
+
 def command_line(data):
     """Arguments of the commands and of the launch, which are not run."""
     try:
@@ -201,20 +239,51 @@ def command_line(data):
     except ValueError:
         return
     try:
-        build_parser(words[0] if words and words[0] in COMMANDS else None).parse_args(words)
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            _parser(words[0] if words and words[0] in COMMANDS else None).parse_args(words)
     except SystemExit as error:
         assert error.code in (0, 2)
     given = parse_arguments(words[1:])
-    for name, make in GRAPHS.items():
+    for name in GRAPHS:
         try:
-            make().nodes(given)
+            _graph(name).nodes(given)
         except ALLOWED as error:
             assert str(error), name
 
 
+@cache
+def _parser(command):
+    return build_parser(command)
+
+
+@cache
+def _graph(name):
+    return GRAPHS[name]()
+
+
 TARGETS = (
     csv_recorded, csv_followed, sound, film, yaml_training, yaml_actuators, yaml_parameters,
-    checkpoint, checkpoint_header, model_config, cache_entry, messages, screen, command_line,
+    checkpoint, checkpoint_header, model_config, cache_entry, messages, screen, requests,
+    command_line,
+)  # fmt: skip
+
+
+_SET = b'{"type": "set", "node": "/reaction_node", "name": "temperature", "value": 0.5}'
+_UPGRADE = (
+    b'GET /ws?view=inspect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n'
+    b'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+    b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+)
+REQUESTS = (
+    _UPGRADE + b'\r\n\x81\x85\0\0\0\0hello',
+    # A command, a ping, the half of a message, the end.
+    _UPGRADE + b'Origin: http://localhost\r\n\r\n\x81' + bytes([128 + len(_SET)]) + bytes(4) + _SET
+    + b'\x89\x80\0\0\0\0\x01\x81\0\0\0\0a\x88\x82\0\0\0\0\x03\xe8',
+    _UPGRADE + b'Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n'
+    b'\xc1\x87\0\0\0\0\xf2H\xcd\xc9\xc9\x07\0',
+    b'GET /static/face.js HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-9\r\n'
+    b'If-Modified-Since: Fri, 27 Nov 2026 03:00:00 GMT\r\nAccept-Encoding: gzip\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello',
 )  # fmt: skip
 
 
@@ -228,10 +297,10 @@ def samples(target):
     words = [b'demo --seed 3', b'react --openface a.csv --samples 2', b'train num_epochs=3',
              b'bringup openface:=a.csv audio:=none loop:=true speed:=2.0']  # fmt: skip
     made = {
-        csv_recorded: lambda: [b''.join(lines[:8])],
-        csv_followed: lambda: [b''.join(lines[:8])],
-        sound: lambda: [wav(), voice.read_bytes()[:20000]],
-        film: lambda: [small_film()],
+        csv_recorded: lambda: [b''.join(lines[:5])],
+        csv_followed: lambda: [b''.join(lines[:5])],
+        sound: lambda: [wav(), voice.read_bytes()[:3000], *sounds()],
+        film: lambda: [small_film('.mp4'), small_film('.mkv')],
         yaml_training: lambda: [(config / 'training_config.yaml').read_bytes()],
         yaml_actuators: lambda: [(config / 'actuators_screen.yaml').read_bytes()],
         yaml_parameters: lambda: [(config / 'bringup.yaml').read_bytes()[:3000]],
@@ -242,6 +311,7 @@ def samples(target):
         messages: lambda: [bytes(range(1, 200))],
         screen: lambda: [b'{"type": "set", "node": "/a", "name": "b", "value": 1}',
                          b'localhost:8090', b'http://127.0.0.1:8090'],
+        requests: lambda: [*REQUESTS],
         command_line: lambda: words,
     }  # fmt: skip
     corpus = ROOT / 'test' / 'corpus' / target.__name__
@@ -249,18 +319,39 @@ def samples(target):
     return [*made[target](), *(path.read_bytes() for path in found)]
 
 
-def small_film():
+def small_film(suffix):
     """Three pictures and a little sound."""
     from films import write_film
 
     images = [np.full((48, 64, 3), 80 * i, np.uint8) for i in range(3)]
-    path = write_film(_FILE.with_suffix('.mp4'), images, sound=np.zeros(4096, np.float32))
+    path = write_film(_FILE.with_suffix(suffix), images, sound=np.zeros(4096, np.float32))
     return path.read_bytes()
 
 
 @cache
+def sounds():
+    """A few blocks of sound in each of some formats."""
+    from sound_files import encode
+
+    wave = np.sin(np.arange(2048) / 5).astype('f') / 4
+    whole = []
+    for name, codec in (('flac', 'flac'), ('au', 'pcm_s16be'), ('caf', 'pcm_s16be'),
+                        ('w64', 'pcm_s16le'), ('aiff', 'pcm_s16be'), ('ogg', 'libopus'),
+                        ('mp3', 'libmp3lame'), ('m4a', 'aac'), ('webm', 'libopus')):  # fmt: skip
+        path = _FILE.with_name(f'a.{name}')
+        whole_numbers = codec == 'flac' or codec.startswith('pcm')
+        samples = (wave * 32767).astype(np.int16) if whole_numbers else wave
+        encode(path, codec, samples, 48000 if codec == 'libopus' else 16000)
+        whole.append(path.read_bytes())
+    return whole
+
+
+@cache
 def small_checkpoint():
-    """A complete file."""
+    """The names of a complete file, one number in each tensor."""
+    from safetensors import safe_open
+    from safetensors.numpy import save
+
     from robot_face_gen.facial_reaction_model import FacialReactionModel, save_checkpoint
 
     config = ModelConfig(
@@ -269,7 +360,10 @@ def small_checkpoint():
     )  # fmt: skip
     path = _FILE.with_suffix('.safetensors')
     save_checkpoint(FacialReactionModel(config), path)
-    return path.read_bytes()
+    with safe_open(path, framework='np') as file:
+        whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        first = {name: x[(slice(1),) * x.ndim].copy() for name, x in whole.items()}
+        return save(first, file.metadata())
 
 
 def header_of_checkpoint():

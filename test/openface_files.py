@@ -17,20 +17,11 @@ HEAD = ['frame', 'face_id', 'timestamp', 'confidence', 'success']
 VARIANTS = {
     714: [*HEAD, *GAZE, *ANGLES, *EYES, *POSE, *LANDMARK_COLUMNS, *SPACE, *SHAPE, *AUS],
     713: [
-        'frame',
-        *HEAD[2:],
-        *GAZE,
-        *ANGLES,
-        *EYES,
-        *POSE,
-        *LANDMARK_COLUMNS,
-        *SPACE,
-        *SHAPE,
-        *AUS,
+        'frame', *HEAD[2:], *GAZE, *ANGLES, *EYES, *POSE, *LANDMARK_COLUMNS, *SPACE, *SHAPE, *AUS,
     ],
     431: ['frame', *HEAD[2:], *GAZE, *POSE, *LANDMARK_COLUMNS, *SPACE, *SHAPE, *AUS],
     'no 2-D': [*HEAD, *GAZE, *ANGLES, *POSE, *SPACE, *AUS],
-}
+}  # fmt: skip
 
 
 def value(name, frame):

@@ -2,8 +2,10 @@
 """Small prepared data for training: the listener is a simple function of the speaker."""
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 
 from robot_face_gen.data.store import (
     Catalogue,
@@ -17,6 +19,11 @@ from robot_face_gen.data.store import (
 from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU
 
+# Found without being imported, which takes 2 s in every worker.
+NEEDS_TRAINING = pytest.mark.skipif(
+    any(find_spec(name) is None for name in ('lightning', 'matplotlib')),
+    reason='the extra [training] is not installed',
+)
 AUDIO_DIM = 8
 ENCODER = 'whisper-test:000000000000'
 SMALL_MODEL = {

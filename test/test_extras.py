@@ -46,27 +46,30 @@ def data(tmp_path_factory):
     return make_prepared(tmp_path_factory.mktemp('prepared'), speakers=(1, 1, 1))
 
 
-TRAINING = PURPOSES['training']
-
-
-@pytest.mark.parametrize('package', ['lightning', 'tensorboard', 'matplotlib'])
-def test_train_names_the_extra(package, data, tmp_path):
-    done = command([package], tmp_path / 'b', 'train', f'data={data}', f'output={tmp_path / "o"}')
-    assert (done.returncode, done.stdout) == (2, '')
-    assert done.stderr == (
-        f'robot-face-gen: error: {package} is needed for {TRAINING}: '
-        "pip install 'robot_face_gen[training]'\n"
-    )
-    assert not (tmp_path / 'o').exists()
-
-
-def test_evaluate_names_the_extra_before_any_work(data, tmp_path):
+@pytest.mark.parametrize(
+    ('package', 'extra', 'words'),
+    [
+        ('lightning', 'training', 'train data={data} output={out}'),
+        ('tensorboard', 'training', 'train data={data} output={out}'),
+        ('matplotlib', 'training', 'train data={data} output={out}'),
+        ('matplotlib', 'training', 'evaluate --data {data} --out {out}'),
+        ('scipy', 'training', 'generate {out} --dyads 1'),
+        ('onnx', 'onnx', 'export --out {out}'),
+        ('rosbags', 'bags', 'prepare {folder} {out}'),
+    ],
+)
+def test_a_command_names_the_extra_before_any_work(package, extra, words, data, tmp_path):
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'metadata.yaml').touch()
+    (tmp_path / 'sessions.csv').write_text('session,split\nbag,train\n')
     out = tmp_path / 'o'
-    done = command(['matplotlib'], tmp_path / 'b', 'evaluate', '--data', data, '--out', out)
+    done = command(
+        [package], tmp_path / 'b', *words.format(data=data, out=out, folder=tmp_path).split()
+    )
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr == (
-        f'robot-face-gen: error: matplotlib is needed for {TRAINING}: '
-        "pip install 'robot_face_gen[training]'\n"
+        f'robot-face-gen: error: {package} is needed for {PURPOSES[extra]}: '
+        f"pip install 'robot_face_gen[{extra}]'\n"
     )
     assert not out.exists()
 
@@ -86,32 +89,6 @@ def test_training_data_needs_neither_ros_nor_sound_files(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert len(list((out / 'tracks').iterdir())) == 6
-
-
-def test_generate_names_the_extra(tmp_path):
-    done = command(['scipy'], tmp_path / 'b', 'generate', tmp_path / 'o', '--dyads', 1)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f'robot-face-gen: error: scipy is needed for {TRAINING}: pip')
-
-
-def test_export_names_the_extra(tmp_path):
-    done = command(['onnx'], tmp_path / 'b', 'export', '--out', tmp_path / 'step.onnx')
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert 'onnx' in done.stderr
-    assert 'robot_face_gen[onnx]' in done.stderr
-
-
-def test_prepare_names_the_extra_where_a_session_is_a_bag(tmp_path):
-    (tmp_path / 'bag').mkdir()
-    (tmp_path / 'bag' / 'metadata.yaml').touch()
-    (tmp_path / 'sessions.csv').write_text('session,split\nbag,train\n')
-    done = command(['rosbags'], tmp_path / 'b', 'prepare', tmp_path, tmp_path / 'out')
-    assert done.returncode == 2
-    assert done.stderr == (
-        'robot-face-gen: error: rosbags is needed for reading ROS 2 bags: '
-        "pip install 'robot_face_gen[bags]'\n"
-    )
 
 
 def test_prepare_without_a_bag_needs_no_rosbags(tmp_path):

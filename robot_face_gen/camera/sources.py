@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import sys
 import threading
@@ -101,8 +102,15 @@ class VideoFile:
 
 
 def _decoded(film: Any, stream: Any) -> Iterator[Any]:
-    """The frames of a stream; damaged packets are left out."""
+    """The frames of a stream; damaged packets are left out.
+
+    AVI has no times of presentation: FFmpeg numbers the packets as they are stored, and a B-frame
+    gets the time of another picture. Frames are decoded in order, so the earliest time left is
+    theirs.
+    """
     packets = film.demux(stream)
+    stored = film.format.name == 'avi'
+    times: list[int] = []
     while True:
         try:
             packet = next(packets, None)
@@ -111,7 +119,12 @@ def _decoded(film: Any, stream: Any) -> Iterator[Any]:
             frames = packet.decode()
         except av.FFmpegError:
             continue
-        yield from frames
+        if stored and packet.pts is not None:
+            heapq.heappush(times, packet.pts)
+        for frame in frames:
+            if times:
+                frame.pts = heapq.heappop(times)
+            yield frame
 
 
 class CameraDevice:

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from robot_face_gen.extras import require
+from robot_face_gen.files import user_path
 
 MESSAGES = 'robot_face_gen_msgs'
 PART = '.part'  # suffix of a file that is being written
@@ -78,7 +79,7 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         ValueError: there is no bag, or it cannot be read.
     """
     highlevel, typesys = require('rosbags.highlevel', 'bags'), require('rosbags.typesys', 'bags')
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not path.exists():
         expected = _hint(path) or '; expected a folder, an .mcap or a .db3 file'
         raise ValueError(f'{path}: no such bag{expected}')
@@ -189,7 +190,7 @@ class BagWriter:
 
     def __init__(self, path: str | Path, suffix: str = PART) -> None:
         writer = require('mcap.writer', 'bags')
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
         self.part = self.path.with_name(self.path.name + suffix)
         if self.path.exists():
             raise FileExistsError(f'{self.path} exists: remove it or choose another name')
@@ -289,7 +290,7 @@ def recover(part: str | Path) -> tuple[BagWriter, int]:
         OSError: a file cannot be read or written.
     """
     reader, exceptions = require('mcap.reader', 'bags'), require('mcap.exceptions', 'bags')
-    part = Path(part).expanduser()
+    part = user_path(part)
     if part.suffix != PART:
         raise ValueError(f'{part}: expected a file whose name ends in {PART}')
     path = part.with_suffix('')

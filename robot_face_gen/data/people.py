@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from robot_face_gen.features.openface import FaceFrame, read_openface_csv
+from robot_face_gen.files import parse_json
 from robot_face_gen.timing import PERIOD_NS
 
 from .bags import RecordedPerson, read_bag
@@ -165,14 +166,17 @@ def _from_time_0(frames: list[FaceFrame]) -> list[FaceFrame]:
 
 
 def _stored_result(note: Path) -> PersonResult | None:
-    """The result of an earlier run."""
+    """The result of an earlier run; None where there is none, or it is damaged."""
     if not note.is_file():
         return None
-    done = json.loads(note.read_text(encoding='utf-8'))
-    if done.pop('format', 1) != _RESULT_FORMAT:
+    try:
+        done = parse_json(note.read_text(encoding='utf-8'))
+        if done.pop('format', 1) != _RESULT_FORMAT:
+            return None
+        done['findings'] = [Finding(**finding) for finding in done['findings']]
+        return PersonResult(**{**done, 'overview': Overview.from_json(done['overview'])})
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    done['findings'] = [Finding(**finding) for finding in done['findings']]
-    return PersonResult(**{**done, 'overview': Overview.from_json(done['overview'])})
 
 
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:

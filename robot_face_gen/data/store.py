@@ -24,7 +24,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from robot_face_gen.files import atomic_file, feed
+from robot_face_gen.files import atomic_file, feed, parse_json
 from robot_face_gen.layout import BRANCHES
 
 CATALOGUE = 'dataset.json'
@@ -151,7 +151,7 @@ def read_catalogue(root: str | Path) -> Catalogue:
             '`robot-face-gen generate --prepared` generates data'
         )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = parse_json(path.read_text(encoding='utf-8'))
         if content.pop('format', None) != FORMAT:
             raise ValueError(f'expected format {FORMAT}: prepare the data again')
         sessions = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ..files import atomic_file
+from ..files import atomic_file, parse_json
 from ..yaml_file import parse_yaml
 from .config import CheckpointInfo, ModelConfig
 from .events import PREFIX, check_weights
@@ -79,8 +79,8 @@ def _read(
             'earlier version have to be trained again)'
         )
     try:
-        config = ModelConfig.from_mapping(json.loads(metadata['config']))
-        info = CheckpointInfo.from_dict(json.loads(metadata['info']))
+        config = ModelConfig.from_mapping(parse_json(metadata['config']))
+        info = CheckpointInfo.from_dict(parse_json(metadata['info']))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: its description is damaged: {error}') from None
     return config, info, weights

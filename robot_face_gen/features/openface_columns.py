@@ -241,6 +241,7 @@ class Columns:
                         f'line {line[row]}, column {column}: {value:g}',
                     )
                 values[impossible] = np.nan
+        self._report.add_values(branches['au'][found], branches['pose'][found])
         landmarks = branches['landmarks']
         landmarks[np.isnan(landmarks).any(axis=1)] = np.nan
         arrays = {name: values.astype(np.float32) for name, values in branches.items()}

@@ -139,6 +139,8 @@ class SoundFile:
             what = 'film without sound' if container.streams.video else 'file without sound'
             raise ValueError(f'{self.path}: a {what}')
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise ValueError(f'{self.path}: its sound has a codec that FFmpeg does not have')
         origin_s = None  # of the timestamps; None: they are not used
         for video in container.streams.video:
             if not video.disposition & av.stream.Disposition.attached_pic:

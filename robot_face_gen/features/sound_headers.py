@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 _UNKNOWN = 0x7FFF_0000  # killed recorders write 0 or -1 as the size of the data
+_WAVE64 = bytes.fromhex('726966662e91cf11a5d628db04c10000')  # its first GUID
 _PAGE_BYTES = 65_307  # the longest page of Ogg
 
 
@@ -56,10 +57,22 @@ def missing_end(path: str) -> str:
 
 
 def _stated_bytes(head: bytes) -> int:
-    """Size of a RIFF or Matroska file as its header gives it; 0 where it does not."""
+    """Size of a file as its header gives it; 0 where it does not, and for other formats."""
     if head[:4] == b'RIFF':
         size = int.from_bytes(head[4:8], 'little')
         return 8 + size if size < _UNKNOWN else 0
+    if head[:16] == _WAVE64:
+        return int.from_bytes(head[16:24], 'little')
+    if head[:4] == b'.snd':  # AU
+        size = int.from_bytes(head[8:12], 'big')
+        return int.from_bytes(head[4:8], 'big') + size if size < _UNKNOWN else 0
+    if head[:4] == b'caff':
+        place = 8
+        while chunk := head[place : place + 12]:
+            size = int.from_bytes(chunk[4:], 'big', signed=True)
+            if chunk[:4] == b'data' or size < 0:  # -1: unknown
+                return place + 12 + size if size >= 0 else 0
+            place += 12 + size
     if head[:4] == b'\x1a\x45\xdf\xa3':  # Matroska, WebM: an EBML header, then one segment
         place, size = _ebml_size(head, 4)
         place += size

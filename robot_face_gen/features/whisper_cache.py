@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from robot_face_gen.files import user_path
 from robot_face_gen.models.store import MODELS, find, how_to_get, is_intact
 
 UNTRAINED = 'untrained'  # the tiny architecture with fixed random weights
@@ -33,7 +34,7 @@ def find_cached(weights: str) -> Path | None:
     file that openai-whisper has downloaded.
     """
     name = weights.removeprefix(_PREFIX)
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     if path.is_file():
         return path
     if (stored := find(f'{_PREFIX}{name}')) is not None:

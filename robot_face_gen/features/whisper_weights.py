@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from whisper.model import AudioEncoder, ModelDimensions, sinusoids
 
 from .whisper_cache import UNTRAINED, locate
@@ -72,6 +73,19 @@ def _empty(dims: ModelDimensions) -> AudioEncoder:
     return AudioEncoder(dims.n_mels, *sizes)
 
 
+class _WithoutMemory(TorchFunctionMode):
+    """Parameters are made without memory.
+
+    `torch.device('meta')` would make all tensors so, and import torch._dynamo to compute the
+    table of positions, which takes a second.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.empty:
+            kwargs = {**(kwargs or {}), 'device': 'meta'}
+        return func(*args, **(kwargs or {}))
+
+
 def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
     """The encoder of a checkpoint in Whisper's format; no code of the file is run."""
     try:
@@ -107,7 +121,7 @@ def _load(path: Path) -> tuple[AudioEncoder, ModelDimensions]:
             raise ValueError(f'{path}: dims: {name} = {value!r}: expected 1 to {most}')
     if dims.n_mels not in (80, 128) or dims.n_audio_state % (2 * dims.n_audio_head):
         raise ValueError(f'{path}: dims that no Whisper model has: {dims}')
-    with torch.device('meta'):  # without memory: dims that lie cannot ask for much of it
+    with _WithoutMemory():  # dims that lie cannot ask for much of it
         encoder = _empty(dims)
     # The table of positions follows from the dimensions: older files leave it out, and files of
     # half precision round it, so that the same weights would give other embeddings.

@@ -25,7 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from robot_face_gen.files import atomic_file, error_text, feed, replace, temporary_folder
+from robot_face_gen.files import (
+    atomic_file,
+    error_text,
+    feed,
+    parse_json,
+    replace,
+    temporary_folder,
+)
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
 EXPORT_VERSION = 5
@@ -114,7 +121,7 @@ def read_entry(name: str) -> CacheEntry | None:
 def _read(folder: Path, name: str) -> CacheEntry | None:
     index = folder / f'{name}.json'
     try:
-        found = json.loads(index.read_text(encoding='utf-8'))
+        found = parse_json(index.read_text(encoding='utf-8'))
         path, description = index.with_name(found['file']), found['description']
         if found['sha256'] != _checksum(path, description):
             return None

@@ -99,8 +99,11 @@ class GraphWatch:
         else:
             is_new = len({(peer.node_namespace, peer.node_name) for peer in found}) > 1
         if endpoint.crowded_looks >= (CROWDED_LOOKS if is_new else LEASE_LOOKS):
-            names = ', '.join(sorted({_full_name(peer) for peer in found}))
-            text = f'{endpoint.topic}: {len(found)} publishers ({names}): messages are mixed'
+            names = sorted({_full_name(peer) for peer in found})
+            text = (
+                f'{endpoint.topic}: {len(found)} publishers ({", ".join(names)}): messages are '
+                f'mixed{"; was the robot started twice?" if len(names) < len(found) else ""}'
+            )
             endpoint.health.count('crowded', trouble=text, about=endpoint.topic)
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from robot_face_gen.files import error_text
 
 from .base_node import BaseNode
 from .parameter_table import ParameterTable
-from .program import end_quietly
 from .usage import read_command_line
 
-LOOK_S = 0.2  # longest delay until an exit requested by a worker is noticed
+LOOK_S = 0.2  # longest delay until a signal, or an exit requested by a worker, is noticed
 
 
 def run(
@@ -40,47 +39,70 @@ def run(
     Raises:
         SystemExit: after `--help` (0), or at an argument that is none (2).
     """
+    signals = EndSignals()
     try:
-        hear_ctrl_c()
         read_command_line(table, sys.argv[1:] if args is None else list(args))
-        return _run(make_node, args)
+        return _run(make_node, args, signals)
     except KeyboardInterrupt:
         # A second Ctrl-C before the first one was handled: the node is ending anyway.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
         return 0
+    finally:
+        if args is not None:  # the process goes on after this call
+            signals.restore()
 
 
-def hear_ctrl_c() -> None:
-    """Make Ctrl-C a KeyboardInterrupt again: `program.start` made it quiet during the imports."""
-    if signal.getsignal(signal.SIGINT) is end_quietly:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+class EndSignals:
+    """Ctrl-C and SIGTERM: KeyboardInterrupt while a node is made; they end the loop that spins it.
+
+    An exception that leaves a callback is a fatal error of the EventsExecutor. So is what happens
+    with rclpy's own handlers: they make the context invalid while a callback publishes.
+    """
+
+    def __init__(self) -> None:
+        self.spinning = self.came = False
+        handled = signal.SIGINT, signal.SIGTERM
+        self._previous = {number: signal.signal(number, self._handle) for number in handled}
+
+    def _handle(self, *_: object) -> None:
+        self.came = True
+        if not self.spinning:
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Set the handlers of before again."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
 
-def _run(make_node: Callable[[], BaseNode], args: Sequence[str] | None) -> int:
+def _run(
+    make_node: Callable[[], BaseNode], args: Sequence[str] | None, signals: EndSignals
+) -> int:
     node: BaseNode | None = None
     code = 0
     try:
         try:
-            rclpy.init(args=None if args is None else list(args))
+            rclpy.init(
+                args=None if args is None else list(args),
+                signal_handler_options=SignalHandlerOptions.NO,
+            )
         except (ValueError, RuntimeError) as error:
             return _refuse(error)
         try:
             node = make_node()
         except (ValueError, OSError, ImportError, RuntimeError) as error:
-            # Without a context it was Ctrl-C that made something fail.
-            return _refuse(error) if rclpy.ok() else 0
-        code = _spin(node)
+            # After Ctrl-C: rclpy turns an exception in a conversion into an error of its own.
+            return 0 if signals.came else _refuse(error)
+        code = _spin(node, signals)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         # Terminal and launcher may both send SIGINT: the second must not interrupt the cleanup.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-        if args is not None:  # the process goes on after this call
-            signal.signal(signal.SIGINT, previous)
     # The end of a node can fail, too.
     return code or (node.exit_code if node is not None else None) or 0
 
@@ -105,18 +127,10 @@ def make_executor() -> Executor:
     return EventsExecutor()
 
 
-def _spin(node: BaseNode) -> int:
+def _spin(node: BaseNode, signals: EndSignals) -> int:
     executor = make_executor()
     executor.add_node(node)
-    try:
-        while rclpy.ok() and node.exit_code is None:
-            executor.spin_once(timeout_sec=LOOK_S)
-    except RuntimeError:
-        # Usually Ctrl-C: rclpy's signal thread shuts the context down a moment after an
-        # executor or a message conversion has failed because of it.
-        end = time.monotonic() + LOOK_S
-        while rclpy.ok() and time.monotonic() < end:
-            time.sleep(0.01)
-        if rclpy.ok():
-            raise
+    signals.spinning = True
+    while rclpy.ok() and node.exit_code is None and not signals.came:
+        executor.spin_once(timeout_sec=LOOK_S)
     return node.exit_code or 0

@@ -23,6 +23,9 @@ from .timeline import Timeline, TimelineFrame
 TICK_NS = 20_000_000  # period of the calls of a waiting timeline, as in the live graph
 _LAST_WAIT_NS = SECOND_NS  # longest wait for a stream that has ended
 
+#: Face and sound of one recording differ by less: the larger of seconds and share.
+OTHER_LENGTH_S, OTHER_LENGTH = 1.0, 0.1
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -102,7 +105,15 @@ def read_recording(
         samples, rate = read_audio(audio, problems, until_s=duration_s * speed)
     title = Path(openface or audio or '').name
     recording = Recording(faces, samples, round(rate * speed), title, problems, report)
-    return recording if math.isinf(duration_s) else recording.until(duration_s)
+    recording = recording if math.isinf(duration_s) else recording.until(duration_s)
+    face_s, voice_s = recording.face_s, recording.voice_s
+    longer_s = max(face_s, voice_s)
+    if openface and audio and abs(face_s - voice_s) > max(OTHER_LENGTH_S, OTHER_LENGTH * longer_s):
+        problems.append(
+            f'{title}: the face is {face_s:.1f} s long, the sound {voice_s:.1f} s: are they of '
+            'the same recording?'
+        )
+    return recording
 
 
 def replay(

@@ -36,6 +36,7 @@ STATIC = Path(__file__).with_name('static')
 RETRY_S = 2.0  # between attempts to open a port that is in use
 STOP_S = 3.0
 KEEPALIVE_S = 15.0  # of an idle HTTP connection
+_HANDSHAKE = ('connection', 'sec-websocket', 'upgrade')  # beginnings of the names of headers
 
 
 class ScreenServer:
@@ -249,6 +250,11 @@ class ScreenServer:
         if not is_same_origin(request.headers.get('Origin'), request.headers.get('Host')):
             self._counters['refused'] += 1
             raise web.HTTPForbidden(text='WebSockets are for pages of this server.\n')
+        for name, value in request.headers.items():
+            # Of other characters, aiohttp's errors about these headers fail themselves.
+            if name.lower().startswith(_HANDSHAKE) and not value.isascii():
+                self._counters['refused'] += 1
+                raise web.HTTPBadRequest(text='Headers of a WebSocket: expected ASCII.\n')
         if len(self._viewers) >= self._settings.max_viewers:
             self._counters['refused'] += 1
             raise web.HTTPServiceUnavailable(
@@ -269,10 +275,9 @@ class ScreenServer:
                 viewer.queue(message)
         self._viewers.add(viewer)  # before any await: the limit holds
         try:
-            await viewer.serve(lambda text: self._take(viewer, text, controls))
+            return await viewer.serve(lambda text: self._take(viewer, text, controls))
         finally:
             self._viewers.discard(viewer)
-        return viewer.socket
 
     def _take(self, viewer: Viewer, text: str, controls: bool) -> None:
         """Check a page's message and pass it on; each one is answered."""

@@ -48,15 +48,20 @@ class Viewer:
         self.waiting.append(message)
         self._news.set()
 
-    async def serve(self, take: Callable[[str], None]) -> None:
+    async def serve(self, take: Callable[[str], None]) -> web.StreamResponse:
         """Send and receive until the viewer leaves, or is disconnected.
 
         Args:
             take: called with each text that the page sends.
+
+        Returns:
+            The response to the request, for aiohttp.
         """
         sender: asyncio.Task[None] | None = None
+        response = web.StreamResponse()  # if the viewer leaves at once
         try:
             await self.socket.prepare(self._request)
+            response = self.socket
             self._bound_send_buffer()
             sender = asyncio.ensure_future(self._send())
             await self._receive(take)
@@ -70,6 +75,7 @@ class Viewer:
                 sender.cancel()
                 await asyncio.wait({sender}, timeout=CLOSE_S)
             await self.close(WSCloseCode.POLICY_VIOLATION)
+        return response
 
     async def close(self, code: int) -> None:
         """Close the connection, without the viewer's agreement after CLOSE_S."""

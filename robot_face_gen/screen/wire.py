@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen.files import parse_json
+
 LISTENER, SPEAKER = 1, 2
 _HEAD = struct.Struct('<BBHfd')
 MAX_COMMAND_BYTES = 1024
@@ -86,8 +88,8 @@ def read_command(text: str) -> Command:
         ValueError: not such a message; says what was expected.
     """
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = parse_json(text)
+    except ValueError:
         raise ValueError('expected JSON') from None
     if not isinstance(data, dict):
         raise ValueError('expected a JSON object')

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from robot_face_gen.data.prepare import run_jobs
 from robot_face_gen.data.sessions import TABLE
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.files import write_text
+from robot_face_gen.files import naming, parse_json, write_text
 
 from .conversation import Person
 from .plan import SpeakerJob
@@ -74,6 +74,7 @@ def generate_recordings(
     another seed or other parameters, and the table.
 
     Raises:
+        OSError: the disk is full, or the folder cannot be written.
         ValueError: the folder contains dyads of another seed or other parameters, or a table with
             sessions that would be lost.
     """
@@ -85,7 +86,8 @@ def generate_recordings(
     work = run_jobs(partial(write_recordings, root=root), plan, workers)
     bar = tqdm(work, 'generate', len(plan), unit='speaker', disable=not progress)
     # Row by row: an interrupted run leaves a table of what it finished.
-    with (root / TABLE).open('w', newline='', encoding='utf-8', buffering=1) as file:
+    path = root / TABLE
+    with naming(path), path.open('w', newline='', encoding='utf-8', buffering=1) as file:
         table = csv.writer(file)
         table.writerow(_COLUMNS)
         for job, _ in zip(plan, bar, strict=True):
@@ -103,7 +105,10 @@ def _check_dyads(plan: list[SpeakerJob], root: Path, overwrite: bool) -> None:
         path = root / job.session(0) / NOTE
         if not path.is_file():
             continue
-        note = json.loads(path.read_text(encoding='utf-8'))
+        try:
+            note = dict(parse_json(path.read_text(encoding='utf-8')))
+        except (ValueError, TypeError):
+            note = {}  # damaged: of other parameters
         changed = [name for name, value in job.note.items() if note.get(name) != value]
         if changed and overwrite:
             path.unlink()

@@ -24,7 +24,12 @@ def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     with connected() as node:
         discover(node)
-        print(*node_names(node), sep='\n')
+        names = node_names(node)
+        if not names:
+            where = f'ROS_DOMAIN_ID {os.environ.get("ROS_DOMAIN_ID") or 0}'
+            print(f'no nodes ({where})', file=sys.stderr)
+        for name in names:
+            print(name)
 
 
 @contextmanager

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Supervises processes: starts them, reports, respawns, and ends them on request.
 
-Each process has a group of its own, which is killed if this program dies.
+Each process has a group of its own, which is killed if this program dies. On Linux the process
+itself dies even if the guard of the groups was killed as well.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 from .process_guard import guard
@@ -30,6 +34,8 @@ ENDED_BY_REQUEST = frozenset(
 )
 #: Signals that end a process, gentle ones first.
 _STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
 @dataclass(frozen=True)
@@ -91,16 +97,17 @@ class Supervisor:
     async def _run_once(self) -> None:
         settings = self.settings
         try:
-            process = subprocess.Popen(
-                list(settings.cmd),
-                env=None if settings.env is None else dict(settings.env),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-                preexec_fn=_block_sigint if settings.blocks_sigint else None,
-            )
+            with _signals_blocked():
+                process = subprocess.Popen(
+                    list(settings.cmd),
+                    env=None if settings.env is None else dict(settings.env),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    start_new_session=True,
+                    preexec_fn=partial(_prepare, settings.blocks_sigint, os.getpid()),
+                )
         except (OSError, ValueError) as error:
             self.log.error(f'process could not be started: {error}')
             self.on_exited(127)
@@ -183,9 +190,30 @@ def _signal_group(process: subprocess.Popen, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _block_sigint() -> None:
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """While a process is forked: a Ctrl-C in the terminal reaches it too, before its own session.
+
+    It would then write into asyncio's pipe for signals, and we would take it as a second Ctrl-C.
+    """
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare(blocks_sigint: bool, parent: int) -> None:
     """In the child, before its program runs."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.set_wakeup_fd(-1)
+    if _libc is not None:  # the guard may have been killed with us
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    blocked = {signal.SIGINT} if blocks_sigint else set()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 async def _wait(process: subprocess.Popen) -> int:

@@ -4,6 +4,7 @@
 import argparse
 import importlib
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ import numpy as np
 import yaml
 
 from .node import connected, discover, spin, wait_for
+
+SILENT_S = 5.0  # without a message: `echo` and `hz` say so
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +86,7 @@ def _listen(node: Any, args: argparse.Namespace, raw: bool = False) -> Iterator[
         raise ValueError(f"topic '{name}' has several types: {', '.join(types)}")
     kind, received = message_class(types[0]), []
     current = subscription = None
+    heard, told = time.monotonic(), False
     while True:
         publishers = node.get_publishers_info_by_topic(name)
         profile = weakest_qos([one.qos_profile for one in publishers])
@@ -94,6 +98,12 @@ def _listen(node: Any, args: argparse.Namespace, raw: bool = False) -> Iterator[
             )
             current = profile
         spin(node)
+        if received:
+            heard, told = time.monotonic(), False
+        elif not told and time.monotonic() > heard + SILENT_S:
+            count = f'{len(publishers)} publisher{"" if len(publishers) == 1 else "s"}'
+            print(f"'{name}': no message for {SILENT_S:g} s from {count}", file=sys.stderr)
+            told = True
         yield received
         received.clear()
 

@@ -39,6 +39,15 @@ def test_the_first_picture_is_at_time_0(tmp_path):
     assert [p.stamp_ns for p in found] == [i * 40_000_000 for i in range(5)]
 
 
+def test_pictures_that_an_avi_stores_in_another_order(tmp_path):
+    """B-frames: AVI has no time of presentation, FFmpeg numbers them in the order of the file."""
+    film = write_film(tmp_path / 'a.avi', pictures(30), codec='libx264')
+    found = list(VideoFile(film).pictures())
+    assert [p.stamp_ns for p in found] == [i * 40_000_000 for i in range(30)]
+    levels = [float(p.image[:, 120:].mean()) for p in found]
+    assert np.allclose(levels, [40 + 5 * i for i in range(30)], atol=6)
+
+
 def test_a_film_with_sound(tmp_path):
     sound = np.zeros(16000, np.float32)
     assert VideoFile(write_film(tmp_path / 'a.mp4', pictures(25), sound=sound)).has_sound

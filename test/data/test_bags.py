@@ -12,7 +12,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
 
 from robot_face_gen.data import bag_file  # noqa: E402
-from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag  # noqa: E402
+from robot_face_gen.data.bags import AUDIO_TYPE, FACE_TYPE, read_bag, read_run  # noqa: E402
 from robot_face_gen.data.dataset import ClipDataset  # noqa: E402
 from robot_face_gen.data.prepare import prepare  # noqa: E402
 from robot_face_gen.data.tracks import EmbeddingConfig  # noqa: E402
@@ -85,6 +85,13 @@ def test_read_people_equal_the_recorded_ones(dyad, tmp_path, plugin):
             assert f.confidence == pytest.approx(g.confidence)
             for name in ('landmarks', 'au', 'pose', 'gaze'):
                 np.testing.assert_array_equal(getattr(f, name), getattr(g, name))
+
+
+def test_a_run_lasts_until_the_end_of_its_last_frame(dyad, tmp_path):
+    every_chunk = set(range(40))
+    write_bag(tmp_path / 'bag', {'robot': dyad.speaker}, StoragePlugin.MCAP, lose=every_chunk)
+    run = read_run(tmp_path / 'bag', 'robot')
+    assert run.duration_s == pytest.approx(len(dyad.speaker.frames) / 25)
 
 
 def test_lost_sound_becomes_zeros(dyad, tmp_path):

@@ -62,6 +62,9 @@ def test_nothing_recorded():
     assert (found.length_s, found.frames, found.complete) == (0.0, 0, [0])
     alone = measure([make_frame(0.0)], np.zeros(0, np.float32), 0)
     assert (alone.frames, alone.rate_hz) == (1, 0.0)
+    voice = np.zeros(3 * RATE, np.float32)
+    voice[:RATE] = 0.1 * np.sin(np.arange(RATE) / 5)
+    assert measure([], voice, RATE).speech_s == pytest.approx(1.0, abs=0.3)
 
 
 def test_an_overview_survives_json():

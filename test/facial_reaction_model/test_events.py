@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from robot_face_gen.facial_reaction_model import events
 from robot_face_gen.facial_reaction_model.events import (
     COMPONENTS,
     EVENTS,
@@ -14,10 +15,12 @@ from robot_face_gen.facial_reaction_model.events import (
     SEGMENTS,
     LiveMotion,
     Motion,
+    _generator,
     check_weights,
     untrained_weights,
 )
 from robot_face_gen.layout import AU, BRANCH_SLICES, BRANCHES, RX
+from robot_face_gen.timing import FRAME_RATE_HZ
 
 BLINK, NOD = 0, 1
 WINDOW = 16
@@ -69,6 +72,33 @@ def test_the_rate_and_the_intervals_are_those_of_the_hazard():
     assert abs(gaps.mean() - mean) < 4 * std / np.sqrt(len(gaps))
     assert abs(gaps.std() / std - 1) < 0.1
     assert live.state['events.number'][0, NOD] == 0
+
+
+def test_an_untrained_model_has_the_typical_rates():
+    rates_per_min = 60 * FRAME_RATE_HZ * np.logaddexp(0, untrained_weights()['bias'])
+    assert np.allclose(rates_per_min, (15, 10, 3, 2), rtol=0.01)
+
+
+def test_what_is_drawn_has_a_generator_of_its_own(monkeypatch):
+    """Events of each type and segments are independent: no two share seed, number and stream."""
+    made = []
+
+    def generator(*key):
+        made.append(key)
+        return _generator(*key)
+
+    monkeypatch.setattr(events, '_generator', generator)
+    motion, drawn = Motion(untrained_weights(), WINDOW), []
+    for number in range(5):
+        for kind in range(len(EVENTS)):
+            motion.draw_event(7, kind, number, 1.0)
+    drawn.append(set(made))
+    made.clear()
+    for window in range(5 * SEGMENT_FRAMES // WINDOW):
+        motion.draw_residual(7, window)
+    drawn.append(set(made))
+    assert {seed for part in drawn for seed, _, _ in part} == {7}
+    assert len(drawn[0]) == 5 * len(EVENTS) and not drawn[0] & drawn[1]
 
 
 def test_the_table_of_ages_makes_a_refractory_time():

@@ -368,6 +368,32 @@ def test_a_time_base_that_may_surprise_is_reported(tmp_path, begin, told):
     assert read(tmp_path, text).problems == told
 
 
+@pytest.mark.parametrize(
+    ('name', 'size', 'frames', 'told'),
+    [
+        ('pose_Rx', 12.0, 100, 'angles of up to 12: expected radians, not degrees'),
+        ('pose_Tz', 0.61, 100, 'pose_Tz of at most 0.61: expected millimetres, not metres'),
+        ('AU12_r', 0.61, 1000, 'no intensity above 0.61: expected 0 to 5, not 0 to 1'),
+        ('AU12_r', 1.01, 1000, ''),
+        ('AU12_r', 0.61, 999, ''),
+        ('pose_Rx', 12.0, 99, ''),
+        ('pose_Rx', 1.5, 100, ''),
+        ('pose_Tz', 610.0, 100, ''),
+    ],
+)
+def test_values_in_another_unit_are_reported(tmp_path, name, size, frames, told):
+    usual = {**dict.fromkeys(AU_COLUMNS, 0.5), **dict.fromkeys(POSE, 0.1), 'pose_Tz': 700.0}
+
+    def change(frame):
+        lost = frame == 0  # a tracker without a face writes anything
+        return {**usual, name: 50.0 if lost else size, 'success': int(not lost)}
+
+    problems = read(
+        tmp_path, text_of([*HEAD, *POSE, *AU_COLUMNS], frames + 1, change=change)
+    ).problems
+    assert [told in problem for problem in problems[1:]] == ([True] if told else [])
+
+
 def two_people(ids=lambda frame, person: person, absent=(), frames=60):
     """Rows of two people, the first at 200 px and the second at 500 px; (frame, person) absent."""
     names, out = VARIANTS[714], []

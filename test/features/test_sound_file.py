@@ -173,6 +173,9 @@ def test_how_much_of_a_truncated_file_was_read(tmp_path, name, codec):
         ('a.mkv', 'libopus', 'mpeg4', 'the file has {there} of {whole} bytes'),
         ('a.webm', 'libopus', 'libvpx', 'the file has {there} of {whole} bytes'),
         ('a.avi', 'libmp3lame', 'mpeg4', 'the file has {there} of {whole} bytes'),
+        ('a.au', 'pcm_s16be', '', 'the file has {there} of {whole} bytes'),
+        ('a.caf', 'pcm_s16be', '', 'the file has {there} of {whole} bytes'),
+        ('a.w64', 'pcm_s16le', '', 'the file has {there} of {whole} bytes'),
     ],
 )
 def test_a_truncated_file_whose_length_is_not_known(tmp_path, name, codec, film, words):

@@ -2,6 +2,7 @@
 """Whisper without torch: exported by another process, once."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import torch
 from launching import run_python
 from whisper.model import ModelDimensions, Whisper
 
+from robot_face_gen.features import whisper_exported
+from robot_face_gen.features.whisper_cache import UNTRAINED, WeightsMissing
 from robot_face_gen.features.whisper_encoder import WhisperEncoder
 from robot_face_gen.features.whisper_exported import ExportedWhisper, exported
 from robot_face_gen.features.whisper_stream import WhisperStream, embed_recording
+from robot_face_gen.models.store import MODELS
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
@@ -126,3 +130,24 @@ def test_what_cannot_be_is_told_as_by_the_encoder_itself(tmp_path, file):
         ExportedWhisper(tmp_path / 'bad.pt', FRAMES)
     with pytest.raises(ValueError, match='contexts of 400 frames: expected 2 to 120'):
         ExportedWhisper(file, 400)
+
+
+def test_damaged_weights_of_the_store_are_told_before_the_export(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    stored = MODELS['whisper-tiny'].path
+    stored.parent.mkdir(parents=True)
+    save(stored)  # not the file whose hash the store knows
+    with pytest.raises(WeightsMissing, match=r'damaged: run .*models get whisper-tiny'):
+        ExportedWhisper('tiny', FRAMES)
+
+
+@pytest.mark.usefixtures('export_here')
+def test_the_untrained_weights_need_no_file():
+    assert ExportedWhisper(UNTRAINED, FRAMES).dim == 384
+
+
+def test_a_missing_package_is_named_before_the_export(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    monkeypatch.setattr(whisper_exported, 'export_in_child', pytest.fail)
+    with pytest.raises(ImportError, match=r"^onnxruntime is needed .*robot_face_gen\[onnx\]'"):
+        ExportedWhisper(file, 50)

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import signal
-import socket
 import sys
 
 import fuzz_targets
@@ -87,40 +86,3 @@ def test_only_errors_with_a_message(target):
 def test_inputs_that_were_found(target):
     for data in fuzz_targets.samples(target):
         run(target, data)
-
-
-def test_raw_requests_do_not_stop_the_server_of_the_screen():
-    """Damaged HTTP and WebSocket bytes on real sockets; afterwards it answers as before."""
-    pytest.importorskip('aiohttp')
-    from launching import until
-    from screen_server import screen
-
-    valid = (
-        b'GET /ws?view=inspect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n'
-        b'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
-        b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85\x00\x00\x00\x00hello',
-        b'GET /static/face.js HTTP/1.1\r\nHost: localhost\r\n\r\n',
-        b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello',
-    )
-    with screen() as shown:
-        address = ('127.0.0.1', shown.port)
-
-        def ask(data, timeout_s=0.05):
-            with contextlib.suppress(ConnectionError, TimeoutError), socket.create_connection(
-                address, timeout=timeout_s
-            ) as connection:  # fmt: skip
-                connection.sendall(data)
-                return connection.recv(200)
-            return b''
-
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(mutated(valid))
-        def check(data):
-            with time_limit('a request'):
-                ask(data)
-
-        check()
-        assert ask(b'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n', 10.0).startswith(b'HTTP/1.0 200')
-        assert not [text for level, text in shown.logged if level == 'error']
-        until(lambda: shown.server.viewers == 0, what='the end of all connections')

@@ -204,6 +204,7 @@ def qos(**policies):
         (qos(deadline=Duration(seconds=9e9)), qos(), []),
         (qos(), qos(deadline=Duration(seconds=1)), ['deadline']),
         (qos(deadline=Duration(seconds=1)), qos(), []),
+        (qos(deadline=Duration(seconds=1)), qos(deadline=Duration(seconds=1)), []),
         (qos(), qos(durability=DurabilityPolicy.TRANSIENT_LOCAL), ['durability']),
         (qos(reliability=ReliabilityPolicy.BEST_EFFORT), qos(), ['reliability']),
         (qos(), qos(liveliness=LivelinessPolicy.MANUAL_BY_TOPIC), ['liveliness']),
@@ -246,6 +247,7 @@ def test_several_publishers_of_one_topic_are_told_of(make_node, monkeypatch, kin
         text = report(node).message
         assert f'/{topic}: 2 publishers (' in text
         assert 'messages are mixed' in text
+        assert ('started twice?' in text) == (not own)  # both publishers are of one node
         before = report(node).values['crowded']
         peer.destroy(others[0])
         peer.wait_for(lambda: node.count_publishers(f'/{topic}') == 1, 'the second to go')

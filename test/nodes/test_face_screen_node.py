@@ -153,12 +153,14 @@ def test_the_inspector_gets_the_speaker_the_sound_and_the_diagnostics(peer, scre
         )
 
     def is_complete(page):
-        return page.face(2) is not None and page.text('level') and page.text('diagnostics')
+        faces = page.face(1) is not None and page.face(2) is not None
+        return faces and page.text('level') and page.text('diagnostics')
 
     page = look(address_of(screen_node), is_complete, every=publish)
     kind, is_found, values = page.face(2)
     assert (kind, is_found, len(values)) == (2, 1, 160)
     assert np.isnan(values[4]) and np.isfinite(np.delete(values, 4)).all()
+    assert len(page.face(1)[2]) == 160  # the listener has landmarks too
     assert page.text('level')['rms'] == pytest.approx(0.25, abs=1e-3)
     assert page.text('diagnostics')['statuses'][0]['name'] == NAME
     # Nothing of this is subscribed to without such a page.

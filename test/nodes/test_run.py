@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a node's program begins and ends."""
 
-import threading
+import signal
 
 import pytest
 from launching import run_python
@@ -43,28 +43,53 @@ def test_an_unknown_node_is_refused_by_name():
     assert found.returncode == 1 and "'reaction' is not a node" in found.stderr
 
 
-@pytest.mark.graph
-@pytest.mark.parametrize('interrupted', [True, False])
-def test_what_breaks_in_rclpy_for_a_ctrl_c_is_no_error(ros_domain, monkeypatch, interrupted):
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
+INTERRUPTED = """
+import os, signal, sys
+from std_msgs.msg import Empty
+from robot_face_gen.nodes.base_node import BaseNode
+from robot_face_gen.nodes.run import run
+from robot_face_gen.nodes.tables import OPENFACE as table
+class Busy(BaseNode):
+    def __init__(self):
+        super().__init__(table)
+        if sys.argv[2] == 'making':
+            os.kill(os.getpid(), int(sys.argv[1]))
+        self.publisher = self.advertise(Empty, 'out', flow='out')
+        self.create_timer(0.01, self.look)
+    def look(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        for _ in range(1000):
+            self.publisher.publish(Empty())
+    def destroy_node(self):
+        print('destroyed')
+        super().destroy_node()
+sys.exit(run(Busy, ['--ros-args'], table=table))
+"""
 
-    from robot_face_gen.nodes import run as module
+
+@pytest.mark.graph
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(('when', 'printed'), [('making', ''), ('spinning', 'destroyed\n')])
+def test_a_signal_ends_a_node_quietly(ros_domain, number, when, printed):
+    """Also in a callback, which an exception must not leave and which may go on to publish."""
+    found = run_python(INTERRUPTED, int(number), when)
+    assert (found.returncode, found.stdout, found.stderr) == (0, printed, '')
+
+
+@pytest.mark.graph
+def test_the_handlers_of_signals_are_restored(ros_domain):
     from robot_face_gen.nodes.base_node import BaseNode
+    from robot_face_gen.nodes.run import run
     from robot_face_gen.nodes.tables import OPENFACE
 
-    class Breaking(SingleThreadedExecutor):
-        def spin_once(self, *args, **options):
-            if interrupted:  # rclpy's thread for signals is a moment later
-                threading.Timer(0.05, rclpy.try_shutdown).start()
-            raise RuntimeError('Unable to convert call argument to Python object')
+    class Ending(BaseNode):
+        def __init__(self):
+            super().__init__(OPENFACE)
+            self.finish()
 
-    monkeypatch.setattr(module, 'make_executor', Breaking)
-    if interrupted:
-        assert module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE) == 0
-    else:
-        with pytest.raises(RuntimeError, match='Unable to convert'):
-            module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run(Ending, [], table=OPENFACE) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_node_that_is_interrupted_while_it_is_made_can_be_destroyed(monkeypatch):

@@ -22,6 +22,7 @@ def test_only_what_is_played_is_read(tmp_path):
     part = read_recording(*files, speed=2.0, duration_s=2.5)
     full = read_recording(*files, speed=2.0)
     assert 'truncated: 60.0 s of 80.0 s' in full.problems[0] and not part.problems
+    assert 'face is 40.0 s long, the sound 30.0 s: are they of the same' in full.problems[1]
     assert full.report.rows == 2000 and part.report.rows < 500
     expected = full.until(2.5)
     assert [f.stamp_ns for f in part.faces] == [f.stamp_ns for f in expected.faces]

@@ -306,7 +306,7 @@ def inspector(browser, shown):
                     {'name': 'temperature', 'value': 1.0, 'low': 0.0, 'high': 10.0,
                      'whole': False, 'unit': '', 'text': 'Scale'},
                     {'name': 'hop', 'value': 1, 'low': 1, 'high': 16, 'whole': True,
-                     'unit': 'frames', 'text': 'Frames'},
+                     'unit': 'frames of 40 ms', 'text': 'Frames'},
                 ],
             }
         ],
@@ -326,12 +326,22 @@ def cell(page, row, column):
 def test_values_of_both_faces_are_shown_and_missing_ones_named(inspector, shown):
     speaker = make_face(AU04=1.5)
     speaker['au'][AU['AU06']] = np.nan
-    until(lambda: shown.send_speaker(speaker, flag=True, confidence=0.9) or
-          cell(inspector, 'AU04', 0) == '1.5')  # fmt: skip
-    assert cell(inspector, 'AU12', 1) == '2.5'
-    assert cell(inspector, 'AU06', 0) == 'none'
-    text = inspector.locator('#tracker').inner_text()
-    assert 'face found, confidence 0.90' in text and '1 of 24 values missing' in text
+    speaker['pose'][0] = -0.0005  # rad: not -0 degrees
+
+    def shows(find, expected):
+        """Wait for a text; the speaker's face is sent meanwhile."""
+        until(lambda: shown.send_speaker(speaker, flag=True, confidence=0.9) or
+              expected in find(), what=expected)  # fmt: skip
+
+    shows(lambda: [cell(inspector, 'AU04', 0)], '1.5')
+    shows(lambda: [cell(inspector, 'AU12', 1)], '2.5')
+    shows(lambda: [cell(inspector, 'AU06', 0)], 'none')
+    shows(lambda: [cell(inspector, 'head pitch', 0)], '0')
+    pitch = inspector.locator('.plot', has_text='head pitch').locator('span')
+    shows(lambda: [pitch.inner_text()], '0.0 / 0.0 °')
+    tracker = inspector.locator('#tracker')
+    shows(tracker.inner_text, 'face found, confidence 0.90')
+    shows(tracker.inner_text, '1 of 24 values missing')
     until(lambda: shown.send_speaker(speaker, flag=False, confidence=0.1) or
           'no face' in inspector.locator('#tracker').inner_text())  # fmt: skip
     assert cell(inspector, 'AU04', 0) == 'none'
@@ -340,7 +350,10 @@ def test_values_of_both_faces_are_shown_and_missing_ones_named(inspector, shown)
 
 def test_a_slider_sets_a_parameter_and_a_refusal_is_shown(inspector, shown):
     slider = inspector.get_by_label('hop')
+    number = inspector.locator('.setting', has_text='hop').locator('output')
+    assert number.inner_text() == '1 frame of 40 ms'
     slider.fill('3')
+    assert number.inner_text() == '3 frames of 40 ms'
     until(lambda: shown.commands)
     command = shown.commands[-1]
     assert (command.node, command.name, command.value) == ('/reaction_node', 'hop', 3)

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import socket
+import struct
 import time
 from collections import Counter
 
@@ -20,7 +21,7 @@ from robot_face_gen.screen import server as server_module  # noqa: E402
 from robot_face_gen.screen import viewer as viewer_module  # noqa: E402
 from robot_face_gen.screen.server import PAGES, STATIC  # noqa: E402
 from robot_face_gen.screen.viewer import QUEUE, Viewer  # noqa: E402
-from robot_face_gen.screen.wire import LISTENER  # noqa: E402
+from robot_face_gen.screen.wire import LISTENER, SPEAKER  # noqa: E402
 
 JSON_SET = json.dumps({'type': 'set', 'node': '/reaction_node', 'name': 'hop', 'value': 2})
 
@@ -125,6 +126,21 @@ def test_faces_arrive_short_for_the_face_page_and_with_landmarks_for_the_inspect
         assert np.frombuffer(message[16:], '<f4')[8] == 2.5
 
 
+def test_only_the_inspector_gets_the_speaker(shown):
+    async def kinds(connection):
+        found = []
+        while len(found) < 20:
+            shown.send_speaker(make_face(AU12=1.5), flag=True)
+            shown.send(make_face())
+            message = await connection.receive(timeout=10.0)
+            if message.type is aiohttp.WSMsgType.BINARY:
+                found.append(message.data[0])
+        return set(found)
+
+    assert talk(shown.address, kinds, view='inspect') == {LISTENER, SPEAKER}
+    assert talk(shown.address, kinds, view='face') == {LISTENER}
+
+
 def test_only_so_many_viewers(shown):
     with screen(max_viewers=2) as small:
 
@@ -204,6 +220,22 @@ def test_messages_that_no_page_sends_end_the_connection(shown, view, message):
     )
     assert not shown.commands
     until(lambda: shown.server.viewers == 0)
+
+
+def test_a_page_that_leaves_at_once_is_no_error(shown):
+    """Its connection is reset while the WebSocket is being opened."""
+    upgrade = (
+        f'GET /ws HTTP/1.1\r\nHost: localhost:{shown.port}\r\nUpgrade: websocket\r\n'
+        'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    ).encode()
+    for _ in range(100):
+        with socket.create_connection(('127.0.0.1', shown.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            connection.sendall(upgrade)
+    assert get(shown.address)[0] == 200
+    until(lambda: shown.server.viewers == 0, PATIENCE_S, 'the end of all connections')
+    assert not [text for level, text in shown.logged if level == 'error']
 
 
 def test_viewers_that_may_not_control_are_told_so():

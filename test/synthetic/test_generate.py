@@ -2,6 +2,7 @@
 """The command `generate`: reproducible recordings and prepared data, never replaced silently."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prepared_data import data_set_files
@@ -61,6 +62,18 @@ def test_interrupted_generation_continues(recordings, tmp_path):
     other = make_plan(3, 8, CONFIG)
     with pytest.raises(ValueError, match='dyad_00000_0: was generated with another seed'):
         generate_recordings(other, tmp_path)
+    for damaged in ('{"seed": ', '[1]'):
+        (tmp_path / 'dyad_00000_0' / 'generated.json').write_text(damaged)
+        with pytest.raises(ValueError, match='dyad_00000_0: was generated with another seed'):
+            generate_recordings(PLAN, tmp_path)
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is always full')
+def test_a_full_disk_is_an_error_with_the_path(tmp_path):
+    (tmp_path / 'sessions.csv').symlink_to('/dev/full')
+    with pytest.raises(OSError, match='No space left') as error:
+        generate_recordings(PLAN[:1], tmp_path)
+    assert error.value.filename == str(tmp_path / 'sessions.csv')
 
 
 def test_generated_data_is_never_replaced_silently(tmp_path, capsys):

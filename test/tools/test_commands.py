@@ -96,6 +96,13 @@ def test_nodes_and_topics_are_listed(graph, command):
 
 
 @pytest.mark.graph
+def test_without_nodes_the_list_says_so(ros_domain, command):
+    told = command('node', 'list')
+    assert (told.stdout, told.returncode) == ('', 0)
+    assert told.stderr == f'no nodes (ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]})\n'
+
+
+@pytest.mark.graph
 def test_echo_shows_messages_as_yaml(graph, command):
     told = command('topic', 'echo', 'robot_face/reaction', '-n', '2')
     documents = list(yaml.safe_load_all(told.stdout))
@@ -118,6 +125,7 @@ def test_echo_shows_messages_as_yaml(graph, command):
             r'\tmin: \d\.\d{3}s max: \d\.\d{3}s std dev: \d\.\d{5}s window: \d+\n',
         ),
         ('nix', "waiting for topic '/nix' ..."),
+        ('chat', "^'/chat': no message for 5 s from 1 publisher\n$"),
     ],
 )
 def test_hz_until_ctrl_c(graph, tmp_path, topic, expected):

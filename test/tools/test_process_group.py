@@ -260,6 +260,27 @@ def test_nothing_is_left_when_the_group_s_program_is_killed(group):
     until(lambda: not any(map(is_alive, tree)), what='the end of all')
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='signals at the death of the parent')
+def test_nothing_is_left_when_the_guard_is_killed_first(group):
+    running = group("python(STUBBORN, 'a'), python(STUBBORN, 'b'),")
+    running.says(r'^\[a-1\] up')
+    running.says(r'^\[b-2\] up')
+    nodes = {running.pid('a-1'), running.pid('b-2')}
+    children = psutil.Process(running.process.pid).children()
+    (guard,) = (child for child in children if child.pid not in nodes)
+    guard.kill()
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    until(lambda: not any(map(is_alive, nodes)), what='the end of all')
+
+
+def test_ctrl_c_while_a_process_is_forked_counts_once(group):
+    """The terminal sends it to the new process, too, which shares asyncio's pipe for signals."""
+    hook = 'os.register_at_fork(after_in_child=lambda: os.killpg(0, 2))'
+    running = group(f"(os := __import__('os')) and {hook} or python(WAIT, blocks_sigint=True),")
+    assert running.end() == 0
+    assert running.text().count('user interrupted') == 1, running.text()
+
+
 def test_waiting_does_not_poll(group):
     running = group('python(WAIT),')
     running.says(r'^\[p-1\] up')

@@ -42,22 +42,8 @@ def checkpoint(tmp_path_factory):
 
 
 def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
-    code = main(
-        [
-            'evaluate',
-            '--checkpoint',
-            str(checkpoint),
-            '--data',
-            str(data),
-            '--samples',
-            '3',
-            '--hop',
-            '5',
-            '--out',
-            str(tmp_path),
-        ]
-    )
-    assert code == 0
+    words = ['--checkpoint', checkpoint, '--data', data, '--samples', 3, '--hop', 5]
+    assert main(['evaluate', *map(str, words), '--out', str(tmp_path)]) == 0
     results = json.loads((tmp_path / 'metrics.json').read_text())
     assert set(results) == {'model', 'random', 'mean', 'mime', 'nearest', 'real', 'about'}
     for source in ('model', 'random', 'mean', 'mime', 'nearest', 'real'):
@@ -65,17 +51,8 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
         assert set(alive) == {*MEASURES, *(f'{name}_ci95' for name in MEASURES)}
         assert set(results[source]) == {'all', 'landmarks', 'au', 'pose', 'gaze'}
         for part in results[source].values():
-            assert {
-                'frcorr',
-                'frdist',
-                'frdiv',
-                'frvar',
-                'frdvs',
-                'frsyn',
-                'mse',
-                'mae',
-                'rmse',
-            } <= set(part)
+            names = 'frcorr frdist frdiv frvar frdvs frsyn mse mae rmse'
+            assert set(names.split()) <= set(part)
     assert results['real']['all']['frcorr'] == pytest.approx(3.0, abs=0.2)
     assert results['real']['all']['frdist'] == pytest.approx(0.0, abs=1e-6)
     assert results['mime']['all']['frdiv'] == pytest.approx(0.0, abs=1e-12)
@@ -88,9 +65,8 @@ def test_metrics_plots_and_table(data, checkpoint, tmp_path, capsys):
     text = capsys.readouterr().out
     assert 'FRCorr' in text
     assert 'blinks_per_min' in text
-    assert (tmp_path / 'metrics.txt').read_text().count(
-        'nearest'
-    ) == 6  # five parts and liveliness
+    table = (tmp_path / 'metrics.txt').read_text()
+    assert table.count('nearest') == 6  # five parts and liveliness
     for name in ('trajectories.png', 'comparison.png', 'liveliness.png'):
         assert cv2.imread(str(tmp_path / name)).std() > 5
 
@@ -132,22 +108,12 @@ def test_streamed_reactions_equal_the_forward_pass(data, checkpoint):
 def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
     model = create_model(checkpoint=checkpoint)
     model.info.audio_encoder = 'whisper-other:111111111111'
-    save_checkpoint(model, tmp_path / 'other.safetensors')
-    code = main(
-        [
-            'evaluate',
-            '--checkpoint',
-            str(tmp_path / 'other.safetensors'),
-            '--data',
-            str(data),
-            '--out',
-            str(tmp_path),
-        ]
-    )
-    assert code == 2
+    other = tmp_path / 'other.safetensors'
+    save_checkpoint(model, other)
+    words = ['--checkpoint', other, '--data', data, '--out', tmp_path]
+    assert main(['evaluate', *map(str, words)]) == 2
     error = capsys.readouterr().err
-    assert ENCODER in error
-    assert 'whisper-other:111111111111' in error
+    assert ENCODER in error and 'whisper-other:111111111111' in error
 
 
 def test_baselines(data):

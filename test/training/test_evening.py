@@ -4,19 +4,15 @@
 import json
 import shutil
 
-import pytest
-
-pytest.importorskip('lightning')
-pytest.importorskip('matplotlib')
-
 from phones import generate_conversation, write_talk
-from prepared_data import SMALL_MODEL
+from prepared_data import NEEDS_TRAINING, SMALL_MODEL
 
 from robot_face_gen.cli import main
 from robot_face_gen.facial_reaction_model.checkpoint import read_info
 from robot_face_gen.features.openface import read_openface_csv
 
 EMBEDDING = '--encoder untrained --context 0.4 --settle 0.04 --workers 1 --device cpu'
+pytestmark = NEEDS_TRAINING
 SMALL = {**SMALL_MODEL, 'audio_dim': 384}
 
 

@@ -3,7 +3,7 @@
 
 import { Link } from './link.js';
 import { Motion } from './motion.js';
-import { Plot } from './plots.js';
+import { fixed, Plot } from './plots.js';
 import { UNITS } from './shape.js';
 import { FacePainter, fitCanvas } from './skins.js';
 
@@ -120,7 +120,13 @@ function drawSpeaker(now) {
   const face = state.speaker;
   const isOld = !face || now - face.at > 1;
   const landmarks = face?.landmarks;
-  if (isOld || !landmarks || !Number.isFinite(landmarks[0])) return;
+  if (isOld || !landmarks || !Number.isFinite(landmarks[0])) {
+    context.fillStyle = '#8d97a5';
+    context.font = `${14 * scale}px sans-serif`;
+    context.textAlign = 'center';
+    context.fillText(isOld ? 'no data' : 'no landmarks from this source', width / 2, height / 2);
+    return;
+  }
   // Pixels of the camera; the view follows the face slowly, so that movements are seen.
   const [xs, ys] = [landmarks.subarray(0, 68), landmarks.subarray(68)];
   const box = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
@@ -167,7 +173,7 @@ function showValues(now) {
       const { bar, fill, number } = cells[who];
       const isMissing = !Number.isFinite(value);
       bar.classList.toggle('missing', isMissing);
-      number.textContent = isMissing ? 'none' : value.toFixed(digits);
+      number.textContent = isMissing ? 'none' : fixed(value, digits);
       const share = (v) => 100 * Math.min(Math.max((v - low) / (high - low), 0), 1);
       const [a, b] = isMissing ? [0, 0] : [share(Math.min(value, Math.max(low, 0))), share(Math.max(value, Math.max(low, 0)))];
       fill.style.left = `${a}%`;
@@ -280,7 +286,8 @@ function settingOf(node, { name, low, high, whole, unit, text }) {
   input.setAttribute('aria-describedby', `${id}text`);
   const hint = make('p', `${text}.`, 'hint');
   hint.id = `${id}text`;
-  const shown = (value) => `${whole ? value : Number(value).toFixed(2)}${unit ? ` ${unit}` : ''}`;
+  const measure = (value) => (Number(value) === 1 ? unit.replace(/^frames\b/, 'frame') : unit);
+  const shown = (value) => `${whole ? value : Number(value).toFixed(2)}${unit ? ` ${measure(value)}` : ''}`;
   const slider = {
     input, settled: null, held: false,
     show(value) {

@@ -5,6 +5,9 @@ import { fitCanvas } from './skins.js';
 
 const WINDOW_S = 30;
 
+// A number as text, without the sign of a zero ('-0.0').
+export const fixed = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
+
 export class Plot {
   // low, high: range of the vertical axis; digits: of the number shown.
   constructor(parent, { title, unit = '', low, high, digits = 1, series }) {
@@ -67,7 +70,7 @@ export class Plot {
     }
     const shown = this.series.map((name) => {
       const value = this.points[name].at(-1)?.[1];
-      return Number.isFinite(value) ? value.toFixed(this.digits) : '–';
+      return Number.isFinite(value) ? fixed(value, this.digits) : '–';
     });
     this.number.textContent = `${shown.join(' / ')}${this.unit && ` ${this.unit}`}`;
   }
