@@ -12,10 +12,10 @@ thresholds E ~ Exp(1) this is an exact draw (time change, Brown et al. 2002); th
 E**temperature, so at temperature 0 it is 1 and nothing is drawn. The mark is an exemplar: an event
 cut from a real listener.
 
-The residual is what base face and events do not explain of real motion: segments of real
+The residual is what base face and events do not explain of real motion: recordings of real
 listeners from which base face and events were subtracted, in random order, one fading into the
-next. So its distribution, its spectrum and what moves together are real ones. A session also has
-the lasting offset of one of these listeners.
+next. So its distribution, its spectrum and what moves together are real ones. Of landmarks it has
+the components that carry most. A session also has the lasting offset of one of these listeners.
 
 What is drawn depends on a session's seed and the number of the segment or event only.
 """
@@ -76,8 +76,10 @@ EVENTS = (
     _type('brow_raise', 75, [*_landmarks(17, 26), *_EYES, *_BROWS], _BROWS[0], 1.5),
 )
 EXEMPLARS = 48  # of each type
-SEGMENTS, PEOPLE = 80, 32  # of the residual: its segments, and listeners with their offsets
-SEGMENT_FRAMES, FADE_FRAMES = 256, 48  # length of a segment, and how much of it overlaps the next
+SEGMENTS, PEOPLE = 72, 32  # of the residual: its segments, and listeners with their offsets
+SEGMENT_FRAMES, FADE_FRAMES = 704, 48  # length of a segment, and how much of it overlaps the next
+COMPONENTS = 16  # of the residual of landmarks
+RESIDUAL_DIM = COMPONENTS + FACE_DIM - BRANCHES['landmarks']  # components, then the other branches
 AGE_KNOTS = 10  # of the table over ages: 0, 1, 3, 7 ... frames, linear in log2(1 + age) between
 MAX_AGE = 2 ** (AGE_KNOTS - 1) - 1
 UNKNOWN_AGE = MAX_AGE + 1  # before the first event of a clip; in training only
@@ -105,7 +107,8 @@ def untrained_weights() -> Arrays:
     out: Arrays = {
         'bias': np.log(np.array(_TYPICAL_PER_MIN) / (60 * 25)).astype('f'),
         'ages': np.zeros((len(EVENTS), AGE_KNOTS + 1), 'f'),
-        'residual': np.zeros((SEGMENTS, SEGMENT_FRAMES, FACE_DIM), 'f'),
+        'residual': np.zeros((SEGMENTS, SEGMENT_FRAMES, RESIDUAL_DIM), 'f'),
+        'components': np.zeros((COMPONENTS, BRANCHES['landmarks']), 'f'),
         'offset': np.zeros((PEOPLE, FACE_DIM), 'f'),
     }
     for event, frames in zip(EVENTS, _TYPICAL_FRAMES, strict=True):
@@ -127,6 +130,7 @@ def check_weights(weights: Mapping[str, np.ndarray]) -> None:
         ValueError: a value is out of range; the message names it.
     """
     limits = {'bias': _LARGEST_LOGIT, 'ages': _LARGEST_LOGIT, 'residual': 10.0, 'offset': 10.0}
+    limits['components'] = 1.0
     for name, limit in limits.items():
         largest = np.abs(weights[name]).max(initial=0.0)
         if not largest <= limit:
@@ -166,14 +170,16 @@ class Motion:
         self.frames = np.concatenate((np.zeros_like(frames[:, :1]), frames), axis=1)
         self.offset = np.asarray(weights['offset'], 'f')
         self.residual = np.asarray(weights['residual'], 'f')
+        self.components = np.asarray(weights['components'], 'f')
         self.has_residual = bool(self.residual.any() or self.offset.any())
-        fade = np.array([_FADES[name] for name, width in BRANCHES.items() for _ in range(width)])
+        widths = {**BRANCHES, 'landmarks': COMPONENTS}
+        fade = np.array([_FADES[name] for name in BRANCHES for _ in range(widths[name])])
         rise = np.clip((np.arange(FADE_FRAMES)[:, None] + 1) / (fade + 1), 0, 1)
         rise = rise * rise * (3 - 2 * rise)
         # Shares of the new segment and the last: those of independent motion keep its power;
         # levels of action units, which are not around 0, need a sum of 1.
         self.fades = np.sin(np.pi / 2 * np.stack((rise, 1 - rise)))
-        au = BRANCH_SLICES['au']
+        au = slice(COMPONENTS, COMPONENTS + BRANCHES['au'])
         self.fades[..., au] = rise[:, au], 1 - rise[:, au]
         self.fades = self.fades.astype('f')
 
@@ -194,7 +200,7 @@ class Motion:
         person = int(_generator(seed, 0, 1 + len(EVENTS)).integers(PEOPLE))
         place = window * self.window_size + np.arange(self.window_size)
         number, at = np.divmod(place, SEGMENT_FRAMES - FADE_FRAMES)
-        out = np.empty((self.window_size, FACE_DIM), np.float32)
+        out = np.empty((self.window_size, RESIDUAL_DIM), np.float32)
         for segment in range(number[0], number[-1] + 1):
             mine = number == segment
             out[mine] = self.residual[self._segment(seed, segment), at[mine]]
@@ -206,7 +212,8 @@ class Motion:
                 ]
                 new_share, last_share = self.fades[:, phase]
                 out[fading] = new_share * out[fading] + last_share * last
-        return out + self.offset[person]
+        landmarks = out[:, :COMPONENTS] @ self.components
+        return np.concatenate((landmarks, out[:, COMPONENTS:]), axis=1) + self.offset[person]
 
     @staticmethod
     def _segment(seed: int, number: int) -> int:

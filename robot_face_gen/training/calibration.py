@@ -23,7 +23,7 @@ from .events import smoothed
 from .liveliness import Liveliness
 from .mirrored import Mirrored, separate_clip
 from .reactions import joined, seen
-from .residual import residual_weights, to_real_spectrum
+from .residual import residual_of, residual_weights, to_real_spectrum
 
 # Of the deviations of latents from the prior's mean. What they leave is part of the residual.
 LATENTS = 0.2
@@ -125,20 +125,17 @@ def calibrate(
     spread = LATENTS * latent_covariance([deviation for _, _, deviation in found])
     model.vae.prior_spread.copy_(spread)
     # The network's own jitter is not missing in its samples.
-    residual = residual_weights([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
-    for name, value in residual.items():
-        getattr(model.motion, name).copy_(torch.from_numpy(value))
+    residual, offset = residual_of([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
+    set_residual(model, residual, offset)
     real = [seen(item['listener']) for item in items]
     speakers = [item['speaker'] for item in items]
-    residual['residual'] = to_real_spectrum(
-        residual['residual'], sample_faces(model, speakers, samples), real
-    )
-    model.motion.residual.copy_(torch.from_numpy(residual['residual']))
+    residual = to_real_spectrum(residual, sample_faces(model, speakers, samples), real)
+    set_residual(model, residual, offset)
     statistics = model.decoder.heads.statistics
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out = {
         'spread': float(spread.diagonal().square().mean().sqrt()),
-        'residual': float((residual['residual'].var(axis=(0, 1)) / scale**2).mean()),
+        'residual': float((residual.var(axis=(0, 1)) / scale**2).mean()),
     }
     faces = sample_faces(model, speakers, samples)
     correct_rates(model, faces, real)
@@ -147,6 +144,12 @@ def calibrate(
         out['real_distance'] = distance
         out['sample_distance'] = sample_distance(model, faces, samples, compared)
     return out
+
+
+def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.ndarray) -> None:
+    """Set segments and offsets of `residual_of` as weights."""
+    for name, value in residual_weights(residual, offset).items():
+        getattr(model.motion, name).copy_(torch.from_numpy(value))
 
 
 def correct_rates(

@@ -30,6 +30,8 @@ from .events import (
 
 _JOINED_S = 0.2  # nods closer than this are one event
 _FOOT, _PEAK = 0.3, 0.7  # intensity above the usual level: ends, and peak, of smile and brow raise
+# How often an exemplar is smoothed. What that takes from a quick nod would be left in the base.
+_SMOOTHED = {'nod': 1, 'smile': 4, 'brow_raise': 4}
 _EDGE = 3  # frames on each side whose mean is the face without the event
 
 
@@ -152,8 +154,9 @@ def separate(face: np.ndarray, explained: np.ndarray | None = None) -> Separated
 def _smooth_ends(change: np.ndarray, event: EventType) -> np.ndarray:
     """An exemplar without a step at its ends and, but for blinks, without the tracker's noise."""
     out = change
-    if event.name != 'blink':
-        out = smoothed(np.pad(change, ((4, 4), (0, 0))), 4)[4:-4]
+    times = _SMOOTHED.get(event.name, 0)
+    if times:
+        out = smoothed(np.pad(change, ((times, times), (0, 0))), times)[times:-times]
     ramp = np.minimum(1.0, (np.arange(len(out)) + 1) / 2)
     return out * np.minimum(ramp, ramp[::-1])[:, None]
 

@@ -25,6 +25,7 @@ def model():
         motion = model.motion
         motion.bias.fill_(-2.0)
         motion.residual.copy_(0.002 * torch.randn_like(motion.residual))
+        motion.components.copy_(torch.rand_like(motion.components) - 0.5)
         motion.offset.copy_(0.002 * torch.randn_like(motion.offset))
         for shapes in (motion.blink_shapes, motion.nod_shapes):
             shapes.mul_(torch.linspace(0.5, 1.5, len(shapes))[:, None, None])

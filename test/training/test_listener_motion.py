@@ -6,6 +6,7 @@ import pytest
 
 from robot_face_gen.facial_reaction_model import FacialReactionModel
 from robot_face_gen.facial_reaction_model.events import (
+    COMPONENTS,
     EVENTS,
     EXEMPLARS,
     MAX_AGE,
@@ -20,7 +21,7 @@ from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
 from robot_face_gen.training.calibration import correct_rates
 from robot_face_gen.training.events import find_blinks, find_nods
 from robot_face_gen.training.listener_motion import event_weights, separate
-from robot_face_gen.training.residual import residual_weights, to_real_spectrum
+from robot_face_gen.training.residual import residual_of, residual_weights, to_real_spectrum
 
 BLINK, NOD, SMILE, BROWS = range(4)
 AU01, AU12, AU45 = (BRANCH_SLICES['au'].start + AU[name] for name in ('AU01', 'AU12', 'AU45'))
@@ -110,14 +111,12 @@ def test_the_residual_is_cut_from_what_is_left():
     left = [i + rng.normal(0, 0.1, (750, FACE_DIM)) for i in range(11)]
     left[0][:] = np.nan  # a person who was never seen
     left[1][:, PITCH] = np.nan
-    found = residual_weights(left)
-    weights = untrained_weights() | found
-    check_weights(weights)
-    residual, offset = found['residual'], found['offset']
+    residual, offset = residual_of(left)
+    check_weights(untrained_weights() | residual_weights(residual, offset))
     assert residual.shape == (SEGMENTS, SEGMENT_FRAMES, FACE_DIM) and len(offset) == PEOPLE
     assert residual[..., PITCH].std() == pytest.approx(0.1, rel=0.05)
     assert abs(residual[..., PITCH].mean(axis=1)).max() < 0.1
-    assert set(np.round(offset[:, PITCH + 1] / 0.4).astype(int)) == set(range(11))
+    assert set(np.round(offset[:, PITCH + 1] / 0.15).astype(int)) == set(range(11))
     # Action units keep their level: 0 is the lowest value of everybody.
     assert residual[..., AU12].mean(axis=1).max() > 5 and not offset[:, AU12].any()
     # The network expected less of one smile, and another that did not happen: neither is a smile
@@ -126,15 +125,29 @@ def test_the_residual_is_cut_from_what_is_left():
     wrong[450:] *= -1
     smiling = rng.normal(0, 0.1, (4, 750, FACE_DIM))
     smiling[..., AU12] = 0.1 + wrong + rng.normal(0, 0.05, (4, 750))
-    rest = residual_weights(list(smiling))['residual'][..., AU12]
+    rest = residual_of(list(smiling))[0][..., AU12]
     assert rest.max() < 0.8 and rest.min() > -0.6
     assert np.diff(rest).std() == pytest.approx(0.05 * 2**0.5, rel=0.1)
     jolted = [x.copy() for x in left[2:6]]
     jolted[0][::8, PITCH] += 3.0
-    assert residual_weights(jolted)['residual'][..., PITCH].max() < 1
-    short = residual_weights([left[3][:64]])['residual']
+    assert residual_of(jolted)[0][..., PITCH].max() < 1
+    short = residual_of([left[3][:64]])[0]
     assert np.isfinite(short).all() and short[..., PITCH].std() == pytest.approx(0.1, rel=0.2)
-    assert not residual_weights([])['residual'].any()
+    nobody = residual_weights(*residual_of([]))
+    assert not nobody['residual'].any() and np.isfinite(nobody['components']).all()
+
+
+def test_landmarks_become_the_components_that_carry_most():
+    rng = np.random.default_rng(0)
+    residual = rng.normal(0, 0.001, (SEGMENTS, SEGMENT_FRAMES, FACE_DIM))
+    few = rng.normal(0, 1, (COMPONENTS, 136))
+    residual[..., :136] += rng.normal(0, 0.1, (*residual.shape[:2], COMPONENTS)) @ few
+    weights = residual_weights(residual, np.zeros((PEOPLE, FACE_DIM)))
+    landmarks = weights['residual'][..., :COMPONENTS] @ weights['components']
+    np.testing.assert_allclose(landmarks, residual[..., :136], atol=0.01)
+    np.testing.assert_array_equal(
+        weights['residual'][..., COMPONENTS:], residual[..., 136:].astype('f')
+    )
 
 
 def test_the_residual_gets_the_spectrum_that_samples_miss():

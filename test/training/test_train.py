@@ -151,7 +151,7 @@ def test_the_distance_of_real_listeners_is_that_of_what_was_seen_of_both(tmp_pat
     assert 'real_distance' not in calibrate(model, validation)
 
 
-CALIBRATED = ('vae.prior_spread', 'motion.residual', 'motion.offset')
+CALIBRATED = ('vae.prior_spread', 'motion.residual', 'motion.components', 'motion.offset')
 
 
 def load_small():
