@@ -24,7 +24,7 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
         name: one of `graph.NODES`.
         args: command line with `--ros-args`; None is this process's.
     """
-    # `run` restores Python's own handler once the imports are done.
+    # `run` sets its own handler once the imports are done.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end_quietly)
     if hasattr(signal, 'pthread_sigmask'):  # `bringup` has blocked it until here

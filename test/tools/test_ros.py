@@ -99,6 +99,7 @@ LOOPBACK = 'fastdds_loopback.xml'
          'SYSTEM_DEFAULT', LOOPBACK, 'LOCALHOST'),
         ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, 'SUBNET', 'fastdds.xml', 'SUBNET'),
         ({'ROS_LOCALHOST_ONLY': '1'}, None, 'fastdds.xml', None),
+        ({'ROS_LOCALHOST_ONLY': '0'}, None, 'fastdds.xml', None),
         ({'ROS_STATIC_PEERS': '192.168.0.2'}, None, 'fastdds.xml', None),
         ({'FASTRTPS_DEFAULT_PROFILES_FILE': 'x.xml'}, None, 'x.xml', None),
         ({'FASTDDS_DEFAULT_PROFILES_FILE': 'x.xml'}, None, None, None),
@@ -107,6 +108,8 @@ LOOPBACK = 'fastdds_loopback.xml'
 def test_discovery_and_transports(environ, discovery, profile, images):
     found = child_environment(environ)
     assert found.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == discovery
+    # Nothing else that the user has set is changed.
+    assert found.items() >= {k: v for k, v in environ.items() if v != 'LOCALHOST'}.items()
     named = found.get('FASTRTPS_DEFAULT_PROFILES_FILE')
     assert named == (profile and str(ROOT / 'config' / profile if profile != 'x.xml' else profile))
     # Shared memory for images.
