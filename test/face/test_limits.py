@@ -100,8 +100,8 @@ def test_a_constant_target_is_reached_without_overshoot(motion, share):
     time_s = way / limits.max_speed + 2.0 * limits.max_speed / limits.max_acceleration
     time_s = np.maximum(time_s, 2.0 * np.sqrt(way / limits.max_acceleration)).max()
     count = math.ceil(time_s / period_s) + limits.average_counts(period_s).max() + 5
-    _, positions, _ = run(limits, period_s, start, [(target, min(count, 1000))])
-    if count <= 1000:
+    _, positions, _ = run(limits, period_s, start, [(target, min(count, 3000))])
+    if count <= 3000:
         np.testing.assert_allclose(positions[-1], target, atol=1e-6)
     passed = (positions - target) * np.sign(target - start)
     assert (passed <= 1e-6).all()

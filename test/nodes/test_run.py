@@ -77,6 +77,23 @@ def test_a_signal_ends_a_node_quietly(ros_domain, number, when, printed):
 
 
 @pytest.mark.graph
+def test_what_breaks_in_rclpy_without_a_signal_is_an_error(ros_domain, monkeypatch):
+    from rclpy.executors import SingleThreadedExecutor
+
+    from robot_face_gen.nodes import run as module
+    from robot_face_gen.nodes.base_node import BaseNode
+    from robot_face_gen.nodes.tables import OPENFACE
+
+    class Breaking(SingleThreadedExecutor):
+        def spin_once(self, *args, **options):
+            raise RuntimeError('Unable to convert call argument to Python object')
+
+    monkeypatch.setattr(module, 'make_executor', Breaking)
+    with pytest.raises(RuntimeError, match='Unable to convert'):
+        module.run(lambda: BaseNode(OPENFACE), [], table=OPENFACE)
+
+
+@pytest.mark.graph
 def test_the_handlers_of_signals_are_restored(ros_domain):
     from robot_face_gen.nodes.base_node import BaseNode
     from robot_face_gen.nodes.run import run
