@@ -25,8 +25,17 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
         args: command line with `--ros-args`; None is this process's.
     """
     # `run` sets its own handler once the imports are done.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, end_quietly)
+    try:
+        return _start(name, args)
+    finally:
+        if args is not None:  # the process goes on after this call
+            signal.signal(signal.SIGINT, before)
+
+
+def _start(name: str, args: Sequence[str] | None) -> int:
     if hasattr(signal, 'pthread_sigmask'):  # `bringup` has blocked it until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Several processes share few cores: idle OpenMP threads must sleep, not spin.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import signal
 import sys
 import time
 from io import FileIO
@@ -102,35 +101,6 @@ class ExportCheckpoints(Callback):
         if trainer.is_global_zero:
             module.model.info.training.update(epoch=trainer.current_epoch + 1)
             save_checkpoint(module.model, path)
-
-
-class CtrlC(Callback):
-    """Stops the run at the next step if code in C has swallowed the exception of a Ctrl-C.
-
-    A context manager: in it, Ctrl-C is a KeyboardInterrupt that is remembered.
-    """
-
-    def __init__(self) -> None:
-        self.came = False
-
-    def __enter__(self) -> None:
-        self._previous = signal.getsignal(signal.SIGINT)
-        if self._previous is signal.default_int_handler:  # `nohup` and `&` ignore it
-            signal.signal(signal.SIGINT, self._handle)
-
-    def __exit__(self, *_: object) -> None:
-        # Lightning ignores Ctrl-C from the first one on.
-        if self._previous is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _handle(self, *_: object) -> None:
-        self.came = True
-        raise KeyboardInterrupt
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        """The next step."""
-        if self.came:
-            raise KeyboardInterrupt
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

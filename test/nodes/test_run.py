@@ -109,6 +109,16 @@ def test_the_handlers_of_signals_are_restored(ros_domain):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.graph
+def test_a_node_started_in_this_process_leaves_its_handler_of_ctrl_c(ros_domain, capfd):
+    from robot_face_gen.nodes.program import start
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert start('openface_node', ['--ros-args', '-p', 'source:=no.csv']) == 1
+    assert 'no.csv' in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_node_that_is_interrupted_while_it_is_made_can_be_destroyed(monkeypatch):
     import rclpy.node
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real training on small data: it learns, resumes, and is independent of the process count."""
 
-import contextlib
 import csv
 import os
 import signal
@@ -297,20 +296,6 @@ def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
     )
     assert (again, error) == (130, ''), out
     assert 'resuming after epoch' in out
-
-
-def test_a_ctrl_c_that_is_swallowed_stops_the_run_at_the_next_step(data, tmp_path, monkeypatch):
-    from robot_face_gen.training.callbacks import Curves
-
-    def swallow(*_):
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(Curves, 'on_train_epoch_start', swallow)
-    with pytest.raises(KeyboardInterrupt):
-        train(read_training_config(None, options(data, tmp_path, 'num_epochs=3')))
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_while_the_state_is_written_is_ctrl_c(monkeypatch, tmp_path):
