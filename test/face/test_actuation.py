@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robot_face_gen.face.actuation import (
@@ -89,10 +89,15 @@ class Motors:
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    [('measure', 0.0), ('tick', 1), ('jump', math.nan), ('jump', math.nan), ('tick', 1)],
+    True,
+    True,
+)
 @given(st.lists(events, min_size=1, max_size=40), st.booleans(), st.booleans())
 def test_no_order_of_events_breaks_a_limit(happenings, enabled, wait_for_joints):
     actuation = FaceActuation(HEAD, enabled=enabled, wait_for_joints=wait_for_joints)
-    motors, now_s, last_s, before = Motors(), 100.0, 100.0, None
+    motors, now_s, last_s, before = Motors(), 100.0, math.nan, None
     for kind, *values in happenings:
         if kind == 'react':
             actuation.react(random_face(*values), now_s)
@@ -102,23 +107,25 @@ def test_no_order_of_events_breaks_a_limit(happenings, enabled, wait_for_joints)
             actuation.enable(*values)
         elif kind == 'measure':
             actuation.measure(LIMITS.low + values[0] * (LIMITS.high - LIMITS.low))
-        elif kind == 'jump':
+        elif kind == 'jump' and not math.isnan(values[0]):
             now_s += values[0]
-            if math.isnan(now_s):
-                actuation.tick(now_s)  # once without a time
-                now_s = last_s
-        for _ in range(values[0] if kind == 'tick' else 0):
-            now_s += PERIOD_S
-            command = actuation.tick(now_s)
+        count = values[0] if kind == 'tick' else 0
+        times = [now_s := now_s + PERIOD_S for _ in range(count)]
+        if kind == 'jump' and math.isnan(values[0]):
+            times = [math.nan]  # once without a time
+            now_s = now_s if math.isnan(last_s) else last_s
+        for time_s in times:
+            command = actuation.tick(time_s)
             if command is before:
                 continue
             if command.is_published:
-                motors.receive(command, rested=now_s - last_s > GAP_S)
+                motors.receive(command, rested=time_s - last_s > GAP_S)
             else:  # the joints may be anywhere when the commands come back
                 assert command.state in (DISABLED, STOPPED, WAITING)
                 assert not command.velocity.any()
                 motors = Motors()
-            last_s, before = now_s, command
+            # It goes on by one period where it is told none.
+            last_s, before = last_s + PERIOD_S if math.isnan(time_s) else time_s, command
 
 
 def ticks(actuation, count, now_s, **faces):
