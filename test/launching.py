@@ -3,6 +3,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ class Forked:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, number)
         sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1) for number in (1, 2))
+        # A background job, and a process in which Lightning was interrupted, ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.exit(function(*arguments))
 
     def wait(self, timeout_s=120.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import signal
 import sys
 import time
 from io import FileIO
@@ -101,6 +102,43 @@ class ExportCheckpoints(Callback):
         if trainer.is_global_zero:
             module.model.info.training.update(epoch=trainer.current_epoch + 1)
             save_checkpoint(module.model, path)
+
+
+class CtrlC(Callback):
+    """Stops the run between two steps after Ctrl-C; a second Ctrl-C interrupts at once.
+
+    A context manager. An exception at any place can be lost in a library, leave a lock taken (the
+    writer of TensorBoard then waits for ever), or meet a loop of Lightning that is half set up.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __enter__(self) -> None:
+        self._previous = signal.getsignal(signal.SIGINT)
+        if self._previous is signal.default_int_handler:  # `nohup` and `&` ignore it
+            signal.signal(signal.SIGINT, self._handle)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Lightning ignores Ctrl-C once it has been interrupted.
+        if self._previous is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._previous)
+        if self.came and kind is None:  # it came in or after the last step
+            raise KeyboardInterrupt
+
+    def _handle(self, *_: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Stop before the next step."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        """Stop before the next batch."""
+        self.on_train_batch_start()
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -155,7 +155,7 @@ def train(config: TrainingConfig) -> Path:
 
     from robot_face_gen.data.dataset import ClipDataset
 
-    from .callbacks import AtomicCheckpointIO, checkpoint_info
+    from .callbacks import AtomicCheckpointIO, CtrlC, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
     from .listener_motion import event_weights
     from .mirrored import Mirrored, separate_clip
@@ -188,6 +188,7 @@ def train(config: TrainingConfig) -> Path:
     )  # fmt: skip
     if config.start_from and state is None:
         _load_weights(module, config, data)
+    ctrl_c = CtrlC()
     trainer = lightning.Trainer(
         max_epochs=config.num_epochs,
         accelerator=config.accelerator,
@@ -200,7 +201,7 @@ def train(config: TrainingConfig) -> Path:
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         logger=TensorBoardLogger(folder.folder, name='', version=folder.tensorboard),
-        callbacks=_callbacks(config, folder),
+        callbacks=[*_callbacks(config, folder), ctrl_c],
         plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
         log_every_n_steps=1,
@@ -209,12 +210,13 @@ def train(config: TrainingConfig) -> Path:
         folder.begin(config)
     if state is None or not stopped_early(state):
         try:
-            trainer.fit(
-                module,
-                ClipsModule(config, augmented, validation, mirrored),
-                ckpt_path=None if state is None else folder.state,
-                weights_only=True,
-            )
+            with ctrl_c:
+                trainer.fit(
+                    module,
+                    ClipsModule(config, augmented, validation, mirrored),
+                    ckpt_path=None if state is None else folder.state,
+                    weights_only=True,
+                )
         except SystemExit:  # raised by Lightning after Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.is_global_zero:

@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import yaml
@@ -274,7 +275,8 @@ def stop_with_ctrl_c(folder, arguments, seen):
     """Start a run, press Ctrl-C once `seen` is true, and return (exit code, stdout, stderr)."""
     run = Forked(folder, command, *arguments)
     until(lambda: seen() or not run.process.is_alive(), 120, 'the moment of Ctrl-C')
-    os.kill(run.process.pid, signal.SIGINT)
+    for process in (*psutil.Process(run.process.pid).children(), run.process):  # as in a terminal
+        os.kill(process.pid, signal.SIGINT)
     return run.wait(60)
 
 
@@ -292,10 +294,36 @@ def test_ctrl_c_writes_weights_and_the_run_can_be_resumed(data, tmp_path):
         assert model.info.audio_encoder == ENCODER
         assert all(bool(torch.isfinite(w).all()) for w in model.state_dict().values())
     again, out, error = stop_with_ctrl_c(
-        tmp_path, run, lambda: len(read_rows(folder)) > stopped(out)
+        tmp_path, [*run, 'workers=1'], lambda: len(read_rows(folder)) > stopped(out)
     )
     assert (again, error) == (130, ''), out
     assert 'resuming after epoch' in out
+
+
+def test_ctrl_c_stops_the_run_between_two_steps(data, tmp_path, monkeypatch):
+    from robot_face_gen.training.callbacks import Curves
+
+    reached = []
+
+    def press(*_):
+        signal.raise_signal(signal.SIGINT)
+        reached.append('the end of a callback')
+
+    monkeypatch.setattr(Curves, 'on_train_epoch_start', press)
+    with pytest.raises(KeyboardInterrupt):
+        train(read_training_config(None, options(data, tmp_path, 'num_epochs=3')))
+    assert reached == ['the end of a callback']
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert not read_rows(tmp_path), 'it stopped before the end of the epoch'
+
+
+def test_a_second_ctrl_c_interrupts_at_once_and_the_first_is_not_forgotten():
+    from robot_face_gen.training.callbacks import CtrlC
+
+    with pytest.raises(KeyboardInterrupt), CtrlC():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_while_the_state_is_written_is_ctrl_c(monkeypatch, tmp_path):
