@@ -254,7 +254,7 @@ class SpeakerSession:
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
+            self.health.drop(dropped, 'reactions', 'they were ready more than 1 s late')
         if reaction is not None:
             reaction = self._continuous(reaction)
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)
