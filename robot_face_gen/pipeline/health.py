@@ -130,8 +130,11 @@ class Health:
         """
         waited = self._waited()
         with self._lock:
-            after_pause = self._clock() - self._pause_end_s < BURST_S
+            now = self._clock()
+            after_pause = now - self._pause_end_s < BURST_S
             pause_s = self._pause_s
+            if now - self._last_input_s > PAUSE_S:  # nothing has been received since
+                after_pause, pause_s = True, now - self._last_input_s
         if waited >= OVERLOAD:
             reason = _OVERLOADED.format(waited)
         elif after_pause:

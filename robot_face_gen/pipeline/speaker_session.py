@@ -139,15 +139,15 @@ class SpeakerSession:
         return stamp_ns
 
     def _compare_streams(self, offset_ns: int, now_ns: int) -> None:
-        """If the voice keeps another offset than the face decided for, the face is corrected."""
-        if abs(offset_ns - self.stamps.offset_ns) <= MAX_SKEW_NS:
+        """Correct the face, if its stamps decided for another clock, but the voice is on ours."""
+        if self.stamps.offset_ns == 0 or abs(offset_ns) > MAX_SKEW_NS:
             self._apart_ns = None
         elif self._apart_ns is None or now_ns < self._apart_ns:
             self._apart_ns = now_ns
         elif now_ns - self._apart_ns > _APART_NS:
             apart_s = (self.stamps.offset_ns - offset_ns) / 1e9
-            self.stamps.set(offset_ns)
-            self._clocks['face'].follow_arrivals(self.stamps.offset_ns)
+            self.stamps.set(0)
+            self._clocks['face'].follow_arrivals(0)
             text = (
                 f'the stamps of the face are {abs(apart_s):.1f} s '
                 f'{"behind" if apart_s > 0 else "ahead of"} those of the audio: using the times '

@@ -191,6 +191,14 @@ def test_two_things_that_share_a_counter_are_two_faults():
     }
 
 
+def test_what_is_dropped_before_the_first_input_after_a_stop_is_no_overload(health, clock):
+    health.add_flow('frames_in', '/faces', 1.0)
+    health.tick('frames_in')
+    clock.now += 26.3
+    health.drop(44, 'reactions', 'they were ready more than 1 s late')
+    assert 'input of 26.3 s came at once (a process was stopped)' in health.report().message
+
+
 def test_an_overloaded_machine_is_named_as_the_cause(clock):
     health = Health(clock, waited=lambda: 1.74)
     health.add_flow('frames_in', '/faces', stall_s=1.0)

@@ -96,6 +96,18 @@ def test_a_tracker_that_does_not_count_a_pause_does_not_cost_the_voice():
     assert session.health.report().values['face_clock_correction_s'].startswith('5.0')
 
 
+def test_a_voice_that_an_overloaded_encoder_delays_changes_no_clock():
+    session = SpeakerSession(Timeline(audio_dim=1), Playout(), Health(lambda: 0.0))
+    for index in range(300):
+        now_ns = BEGIN + index * 40 * MS
+        delay_ns = 2400 * MS if 100 < index < 200 else 150 * MS
+        assert session.corrected('face', now_ns - 50 * MS, now_ns) == now_ns - 50 * MS
+        session.stamps.arrived(now_ns - 50 * MS, now_ns)
+        session.corrected('audio', now_ns - delay_ns, now_ns)
+    assert session.stamps.offset_ns == 0
+    assert 'clock_drifts' not in session.health.report().values
+
+
 def correct(clock, begin_s, seconds, stamp_s, delay_s=0.05):
     """25 stamps a second; returns the delays after the correction."""
     delays = []
