@@ -41,13 +41,8 @@ class TrackerOptions:
 class FaceTracker:
     """Faces of one person in a sequence of images, as OpenFace reports them.
 
-    Args:
-        networks: of the face landmarker.
-        options: how a face is chosen and smoothed.
-        camera: of the images; None: guessed from their size.
-
     Attributes:
-        camera: may be set at any time.
+        camera: of the images, may be set at any time; None: guessed from their size.
         mesh: (478, 3) pixels, of the latest image; None without a face.
         persons: how many times a new person was chosen.
     """
@@ -71,14 +66,9 @@ class FaceTracker:
         self._larger_since_s: float | None = None
 
     def track(self, image: np.ndarray, stamp_ns: int) -> FaceFrame:
-        """Find the person's face.
+        """Find the person's face in an image (height, width, 3) uint8 BGR.
 
-        Args:
-            image: (height, width, 3) uint8 BGR.
-            stamp_ns: time of capture.
-
-        Returns:
-            FaceFrame: values are NaN and `success` is False where there is no face.
+        Where there is none, values are NaN and `success` is False.
         """
         time_s = stamp_ns / SECOND_NS
         found, presence = self._find(image, time_s)

@@ -175,12 +175,8 @@ class Definitions:
 class BagWriter:
     """Writes an MCAP file; its final name appears when it is complete.
 
-    Until `close`, the messages are in `part`. If the program is killed before, `recover` makes a
-    bag of that file.
-
-    Args:
-        path: of the bag.
-        suffix: of the name until then.
+    Until `close`, the messages are in `part`, whose name ends in `suffix`. If the program is
+    killed before, `recover` makes a bag of that file.
 
     Raises:
         ImportError: mcap is not installed; the message names the pip command.

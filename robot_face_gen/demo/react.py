@@ -219,7 +219,7 @@ def write_results(
     Args:
         out: folder.
         records: one for each listener.
-        recording: what was played.
+        recording: what was played, from `start_ns` on, for `duration_s`.
         start_ns: when it began.
         duration_s: of what was played.
         usage: CPU and memory.

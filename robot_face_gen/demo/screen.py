@@ -42,9 +42,7 @@ def screen_address(log: Path) -> str:
 def view(given: Mapping[str, str], log: Path) -> int:
     """Repeat a recording with the screen until Ctrl-C; returns the exit code.
 
-    Args:
-        given: launch arguments of the demo.
-        log: output of the nodes.
+    The arguments are the launch arguments of the demo, and the file for the output of the nodes.
     """
     from robot_face_gen.extras import require
     from robot_face_gen.tools.bringup import start_bringup

@@ -41,13 +41,7 @@ def sound_columns(samples: np.ndarray, sample_rate: int, duration_s: float) -> n
 
 
 class Stage:
-    """Draws pictures with the same background and waveform.
-
-    Args:
-        columns: amplitudes, from `sound_columns`.
-        duration_s: duration of the recording.
-        title: title of the picture.
-    """
+    """Draws pictures with the same title, background and waveform (`sound_columns`)."""
 
     def __init__(self, columns: np.ndarray, duration_s: float, title: str) -> None:
         self._duration_s = duration_s

@@ -126,9 +126,6 @@ class BaseNode(Node, Generic[Values]):
             stall_s: silence after which the level rises.
             depth: messages that the middleware keeps while the executor is busy.
             health: where it is counted; None is the node's.
-
-        Returns:
-            Subscription: for `unsubscribe`.
         """
         resolved, health = self.resolve_topic_name(topic), health or self.health
         health.add_flow(flow, resolved, stall_s)

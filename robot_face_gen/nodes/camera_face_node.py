@@ -21,7 +21,7 @@ from robot_face_gen_msgs.msg import FaceFeatures
 
 from .base_node import sensor_qos
 from .images import to_camera_model, to_image
-from .messages import BadMessage, from_face_frame, to_ns
+from .messages import BadMessage, capture_time, from_face_frame
 from .played_node import READ_S, PlayedNode
 from .source_tables import CAMERA_FACE, CameraParameters
 
@@ -96,10 +96,7 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
         while not self.stopping.is_set():
             for message in newest.take_all(READ_S):
                 try:
-                    stamp_ns = to_ns(message.header.stamp)
-                    if stamp_ns <= 0:
-                        raise BadMessage('header.stamp = 0: expected the time of capture')
-                    picture = Picture(stamp_ns, to_image(message))
+                    picture = Picture(capture_time(message.header), to_image(message))
                 except BadMessage as error:
                     self.health.count('invalid', trouble=f'picture dropped: {error}')
                     continue

@@ -41,11 +41,7 @@ class _Endpoint:
 
 
 class GraphWatch:
-    """Checks the peers of a node's endpoints; call `look` once a second.
-
-    Args:
-        node: whose endpoints they are.
-    """
+    """Checks the peers of a node's endpoints; call `look` once a second."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

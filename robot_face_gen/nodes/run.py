@@ -28,10 +28,8 @@ def run(
 ) -> int:
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
-    Args:
-        make_node: makes the node; its exceptions are printed in one line.
-        args: command line with `--ros-args`; None is this process's.
-        table: of the node, for `--help`.
+    An exception of `make_node` is printed in one line. The command line has `--ros-args`; None is
+    this process's. The table is for `--help`.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.

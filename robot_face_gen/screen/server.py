@@ -95,11 +95,9 @@ class ScreenServer:
         return Counter(self._counters)
 
     def send_face(self, short: bytes, long: Callable[[], bytes]) -> None:
-        """Send a face to all pages.
+        """Send a face to all pages: `short` (without landmarks) to the face page.
 
-        Args:
-            short: message without landmarks, for the face page.
-            long: makes the message with landmarks; called if `/inspect` is open.
+        `long` makes the message with landmarks; it is called if `/inspect` is open.
         """
         if self._viewers:
             full = long() if self.inspectors else short

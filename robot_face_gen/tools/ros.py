@@ -111,14 +111,9 @@ def child_environment(
     """Environment for node processes.
 
     Discovery stays on this machine if no ROS 2 is sourced and the user has set none of
-    DISCOVERY_VARIABLES. Fast DDS gets a profile of ours, unless the user names one. Idle OpenMP
-    threads sleep instead of spinning unless OMP_WAIT_POLICY is set: several processes share few
-    cores.
-
-    Args:
-        environ: what is completed.
-        images: of a process that exchanges images. They need the shared memory that our profiles
-            leave out, so that it gets none of them.
+    DISCOVERY_VARIABLES. Fast DDS gets a profile of ours, unless the user names one, or the process
+    exchanges images, which need the shared memory that our profiles leave out. Idle OpenMP threads
+    sleep instead of spinning unless OMP_WAIT_POLICY is set: several processes share few cores.
     """
     found = {'OMP_WAIT_POLICY': 'PASSIVE', **environ}
     if not is_ros_sourced(environ) and not any(map(environ.get, DISCOVERY_VARIABLES)):
