@@ -6,17 +6,15 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.pipeline.recording import Recording
 from robot_face_gen.timing import PERIOD_NS
 
-if TYPE_CHECKING:
-    from robot_face_gen.pipeline.recording import Recording
-
-    from .usage import Usage
+from .usage import Usage
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {

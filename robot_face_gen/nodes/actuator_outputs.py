@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -18,10 +18,8 @@ from robot_face_gen.face.expression import classify
 from robot_face_gen.layout import AU_NAMES, INTENSITIES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .base_node import BaseNode
 from .messages import packed, to_time
-
-if TYPE_CHECKING:
-    from .base_node import BaseNode
 
 # A controller refuses a trajectory whose end is in the past when it arrives.
 LEAST_TRAJECTORY_S = 0.2

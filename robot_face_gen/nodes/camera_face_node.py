@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from robot_face_gen.camera.networks import FaceNetworks
 from robot_face_gen.camera.sources import CameraDevice, Picture, VideoFile
-from robot_face_gen.camera.tracker import FaceTracker, TrackerOptions
+from robot_face_gen.camera.tracker import FaceTracker
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.sources import CAMERA, VIDEO
 from robot_face_gen.timing import SECOND_NS
@@ -38,9 +38,8 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
         self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
         for name in ('no_face', 'persons'):
             self.health.count(name, 0)
-        self._tracker = FaceTracker(
-            FaceNetworks(threads=p.threads), TrackerOptions(field_of_view_deg=p.field_of_view)
-        )
+        networks = FaceNetworks(threads=p.threads)
+        self._tracker = FaceTracker(networks, field_of_view_deg=p.field_of_view)
         self._camera_info: CameraInfo | None = None
         self._face_ns = -LOST_NS  # stamp of the newest face
         self._sees_face: bool | None = None

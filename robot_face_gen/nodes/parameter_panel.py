@@ -6,9 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
@@ -16,9 +17,6 @@ from robot_face_gen.screen.wire import Command
 
 from .parameter_table import Row
 from .tables import SERVER, TABLES
-
-if TYPE_CHECKING:
-    from rclpy.node import Node
 
 ENABLE_SERVICE = 'face_actuator_node/enable'
 REFRESH_S = 2.0

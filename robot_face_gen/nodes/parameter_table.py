@@ -107,10 +107,15 @@ class ParameterTable(Generic[Values]):
     """All parameters of one node."""
 
     node: str  # name of the node and of its executable
-    text: str  # what the node does
-    values: type[Values]  # frozen dataclass whose fields are made by `parameter`
+    # frozen dataclass whose fields are made by `parameter`; its docstring says what the node does
+    values: type[Values]
     listens: tuple[tuple[str, str], ...] = ()  # topics that it subscribes to, name and type
     publishes: tuple[tuple[str, str], ...] = ()  # topics that it publishes
+
+    @property
+    def text(self) -> str:
+        """What the node does, one sentence."""
+        return ' '.join(str(self.values.__doc__).split())
 
     def __iter__(self) -> Iterator[Row]:
         """One row for each parameter, in order of declaration."""
@@ -125,7 +130,7 @@ class ParameterTable(Generic[Values]):
         lines = [
             f'### {self.node}',
             '',
-            f'{self.text[0].upper()}{self.text[1:]}.',
+            self.text,
             '',
             '| parameter | default | unit | allowed | settable | what it does |',
             '|---|---|---|---|---|---|',
@@ -142,7 +147,7 @@ class ParameterTable(Generic[Values]):
     def yaml(self) -> str:
         """This node's part of config/bringup.yaml; `/**/` finds the node in any namespace."""
         lines = [
-            f'# {self.text[0].upper()}{self.text[1:]}.',
+            f'# {self.text}',
             f'/**/{self.node}:',
             '  ros__parameters:',
         ]
