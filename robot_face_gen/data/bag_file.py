@@ -41,12 +41,7 @@ def message_folder(package: str = MESSAGES) -> Path:
     """
     here = Path(__file__).resolve().parents[1]
     workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [
-        *workspaces,
-        sys.prefix,
-        sysconfig.get_path('data'),
-        *here.parents,
-    ]
+    roots: list[str | Path] = [*workspaces, sys.prefix, sysconfig.get_path('data'), *here.parents]
     folders = [Path(root, 'share', package, 'msg') for root in roots]
     if package == MESSAGES:  # they are installed with this package, too
         folders.insert(0, here.parent / MESSAGES / 'msg')

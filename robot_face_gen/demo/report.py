@@ -122,10 +122,7 @@ def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
 
 
 def summarise(
-    record: Record,
-    duration_s: float,
-    usage: Usage,
-    recording: Recording | None = None,
+    record: Record, duration_s: float, usage: Usage, recording: Recording | None = None
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
 

@@ -93,11 +93,7 @@ class Stage:
         if speaker is not None:
             panel = image[_TOP : _TOP + _SIDE, _LEFT : _LEFT + _SIDE]
             draw_contours(
-                panel,
-                speaker['landmarks'],
-                _SIDE,
-                (0.0, 0.0),
-                SPEAKER if speaker_valid else FAINT,
+                panel, speaker['landmarks'], _SIDE, (0.0, 0.0), SPEAKER if speaker_valid else FAINT
             )
             if not speaker_valid:
                 text(image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), FAINT, 0.6, 'middle')

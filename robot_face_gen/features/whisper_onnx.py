@@ -32,11 +32,7 @@ def export_encoder(encoder: AudioEncoder, frames: int, path: Path, *, int8: bool
     }
     with torch.no_grad():
         graph = EncoderGraph(encoder, frames)
-    axes = {
-        'mel': {0: 'pieces', 2: 'frames'},
-        'kept': {0: 'kept'},
-        'embeddings': {0: 'wanted'},
-    }
+    axes = {'mel': {0: 'pieces', 2: 'frames'}, 'kept': {0: 'kept'}, 'embeddings': {0: 'wanted'}}
     export(graph, inputs, ['embeddings', 'stem'], axes, path, int8=int8)
 
 

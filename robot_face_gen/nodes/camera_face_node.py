@@ -80,12 +80,8 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
             stall_s=STALL_S,
             depth=1,
         )
-        self._info_subscription = self.create_subscription(
-            CameraInfo,
-            '/'.join((*image.split('/')[:-1], 'camera_info')),
-            self._take_info,
-            sensor_qos(1),
-        )
+        info = '/'.join((*image.split('/')[:-1], 'camera_info'))
+        self.create_subscription(CameraInfo, info, self._take_info, sensor_qos(1))
         self.start_worker(lambda: self._take_messages(newest), 'tracker')
 
     def _take_info(self, message: CameraInfo) -> None:

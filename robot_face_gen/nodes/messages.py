@@ -13,12 +13,7 @@ from std_msgs.msg import Header
 from robot_face_gen.features.face_frame import MESSAGE_FIELDS, FaceFrame
 from robot_face_gen.layout import VALUE_LIMITS
 from robot_face_gen.timing import SECOND_NS
-from robot_face_gen_msgs.msg import (
-    AudioChunk,
-    AudioEmbedding,
-    FaceFeatures,
-    FaceReaction,
-)
+from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding, FaceFeatures, FaceReaction
 
 EMBEDDING_LIMIT = 1e4
 LOUDEST = 4.0  # samples beyond it are integers that were not scaled to -1..1
@@ -156,9 +151,7 @@ def from_reaction(
     `stamp_ns` is when it is to be shown; it answers the speaker's frame of `source_stamp_ns`.
     """
     message = FaceReaction(
-        header=_header(stamp_ns, frame_id),
-        frame=int(frame),
-        source_stamp=to_time(source_stamp_ns),
+        header=_header(stamp_ns, frame_id), frame=int(frame), source_stamp=to_time(source_stamp_ns)
     )
     for field, name in MESSAGE_FIELDS.items():
         setattr(message, field, np.asarray(face[name], np.float32))

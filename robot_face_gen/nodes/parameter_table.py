@@ -146,11 +146,7 @@ class ParameterTable(Generic[Values]):
 
     def yaml(self) -> str:
         """This node's part of config/bringup.yaml; `/**/` finds the node in any namespace."""
-        lines = [
-            f'# {self.text}',
-            f'/**/{self.node}:',
-            '  ros__parameters:',
-        ]
+        lines = [f'# {self.text}', f'/**/{self.node}:', '  ros__parameters:']
         for row in self:
             lines += wrapped(row.note, '    # ')
             lines.append(f'    {row.name}: {yaml_value(row.default)}')

@@ -55,9 +55,7 @@ class OpenFaceParameters(PlayedParameters):
         0.01, 'Interval at which a followed CSV is read', unit='s', between=(0.001, 1.0)
     )
     hri_full_intensity: float = parameter(
-        1.0,
-        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
-        between=(0.01, 100.0),
+        1.0, "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5", between=(0.01, 100.0)
     )
 
 

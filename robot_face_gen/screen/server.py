@@ -216,9 +216,7 @@ class ScreenServer:
 
     @web.middleware
     async def _guard(
-        self,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         host = request.headers.get('Host')
         if not is_allowed_host(host, self._names):
@@ -262,10 +260,7 @@ class ScreenServer:
         controls = may_control(self._settings.control, viewer.peer)
         viewer.queue(
             pack(
-                'hello',
-                skin=self._settings.skin,
-                colour=self._settings.colour,
-                controls=controls,
+                'hello', skin=self._settings.skin, colour=self._settings.colour, controls=controls
             )
         )
         for message, to_all in self._remembered.values():

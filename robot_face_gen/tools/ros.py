@@ -19,12 +19,7 @@ PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES
 _RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 #: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
-DISCOVERY_VARIABLES = (
-    _RANGE,
-    'ROS_LOCALHOST_ONLY',
-    'ROS_STATIC_PEERS',
-    *PROFILE_VARIABLES,
-)
+DISCOVERY_VARIABLES = (_RANGE, 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS', *PROFILE_VARIABLES)
 
 _NO_WHEELS = (
     'rclpy was not found. Install ROS 2 (Ubuntu: apt, https://docs.ros.org; macOS and Windows: '
