@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import user_path
-from .launch_arguments import (
-    AUTO,
-    Argument,
-    Values,
-    absolute,
-    bringup_arguments,
-    server_arguments,
-)
+from .launch_arguments import AUTO, Argument, Values, absolute, bringup_arguments, server_arguments
 from .resources import share_folder
 from .sources import (
     CAMERA,

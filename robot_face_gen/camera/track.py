@@ -68,9 +68,9 @@ def track(
 
     from .action_units import NEVER_SEEN
     from .networks import FaceNetworks
-    from .tracker import FaceTracker, TrackerOptions
+    from .tracker import FaceTracker
 
-    tracker = FaceTracker(FaceNetworks(), TrackerOptions(field_of_view_deg=field_of_view_deg))
+    tracker = FaceTracker(FaceNetworks(), field_of_view_deg=field_of_view_deg)
     total = round(video.duration_s * video.rate_hz) or None
     count = found = 0
     with (

@@ -57,15 +57,10 @@ class FaceActuation:
     Args:
         actuators: of the robot.
         rate_hz: commands per second.
-        timeout_s: a reaction is fresh for this long.
-        ease_s: duration of the transition to neutral after that.
-        seed: of the blinks.
+        timeout_s, ease_s, seed: see `FaceEaser`.
         enabled: whether it starts to move at once.
         wait_for_joints: start from positions given to `measure`, not from the neutral ones; also
             after `enable` and after an interruption.
-
-    Attributes:
-        counters: values that were limited, by kind of limit, and `gaps`: interruptions.
     """
 
     def __init__(
@@ -98,7 +93,7 @@ class FaceActuation:
 
     @property
     def counters(self) -> Counter[str]:
-        """See the class."""
+        """Values that were limited, by kind of limit, and `gaps`: interruptions."""
         return Counter({**self._limiter.counters, 'gaps': self._gaps})
 
     @property
@@ -124,11 +119,7 @@ class FaceActuation:
             self._measured = np.array(position, np.float64)
 
     def tick(self, now_s: float) -> Command:
-        """The command to send at `now_s`; call it once in each period.
-
-        Args:
-            now_s: any clock in seconds; it may jump.
-        """
+        """The command to send at a time (s) of any clock, which may jump; once in each period."""
         if not self._is_due(now_s) and self._command is not None:
             return self._command
         enabled, stopped = self._enabled, self._stopped

@@ -161,15 +161,13 @@ def _export(weights: str, frames: int, *, int8: bool) -> None:
     """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
-    from .whisper_weights import load_encoder
 
-    encoder, dims, name = load_encoder(weights)
-    made = WhisperEncoder(encoder, dims, name)
+    made = WhisperEncoder.from_name_or_path(weights)
     if not 2 <= frames <= made.most_frames:
         raise ValueError(f'contexts of {frames} frames: expected 2 to {made.most_frames}')
 
     def make(path: Path) -> dict[str, Any]:
-        export_encoder(encoder, frames, path, int8=int8)
+        export_encoder(made.network, frames, path, int8=int8)
         return {
             'id': made.id, 'dim': made.dim, 'n_mels': made.n_mels,
             'most_frames': made.most_frames, 'filters': made.filters.tolist(),

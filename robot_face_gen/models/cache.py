@@ -135,9 +135,8 @@ def _read(folder: Path, name: str) -> CacheEntry | None:
 def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEntry:
     """The entry of this name; made if it is missing or damaged.
 
-    Args:
-        name: unique for the content: it contains a hash of the weights and all options.
-        make: writes the payload to the path it is given and returns the description.
+    The name contains a hash of the weights and all options. `make` writes the payload to the path
+    it is given and returns the description.
 
     Raises:
         OSError: neither the cache folder nor that of temporary files can be written.
@@ -185,9 +184,7 @@ def _checksum(path: Path, description: dict[str, Any]) -> str:
 def weights_digest(weights: Mapping[str, np.ndarray], *options: str) -> str:
     """The part of an entry's name that stands for its content: 16 hexadecimal digits.
 
-    Args:
-        weights: arrays by name.
-        options: everything else that the exported file depends on.
+    The options are all else that the exported file depends on.
     """
     found = hashlib.sha256('\n'.join((f'export {EXPORT_VERSION}', *options)).encode())
     for name, array in sorted(weights.items()):

@@ -154,12 +154,9 @@ def how_to_get(name: str) -> str:
 
 
 def get(name: str, *, force: bool = False, report: Callable[[str], object] = str) -> Path:
-    """The file of a model, downloaded if it is missing or damaged.
+    """The file of a model, downloaded if it is missing or damaged, or by `force`.
 
-    Args:
-        name: a key of `MODELS`.
-        force: download a file that is there again.
-        report: called with one line about each step that takes long.
+    `report` is called with one line about each step that takes long.
 
     Raises:
         ValueError: an unknown name, or no source gives the file; the message says what to do.

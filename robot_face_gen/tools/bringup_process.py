@@ -163,14 +163,10 @@ def start_bringup(
     graph: str = 'bringup',
     log_file: str | os.PathLike | None = None,
 ) -> BringupProcess:
-    """Start a graph in a process of its own, as `robot-face-gen bringup` does.
+    """Start a graph of `graph.GRAPHS` in a process of its own, as `robot-face-gen bringup` does.
 
-    Returns at once, before the nodes run.
-
-    Args:
-        arguments: Launch arguments by name.
-        graph: Name in `robot_face_gen.graph.GRAPHS`.
-        log_file: File for all output; None: this program's own output.
+    Returns at once, before the nodes run. All output goes to the log file; None: to this
+    program's.
 
     Raises:
         BringupError: An argument is unknown or invalid; one line says why.
