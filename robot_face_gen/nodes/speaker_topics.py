@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class SpeakerInputs:
             )
             self._health.count('impossible_values', impossible, trouble=text)
         self._face_ns = now_ns
+        frame = replace(frame, stamp_ns=self._speaker.corrected('face', frame.stamp_ns, now_ns))
         self._compare_clocks(frame.stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_face, frame, now_ns))
 
@@ -81,6 +83,7 @@ class SpeakerInputs:
         if text := self._hop.see(len(data)):
             self._health.count('other_hop', trouble=text)
         now_ns = self._node.now_ns()
+        stamp_ns = self._speaker.corrected('audio', stamp_ns, now_ns)
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_audio, stamp_ns, data, now_ns))

@@ -12,7 +12,8 @@ from robot_face_gen.features.audio_source import AudioFileSource
 from robot_face_gen.features.openface import OpenFaceFile
 from robot_face_gen.features.openface_write import write_openface_csv
 from robot_face_gen.graph import GRAPHS
-from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FramePlayer
+from robot_face_gen.pipeline.playback import FaceFollower, FramePlayer
+from robot_face_gen.pipeline.stream_clock import ArrivalClock
 from robot_face_gen.timing import PERIOD_NS
 
 BEGIN = 1_700_000_000 * SECOND_NS
