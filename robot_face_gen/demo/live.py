@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from robot_face_gen.files import write_text
-from robot_face_gen.graph import bringup_graph
+from robot_face_gen.graph import GRAPHS
 from robot_face_gen.models.backends import AUTO
 from robot_face_gen.pipeline.recording import Recording, read_recording
 from robot_face_gen.resources import demo_recording
@@ -209,7 +209,7 @@ def _start(
     """Start the graph; the recording begins once every node has loaded what it needs."""
     log = out / LOG
     given = {**_arguments(args, openface, audio), **screen_arguments()}
-    names = [node.name for node in bringup_graph().nodes(given)]
+    names = [node.name for node in GRAPHS['bringup']().nodes(given)]
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()

@@ -82,7 +82,7 @@ class FaceActuation:
         self._targets: list[np.ndarray] = []
         self._frame_ticks = max(round(PERIOD_S / self.period_s), 1)
         self._wait_for_joints = wait_for_joints
-        self._is_waiting = wait_for_joints
+        self.is_waiting = wait_for_joints  # for `measure`
         self._measured: np.ndarray | None = None
         self._enabled, self._stopped = enabled, False
         self._is_silent = False
@@ -95,11 +95,6 @@ class FaceActuation:
     def counters(self) -> Counter[str]:
         """Values that were limited, by kind of limit, and `gaps`: interruptions."""
         return Counter({**self._limiter.counters, 'gaps': self._gaps})
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it waits for `measure`."""
-        return self._is_waiting
 
     def react(self, face: Mapping[str, np.ndarray], now_s: float) -> None:
         """Take a reaction that arrived at `now_s`; branches as in `FaceEaser.update`."""
@@ -130,21 +125,21 @@ class FaceActuation:
             self._easer.update(*reaction)
         face = self._easer.at(now_s)
         self._targets = [*self._targets, self._actuators.targets(face)][-self._frame_ticks :]
-        if self._is_waiting and self._measured is not None:
-            self._is_waiting = False
+        if self.is_waiting and self._measured is not None:
+            self.is_waiting = False
             self._limiter.reset(self._measured)
-        holds = stopped or not enabled or self._is_waiting
+        holds = stopped or not enabled or self.is_waiting
         self._limiter.step(None if holds else np.mean(self._targets, axis=0))
         self._is_silent = not enabled and self._limiter.at_rest
         if stopped:
             state = STOPPED
         elif not enabled:
             state = DISABLED
-        elif self._is_waiting:
+        elif self.is_waiting:
             state = WAITING
         else:
             state = FRESH if face.fresh else EASED
-        is_published = not (self._is_waiting or self._is_silent)
+        is_published = not (self.is_waiting or self._is_silent)
         self._command = Command(
             self._limiter.position, self._limiter.velocity, state, is_published, face
         )
@@ -174,4 +169,4 @@ class FaceActuation:
     def _restart(self) -> None:
         """Go on from rest, at the measured positions or at those commanded last."""
         self._limiter.reset(self._limiter.position)
-        self._measured, self._is_waiting = None, self._wait_for_joints
+        self._measured, self.is_waiting = None, self._wait_for_joints

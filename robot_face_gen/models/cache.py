@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.files import (
-    atomic_file,
     error_text,
     feed,
     parse_json,
     replace,
     temporary_folder,
+    write_text,
 )
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
@@ -141,9 +141,8 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
     Raises:
         OSError: neither the cache folder nor that of temporary files can be written.
     """
-    entry = read_entry(name)
-    if entry is not None:
-        return entry
+    if (found := read_entry(name)) is not None:
+        return found
     index = _entry_folder() / f'{name}.json'
     with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
         payload = Path(folder) / 'payload.onnx'
@@ -151,11 +150,8 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
         checksum = _checksum(payload, description)
         path = index.with_name(f'{name}-{checksum[:8]}.onnx')
         replace(payload, path)
-    with atomic_file(index) as partial:
-        entry_text = json.dumps(
-            {'file': path.name, 'sha256': checksum, 'description': description}
-        )
-        partial.write_text(entry_text, encoding='utf-8')
+    entry = {'file': path.name, 'sha256': checksum, 'description': description}
+    write_text(index, json.dumps(entry))
     _remove_old(index.parent)
     return CacheEntry(path, description)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..files import atomic_file, feed
+from ..files import atomic_file, feed, write_text
 from .cache import cache_folder, cache_path
 
 _TIMEOUT_S = 5  # of a connection, and of a pause within a download
@@ -189,8 +189,7 @@ def get(name: str, *, force: bool = False, report: Callable[[str], object] = str
                     downloaded.replace(partial)
                 stored = _sha256(partial)
             # After the file: an interruption leaves no note that is wrong for long.
-            with atomic_file(model.note) as partial:
-                partial.write_text(f'{stored}  {model.file}\n', encoding='utf-8')
+            write_text(model.note, f'{stored}  {model.file}\n')
             return model.path
     raise ValueError(
         f'{name} cannot be downloaded ({"; ".join(reasons)}). Run `robot-face-gen models get '
