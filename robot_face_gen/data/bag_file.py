@@ -41,12 +41,7 @@ def message_folder(package: str = MESSAGES) -> Path:
     """
     here = Path(__file__).resolve().parents[1]
     workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [
-        *workspaces,
-        sys.prefix,
-        sysconfig.get_path('data'),
-        *here.parents,
-    ]
+    roots: list[str | Path] = [*workspaces, sys.prefix, sysconfig.get_path('data'), *here.parents]
     folders = [Path(root, 'share', package, 'msg') for root in roots]
     if package == MESSAGES:  # they are installed with this package, too
         folders.insert(0, here.parent / MESSAGES / 'msg')
@@ -201,12 +196,8 @@ class Definitions:
 class BagWriter:
     """Writes an MCAP file; its final name appears when it is complete.
 
-    Until `close`, the messages are in `part`. If the program is killed before, `recover` makes a
-    bag of that file.
-
-    Args:
-        path: of the bag.
-        suffix: of the name until then.
+    Until `close`, the messages are in `part`, whose name ends in `suffix`. If the program is
+    killed before, `recover` makes a bag of that file.
 
     Raises:
         ImportError: mcap is not installed; the message names the pip command.

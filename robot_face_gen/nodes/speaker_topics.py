@@ -113,7 +113,7 @@ class ReactionOutput:
     """Publishes the reactions of one speaker when they are due."""
 
     def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
-        self._node, self._speaker, self._frame = node, speaker, 0
+        self.speaker, self._frame = speaker, 0
         self._frame_id: str = node.parameters.frame_id
         prefix = f'{namespace}/' if namespace else ''
         self._publisher = node.advertise(
@@ -123,14 +123,9 @@ class ReactionOutput:
             health=speaker.health,
         )
 
-    @property
-    def due_ns(self) -> int | None:
-        """When the next reaction is due; None: there is none."""
-        return self._speaker.next_due_ns
-
     def publish(self, now_ns: int) -> None:
         """Publish the reaction that is due, if there is one."""
-        reaction = self._speaker.pop(now_ns)
+        reaction = self.speaker.pop(now_ns)
         if reaction is None:
             return
         self._publisher.publish(
@@ -138,5 +133,5 @@ class ReactionOutput:
                 reaction.face, self._frame, now_ns, reaction.source_stamp_ns, self._frame_id
             )
         )
-        self._speaker.health.tick('reactions_out')
+        self.speaker.health.tick('reactions_out')
         self._frame += 1

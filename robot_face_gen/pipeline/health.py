@@ -58,9 +58,7 @@ class Report:
 class Health:
     """Collects measurements from any thread; `report` returns the status.
 
-    Args:
-        clock: monotonic time in seconds.
-        waited: how long this process waits for a processor, in seconds per second.
+    `waited` returns for how long this process waits for a processor, in seconds per second.
     """
 
     def __init__(

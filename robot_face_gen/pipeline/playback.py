@@ -107,8 +107,7 @@ class FramePlayer(Generic[Frame]):
 class FaceFollower:
     """Frames of a file that is still being written, stamped when they arrive.
 
-    Args:
-        poll: returns the frames written since the last call.
+    `poll` returns the frames written since the last call.
     """
 
     def __init__(self, poll: Callable[[], list[FaceFrame]]) -> None:

@@ -217,8 +217,7 @@ class SpeakerSession:
     ) -> bool:
         """Add the answers (n, width) to frames taken at `now_ns`; the model needed `took_s`.
 
-        Returns:
-            bool: False if values are not finite; the caller must reset the session.
+        False if values are not finite; the caller must reset the session.
         """
         if not all(np.isfinite(values).all() for values in faces.values()):
             self.health.count(
