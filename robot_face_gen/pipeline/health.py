@@ -168,10 +168,16 @@ class Health:
         with self._lock:
             self._failures[name] = text
 
+    def warn(self, name: str, text: str) -> None:
+        """Report a warning until `mend` is called."""
+        with self._lock:
+            self._troubles[name] = (math.inf, text)
+
     def mend(self, name: str) -> None:
-        """End an error."""
+        """End an error or a warning."""
         with self._lock:
             self._failures.pop(name, None)
+            self._troubles.pop(name, None)
 
     def fact(self, name: str, value: object) -> None:
         """Set a constant value (a device, the id of an encoder)."""

@@ -132,7 +132,9 @@ class SpeakerSession:
                 f'the stamps of the {stream} run {abs(100 * clock.rate):.1f} % {way} against this '
                 'clock (a frame number divided by a nominal rate?), or are ever later'
             )
-            self.health.count('clock_drifts', trouble=f'{text}: using the times of arrival')
+            self._warn_of(stream, f'{text}: using the times of arrival')
+        if did and not clock.drifts:
+            self.health.mend(f'{stream} clock')
         if clock.drifts or did:
             self.health.fact(f'{stream}_clock_drift_percent', f'{-100 * clock.rate:.2f}')
             self.health.fact(f'{stream}_clock_correction_s', f'{clock.correction_ns / 1e9:.2f}')
@@ -153,7 +155,11 @@ class SpeakerSession:
                 f'{"behind" if apart_s > 0 else "ahead of"} those of the audio: using the times '
                 'of arrival'
             )
-            self.health.count('clock_drifts', trouble=text)
+            self._warn_of('face', text)
+
+    def _warn_of(self, stream: str, text: str) -> None:
+        self.health.count('clock_drifts')
+        self.health.warn(f'{stream} clock', text)
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
         """Add a frame of the speaker's face."""
