@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-OVERLOAD = 0.5  # seconds of waiting, of all threads, per second
+OVERLOAD = 1.0  # seconds of waiting, of all threads, per second: one always waits
 _WINDOW_S = 3.0
 _STEP_S = 0.5
 
