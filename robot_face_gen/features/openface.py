@@ -93,6 +93,7 @@ class OpenFaceReader:
         self._columns: Columns | None = None
         self._clock: TimeBase | None = None
         self._order = TimeOrder(self.report, stop_at_restart)
+        self._is_recorded = stop_at_restart
         self._chooser = FaceChooser()
         self._others = 0
         self._ended = False
@@ -145,7 +146,7 @@ class OpenFaceReader:
             else:
                 self._refuse_binary(text)
                 self._columns = Columns(text, self.path, self.report, self._delimiter)
-                self._clock = TimeBase(self._columns, self.report)
+                self._clock = TimeBase(self._columns, self.report, self._is_recorded)
         if len(self._text.waiting) > _LONGEST_LINE:
             self._refuse_binary(self._text.waiting)
             raise OpenFaceError(

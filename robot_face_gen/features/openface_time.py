@@ -31,11 +31,11 @@ class TimeBase:
 
     The first rows wait until there are two different times. OpenFace's frame number then tells
     how many frames lie in between. Only times since 1970 are rebased: all others count from the
-    beginning of the recording, as the sound does.
+    beginning of the recording, as the sound does (`is_recorded`: not written at present).
     """
 
-    def __init__(self, columns: Columns, report: ReadReport) -> None:
-        self._columns, self._report = columns, report
+    def __init__(self, columns: Columns, report: ReadReport, is_recorded: bool) -> None:
+        self._columns, self._report, self._is_recorded = columns, report, is_recorded
         self._held: list[Row] = []
         self._unit: float | None = None
         self._counted = not columns.has_time  # the frame number gives the time
@@ -109,7 +109,7 @@ class TimeBase:
                     self._report.add(
                         'the timestamps count from 1970: the first frame is taken as time 0'
                     )
-                elif time_s > _LATE_S:
+                elif self._is_recorded and time_s > _LATE_S:
                     self._report.add(
                         f'the first row is at {time_s:.2f} s: time 0 is the beginning of the sound'
                     )
