@@ -166,7 +166,10 @@ class ClipDataset(Dataset):
         self._catalogue = read_catalogue(root)
         self.clips = self._list_clips()
         if not self.clips:
-            raise ValueError(f'{self.root}: contains no clip of the split {split}')
+            raise ValueError(
+                f'{self.root}: contains no clip of the split {split}: in sessions.csv, give at '
+                f'least one session the split {split}, and prepare again'
+            )
 
     @property
     def description(self) -> dict[str, Any]:
