@@ -230,7 +230,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(EVENTS)
 def test_whatever_comes(events):
     """Always finite and in range; jumps are bounded; afterwards neutral in time, and blinking."""
