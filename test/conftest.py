@@ -2,7 +2,7 @@
 """Fixtures that several rooms' tests share."""
 
 import functools
-import importlib
+import json
 import os
 import re
 import signal
@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from robot_face_gen.models import export_process
+from robot_face_gen.models.cache import read_entry
 from robot_face_gen.tools.ros import child_environment
 
 # Few cores, several processes: one thread each is faster than a fight for them.
@@ -106,9 +108,10 @@ def graph_domain():
 def export_here(monkeypatch):
     """Exports in this process, for tests of what follows: a child would import torch anew."""
 
-    def export(module, *words):
-        monkeypatch.setattr(sys, 'argv', [module, *words])
-        assert importlib.import_module(module).main() == 0
+    def export(entry, function, *arguments):
+        monkeypatch.setattr(sys, 'argv', ['', function, json.dumps(arguments)])
+        assert export_process.main() == 0
+        return read_entry(entry)
 
     for place in ('features.whisper_exported', 'facial_reaction_model.onnx_runner'):
         monkeypatch.setattr(f'robot_face_gen.{place}.export_in_child', export)

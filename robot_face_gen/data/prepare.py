@@ -203,10 +203,8 @@ def prepare(
 ) -> list[Finding]:
     """Prepare all sessions of a folder with a `sessions.csv`, see `add_arguments`.
 
-    Finished tracks of an earlier run in `root` are kept.
-
-    Returns:
-        list: findings; a session with an error is not used.
+    Finished tracks of an earlier run in `root` are kept. Returns the findings; a session with an
+    error is not used.
 
     Raises:
         ImportError: a session is a bag and rosbags is not installed.

@@ -248,9 +248,6 @@ def read_sessions(folder: str | Path) -> list[Session]:
 def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) -> Path:
     """Write when the files of sessions began (s, by column) into the table; the rest stays.
 
-    Returns:
-        Path: of the table.
-
     Raises:
         OSError: the table cannot be written.
     """

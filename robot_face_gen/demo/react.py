@@ -11,11 +11,12 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.files import results_folder, write_text
+from robot_face_gen.pipeline.recording import Recording, read_recording
 
 from .report import (
     Record,
@@ -26,11 +27,7 @@ from .report import (
     table,
     warnings,
 )
-
-if TYPE_CHECKING:
-    from robot_face_gen.pipeline.recording import Recording
-
-    from .usage import Usage
+from .usage import Usage
 
 SEED = 0  # of `react` and `demo`: a second run gives the same reaction
 MAX_SAMPLES = 100
@@ -131,8 +128,6 @@ def check_shared_arguments(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command as the arguments say."""
-    from robot_face_gen.pipeline.recording import read_recording
-
     check_shared_arguments(args)
     if not 1 <= args.samples <= MAX_SAMPLES:
         raise ValueError(f'--samples {args.samples}: expected 1 to {MAX_SAMPLES}')
@@ -157,8 +152,6 @@ def answer(
     from tqdm import tqdm
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
-
-    from .usage import Usage
 
     for problem in recording.problems:
         print(f'note: {problem}')
@@ -219,7 +212,7 @@ def write_results(
     Args:
         out: folder.
         records: one for each listener.
-        recording: what was played.
+        recording: what was played, from `start_ns` on, for `duration_s`.
         start_ns: when it began.
         duration_s: of what was played.
         usage: CPU and memory.

@@ -70,11 +70,7 @@ def _binds(probe: socket.socket, port: int, address: str = '127.0.0.1') -> bool:
 
 
 class NodeThread:
-    """A node that a thread spins, from `start` until `close`.
-
-    Args:
-        name: of the node.
-        domain: its ROS domain; it is set for this process.
+    """A node that a thread spins, from `start` until `close`; the domain is set for this process.
 
     Raises:
         ImportError: ROS 2 or the messages are missing.

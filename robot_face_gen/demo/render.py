@@ -6,6 +6,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from robot_face_gen.data.bags import read_run
+
+from .film import Film
+from .report import Record, RecordedReaction
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
@@ -30,11 +35,6 @@ def run(args: argparse.Namespace) -> int:
         ValueError: the bag cannot be read, or has nothing to show.
         OSError: the film cannot be written.
     """
-    from robot_face_gen.data.bags import read_run
-
-    from .film import Film
-    from .report import Record, RecordedReaction
-
     output = Path(args.output)
     if output.suffix.lower() != '.mp4':
         raise ValueError(f'{output}: expected a name that ends in .mp4')

@@ -48,12 +48,9 @@ class Output:
 
 
 class ActuatorSet:
-    """All actuators of a robot and the outputs that command them.
+    """All actuators of a robot, in the order of all arrays, and the outputs that command them.
 
     Attributes:
-        actuators: in the order of all arrays.
-        names: of the actuators.
-        outputs: enabled or not.
         neutral: (n,) positions for a face at rest.
         limits: of the motion.
         gains: (n, 24), columns as in INPUTS.

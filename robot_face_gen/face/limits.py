@@ -63,11 +63,8 @@ class MotionLimits:
 class MotionLimiter:
     """Follows targets as closely as the limits allow.
 
-    Args:
-        limits: of the actuators.
-        period_s: between two calls of `step`.
-        start: position at rest, (n,). A start outside of the position limits is left with limited
-            speed and never entered again.
+    It starts at rest at `start`, (n,). A start outside of the position limits is left with limited
+    speed and never entered again.
 
     Attributes:
         position: the last command, (n,).
@@ -110,9 +107,8 @@ class MotionLimiter:
     def step(self, target: np.ndarray | None) -> None:
         """Compute the command of the next period.
 
-        Args:
-            target: positions to go to, (n,); one that is not finite is ignored, one outside of
-                the limits is clipped. None: brake.
+        The target (n,) is where to go; a value that is not finite is ignored, one outside of the
+        limits is clipped. None: brake.
         """
         limits, now, speed = self._limits, self._positions[-1], self._velocities[-1]
         half = speed * (self._period_s / 2.0)

@@ -15,7 +15,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from robot_face_gen.timing import SECOND_NS
 
 from .face_frame import MIN_CONFIDENCE, FaceFrame
 from .file_kind import HEAD_BYTES, foreign_kind
-from .openface_columns import Columns, FaceTable
+from .openface_columns import Columns
 from .openface_person import FaceChooser, Sighting
 from .openface_report import OpenFaceError, ReadReport
 from .openface_time import TimeBase, TimeOrder
@@ -157,13 +157,17 @@ class OpenFaceReader:
                     f'{self.path}: is empty: expected the header of an OpenFace CSV'
                 )
             return []
-        table = self._columns.table(lines, open_end=open_end)
+        rows = self._columns.rows(lines, open_end=open_end)
         faces: list[Sighting] = []
-        timed = [entry for row in range(len(table.line)) for entry in self._clock.add(table, row)]
+        timed = [entry for row in rows for entry in self._clock.add(row)]
         if final:
             timed += self._clock.flush()
-        for entry in timed:
-            faces += self._ordered(*entry)
+        for row, time_s in timed:
+            frame = replace(row.face.frame, stamp_ns=round(time_s * SECOND_NS))
+            face = replace(row.face, time_s=time_s, frame=frame)
+            # NaN is not equal to itself.
+            key = (row.number if row.number == row.number else None, time_s)
+            faces += self._choose(self._order.add(key, row.line, face))
             if self._order.ended:
                 break
         if final:
@@ -181,26 +185,6 @@ class OpenFaceReader:
                 f'{self.path}: no OpenFace CSV: it holds binary data (robot-face-gen track '
                 'FILM CSV makes the CSV of a film)'
             )
-
-    def _ordered(self, table: FaceTable, row: int, time_s: float) -> list[Sighting]:
-        frame = FaceFrame(
-            stamp_ns=round(time_s * SECOND_NS),
-            confidence=float(table.confidence[row]),
-            success=bool(table.success[row]),
-            image_width=0,
-            image_height=0,
-            landmarks=table.landmarks[row],
-            au=table.au[row],
-            pose=table.pose[row],
-            gaze=table.gaze[row],
-        )
-        x, y, size = table.place[row].tolist()
-        face = Sighting(
-            time_s, float(np.nan_to_num(table.face_id[row])), frame.success, (x, y, size), frame
-        )
-        number = float(table.frame[row])
-        key = (number if number == number else None, time_s)
-        return self._choose(self._order.add(key, int(table.line[row]), face))
 
     def _choose(self, faces: list[tuple[object, Sighting]]) -> list[Sighting]:
         return [chosen for key, face in faces for chosen in self._chooser.add(key, face)]

@@ -71,7 +71,12 @@ class AudioTopic:
                 raise ValueError(f'has type {kinds[0]}: expected one of {", ".join(callbacks)}')
             kind = message_class(kinds[0])
             if not kinds[0].endswith('AudioStamped'):
-                self._listen_to_info()
+                self._subscribe(
+                    message_class(f'{PACKAGE}/msg/AudioInfo'),
+                    f'{self._topic.rpartition("/")[0]}/audio_info',
+                    self._on_info,
+                    'infos_in',
+                )
             self._subscribe(kind, self._topic, callbacks[kinds[0]], 'chunks_in')
         except ValueError as error:
             self._node.health.fail('audio_topic', f'{self._topic}: {error}')
@@ -86,10 +91,6 @@ class AudioTopic:
         # AudioInfo comes every 5 s.
         stall_s = STALL_S if flow == 'chunks_in' else 60.0
         self._node.subscribe(kind, topic, callback, flow=flow, stall_s=stall_s, depth=DEPTH)
-
-    def _listen_to_info(self) -> None:
-        info = f'{self._topic.rpartition("/")[0]}/audio_info'
-        self._subscribe(message_class(f'{PACKAGE}/msg/AudioInfo'), info, self._on_info, 'infos_in')
 
     def _on_info(self, message: Any) -> None:
         described = (

@@ -13,15 +13,9 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:  # Iron and later
-    from rclpy.event_handler import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-    )
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:
-    from rclpy.qos_event import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-    )
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 from robot_face_gen.pipeline.health import Health
 
@@ -126,9 +120,6 @@ class BaseNode(Node, Generic[Values]):
             stall_s: silence after which the level rises.
             depth: messages that the middleware keeps while the executor is busy.
             health: where it is counted; None is the node's.
-
-        Returns:
-            Subscription: for `unsubscribe`.
         """
         resolved, health = self.resolve_topic_name(topic), health or self.health
         health.add_flow(flow, resolved, stall_s)

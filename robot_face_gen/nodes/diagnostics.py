@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health, Report
+from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health
 
 if TYPE_CHECKING:
     from .base_node import BaseNode
@@ -21,16 +21,6 @@ REMIND_S = 10.0
 _NUMBER = re.compile(r'[-+]?\d[\d.]*')
 _MOST_TEXTS = 1000
 _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
-
-
-def status_message(name: str, report: Report) -> DiagnosticStatus:
-    """A report as a diagnostic_msgs status."""
-    return DiagnosticStatus(
-        level=_LEVELS[report.level],
-        name=name,
-        message=report.message,
-        values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-    )
 
 
 class Diagnostics:
@@ -104,7 +94,11 @@ class _Status:
                 self._logger.info(f'{self._prefix}waiting for {", ".join(waiting)}')
             self._reminded += 1
         self._log_changes(report.faults, time.monotonic())
-        return status_message(self._name, report)
+        values = [KeyValue(key=key, value=value) for key, value in report.values.items()]
+        level = _LEVELS[report.level]
+        return DiagnosticStatus(
+            level=level, name=self._name, message=report.message, values=values
+        )
 
     def _log_changes(self, faults: Mapping[str, Fault], now_s: float) -> None:
         """Log each fault once when it begins and once when it ends, whatever else stands.

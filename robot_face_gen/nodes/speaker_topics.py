@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class SpeakerInputs:
             )
             self._health.count('impossible_values', impossible, trouble=text)
         self._face_ns = now_ns
+        frame = replace(frame, stamp_ns=self._speaker.corrected('face', frame.stamp_ns, now_ns))
         self._compare_clocks(frame.stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_face, frame, now_ns))
 
@@ -81,6 +83,7 @@ class SpeakerInputs:
         if text := self._hop.see(len(data)):
             self._health.count('other_hop', trouble=text)
         now_ns = self._node.now_ns()
+        stamp_ns = self._speaker.corrected('audio', stamp_ns, now_ns)
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_audio, stamp_ns, data, now_ns))
@@ -110,7 +113,7 @@ class ReactionOutput:
     """Publishes the reactions of one speaker when they are due."""
 
     def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
-        self._node, self._speaker, self._frame = node, speaker, 0
+        self.speaker, self._frame = speaker, 0
         self._frame_id: str = node.parameters.frame_id
         prefix = f'{namespace}/' if namespace else ''
         self._publisher = node.advertise(
@@ -120,14 +123,9 @@ class ReactionOutput:
             health=speaker.health,
         )
 
-    @property
-    def due_ns(self) -> int | None:
-        """When the next reaction is due; None: there is none."""
-        return self._speaker.next_due_ns
-
     def publish(self, now_ns: int) -> None:
         """Publish the reaction that is due, if there is one."""
-        reaction = self._speaker.pop(now_ns)
+        reaction = self.speaker.pop(now_ns)
         if reaction is None:
             return
         self._publisher.publish(
@@ -135,5 +133,5 @@ class ReactionOutput:
                 reaction.face, self._frame, now_ns, reaction.source_stamp_ns, self._frame_id
             )
         )
-        self._speaker.health.tick('reactions_out')
+        self.speaker.health.tick('reactions_out')
         self._frame += 1

@@ -53,11 +53,7 @@ class Report:
 
 
 class Health:
-    """Collects measurements from any thread; `report` returns the status.
-
-    Args:
-        clock: monotonic time in seconds.
-    """
+    """Collects measurements from any thread; `report` returns the status."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

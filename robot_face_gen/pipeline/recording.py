@@ -154,9 +154,7 @@ def replay(
 
 
 def align_recording(
-    faces: Sequence[FaceFrame],
-    embeddings: Iterable[EmbeddingBlock],
-    **options: Any,
+    faces: Sequence[FaceFrame], embeddings: Iterable[EmbeddingBlock], **options: Any
 ) -> dict[str, np.ndarray]:
     """Join the face and the voice of a recording, from the first to the last frame.
 

@@ -24,9 +24,7 @@ CLOSE_S = 0.2  # for the closing handshake
 class Viewer:
     """A page's connection. All methods run in the server's event loop.
 
-    Args:
-        request: that opens the WebSocket.
-        counters: counts 'dropped' messages, 'refused' ones, and 'stuck_viewers'.
+    It counts 'dropped' messages, 'refused' ones, and 'stuck_viewers'.
     """
 
     def __init__(self, request: web.Request, counters: Counter[str]) -> None:
