@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.face.easing import (
-    BLINK_S,
-    FACE_RANGE,
-    NEUTRAL,
-    FaceEaser,
-)
+from robot_face_gen.face.easing import BLINK_S, FACE_RANGE, NEUTRAL, FaceEaser
 from robot_face_gen.layout import AU, BRANCH_SLICES, BRANCHES, FACE_DIM
 
 BLINKING = np.zeros(FACE_DIM, bool)  # values that a blink moves

@@ -8,11 +8,7 @@ import pytest
 import torch
 from speakers import SMALL, cut, join, largest_difference, make_mask, make_speaker
 
-from robot_face_gen.facial_reaction_model import (
-    BRANCHES,
-    OnlineInferenceManager,
-    create_model,
-)
+from robot_face_gen.facial_reaction_model import BRANCHES, OnlineInferenceManager, create_model
 from robot_face_gen.facial_reaction_model.events import EVENTS, UNKNOWN_AGE
 
 
