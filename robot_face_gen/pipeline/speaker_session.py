@@ -132,28 +132,34 @@ class SpeakerSession:
                 f'the stamps of the {stream} run {abs(100 * clock.rate):.1f} % {way} against this '
                 'clock (a frame number divided by a nominal rate?), or are ever later'
             )
-            self.health.count('clock_drifts', trouble=f'{text}: using the times of arrival')
+            self._warn_of(stream, f'{text}: using the times of arrival')
+        if did and not clock.drifts:
+            self.health.mend(f'{stream} clock')
         if clock.drifts or did:
             self.health.fact(f'{stream}_clock_drift_percent', f'{-100 * clock.rate:.2f}')
             self.health.fact(f'{stream}_clock_correction_s', f'{clock.correction_ns / 1e9:.2f}')
         return stamp_ns
 
     def _compare_streams(self, offset_ns: int, now_ns: int) -> None:
-        """If the voice keeps another offset than the face decided for, the face is corrected."""
-        if abs(offset_ns - self.stamps.offset_ns) <= MAX_SKEW_NS:
+        """Correct the face, if its stamps decided for another clock, but the voice is on ours."""
+        if self.stamps.offset_ns == 0 or abs(offset_ns) > MAX_SKEW_NS:
             self._apart_ns = None
         elif self._apart_ns is None or now_ns < self._apart_ns:
             self._apart_ns = now_ns
         elif now_ns - self._apart_ns > _APART_NS:
             apart_s = (self.stamps.offset_ns - offset_ns) / 1e9
-            self.stamps.set(offset_ns)
-            self._clocks['face'].follow_arrivals(self.stamps.offset_ns)
+            self.stamps.set(0)
+            self._clocks['face'].follow_arrivals(0)
             text = (
                 f'the stamps of the face are {abs(apart_s):.1f} s '
                 f'{"behind" if apart_s > 0 else "ahead of"} those of the audio: using the times '
                 'of arrival'
             )
-            self.health.count('clock_drifts', trouble=text)
+            self._warn_of('face', text)
+
+    def _warn_of(self, stream: str, text: str) -> None:
+        self.health.count('clock_drifts')
+        self.health.warn(f'{stream} clock', text)
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
         """Add a frame of the speaker's face."""
@@ -253,7 +259,7 @@ class SpeakerSession:
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
+            self.health.drop(dropped, 'reactions', 'they were ready more than 1 s late')
         if reaction is not None:
             reaction = self._continuous(reaction)
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)

@@ -78,8 +78,10 @@ def test_face_and_voice_stay_together_while_the_stamps_drift(seconds, fps, nomin
     assert len(older) > 0.95 * len(slots)  # the others are held
     assert abs(older).max() < 0.3  # until it is known, and then:
     assert abs(older[len(older) // 2 :]).max() < 0.08
-    values = session.health.report().values
+    report = session.health.report()
+    values = report.values
     assert values.get('face_clock_drift_percent') == drift
+    assert ('face clock' in report.faults) == (drift is not None)  # as long as it drifts
     assert values.get('clock_drifts') == (drift and '1')
     assert 'audio_clock_drift_percent' not in values
 
@@ -93,7 +95,25 @@ def test_a_tracker_that_does_not_count_a_pause_does_not_cost_the_voice():
     late = [slot for slot in slots if slot.stamp_ns > BEGIN + 50 * SECOND_NS]
     assert len(late) > 30 * 25 and all(slot.audio_valid and slot.face_valid for slot in late)
     assert abs(older[-30 * 25 :]).max() < 0.1
-    assert session.health.report().values['face_clock_correction_s'].startswith('5.0')
+    report = session.health.report()
+    assert report.values['face_clock_correction_s'].startswith('5.0')
+    assert 'behind those of the audio' in report.faults['face clock'].text
+    now_ns = BEGIN + 90 * SECOND_NS
+    for index in range(50):  # the tracker is started again
+        session.corrected('face', now_ns + index * 40 * MS, now_ns + index * 40 * MS + 50 * MS)
+    assert 'face clock' not in session.health.report().faults
+
+
+def test_a_voice_that_an_overloaded_encoder_delays_changes_no_clock():
+    session = SpeakerSession(Timeline(audio_dim=1), Playout(), Health(lambda: 0.0))
+    for index in range(300):
+        now_ns = BEGIN + index * 40 * MS
+        delay_ns = 2400 * MS if 100 < index < 200 else 150 * MS
+        assert session.corrected('face', now_ns - 50 * MS, now_ns) == now_ns - 50 * MS
+        session.stamps.arrived(now_ns - 50 * MS, now_ns)
+        session.corrected('audio', now_ns - delay_ns, now_ns)
+    assert session.stamps.offset_ns == 0
+    assert 'clock_drifts' not in session.health.report().values
 
 
 def correct(clock, begin_s, seconds, stamp_s, delay_s=0.05):
