@@ -235,12 +235,7 @@ class OpenFaceFile:
         return first_ns, last_ns
 
     def frames(self) -> Iterator[FaceFrame]:
-        """All frames in order of time, from the beginning of the file.
-
-        Raises:
-            OpenFaceError: no OpenFace CSV, or no usable row.
-            OSError: the file cannot be read.
-        """
+        """All frames from the beginning of the file, in order of time; errors as of the class."""
         self.report = ReadReport()
         return _stream(self.path, self.report)
 

@@ -79,13 +79,9 @@ class SoundFile:
         self._probe()
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All samples from the beginning, (n,) float32 each, not empty.
+        """All samples from the beginning, (n,) float32 each, not empty; errors as of the class.
 
         Samples beyond 4 times full scale and those that are not finite are not changed.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it cannot be decoded from its beginning.
         """
         for block in self._decoded(self.problems):
             if block.shape[1] == 1:
