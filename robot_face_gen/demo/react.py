@@ -172,9 +172,7 @@ def answer(
             for frame in pipeline.react(recording):
                 stamp_ns = frame.source_stamp_ns
                 for record, face in zip(records, frame.faces, strict=True):
-                    reaction = RecordedReaction(
-                        frame.number, stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns
-                    )
+                    reaction = RecordedReaction(stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns)
                     record.reactions.append(reaction)
                 bar.update()
         computed_s = time.monotonic() - loaded_s

@@ -152,7 +152,6 @@ class Recorder(NodeThread):
             return
         self.record.reactions.append(
             RecordedReaction(
-                frame=int(message.frame),
                 published_ns=to_ns(message.header.stamp),
                 source_ns=to_ns(message.source_stamp),
                 arrived_ns=arrived_ns,
