@@ -19,7 +19,7 @@ except ImportError:
 
 from robot_face_gen.pipeline.health import Health
 
-from .diagnostics import Diagnostics
+from .diagnostics import PERIOD_S, Diagnostics
 from .graph_watch import GraphWatch
 from .parameter_table import Parameters, ParameterTable, Values
 
@@ -71,6 +71,7 @@ class BaseNode(Node, Generic[Values]):
             self.health.count('unknown', len(unknown))
         self._watch = GraphWatch(self)
         self.diagnostics = Diagnostics(self, self.health, self._watch.look)
+        self.every(PERIOD_S, self.diagnostics.publish)
 
     @property
     def parameters(self) -> Values:
