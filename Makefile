@@ -47,7 +47,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
 
 # What the tests of the camera need; they are skipped without it.
 models: $(VENV)/.dev

@@ -97,6 +97,12 @@ def speaker_namespace(reader: Any, given: str, where: str) -> str:
     )
     if given and _full(given) in found:
         return _full(given)
+    if not found:
+        topics = ', '.join(sorted({f'{one.topic} ({one.msgtype})' for one in reader.connections}))
+        raise ValueError(
+            f'the bag has no face, sound or reaction ({FACE_TOPIC}, {AUDIO_TOPIC}, '
+            f'{REACTION_TOPIC}); it has {topics or "no topics"}'
+        )
     if given or len(found) != 1:
         names = ', '.join(name or '/' for name in found) or 'none'
         raise ValueError(

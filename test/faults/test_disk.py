@@ -141,6 +141,7 @@ def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path, not
 
 
 @pytest.mark.graph
+@pytest.mark.real_time
 @pytest.mark.faults
 def test_a_node_with_a_read_only_home_goes_on(tmp_path, monkeypatch, tries, note):
     from fault_lab import fault_domain
@@ -205,6 +206,7 @@ def test_training_on_a_full_disk_keeps_the_last_complete_state(tmp_path, note):
 
 
 @pytest.mark.graph
+@pytest.mark.real_time
 @pytest.mark.faults
 def test_recording_onto_a_full_disk(lab, tmp_path, tries, note):
     from live_graph import NodeProcess
