@@ -16,9 +16,8 @@ _DERIVATIVE_CUTOFF_HZ = 1.0
 class OneEuro:
     """Filters an array over time, each value on its own.
 
-    Args:
-        cutoff_hz: of a value that does not change; lower is smoother.
-        beta: how much the cutoff rises, in Hz, with each unit of speed, see `scale`.
+    A value that does not change has the cutoff `cutoff_hz`; lower is smoother. With each unit of
+    speed (see `scale`), it rises by `beta` Hz.
     """
 
     def __init__(self, cutoff_hz: float, beta: float) -> None:

@@ -63,12 +63,7 @@ class VideoFile:
         self.height, self.width = first.image.shape[:2]
 
     def pictures(self) -> Iterator[Picture]:
-        """All pictures in order of time; a damaged one is left out.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is no film.
-        """
+        """All pictures in order of time, without damaged ones; errors as of the class."""
         with self._open() as film:
             stream = film.streams.video[0]
             stream.thread_type = 'SLICE'  # frame threads would hold several pictures back

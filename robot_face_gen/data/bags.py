@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen import topics
 from robot_face_gen.features.face_frame import FaceFrame, message_values
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-from .bag_file import MESSAGES, open_bag
+from .bag_file import open_bag
 
-FACE_TOPIC, AUDIO_TOPIC, REACTION_TOPIC = 'openface/features', 'audio', 'robot_face/reaction'
-FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
-AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
-REACTION_TYPE = f'{MESSAGES}/msg/FaceReaction'
-_TYPES = {FACE_TOPIC: FACE_TYPE, AUDIO_TOPIC: AUDIO_TYPE, REACTION_TOPIC: REACTION_TYPE}
+FACE_TOPIC, FACE_TYPE = topics.FACE
+AUDIO_TOPIC, AUDIO_TYPE = topics.AUDIO
+REACTION_TOPIC, REACTION_TYPE = topics.REACTION_TOPIC
+_TYPES = dict((topics.FACE, topics.AUDIO, topics.REACTION_TOPIC))
 
 
 @dataclass

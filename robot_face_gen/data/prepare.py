@@ -24,7 +24,8 @@ from .bag_file import bag_files
 from .checks import ERROR, NO_VOICE, WARNING, Finding, Findings, check_lengths
 from .people import PersonJob, PersonResult, prepare_person
 from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
-from .sessions import PersonFiles, Session, read_sessions
+from .seamless import read_sessions
+from .sessions import PersonFiles, Session
 from .store import (
     Catalogue,
     PreparedSession,

@@ -172,9 +172,7 @@ def answer(
             for frame in pipeline.react(recording):
                 stamp_ns = frame.source_stamp_ns
                 for record, face in zip(records, frame.faces, strict=True):
-                    reaction = RecordedReaction(
-                        frame.number, stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns
-                    )
+                    reaction = RecordedReaction(stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns)
                     record.reactions.append(reaction)
                 bar.update()
         computed_s = time.monotonic() - loaded_s
@@ -209,16 +207,9 @@ def write_results(
 ) -> int:
     """Write the CSV of each record, and figures, sheet and film of the first; print the figures.
 
-    Args:
-        out: folder.
-        records: one for each listener.
-        recording: what was played, from `start_ns` on, for `duration_s`.
-        start_ns: when it began.
-        duration_s: of what was played.
-        usage: CPU and memory.
-        more: for `summary.json`, beside `summarise`.
-        film: its name; '': none is written.
-        notes: to be printed.
+    The recording was played from `start_ns` on, for `duration_s`. There is a record for each
+    listener. `more` is for `summary.json`, beside `summarise`. An empty name of the film: none is
+    written. Notes are printed.
 
     Returns:
         int: exit code: 0, or NO_VALID_FRAME where a face was recorded and no frame of it is valid.

@@ -47,13 +47,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--start {args.start:g}: the bag has {bag.duration_s:.1f} s')
     if args.duration is not None:
         duration_s = min(duration_s, args.duration)
-    record = Record(frames=bag.speaker.frames)
-    for number, reaction in enumerate(bag.reactions):
-        record.reactions.append(
-            RecordedReaction(
-                number, reaction.stamp_ns, reaction.source_ns, reaction.stamp_ns, reaction.face
-            )
-        )
+    reactions = [
+        RecordedReaction(r.stamp_ns, r.source_ns, r.stamp_ns, r.face) for r in bag.reactions
+    ]
+    record = Record(bag.speaker.frames, reactions)
     for text in bag.missing:
         print(f'note: {text}')
     rate = bag.speaker.sample_rate

@@ -35,7 +35,6 @@ _MANY_LOST = 0.05  # share of frames without a reaction that is reported
 class RecordedReaction:
     """One reaction, and when (ns) it was published, the speaker's frame captured, it received."""
 
-    frame: int
     published_ns: int
     source_ns: int
     arrived_ns: int

@@ -64,12 +64,8 @@ class MotionLimiter:
     """Follows targets as closely as the limits allow.
 
     It starts at rest at `start`, (n,). A start outside of the position limits is left with limited
-    speed and never entered again.
-
-    Attributes:
-        position: the last command, (n,).
-        velocity: at the last command, (n,).
-        counters: how many values were limited, by kind of limit.
+    speed and never entered again. `position` and `velocity` (n,) are the last command; `counters`
+    how many values were limited, by kind of limit.
     """
 
     def __init__(self, limits: MotionLimits, period_s: float, start: np.ndarray) -> None:

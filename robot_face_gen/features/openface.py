@@ -106,19 +106,13 @@ class OpenFaceReader:
     def push(self, data: bytes) -> list[FaceFrame]:
         """The next bytes of the file; returns the frames that are complete.
 
-        `stamp_ns` counts from the beginning of the recording.
-
-        Raises:
-            OpenFaceError: it is no OpenFace CSV. Nothing more is read.
+        `stamp_ns` counts from the beginning of the recording. After an OpenFaceError (it is no
+        OpenFace CSV) nothing more is read.
         """
         return self._read(data, final=False)
 
     def finish(self) -> list[FaceFrame]:
-        """The end of the file; returns the frames that were still waiting.
-
-        Raises:
-            OpenFaceError: the file has no header.
-        """
+        """The end of the file; returns the frames that were still waiting. Errors as in `push`."""
         return self._read(b'', final=True)
 
     def _read(self, data: bytes, *, final: bool) -> list[FaceFrame]:
@@ -242,12 +236,7 @@ class OpenFaceFile:
         return first_ns, last_ns
 
     def frames(self) -> Iterator[FaceFrame]:
-        """All frames in order of time, from the beginning of the file.
-
-        Raises:
-            OpenFaceError: no OpenFace CSV, or no usable row.
-            OSError: the file cannot be read.
-        """
+        """All frames from the beginning of the file, in order of time; errors as of the class."""
         self.report = ReadReport()
         return _stream(self.path, self.report)
 

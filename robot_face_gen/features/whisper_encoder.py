@@ -38,8 +38,8 @@ class WhisperEncoder:
     Attributes:
         id: the name, and a hash of the weights: what a checkpoint was trained with.
         dim: length of an embedding.
-        n_mels: bands of the log-mel spectrogram.
-        filters: (n_mels, 201) float32, from power spectrum to mel bands.
+        n_mels, filters: bands of the log-mel spectrogram; (n_mels, 201) float32 from the power
+            spectrum to them.
     """
 
     def __init__(self, encoder: AudioEncoder, dims: ModelDimensions, name: str) -> None:
@@ -73,15 +73,11 @@ class WhisperEncoder:
 
     @torch.inference_mode()
     def encode(self, mel: np.ndarray, begin: int = 0, end: int | None = None) -> np.ndarray:
-        """Embeddings of short contexts, with the first positions of Whisper's table.
+        """Embeddings (B, end - begin, dim) of short contexts, at the first of Whisper's positions.
 
-        Args:
-            mel: (B, n_mels, frames) float32, an even number of frames of 10 ms.
-            begin: the first embedding that is wanted, 0..frames / 2: what is not costs less.
-            end: the one after the last; None is frames / 2.
-
-        Returns:
-            np.ndarray: (B, end - begin, dim) float32.
+        The contexts are (B, n_mels, frames) float32, an even number of frames of 10 ms. `begin`
+        and `end` are those of the wanted embeddings, 0..frames / 2 (None): what is not wanted
+        costs less.
         """
         end = check_span(mel, self.n_mels, begin, end)
         encoder = self.network

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robot_face_gen.timing import EMBEDDING_RATE_HZ
+
 from .log_mel import FLOOR, FRAME, LogMel
 from .resample import RATE, Resampler, to_mono
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from .whisper_encoder import WhisperEncoder
     from .whisper_exported import ExportedWhisper
 
-RATE_HZ = 50.0  # embeddings a second
+RATE_HZ = float(EMBEDDING_RATE_HZ)
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # decay of the loudest bin (log10) per frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # lower limit of the loudest bin (log10)

@@ -20,6 +20,7 @@ from robot_face_gen.timing import SECOND_NS
 from robot_face_gen.tools.topic import message_class
 
 from .base_node import BaseNode, fell_back
+from .messages import check_rate
 
 PACKAGE = 'audio_common_msgs'
 LOOK_S = 0.5
@@ -124,8 +125,7 @@ class AudioTopic:
     def _put(self, samples: np.ndarray, rate: int, frame_id: str) -> None:
         if not len(samples):
             return
-        if not 1_000 <= rate <= 1_000_000:
-            raise ValueError(f'sample_rate = {rate}: expected 1000 to 1000000 Hz')
+        check_rate(rate)
         now_ns = self._node.now_ns()
         jumped = fell_back(self._arrived_ns, now_ns) or now_ns - self._arrived_ns > _JUMP_NS
         if self._clock is None or rate != self._rate or jumped:

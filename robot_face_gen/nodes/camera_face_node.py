@@ -17,6 +17,7 @@ from robot_face_gen.camera.tracker import FaceTracker
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.sources import CAMERA, VIDEO
 from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.topics import FACE
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .base_node import sensor_qos
@@ -35,7 +36,7 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
     def __init__(self) -> None:
         super().__init__(CAMERA_FACE)
         p = self.parameters
-        self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
+        self._publisher = self.advertise(FaceFeatures, FACE[0], flow='frames_out')
         for name in ('no_face', 'persons'):
             self.health.count(name, 0)
         networks = FaceNetworks(threads=p.threads)

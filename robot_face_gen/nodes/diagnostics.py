@@ -7,14 +7,12 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
 from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health
-
-if TYPE_CHECKING:
-    from .base_node import BaseNode
 
 PERIOD_S = 1.0
 REMIND_S = 10.0
@@ -26,18 +24,15 @@ _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: Diagnost
 class Diagnostics:
     """Publishes a status for each health; logs every fault that begins or ends.
 
-    `look` is called before each report.
+    `look` is called before each report. Call `publish` every PERIOD_S.
     """
 
-    def __init__(
-        self, node: BaseNode, health: Health, look: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, node: Node, health: Health, look: Callable[[], None]) -> None:
         self._node = node
         self._look = look
         self._statuses = [_Status(node, '', health)]
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        node.every(PERIOD_S, self.publish)
 
     def add(self, part: str, health: Health) -> None:
         """Also publish the health of a part of the node; `part` is its namespace."""
@@ -73,7 +68,7 @@ class _Standing(NamedTuple):
 class _Status:
     """One health, and what was logged about it."""
 
-    def __init__(self, node: BaseNode, part: str, health: Health) -> None:
+    def __init__(self, node: Node, part: str, health: Health) -> None:
         self._logger, self._health = node.get_logger(), health
         self._name = '/'.join(filter(None, (part.strip('/'), node.get_name())))
         if not part:

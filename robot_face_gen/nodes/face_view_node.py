@@ -16,6 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.pipeline.crop import FaceCrop
 from robot_face_gen.timing import PERIOD_NS
+from robot_face_gen.topics import FACE, REACTION_TOPIC
 from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
@@ -60,9 +61,9 @@ class FaceViewNode(BaseNode[ViewParameters]):
     def _look(self) -> None:
         """Subscribe to what is needed for the outputs that somebody subscribes to."""
         for flow, kind, topic, callback, image in (
-            ('frames_in', FaceFeatures, 'openface/features', self._on_face, self._speaker_image),
+            ('frames_in', FaceFeatures, FACE[0], self._on_face, self._speaker_image),
             (
-                'reactions_in', FaceReaction, 'robot_face/reaction', self._on_reaction,
+                'reactions_in', FaceReaction, REACTION_TOPIC[0], self._on_reaction,
                 self._robot_image,
             ),
         ):  # fmt: skip

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
+from robot_face_gen.topics import AUDIO, FACE, REACTION_TOPIC
 
 from .parameter_table import ParameterTable, filled, not_negative, parameter
-from .topics import AUDIO, FACE, REACTION_TOPIC
 
 
 def _not_empty_list(value: str) -> str:

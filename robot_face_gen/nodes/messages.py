@@ -11,12 +11,12 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from robot_face_gen.features.face_frame import MESSAGE_FIELDS, FaceFrame
+from robot_face_gen.features.resample import LEAST_RATE, LOUDEST, MOST_RATE
 from robot_face_gen.layout import VALUE_LIMITS
 from robot_face_gen.timing import SECOND_NS
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding, FaceFeatures, FaceReaction
 
 EMBEDDING_LIMIT = 1e4
-LOUDEST = 4.0  # samples beyond it are integers that were not scaled to -1..1
 
 
 class BadMessage(ValueError):
@@ -32,6 +32,12 @@ def to_time(stamp_ns: int) -> Time:
     """A message's time from nanoseconds."""
     seconds, nanoseconds = divmod(int(stamp_ns), SECOND_NS)
     return Time(sec=seconds, nanosec=nanoseconds)
+
+
+def check_rate(rate: int) -> None:
+    """BadMessage for a sample rate (Hz) that no sound has."""
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise BadMessage(f'sample_rate = {rate}: expected {LEAST_RATE} to {MOST_RATE} Hz')
 
 
 def _header(stamp_ns: int, frame_id: str) -> Header:
@@ -104,12 +110,11 @@ def to_samples(message: AudioChunk) -> tuple[int, int, np.ndarray, int]:
         BadMessage: no stamp, no samples, an impossible rate or impossible samples.
     """
     stamp_ns = capture_time(message.header)
-    if not 1_000 <= message.sample_rate <= 1_000_000:
-        raise BadMessage(f'sample_rate = {message.sample_rate}: expected 1000 to 1000000 Hz')
+    check_rate(int(message.sample_rate))
     samples = np.array(message.samples, np.float32)
     if not samples.size:
         raise BadMessage('samples is empty: expected sound')
-    _within('samples', samples, LOUDEST)
+    _within('samples', samples, float(LOUDEST))
     return stamp_ns, int(message.first_sample), samples, int(message.sample_rate)
 
 

@@ -13,6 +13,7 @@ from robot_face_gen.features.openface_follow import OpenFaceFollower
 from robot_face_gen.pipeline.playback import FaceFollower
 from robot_face_gen.sources import FOLLOW, HRI
 from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.topics import FACE
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .hri_source import HriSource
@@ -30,7 +31,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
     def __init__(self) -> None:
         super().__init__(OPENFACE)
         self._rows: Counter[str] = Counter()  # of a followed file, as reported last
-        self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
+        self._publisher = self.advertise(FaceFeatures, FACE[0], flow='frames_out')
         source: str = self.parameters.source
         if source.partition(':')[0] == HRI:
             HriSource(

@@ -12,11 +12,11 @@ from rosgraph_msgs.msg import Clock
 from robot_face_gen.data.bag_file import open_bag
 from robot_face_gen.data.bags import speaker_namespace
 from robot_face_gen.tools.topic import message_class, weakest_qos
+from robot_face_gen.topics import AUDIO, FACE
 
 from .base_node import BaseNode
 from .inspection_tables import REPLAY, ReplayParameters
 from .messages import to_time
-from .topics import AUDIO, FACE
 
 ALL, SOURCES = 'all', 'sources'
 DEPTH = 50  # the graph does not tell the depth that was recorded

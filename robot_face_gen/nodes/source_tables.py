@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_face_gen.sources import CAMERA, IMAGE, MICROPHONE, VIDEO
+from robot_face_gen.topics import AUDIO, CAMERA_INFO, FACE, PICTURES
 
 from .parameter_table import ParameterTable, filled, not_negative, parameter
-from .topics import AUDIO, CAMERA_INFO, FACE, PICTURES
 
 
 def _picture_source(value: str) -> str:

@@ -12,6 +12,7 @@ from robot_face_gen.pipeline.embedding_contract import HopWatch
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.timing import EMBEDDING_RATE_HZ
+from robot_face_gen.topics import EMBEDDING, FACE, REACTION_TOPIC
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
@@ -48,11 +49,11 @@ class SpeakerInputs:
         self._hop = HopWatch(model.info.audio.get('hop_s'))
         prefix = f'{namespace}/' if namespace else ''
         node.subscribe(
-            FaceFeatures, f'{prefix}openface/features', self._on_face, flow='frames_in',
+            FaceFeatures, f'{prefix}{FACE[0]}', self._on_face, flow='frames_in',
             stall_s=STALL_S, health=self._health,
         )  # fmt: skip
         node.subscribe(
-            AudioEmbedding, f'{prefix}whisper/embedding', self._on_embedding, flow='embeddings_in',
+            AudioEmbedding, f'{prefix}{EMBEDDING[0]}', self._on_embedding, flow='embeddings_in',
             stall_s=STALL_S, health=self._health,
         )  # fmt: skip
 
@@ -118,7 +119,7 @@ class ReactionOutput:
         prefix = f'{namespace}/' if namespace else ''
         self._publisher = node.advertise(
             FaceReaction,
-            f'{prefix}robot_face/reaction',
+            f'{prefix}{REACTION_TOPIC[0]}',
             flow='reactions_out',
             health=speaker.health,
         )

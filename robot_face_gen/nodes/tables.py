@@ -14,11 +14,11 @@ from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.launch_arguments import NAMESPACE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
 from robot_face_gen.timing import MAX_WAIT_S
+from robot_face_gen.topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 from .inspection_tables import RECORD, REPLAY, SCREEN, VIEW
 from .parameter_table import ParameterTable, filled, parameter
 from .source_tables import CAMERA_FACE, MICROPHONE_TABLE, OPENFACE
-from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint

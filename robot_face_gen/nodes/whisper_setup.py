@@ -17,6 +17,17 @@ from robot_face_gen.pipeline.loading import is_device_error, load_encoder, resol
 from .tables import TRAINED, WhisperParameters
 
 
+def settings(parameters: WhisperParameters) -> dict[str, Any]:
+    """The weights and times in force: those of the parameters, or of the checkpoint's training.
+
+    Raises:
+        ValueError, OSError: the checkpoint cannot be read.
+    """
+    found = trained_with(read_info(parameters.checkpoint))
+    given = {name: getattr(parameters, name) for name in found}
+    return found | {name: value for name, value in given.items() if value not in (AUTO, TRAINED)}
+
+
 def make_stream(
     parameters: WhisperParameters, health: Health, logger: Any, *, device: str = ''
 ) -> WhisperStream:
@@ -30,10 +41,7 @@ def make_stream(
         ImportError: the backend's package is missing.
         OSError: a file cannot be read or written.
     """
-    made_by = trained_with(read_info(parameters.checkpoint))
-    for name in made_by:
-        if (given := getattr(parameters, name)) not in (AUTO, TRAINED):
-            made_by[name] = given
+    made_by = settings(parameters)
     weights, context_s = made_by.pop('weights'), made_by['context_s']
     device, backend = resolve_place(
         device or parameters.device, AUTO if device else parameters.backend, CPU_BACKENDS

@@ -47,13 +47,9 @@ class Viewer:
         self._news.set()
 
     async def serve(self, take: Callable[[str], None]) -> web.StreamResponse:
-        """Send and receive until the viewer leaves, or is disconnected.
+        """Send and receive until the viewer leaves or is disconnected; returns aiohttp's response.
 
-        Args:
-            take: called with each text that the page sends.
-
-        Returns:
-            The response to the request, for aiohttp.
+        `take` is called with each text that the page sends.
         """
         sender: asyncio.Task[None] | None = None
         response = web.StreamResponse()  # if the viewer leaves at once

@@ -8,11 +8,7 @@ from faces import make_frame, make_frames
 from robot_face_gen.layout import BRANCHES
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.playout import Playout
-from robot_face_gen.pipeline.speaker_session import (
-    LEFTOVER_FRAMES,
-    SpeakerSession,
-    StampClock,
-)
+from robot_face_gen.pipeline.speaker_session import LEFTOVER_FRAMES, SpeakerSession, StampClock
 from robot_face_gen.pipeline.timeline import Timeline
 from robot_face_gen.timing import MAX_WAIT_S, PERIOD_NS, SECOND_NS
 
