@@ -4,12 +4,24 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
+import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 _INVALID_RATE = -9997  # PortAudio's paInvalidSampleRate
+
+# What ALSA and JACK call instead of printing that there is no card or no server. C ignores the
+# arguments that it is given.
+_PRINT_NOTHING = ctypes.CFUNCTYPE(None)(lambda: None)
+_PRINTERS = {
+    'libasound.so.2': ('snd_lib_error_set_handler',),
+    'libjack.so.0': ('jack_set_error_function', 'jack_set_info_function'),
+}
 
 
 def load() -> Any:
@@ -34,7 +46,21 @@ def look_again() -> None:
     sounddevice = load()
     while sounddevice._initialized:
         sounddevice._terminate()
-    sounddevice._initialize()
+    _silence_drivers()
+    # `sounddevice._initialize` would send standard error to /dev/null for this time, and with it
+    # what other threads log.
+    sounddevice._check(sounddevice._lib.Pa_Initialize())
+    sounddevice._initialized += 1
+
+
+def _silence_drivers() -> None:
+    if sys.platform != 'linux':
+        return
+    for library, setters in _PRINTERS.items():
+        with suppress(OSError, AttributeError):  # PortAudio has not loaded it, or it has no such
+            loaded = ctypes.CDLL(library, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+            for setter in setters:
+                getattr(loaded, setter)(_PRINT_NOTHING)
 
 
 def abandon() -> None:

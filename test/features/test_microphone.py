@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from launching import run_python
 from virtual_microphone import RATE, VirtualMicrophone, missing
 
 from robot_face_gen.features import microphone, sound_card
@@ -144,6 +145,35 @@ def test_a_sound_server_that_hangs_holds_up_nobody(room):
     assert done.returncode == 0, done.stderr
     assert done.stdout == 'the microphone has stopped\n'
     assert 'Traceback' not in done.stderr
+
+
+LOGS = """
+import os, threading
+from robot_face_gen.features import sound_card
+sound_card.load()
+done, lines = threading.Event(), 0
+def log():
+    global lines
+    while not done.wait(0.001):
+        lines += os.write(2, b'a line\\n') == 7
+logging = threading.Thread(target=log)
+logging.start()
+for _ in range(5): sound_card.look_again()
+done.set()
+logging.join()
+print(lines)
+"""
+
+
+def test_what_is_logged_while_devices_are_looked_for_is_not_lost():
+    """sounddevice mutes standard error meanwhile; nor do ALSA and JACK print what they miss."""
+    try:
+        sound_card.load()
+    except OSError as error:
+        pytest.skip(str(error))
+    done = run_python(LOGS)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == 'a line\n' * int(done.stdout) != ''
 
 
 @pytest.mark.parametrize(
