@@ -23,9 +23,6 @@ _RIDGE = 1e-3  # of the mean square of a feature
 # Weight of second differences, relative to those of the faces.
 _CALM = {'landmarks': 0.05, 'au': 0.3, 'pose': 2.5, 'gaze': 0.2}
 _LEAST_EXPLAINED = {'landmarks': 0.03, 'au': 0.1, 'pose': 0.03, 'gaze': 0.03}  # else: constant
-# The sum of the network's face and the residual of somebody else is told from real motion, the
-# more the larger the network's share of it.
-_SHOWN = {'landmarks': 1.0, 'au': 1.0, 'pose': 0.8, 'gaze': 0.7}
 _QUIET = 0.4  # weight of an expression where the listener has none
 _AT_REST = 0.25  # standard deviations
 _ROUNDS = 6
@@ -111,7 +108,6 @@ class _BranchFit:
             for _ in range(_ROUNDS if used.any() else 0):
                 weights[used] = (weights[used] + self.solve(xs, some, weights[used])) / 2
         slope, mean = self.slopes(weights, *held)
-        slope *= _SHOWN[self.branch]
         weights *= slope[:, None]
         weights[:, -1] += self.zero if self.branch == 'au' else (1 - slope) * mean
         with torch.no_grad():

@@ -53,6 +53,9 @@ def shown(model, x):
 def fit():
     torch.manual_seed(3)
     model = create_model(SMALL_MODEL)
+    last = model.decoder.heads.branches['au'][2]
+    last.weight.data[AU['AU05']] *= 60.0
+    last.bias.data[AU['AU05']] = 2.0
     before = shown(model, clip(model, 90))
     known, others = (
         [clip(model, seed, missing=(LID,)) for seed in seeds]
@@ -72,7 +75,7 @@ def test_what_follows_the_speaker_is_shown_and_the_rest_is_constant(fitted):
     other = clip(model, 90)
     pose = shown(model, other)['pose']
     slope = np.polyfit(other.base[:, PITCH], pose[:, RX], 1)[0]
-    assert 0.9 < slope / heads._SHOWN['pose'] < 1.1
+    assert 0.9 < slope < 1.1
     assert np.corrcoef(other.base[:, PITCH], pose[:, RX])[0, 1] > 0.95
     assert pose[:, RZ].std() < 1e-6
 
@@ -104,5 +107,4 @@ def test_a_value_that_was_never_seen_still_moves_as_it_was_trained_to(fitted):
     old = before['au'][:, AU['AU05']]
     rise = np.maximum(old - np.median(old), 0)
     assert np.isfinite(after).all()
-    if rise.std() > 0.05:
-        assert np.corrcoef(rise, after)[0, 1] > 0.8
+    assert np.corrcoef(rise, after)[0, 1] > 0.8
