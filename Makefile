@@ -47,7 +47,7 @@ demo: $(VENV)/.messages
 
 test: REQUIRED := --required
 test: $(VENV)/.dev $(VENV)/.messages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m 'not linter and not faults' $(ARGS)
 
 # What the tests of the camera need; they are skipped without it.
 models: $(VENV)/.dev
@@ -87,7 +87,7 @@ colcon: $(VENV)/.colcon
 	tools/colcon_check.sh $(BIN)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]}: 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info < (3, 14) else f"Python {sys.version.split()[0]}: 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 # Only files whose hashes are listed; where a ROS 2 is sourced, its own packages are not in such a list.

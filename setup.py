@@ -96,6 +96,7 @@ setup(
             'resources/demo/*',
             'screen/static/*',
             'data/templates/*',
+            'face/templates/*',
         ]
     },
     data_files=[

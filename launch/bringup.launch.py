@@ -8,9 +8,9 @@ the same nodes where no `ros2` command is installed.
 """
 
 from launch import LaunchDescription
-from robot_face_gen.graph import bringup_graph
+from robot_face_gen.graph import GRAPHS
 from robot_face_gen.tools.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:
-    return launch_description(bringup_graph())
+    return launch_description(GRAPHS['bringup']())

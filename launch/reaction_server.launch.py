@@ -8,9 +8,9 @@ The nodes and arguments are declared in `robot_face_gen.graph`.
 """
 
 from launch import LaunchDescription
-from robot_face_gen.graph import reaction_server_graph
+from robot_face_gen.graph import GRAPHS
 from robot_face_gen.tools.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:
-    return launch_description(reaction_server_graph())
+    return launch_description(GRAPHS['reaction_server']())

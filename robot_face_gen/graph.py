@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import user_path
-from .launch_arguments import (
-    AUTO,
-    Argument,
-    Values,
-    absolute,
-    bringup_arguments,
-    server_arguments,
-)
+from .launch_arguments import AUTO, Argument, Values, absolute, bringup_arguments, server_arguments
 from .resources import share_folder
 from .sources import (
     CAMERA,
@@ -86,7 +79,6 @@ class NodeSpec:
 class Graph:
     """Nodes that are started together."""
 
-    name: str  # As in `launch/NAME.launch.py`
     description: str  # One line
     arguments: tuple[Argument, ...]  # The launch arguments
     select: Callable[[Values], Iterator[NodeSpec]]  # Makes the nodes from complete arguments
@@ -286,29 +278,18 @@ def _server_nodes(values: Values) -> Iterator[NodeSpec]:
     )
 
 
-def bringup_graph() -> Graph:
-    """One robot: sources of face and voice, Whisper, reaction, screen."""
-    return Graph(
-        'bringup',
+# By name, as in `launch/NAME.launch.py`.
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    'bringup': lambda: Graph(
         'one robot: OpenFace and sound sources, Whisper, reaction, screen',
         bringup_arguments(),
         _bringup_nodes,
-    )
-
-
-def reaction_server_graph() -> Graph:
-    """One process that answers for many robots, each with a face and voice of its own."""
-    return Graph(
-        'reaction_server',
+    ),
+    'reaction_server': lambda: Graph(
         'one reaction_server for many robots, each started with bringup reaction:=false',
         server_arguments(),
         _server_nodes,
-    )
-
-
-GRAPHS: dict[str, Callable[[], Graph]] = {
-    'bringup': bringup_graph,
-    'reaction_server': reaction_server_graph,
+    ),
 }
 
 

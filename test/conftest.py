@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several rooms' tests share."""
 
-import importlib
+import functools
+import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from robot_face_gen.models import export_process
+from robot_face_gen.models.cache import read_entry
 from robot_face_gen.tools.ros import child_environment
 
 # Few cores, several processes: one thread each is faster than a fight for them.
@@ -104,24 +108,49 @@ def graph_domain():
 def export_here(monkeypatch):
     """Exports in this process, for tests of what follows: a child would import torch anew."""
 
-    def export(module, *words):
-        monkeypatch.setattr(sys, 'argv', [module, *words])
-        assert importlib.import_module(module).main() == 0
+    def export(entry, function, *arguments):
+        monkeypatch.setattr(sys, 'argv', ['', function, json.dumps(arguments)])
+        assert export_process.main() == 0
+        return read_entry(entry)
 
     for place in ('features.whisper_exported', 'facial_reaction_model.onnx_runner'):
         monkeypatch.setattr(f'robot_face_gen.{place}.export_in_child', export)
 
 
-# Parallel runs (`make test`, pytest-xdist): tests that lose input without processor time come
-# first, in two workers: single nodes in one, whole graphs in the other, one after the other. All
-# others run file by file, at a lower priority: first those that compute for long, then graphs and
-# the browser, which mostly wait.
+# Parallel runs (`make test`, pytest-xdist): files with tests that lose input without processor
+# time come first, in two workers: single nodes in one, whole graphs in the other, one after the
+# other. All others run file by file, at a lower priority: first those that compute for long, then
+# graphs and the browser, which mostly wait.
 LONG = {'test_extras.py', 'test_prepare.py', 'test_react.py'}
+REAL_TIME = 'real time'
+
+
+@functools.cache
+def _group(path):
+    """What one worker runs: a file, or several files whose marks say so."""
+    text = path.read_text(encoding='utf-8')
+    if 'mark.real_time' in text:
+        return f'{REAL_TIME}, {"nodes" if "nodes" in path.parts else "graphs"}'
+    found = re.search(r"mark\.xdist_group\('(.+?)'\)", text)
+    return found[1] if found else str(path)
 
 
 def _is_real_time(item):
-    is_graph = item.get_closest_marker('graph') is not None
-    return item.get_closest_marker('real_time') or (is_graph and 'faults' in item.path.parts)
+    return _group(item.path).startswith(REAL_TIME)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    # Not `--dist loadgroup`: it has no effect with pytest 9.2 (pytest-xdist, issue 1386).
+    if config.option.dist != 'loadscope':
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(config.rootpath / nodeid.partition('::')[0])
+
+    return Groups(config, log)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -131,22 +160,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.get_closest_marker('graph') or item.get_closest_marker('real_time'):
                 item.add_marker(pytest.mark.flaky(reruns=2))
-    if getattr(config.option, 'dist', 'no') != 'loadgroup':
-        return
-    items.sort(
-        key=lambda item: (
-            not _is_real_time(item),
-            'training' not in item.path.parts and item.path.name not in LONG,
-            not item.get_closest_marker('graph') and item.path.name != 'test_pages.py',
+    if hasattr(config, 'workerinput'):  # in the order of `--no-loadscope-reorder`
+        items.sort(
+            key=lambda item: (
+                not _is_real_time(item),
+                'training' not in item.path.parts and item.path.name not in LONG,
+                not item.get_closest_marker('graph') and item.path.name != 'test_pages.py',
+            )
         )
-    )
-    for item in items:
-        if item.get_closest_marker('xdist_group'):
-            continue
-        group = item.location[0]
-        if _is_real_time(item):
-            group = f'real time, {"nodes" if "nodes" in item.path.parts else "graphs"}'
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item):

@@ -17,8 +17,8 @@ import yaml
 from robot_face_gen.graph import GRAPHS
 from robot_face_gen.layout import AU
 from robot_face_gen.nodes.inspection_tables import VIEW
-from robot_face_gen.nodes.topics import FACE, REACTION_TOPIC
 from robot_face_gen.resources import share_folder
+from robot_face_gen.topics import FACE, REACTION_TOPIC
 from robot_face_gen.viewers import TOPICS, VIEWERS
 
 CONFIG = share_folder() / 'config'

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from robot_face_gen.files import write_text
 
+from .report import MEASURE, machine, print_part
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    from .report import MEASURE
-
     parser.add_argument('--json', metavar='FILE', help='also write all figures to this file')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions and cases')
     parser.add_argument(
@@ -34,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
         RuntimeError: a measurement failed; with the last line of its output.
         OSError: the file cannot be written.
     """
-    from .report import MEASURE, machine, print_part
-
     out = {'machine': machine(), 'quick': args.quick}
     print_part('machine', out['machine'])
     for name in MEASURE:

@@ -7,6 +7,7 @@ only where the measured code uses it: `reaction_step` measures a robot, which ru
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
@@ -43,20 +44,16 @@ def _speaker(batch: int, frames: int, audio_dim: int) -> dict[str, np.ndarray]:
     return {**out, 'face_valid': valid, 'audio_valid': valid}
 
 
-def make_manager(backend: str, threads: int) -> Any:
-    """The session of one robot, as `nodes.reaction_setup` makes it."""
-    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
-
-    model = full_model(backend, threads)
-    return OnlineInferenceManager(model, seed=0, backend=backend, threads=threads)
-
-
 def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
     """Periodic calls of `process_window` after several lengths of history of one session.
 
     A history shorter than the attention window is restored after every eight calls.
     """
-    manager = make_manager(case['backend'], case['threads'])
+    from robot_face_gen.facial_reaction_model import OnlineInferenceManager
+
+    backend, threads = case['backend'], case['threads']
+    model = full_model(backend, threads)
+    manager = OnlineInferenceManager(model, seed=0, backend=backend, threads=threads)
     config = manager.model.config
     filling = _speaker(1, 16, config.audio_dim)
     full = 2 * config.max_seq_len  # then the ring buffers are full, and only the clock changes
@@ -91,15 +88,8 @@ def reaction_step(case: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _every_eighth_call(restore: Callable[[Any], None], saved: Any) -> Callable[[], None]:
     """Restore before one call of eight, because it evicts the caches."""
-    count = 0
-
-    def before() -> None:
-        nonlocal count
-        if count % 8 == 0:
-            restore(saved)
-        count += 1
-
-    return before
+    calls = itertools.count()
+    return lambda: None if next(calls) % 8 else restore(saved)
 
 
 def full_model(backend: str = EAGER, threads: int = 0) -> Any:

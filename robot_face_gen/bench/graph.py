@@ -79,9 +79,8 @@ def _busy_process(wanted: bool) -> Iterator[None]:
 def measure_graph(seconds: float, *, busy: bool = False) -> dict[str, Any]:
     """Latency from the stamp of a camera frame to the publication of its reaction; CPU, memory.
 
-    Args:
-        seconds: duration of the measurement, after all nodes have started.
-        busy: another process keeps one core busy during the measurement.
+    `busy`: another process keeps one core busy. The measurement begins when all nodes have
+    started.
 
     Returns:
         dict: the figures of `demo.report.summarise`, with latency_ms p50, p99, max, and
@@ -157,11 +156,7 @@ class SimulatedTime:
 
 
 def measure_fastest(seconds: float, rates: tuple[float, ...] = RATES) -> dict[str, Any]:
-    """Increase the rate of the simulated time until the graph loses frames.
-
-    Args:
-        seconds: real time for each rate.
-        rates: rates of the simulated time, increasing.
+    """Increase the rate of the simulated time until the graph loses frames; each takes `seconds`.
 
     Returns:
         dict: `fastest_hz`, frames per second at the highest rate without loss (every frame was

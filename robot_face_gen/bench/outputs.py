@@ -21,9 +21,7 @@ NODES = ('face_actuator_node', 'face_screen_node', 'face_view_node')
 def measure_outputs(seconds: float, *, inspect: bool = False) -> dict[str, Any]:
     """CPU and memory of the output nodes while the whole graph runs.
 
-    Args:
-        seconds: duration of the measurement.
-        inspect: the open page is the inspector, not the face.
+    `inspect`: the open page is the inspector, not the face.
 
     Returns:
         dict: `processes`, each with cpu_percent (100 is one core), pss_mb and rss_mb; their sums;

@@ -133,12 +133,9 @@ def backends() -> list[str]:
 
 
 def run_case(name: str, case: dict[str, Any], cache: str | None = None) -> Any:
-    """Run one measurement in its own process, with `case['threads']` threads.
+    """Run a function of `cases` in its own process, with `case['threads']` threads.
 
-    Args:
-        name: function of `cases`.
-        case: its argument.
-        cache: folder for exported files that are not needed later.
+    `cache` is a folder for exported files that are not needed later.
     """
     threads = str(case['threads'])
     environment = {**os.environ, 'OMP_NUM_THREADS': threads, 'OMP_WAIT_POLICY': 'PASSIVE'}

@@ -27,10 +27,7 @@ TIMEOUT_S = 90.0
 class Robots(NodeThread):
     """Speakers in several namespaces; each plays the demo recording from a different position.
 
-    Args:
-        names: namespaces.
-        backend: computes the embeddings, before the measurement.
-        domain: of ROS.
+    The backend computes their embeddings before the measurement.
     """
 
     def __init__(self, names: list[str], backend: str, domain: int) -> None:

@@ -19,16 +19,10 @@ def timed(
     period_s: float = 0.0,
     before: Callable[[], Any] | None = None,
 ) -> dict[str, float]:
-    """Measure repeated calls for `seconds`, at least `least` calls.
+    """Measure repeated calls for `seconds`, at least `least` of them.
 
-    Args:
-        call: the function to measure.
-        seconds: duration of the measurement.
-        least: minimum number of calls.
-        warmup: calls before the measurement.
-        period_s: time between the starts of calls; 0: no pause. Calls on a robot are periodic,
-            and slower than calls without a pause because of cold caches.
-        before: called before each call; not measured.
+    Calls on a robot are periodic (`period_s` between their starts), and slower than calls without
+    a pause, because of cold caches. `before` is called before each call, and is not measured.
 
     Returns:
         dict: median_ms, p95_ms, p99_ms, n, and cpu_ms, the median of the CPU time of all threads.

@@ -47,10 +47,8 @@ _ROLLS = [BLENDSHAPES.index(name) for name in ('mouthRollLower', 'mouthRollUpper
 def distances(mesh: np.ndarray, rotation: np.ndarray, millimetres_per_pixel: float) -> np.ndarray:
     """Distances on the face in millimetres, in the order of DISTANCES, whatever way it is turned.
 
-    Args:
-        mesh: (478, 3) pixels.
-        rotation: (3, 3) of the head.
-        millimetres_per_pixel: at the distance of the head.
+    From a mesh (478, 3) in pixels and the rotation (3, 3) of the head; the millimetres of a pixel
+    are those at the distance of the head.
     """
     face = mesh @ rotation * millimetres_per_pixel  # in the head's axes
     y = face[:, 1]
@@ -104,10 +102,7 @@ class ActionUnits:
     def __call__(self, blendshapes: np.ndarray, measured: np.ndarray, time_s: float) -> np.ndarray:
         """(18,) float32 in the order of `layout.AU_NAMES`; NaN for units that are not known.
 
-        Args:
-            blendshapes: (52,).
-            measured: `distances`.
-            time_s: increases from call to call.
+        From blendshapes (52,) and `distances`; the time increases from call to call.
         """
         raw = _WEIGHTS @ np.concatenate((blendshapes, measured))
         if time_s >= self._next_s or time_s < self._next_s - 2 * _STEP_S:

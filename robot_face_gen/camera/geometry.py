@@ -75,10 +75,7 @@ class CameraModel:
     def guess(cls, width: int, height: int, field_of_view_deg: float = 0.0) -> CameraModel:
         """A camera of which only the size of its images is known.
 
-        Args:
-            width: of the images.
-            height: of the images.
-            field_of_view_deg: horizontal; 0.0: OpenFace's assumption, 65 degrees at 4:3.
+        The field of view is horizontal; 0.0: OpenFace's assumption, 65 degrees at 4:3.
         """
         focal = (width / 640 + height / 480) * 250
         if field_of_view_deg > 0.0:
@@ -102,10 +99,8 @@ class HeadPose:
     """Estimates rotation and distance of a head.
 
     The rotation is the mean of two estimates that fail in different ways: one fits the image
-    (perspective-n-point), the other also uses the depth that the network guesses.
-
-    Args:
-        face: the canonical face; its points with a weight are fitted.
+    (perspective-n-point), the other also uses the depth that the network guesses. The points of
+    the canonical face that have a weight are fitted.
     """
 
     def __init__(self, face: CanonicalFace) -> None:
@@ -169,11 +164,7 @@ def gaze_angles(
 ) -> np.ndarray:
     """(2,) gaze in radians, as OpenFace would report it.
 
-    Args:
-        mesh: (478, 3) pixels.
-        rotation: (3, 3) of the head.
-        distance_m: of the head from the camera.
-        camera: of the image.
+    From a mesh (478, 3) in pixels, and the rotation (3, 3) and distance of the head.
     """
     corners, iris = mesh[_EYES[:, :2], :2].mean(axis=1), mesh[_EYES[:, 2], :2]
     offset = (iris - corners).mean(axis=0) * distance_m / camera.focal

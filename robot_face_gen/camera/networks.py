@@ -167,11 +167,10 @@ class FaceNetworks:
         return regions
 
     def mesh(self, image: np.ndarray, region: Region) -> tuple[np.ndarray, float]:
-        """The mesh of the face in a region of an image (height, width, 3) BGR.
+        """The mesh (478, 3) float64 of the face in a region of an image (height, width, 3) BGR.
 
-        Returns:
-            tuple: (478, 3) float64: x and y in pixels of the image, z in pixels too, smaller
-                towards the camera; and how certain it is that there is a face, 0..1.
+        Its x and y are pixels of the image, z too, smaller towards the camera. Also returns how
+        certain it is that there is a face, 0..1.
         """
         transform = region.to_square(_MESH_PX)
         square = cv2.warpAffine(

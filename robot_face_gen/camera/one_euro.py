@@ -16,9 +16,8 @@ _DERIVATIVE_CUTOFF_HZ = 1.0
 class OneEuro:
     """Filters an array over time, each value on its own.
 
-    Args:
-        cutoff_hz: of a value that does not change; lower is smoother.
-        beta: how much the cutoff rises, in Hz, with each unit of speed, see `scale`.
+    A value that does not change has the cutoff `cutoff_hz`; lower is smoother. With each unit of
+    speed (see `scale`), it rises by `beta` Hz.
     """
 
     def __init__(self, cutoff_hz: float, beta: float) -> None:
@@ -31,12 +30,9 @@ class OneEuro:
         self._time_s = math.nan
 
     def __call__(self, value: np.ndarray, time_s: float, scale: float = 1.0) -> np.ndarray:
-        """The filtered value.
+        """The filtered value; the time increases from call to call.
 
-        Args:
-            value: the newest one.
-            time_s: increases from call to call.
-            scale: what a speed of 1/s is, in the value's unit: speeds are divided by it.
+        `scale` is what a speed of 1/s is, in the value's unit: speeds are divided by it.
         """
         step_s = time_s - self._time_s
         if not step_s > 0.0:  # the first value, or the clock was set back

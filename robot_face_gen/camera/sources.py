@@ -40,12 +40,9 @@ class VideoFile:
     """The pictures of a film; the first one is at time 0, as it is for the film's sound.
 
     Attributes:
-        path: the same.
-        width: pixels, as people see it.
-        height: the same.
+        width, height: pixels, as people see it.
         rate_hz: pictures a second, on average; 0 where the header does not say.
         duration_s: as the header says; 0 where it says nothing.
-        has_sound: whether there is a sound track.
 
     Raises:
         OSError: the file cannot be read.
@@ -66,12 +63,7 @@ class VideoFile:
         self.height, self.width = first.image.shape[:2]
 
     def pictures(self) -> Iterator[Picture]:
-        """All pictures in order of time; a damaged one is left out.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is no film.
-        """
+        """All pictures in order of time, without damaged ones; errors as of the class."""
         with self._open() as film:
             stream = film.streams.video[0]
             stream.thread_type = 'SLICE'  # frame threads would hold several pictures back
@@ -130,19 +122,17 @@ def _decoded(film: Any, stream: Any) -> Iterator[Any]:
 class CameraDevice:
     """The newest picture of a camera; older ones that nobody has read are dropped and counted.
 
-    A thread opens the device, reads it, and opens it again after it was lost; `trouble` says why
-    there is no picture. The time between attempts doubles up to 10 s.
+    A thread opens the device, reads it, and opens it again after it was lost. The time between
+    attempts begins with `retry_s` and doubles up to 10 s.
 
     Args:
         device: number, or path such as /dev/video2, or what else OpenCV opens (an address).
-        width: pixels, asked for; 0: the driver's choice.
-        height: the same.
-        rate_hz: pictures a second, asked for; 0: the driver's choice.
+        width, height, rate_hz: asked for; 0: the driver's choice.
         retry_s: time until the first new attempt.
         clock: gives the time in ns.
 
     Attributes:
-        trouble: '' while there are pictures, and until the first attempt has ended.
+        trouble: why there is no picture; '' until the first attempt has ended.
         counters: `opens`, `failed_opens`, `losses`, `dropped`.
     """
 

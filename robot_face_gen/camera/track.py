@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .sources import VideoFile
+from tqdm import tqdm
+
+from robot_face_gen.features.openface_write import OpenFaceWriter
+
+from .action_units import NEVER_SEEN
+from .networks import FaceNetworks
+from .sources import VideoFile
+from .tracker import FaceTracker
 
 NO_FACE = 3  # exit code
 
@@ -35,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track a film; the exit code is 3 if it shows no face."""
-    from .sources import VideoFile
-
     if not 0.0 <= args.field_of_view < 180.0:
         raise ValueError(f'--field-of-view {args.field_of_view}: expected 0 to 180 degrees')
     if args.duration is not None and not args.duration > 0:
@@ -62,15 +65,7 @@ def track(
         ImportError: the extra [camera] is not installed.
         FileNotFoundError: the face landmarker's file is not there.
     """
-    from tqdm import tqdm
-
-    from robot_face_gen.features.openface_write import OpenFaceWriter
-
-    from .action_units import NEVER_SEEN
-    from .networks import FaceNetworks
-    from .tracker import FaceTracker, TrackerOptions
-
-    tracker = FaceTracker(FaceNetworks(), TrackerOptions(field_of_view_deg=field_of_view_deg))
+    tracker = FaceTracker(FaceNetworks(), field_of_view_deg=field_of_view_deg)
     total = round(video.duration_s * video.rate_hz) or None
     count = found = 0
     with (

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
@@ -19,35 +17,20 @@ from .one_euro import OneEuro
 
 _PRESENT = 0.5  # less certain than this: no face
 _SAME_FACE = 0.2  # regions that overlap more are of one face
-
-
-@dataclass(frozen=True)
-class TrackerOptions:
-    """How a person is chosen and smoothed."""
-
-    # horizontal, of a camera without calibration; 0.0 as OpenFace assumes
-    field_of_view_deg: float = 0.0
-    # interval at which other faces are looked for while one is followed
-    look_around_s: float = 1.0
-    larger: float = 1.5  # another face takes over if it is larger by this factor for `takeover_s`
-    takeover_s: float = 2.0  # see `larger`
-    # for this long, only a face near the place where the person was lost is taken
-    return_s: float = 2.0
-    remember_s: float = 30.0  # a face that appears there until then is the same person
-    cutoff_hz: float = 5.0  # of the landmarks' One Euro filter
-    beta: float = 120.0  # the same; speeds are in regions (about 1.5 faces) a second
+_LOOK_AROUND_S = 1.0  # interval at which other faces are looked for while one is followed
+_LARGER, _TAKEOVER_S = 1.5, 2.0  # another face takes over if it is so much larger for so long
+_RETURN_S = 2.0  # for this long, only a face near the place where the person was lost is taken
+_REMEMBER_S = 30.0  # a face that appears there until then is the same person
+# Of the landmarks' One Euro filter; speeds are in regions (about 1.5 faces) a second.
+_CUTOFF_HZ, _BETA = 5.0, 120.0
 
 
 class FaceTracker:
     """Faces of one person in a sequence of images, as OpenFace reports them.
 
-    Args:
-        networks: of the face landmarker.
-        options: how a face is chosen and smoothed.
-        camera: of the images; None: guessed from their size.
-
     Attributes:
-        camera: may be set at any time.
+        camera: of the images, may be set at any time; None: guessed from their size, and from the
+            horizontal field of view (0.0: as OpenFace assumes).
         mesh: (478, 3) pixels, of the latest image; None without a face.
         persons: how many times a new person was chosen.
     """
@@ -55,15 +38,16 @@ class FaceTracker:
     def __init__(
         self,
         networks: FaceNetworks,
-        options: TrackerOptions | None = None,
+        *,
+        field_of_view_deg: float = 0.0,
         camera: CameraModel | None = None,
     ) -> None:
         self.camera = camera
         self.mesh: np.ndarray | None = None
         self.persons = 0
-        self._networks, self._options = networks, options or TrackerOptions()
+        self._networks, self._field_of_view_deg = networks, field_of_view_deg
         self._pose = HeadPose(networks.canonical_face)
-        self._smooth = OneEuro(self._options.cutoff_hz, self._options.beta)
+        self._smooth = OneEuro(_CUTOFF_HZ, _BETA)
         self._units = ActionUnits()
         self._region: Region | None = None  # of the person in the latest image
         self._last: Region | None = None  # where the person was seen last
@@ -71,14 +55,9 @@ class FaceTracker:
         self._larger_since_s: float | None = None
 
     def track(self, image: np.ndarray, stamp_ns: int) -> FaceFrame:
-        """Find the person's face.
+        """Find the person's face in an image (height, width, 3) uint8 BGR.
 
-        Args:
-            image: (height, width, 3) uint8 BGR.
-            stamp_ns: time of capture.
-
-        Returns:
-            FaceFrame: values are NaN and `success` is False where there is no face.
+        Where there is none, values are NaN and `success` is False.
         """
         time_s = stamp_ns / SECOND_NS
         found, presence = self._find(image, time_s)
@@ -103,7 +82,7 @@ class FaceTracker:
     def _describe(
         self, mesh: np.ndarray, time_s: float, width: int, height: int
     ) -> dict[str, np.ndarray]:
-        camera = self.camera or CameraModel.guess(width, height, self._options.field_of_view_deg)
+        camera = self.camera or CameraModel.guess(width, height, self._field_of_view_deg)
         rotation, place = self._pose(mesh, camera)
         distance_m = float(place[2])
         measured = distances(mesh, rotation, 1e3 * distance_m / camera.focal)
@@ -141,12 +120,12 @@ class FaceTracker:
     def _follow(self, mesh: np.ndarray, time_s: float) -> np.ndarray:
         region = region_of_mesh(mesh)
         if self._last is None or not (
-            time_s - self._seen_s <= self._options.remember_s and _near(region, self._last)
+            time_s - self._seen_s <= _REMEMBER_S and _near(region, self._last)
         ):
             self._units.reset()
             self._smooth.reset()
             self.persons += 1
-            self._look_s = time_s + self._options.look_around_s
+            self._look_s = time_s + _LOOK_AROUND_S
         self._region = self._last = region
         self._seen_s = time_s
         return mesh
@@ -154,7 +133,7 @@ class FaceTracker:
     def _candidates(self, image: np.ndarray, time_s: float) -> list[Region]:
         """Faces that may be the person, the largest first."""
         faces = sorted(self._networks.detect(image), key=lambda face: -face.side)
-        if self._last is not None and time_s - self._seen_s <= self._options.return_s:
+        if self._last is not None and time_s - self._seen_s <= _RETURN_S:
             return [face for face in faces if _near(face, self._last)]
         return faces
 
@@ -162,18 +141,18 @@ class FaceTracker:
         """A face that takes over from the one that is followed."""
         if time_s < self._look_s or self._region is None:
             return None
-        self._look_s = time_s + self._options.look_around_s
+        self._look_s = time_s + _LOOK_AROUND_S
         own, largest = self._region.side, None
         for face in self._networks.detect(image):
             if face.overlap(self._region) > _SAME_FACE:
                 own = face.side
             elif largest is None or face.side > largest.side:
                 largest = face
-        if largest is None or largest.side < self._options.larger * own:
+        if largest is None or largest.side < _LARGER * own:
             self._larger_since_s = None
         elif self._larger_since_s is None:
             self._larger_since_s = time_s
-        elif time_s - self._larger_since_s >= self._options.takeover_s:
+        elif time_s - self._larger_since_s >= _TAKEOVER_S:
             self._larger_since_s = None
             return largest
         return None

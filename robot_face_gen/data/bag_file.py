@@ -41,12 +41,7 @@ def message_folder(package: str = MESSAGES) -> Path:
     """
     here = Path(__file__).resolve().parents[1]
     workspaces = filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))
-    roots: list[str | Path] = [
-        *workspaces,
-        sys.prefix,
-        sysconfig.get_path('data'),
-        *here.parents,
-    ]
+    roots: list[str | Path] = [*workspaces, sys.prefix, sysconfig.get_path('data'), *here.parents]
     folders = [Path(root, 'share', package, 'msg') for root in roots]
     if package == MESSAGES:  # they are installed with this package, too
         folders.insert(0, here.parent / MESSAGES / 'msg')
@@ -90,6 +85,8 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         store.register(typesys.get_types_from_msg(file.read_text(encoding='utf-8'), name))
     try:
         reader = highlevel.AnyReader([_storage(path)], default_typestore=store)
+        for part in reader.readers:
+            _leave_out_unreadable_types(part, typesys)
         reader.open()
     except (highlevel.AnyReaderError, KeyError, OSError, TypeError) as error:
         raise ValueError(f'{path}: cannot be read as a bag: {error}{_hint(path)}') from None
@@ -101,6 +98,28 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         raise ValueError(f'{path}: the bag is damaged: {error}') from None
     finally:
         reader.close()
+
+
+def _leave_out_unreadable_types(reader: Any, typesys: Any) -> None:
+    """Forget definitions that rosbags cannot parse: those of services, since ROS 2 Jazzy.
+
+    Their messages can still be replayed.
+    """
+    formats = require('rosbags.interfaces', 'bags').MessageDefinitionFormat
+    open_it = reader.open
+
+    def open_and_forget() -> None:
+        open_it()
+        for index, one in enumerate(reader.connections):
+            if one.msgdef.format != formats.MSG:
+                continue
+            try:
+                typesys.get_types_from_msg(one.msgdef.data, one.msgtype)
+            except typesys.TypesysError:
+                nothing = one.msgdef._replace(format=formats.NONE, data='')
+                reader.connections[index] = one._replace(msgdef=nothing)
+
+    reader.open = open_and_forget
 
 
 def _storage(path: Path) -> Path:
@@ -121,6 +140,8 @@ def _storage(path: Path) -> Path:
 
 def _hint(path: Path) -> str:
     """What to do about a bag whose recording was killed."""
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        return f' (was its recording killed? ros2 bag reindex {shlex.quote(str(path))})'
     part = path if path.suffix == PART else path.with_name(path.name + PART)
     if not part.is_file():
         return ''
@@ -175,12 +196,8 @@ class Definitions:
 class BagWriter:
     """Writes an MCAP file; its final name appears when it is complete.
 
-    Until `close`, the messages are in `part`. If the program is killed before, `recover` makes a
-    bag of that file.
-
-    Args:
-        path: of the bag.
-        suffix: of the name until then.
+    Until `close`, the messages are in `part`, whose name ends in `suffix`. If the program is
+    killed before, `recover` makes a bag of that file.
 
     Raises:
         ImportError: mcap is not installed; the message names the pip command.

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from robot_face_gen import topics
 from robot_face_gen.features.face_frame import FaceFrame, message_values
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-from .bag_file import MESSAGES, open_bag
+from .bag_file import open_bag
 
-FACE_TOPIC, AUDIO_TOPIC, REACTION_TOPIC = 'openface/features', 'audio', 'robot_face/reaction'
-FACE_TYPE = f'{MESSAGES}/msg/FaceFeatures'
-AUDIO_TYPE = f'{MESSAGES}/msg/AudioChunk'
-REACTION_TYPE = f'{MESSAGES}/msg/FaceReaction'
-_TYPES = {FACE_TOPIC: FACE_TYPE, AUDIO_TOPIC: AUDIO_TYPE, REACTION_TOPIC: REACTION_TYPE}
+FACE_TOPIC, FACE_TYPE = topics.FACE
+AUDIO_TOPIC, AUDIO_TYPE = topics.AUDIO
+REACTION_TOPIC, REACTION_TYPE = topics.REACTION_TOPIC
+_TYPES = dict((topics.FACE, topics.AUDIO, topics.REACTION_TOPIC))
 
 
 @dataclass
@@ -97,6 +97,12 @@ def speaker_namespace(reader: Any, given: str, where: str) -> str:
     )
     if given and _full(given) in found:
         return _full(given)
+    if not found:
+        topics = ', '.join(sorted({f'{one.topic} ({one.msgtype})' for one in reader.connections}))
+        raise ValueError(
+            f'the bag has no face, sound or reaction ({FACE_TOPIC}, {AUDIO_TOPIC}, '
+            f'{REACTION_TOPIC}); it has {topics or "no topics"}'
+        )
     if given or len(found) != 1:
         names = ', '.join(name or '/' for name in found) or 'none'
         raise ValueError(

@@ -125,20 +125,13 @@ class _Clip:
 
 
 class ClipDataset(Dataset):
-    """Pairs of a speaker and a listener, `frames` frames long.
+    """Pairs of a speaker and a listener, `frames` frames long (750 are 30 s).
 
     A longer session is cut into consecutive clips; if at least half a clip remains, one more clip
     overlaps with the previous one. A shorter session gives one clip: its last frame is repeated
     and marked as not valid. If both people can be the listener, the session gives clips of both
-    roles.
-
-    Args:
-        root: folder of prepared data.
-        split: train, val or test.
-        frames: length of a clip; 750 are 30 s.
-        augmentation: what is done to the speaker (see `Augmentation`), or None. The listener is
-            the target and is not changed; cropping applies to both.
-        seed: of the augmentation; the same seed and epoch give the same clips.
+    roles. The augmentation changes the speaker; the listener is the target. Cropping applies to
+    both. The same seed and epoch give the same clips.
 
     An item is a dict of tensors:
 
@@ -173,7 +166,10 @@ class ClipDataset(Dataset):
         self._catalogue = read_catalogue(root)
         self.clips = self._list_clips()
         if not self.clips:
-            raise ValueError(f'{self.root}: contains no clip of the split {split}')
+            raise ValueError(
+                f'{self.root}: contains no clip of the split {split}: in sessions.csv, give at '
+                f'least one session the split {split}, and prepare again'
+            )
 
     @property
     def description(self) -> dict[str, Any]:

@@ -182,8 +182,7 @@ def _stored_result(note: Path) -> PersonResult | None:
 def prepare_person(job: PersonJob, root: Path, embedder: Embedder) -> PersonResult:
     """Prepare a person, or return the result of an earlier run.
 
-    Returns:
-        PersonResult: for a bad recording the findings say what is wrong; nothing is raised.
+    For a bad recording the findings say what is wrong; nothing is raised.
 
     Raises:
         ImportError: the person is in a bag and rosbags is not installed.

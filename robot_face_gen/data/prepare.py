@@ -24,7 +24,8 @@ from .bag_file import bag_files
 from .checks import ERROR, NO_VOICE, WARNING, Finding, Findings, check_lengths
 from .people import PersonJob, PersonResult, prepare_person
 from .report import PAGE, TABLE, SessionReport, print_findings, write_reports
-from .sessions import PersonFiles, Session, read_sessions
+from .seamless import read_sessions
+from .sessions import PersonFiles, Session
 from .store import (
     Catalogue,
     PreparedSession,
@@ -203,10 +204,8 @@ def prepare(
 ) -> list[Finding]:
     """Prepare all sessions of a folder with a `sessions.csv`, see `add_arguments`.
 
-    Finished tracks of an earlier run in `root` are kept.
-
-    Returns:
-        list: findings; a session with an error is not used.
+    Finished tracks of an earlier run in `root` are kept. Returns the findings; a session with an
+    error is not used.
 
     Raises:
         ImportError: a session is a bag and rosbags is not installed.

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from robot_face_gen.resources import fill_in
 from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .checks import ERROR, Finding
@@ -86,13 +85,9 @@ def page(name: str, reports: Sequence[SessionReport]) -> str:
     for report in reports:
         counts.update({(f.level, f.what) for f in report.findings})
     splits = Counter(session.split for session in prepared)
-    template = jinja2.Environment(
-        loader=jinja2.PackageLoader('robot_face_gen.data'),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    ).get_template(PAGE)
-    return template.render(
-        name=name, sessions=sessions, shown=[sessions[k] for k in shown], used=len(prepared),
+    return fill_in(
+        'data', PAGE, name=name, sessions=sessions, shown=[sessions[k] for k in shown],
+        used=len(prepared),
         minutes=sum(session.frames for session in prepared) / FRAME_RATE_HZ / 60,
         splits=', '.join(f'{count} {split}' for split, count in splits.items()),
         problems=sorted(counts.items(), key=lambda item: (item[0][0] != ERROR, -item[1])),

@@ -17,11 +17,26 @@ import os
 import re
 from pathlib import Path
 
+from . import sessions
 from .sessions import SPLITS, PersonFiles, Session
 
 _NAME = re.compile(r'(?P<interaction>V\d+_S\d+_I\d+)_(?P<person>P\d+)')
 _KINDS = ('.csv', '.wav', '.mp4')
 _SPLITS = {**{name: name for name in SPLITS}, 'dev': 'val'}
+
+
+def read_sessions(folder: str | Path) -> list[Session]:
+    """The sessions of a folder: those of its table, or the interactions of this data set.
+
+    Raises:
+        FileNotFoundError, ValueError: see `sessions.read_sessions` and `find_sessions`.
+    """
+    try:
+        return sessions.read_sessions(folder)
+    except FileNotFoundError:
+        if Path(folder).is_dir() and (found := find_sessions(Path(folder))):
+            return found
+        raise
 
 
 def find_sessions(folder: Path) -> list[Session]:

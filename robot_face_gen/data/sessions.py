@@ -213,22 +213,13 @@ def _read_table(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]
 def read_sessions(folder: str | Path) -> list[Session]:
     """The sessions in the order of the table of a folder; their files are not read.
 
-    It is the folder of `sessions.csv`, the table itself, or one of the Seamless Interaction data
-    set.
+    It is the folder of `sessions.csv`, or the table itself.
 
     Raises:
         FileNotFoundError: there is no table.
-        ValueError: a wrong row; the message names file and line. See also
-            `seamless.find_sessions`.
+        ValueError: a wrong row; the message names file and line.
     """
-    from .seamless import find_sessions
-
-    try:
-        table = find_table(folder)
-    except FileNotFoundError:
-        if Path(folder).is_dir() and (others := find_sessions(Path(folder))):
-            return others
-        raise
+    table = find_table(folder)
     sessions: list[Session] = []
     lines: dict[str, int] = {}
     for line, row in _read_table(table)[1]:
@@ -247,9 +238,6 @@ def read_sessions(folder: str | Path) -> list[Session]:
 
 def write_starts(folder: str | Path, starts: Mapping[str, Mapping[str, float]]) -> Path:
     """Write when the files of sessions began (s, by column) into the table; the rest stays.
-
-    Returns:
-        Path: of the table.
 
     Raises:
         OSError: the table cannot be written.

@@ -177,14 +177,11 @@ def sessions_to_keep(
     append: bool = False,
     overwrite: bool = False,
 ) -> list[PreparedSession]:
-    """Check that a new data set does not silently replace the one in a folder.
+    """Sessions of the data set in a folder that stay beside the planned ones.
 
-    Writing the same sessions again, or the same and more, replaces nothing and is allowed. With
-    `append`, the sessions that are there and are not planned stay; `overwrite` allows everything.
-    The settings are `audio_encoder`, `audio` and `face_crop`.
-
-    Returns:
-        list: sessions of the existing data set that stay beside the planned ones.
+    Nothing is replaced silently: writing the same sessions again, or the same and more, is
+    allowed. With `append`, the sessions that are there and are not planned stay; `overwrite`
+    allows everything. The settings are `audio_encoder`, `audio` and `face_crop`.
 
     Raises:
         ValueError: a session would be lost or changed; the message names it.

@@ -10,23 +10,20 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robot_face_gen.files import write_text
-from robot_face_gen.graph import bringup_graph
+from robot_face_gen.graph import GRAPHS
 from robot_face_gen.models.backends import AUTO
+from robot_face_gen.pipeline.recording import Recording, read_recording
+from robot_face_gen.resources import demo_recording
 from robot_face_gen.sources import VIDEO
+from robot_face_gen.tools.bringup import BringupError, BringupProcess, start_bringup
 from robot_face_gen.tools.ros import child_environment, require_ros
 
 from .react import add_shared_arguments, answer, check_shared_arguments, write_results
+from .recorder import Recorder, own_domain
 from .screen import screen_address, screen_arguments, view
-
-if TYPE_CHECKING:
-    from robot_face_gen.pipeline.recording import Recording
-    from robot_face_gen.tools.bringup import BringupProcess
-
-    from .recorder import Recorder
-    from .usage import Usage
+from .usage import Usage
 
 NODES = ('openface_node', 'microphone_node', 'whisper_node', 'reaction_node')
 TRACKED = 'speaker.csv'  # what was tracked in a film
@@ -75,9 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo as the arguments say; without ROS, answer the same recording in one process."""
-    from robot_face_gen.pipeline.recording import read_recording
-    from robot_face_gen.resources import demo_recording
-
     check_shared_arguments(args)
     if args.download:
         _download(args)
@@ -100,8 +94,6 @@ def run(args: argparse.Namespace) -> int:
         print(f'the live graph needs ROS 2: {" ".join(str(error).split())}')
         print('instead, one process answers the same recording (robot-face-gen react)', flush=True)
         return answer(args, recording, film=FILM)
-    from .recorder import own_domain
-
     with own_domain() as domain:
         if args.view:
             os.environ.update(child_environment())
@@ -149,9 +141,6 @@ def _download(args: argparse.Namespace) -> None:
 def _run(
     args: argparse.Namespace, recording: Recording, openface: str, audio: str, domain: int
 ) -> int:
-    from .recorder import Recorder
-    from .usage import Usage
-
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for problem in recording.problems:
@@ -218,11 +207,9 @@ def _start(
     openface: str, audio: str, args: argparse.Namespace, recorder: Recorder, out: Path
 ) -> tuple[BringupProcess, int]:
     """Start the graph; the recording begins once every node has loaded what it needs."""
-    from robot_face_gen.tools.bringup import BringupError, start_bringup
-
     log = out / LOG
     given = {**_arguments(args, openface, audio), **screen_arguments()}
-    names = [node.name for node in bringup_graph().nodes(given)]
+    names = [node.name for node in GRAPHS['bringup']().nodes(given)]
     print(f'starting {", ".join(names)} (their output: {log})', flush=True)
     for delay_s in DELAYS_S:
         recorder.record.diagnostics.clear()

@@ -11,11 +11,12 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.files import results_folder, write_text
+from robot_face_gen.pipeline.recording import Recording, read_recording
 
 from .report import (
     Record,
@@ -26,11 +27,7 @@ from .report import (
     table,
     warnings,
 )
-
-if TYPE_CHECKING:
-    from robot_face_gen.pipeline.recording import Recording
-
-    from .usage import Usage
+from .usage import Usage
 
 SEED = 0  # of `react` and `demo`: a second run gives the same reaction
 MAX_SAMPLES = 100
@@ -131,8 +128,6 @@ def check_shared_arguments(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command as the arguments say."""
-    from robot_face_gen.pipeline.recording import read_recording
-
     check_shared_arguments(args)
     if not 1 <= args.samples <= MAX_SAMPLES:
         raise ValueError(f'--samples {args.samples}: expected 1 to {MAX_SAMPLES}')
@@ -158,8 +153,6 @@ def answer(
 
     from robot_face_gen.pipeline.offline import OfflinePipeline
 
-    from .usage import Usage
-
     for problem in recording.problems:
         print(f'note: {problem}')
     duration_s = recording.duration_s
@@ -179,9 +172,7 @@ def answer(
             for frame in pipeline.react(recording):
                 stamp_ns = frame.source_stamp_ns
                 for record, face in zip(records, frame.faces, strict=True):
-                    reaction = RecordedReaction(
-                        frame.number, stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns
-                    )
+                    reaction = RecordedReaction(stamp_ns, stamp_ns, stamp_ns, face, frame.stamp_ns)
                     record.reactions.append(reaction)
                 bar.update()
         computed_s = time.monotonic() - loaded_s
@@ -216,16 +207,9 @@ def write_results(
 ) -> int:
     """Write the CSV of each record, and figures, sheet and film of the first; print the figures.
 
-    Args:
-        out: folder.
-        records: one for each listener.
-        recording: what was played.
-        start_ns: when it began.
-        duration_s: of what was played.
-        usage: CPU and memory.
-        more: for `summary.json`, beside `summarise`.
-        film: its name; '': none is written.
-        notes: to be printed.
+    The recording was played from `start_ns` on, for `duration_s`. There is a record for each
+    listener. `more` is for `summary.json`, beside `summarise`. An empty name of the film: none is
+    written. Notes are printed.
 
     Returns:
         int: exit code: 0, or NO_VALID_FRAME where a face was recorded and no frame of it is valid.

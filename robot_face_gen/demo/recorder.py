@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from robot_face_gen.tools.ros import require_ros, use_writable_log_folder
+from robot_face_gen.topics import FACE, REACTION_TOPIC
 
 from .report import Record, RecordedReaction
 
@@ -70,11 +71,7 @@ def _binds(probe: socket.socket, port: int, address: str = '127.0.0.1') -> bool:
 
 
 class NodeThread:
-    """A node that a thread spins, from `start` until `close`.
-
-    Args:
-        name: of the node.
-        domain: its ROS domain; it is set for this process.
+    """A node that a thread spins, from `start` until `close`; the domain is set for this process.
 
     Raises:
         ImportError: ROS 2 or the messages are missing.
@@ -131,10 +128,8 @@ class Recorder(NodeThread):
 
         self.record = Record()
         sensor = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.node.create_subscription(FaceFeatures, 'openface/features', self._on_face, sensor)
-        self.node.create_subscription(
-            FaceReaction, 'robot_face/reaction', self._on_reaction, sensor
-        )
+        self.node.create_subscription(FaceFeatures, FACE[0], self._on_face, sensor)
+        self.node.create_subscription(FaceReaction, REACTION_TOPIC[0], self._on_reaction, sensor)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self.start()
 
@@ -157,7 +152,6 @@ class Recorder(NodeThread):
             return
         self.record.reactions.append(
             RecordedReaction(
-                frame=int(message.frame),
                 published_ns=to_ns(message.header.stamp),
                 source_ns=to_ns(message.source_stamp),
                 arrived_ns=arrived_ns,
@@ -174,6 +168,6 @@ class Recorder(NodeThread):
                 'level': str(level),
                 'message': status.message,
             }
-        for topic in ('openface/features', 'robot_face/reaction'):
+        for topic, _ in (FACE, REACTION_TOPIC):
             if self.node.count_publishers(topic) > 1:
                 self.record.mixed.add(topic)

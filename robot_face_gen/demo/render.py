@@ -6,6 +6,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from robot_face_gen.data.bags import read_run
+
+from .film import Film
+from .report import Record, RecordedReaction
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Fill in the subcommand's arguments."""
@@ -30,11 +35,6 @@ def run(args: argparse.Namespace) -> int:
         ValueError: the bag cannot be read, or has nothing to show.
         OSError: the film cannot be written.
     """
-    from robot_face_gen.data.bags import read_run
-
-    from .film import Film
-    from .report import Record, RecordedReaction
-
     output = Path(args.output)
     if output.suffix.lower() != '.mp4':
         raise ValueError(f'{output}: expected a name that ends in .mp4')
@@ -47,13 +47,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--start {args.start:g}: the bag has {bag.duration_s:.1f} s')
     if args.duration is not None:
         duration_s = min(duration_s, args.duration)
-    record = Record(frames=bag.speaker.frames)
-    for number, reaction in enumerate(bag.reactions):
-        record.reactions.append(
-            RecordedReaction(
-                number, reaction.stamp_ns, reaction.source_ns, reaction.stamp_ns, reaction.face
-            )
-        )
+    reactions = [
+        RecordedReaction(r.stamp_ns, r.source_ns, r.stamp_ns, r.face) for r in bag.reactions
+    ]
+    record = Record(bag.speaker.frames, reactions)
     for text in bag.missing:
         print(f'note: {text}')
     rate = bag.speaker.sample_rate

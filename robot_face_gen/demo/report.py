@@ -6,17 +6,15 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from robot_face_gen.features.face_frame import FaceFrame
+from robot_face_gen.pipeline.recording import Recording
 from robot_face_gen.timing import PERIOD_NS
 
-if TYPE_CHECKING:
-    from robot_face_gen.pipeline.recording import Recording
-
-    from .usage import Usage
+from .usage import Usage
 
 # Key of a node's diagnostics -> what the stage is called.
 _STAGES: dict[str, dict[str, str]] = {
@@ -37,7 +35,6 @@ _MANY_LOST = 0.05  # share of frames without a reaction that is reported
 class RecordedReaction:
     """One reaction, and when (ns) it was published, the speaker's frame captured, it received."""
 
-    frame: int
     published_ns: int
     source_ns: int
     arrived_ns: int
@@ -92,12 +89,8 @@ def percentiles(values_ms: list[float]) -> dict[str, float]:
 def thinned(stamps_ns: Collection[int], answered_ns: Collection[int]) -> int:
     """How many frames of a camera faster than the robot's 25 Hz another frame stands for.
 
-    A frame that is not answered, in a slot of 40 ms of which another frame is; what is neither
-    is lost. A camera of 25 frames a second has none.
-
-    Args:
-        stamps_ns: of the speaker's frames.
-        answered_ns: those of them that have a reaction.
+    A frame that is not answered, in a slot of 40 ms of which another frame is; what is neither is
+    lost. A camera of 25 frames a second has none.
     """
     if not stamps_ns:
         return 0
@@ -128,19 +121,12 @@ def slot_times_ns(reactions: Sequence[RecordedReaction]) -> list[int]:
 
 
 def summarise(
-    record: Record,
-    duration_s: float,
-    usage: Usage,
-    recording: Recording | None = None,
+    record: Record, duration_s: float, usage: Usage, recording: Recording | None = None
 ) -> dict[str, Any]:
     """The figures of a run, as `summary.json` has them.
 
-    Args:
-        record: what came.
-        duration_s: that was played.
-        usage: CPU and memory of the processes.
-        recording: what was played; its frames that never came count as dropped. None: what came
-            is all there was.
+    Frames of the recording that never came count as dropped. Without it, what came is all there
+    was.
     """
     played = record.frames
     if recording is not None:

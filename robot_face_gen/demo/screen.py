@@ -9,10 +9,9 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from robot_face_gen.tools.bringup import BringupProcess
+from robot_face_gen.extras import require
+from robot_face_gen.tools.bringup import BringupProcess, start_bringup
 
 START_S = 120.0  # a small computer with cold caches needs a minute
 _ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
@@ -20,9 +19,7 @@ _ADDRESS = re.compile(r'face_screen_node\]: face on (http\S+)')
 
 def screen_arguments(wanted: str = 'auto') -> dict[str, str]:
     """Launch arguments of the screen: its usual port, or any other if that is in use."""
-    from robot_face_gen.nodes.inspection_tables import (
-        SCREEN,  # nodes/ is not for machines without ROS
-    )
+    from robot_face_gen.nodes.inspection_tables import SCREEN  # not without ROS
 
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,13 +39,8 @@ def screen_address(log: Path) -> str:
 def view(given: Mapping[str, str], log: Path) -> int:
     """Repeat a recording with the screen until Ctrl-C; returns the exit code.
 
-    Args:
-        given: launch arguments of the demo.
-        log: output of the nodes.
+    The arguments are the launch arguments of the demo, and the file for the output of the nodes.
     """
-    from robot_face_gen.extras import require
-    from robot_face_gen.tools.bringup import start_bringup
-
     require('aiohttp', 'screen')
     print(f'starting the nodes (their output: {log})', flush=True)
     graph: BringupProcess = start_bringup(

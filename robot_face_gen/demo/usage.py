@@ -12,11 +12,7 @@ import psutil
 
 
 class Usage:
-    """Sums over processes, from its making on.
-
-    Args:
-        pids: name of each process and its number.
-    """
+    """Sums over processes (their ids, by name), from its making on."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._processes = {}
@@ -60,8 +56,7 @@ class Usage:
     def figures(self) -> dict[str, Any]:
         """CPU (100: one core) and largest memory (pss_mb: shared parts once) until the last look.
 
-        Returns:
-            dict: `cpu_percent`, `rss_mb` and `pss_mb` of all; `processes` has them of each.
+        `cpu_percent`, `rss_mb` and `pss_mb` of all; `processes` has them of each.
         """
         lasted = max(self._seen - self._begin, 1e-9)
         processes = {

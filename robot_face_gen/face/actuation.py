@@ -57,15 +57,10 @@ class FaceActuation:
     Args:
         actuators: of the robot.
         rate_hz: commands per second.
-        timeout_s: a reaction is fresh for this long.
-        ease_s: duration of the transition to neutral after that.
-        seed: of the blinks.
+        timeout_s, ease_s, seed: see `FaceEaser`.
         enabled: whether it starts to move at once.
         wait_for_joints: start from positions given to `measure`, not from the neutral ones; also
             after `enable` and after an interruption.
-
-    Attributes:
-        counters: values that were limited, by kind of limit, and `gaps`: interruptions.
     """
 
     def __init__(
@@ -87,7 +82,7 @@ class FaceActuation:
         self._targets: list[np.ndarray] = []
         self._frame_ticks = max(round(PERIOD_S / self.period_s), 1)
         self._wait_for_joints = wait_for_joints
-        self._is_waiting = wait_for_joints
+        self.is_waiting = wait_for_joints  # for `measure`
         self._measured: np.ndarray | None = None
         self._enabled, self._stopped = enabled, False
         self._is_silent = False
@@ -98,13 +93,8 @@ class FaceActuation:
 
     @property
     def counters(self) -> Counter[str]:
-        """See the class."""
+        """Values that were limited, by kind of limit, and `gaps`: interruptions."""
         return Counter({**self._limiter.counters, 'gaps': self._gaps})
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it waits for `measure`."""
-        return self._is_waiting
 
     def react(self, face: Mapping[str, np.ndarray], now_s: float) -> None:
         """Take a reaction that arrived at `now_s`; branches as in `FaceEaser.update`."""
@@ -124,11 +114,7 @@ class FaceActuation:
             self._measured = np.array(position, np.float64)
 
     def tick(self, now_s: float) -> Command:
-        """The command to send at `now_s`; call it once in each period.
-
-        Args:
-            now_s: any clock in seconds; it may jump.
-        """
+        """The command to send at a time (s) of any clock, which may jump; once in each period."""
         if not self._is_due(now_s) and self._command is not None:
             return self._command
         enabled, stopped = self._enabled, self._stopped
@@ -139,21 +125,21 @@ class FaceActuation:
             self._easer.update(*reaction)
         face = self._easer.at(now_s)
         self._targets = [*self._targets, self._actuators.targets(face)][-self._frame_ticks :]
-        if self._is_waiting and self._measured is not None:
-            self._is_waiting = False
+        if self.is_waiting and self._measured is not None:
+            self.is_waiting = False
             self._limiter.reset(self._measured)
-        holds = stopped or not enabled or self._is_waiting
+        holds = stopped or not enabled or self.is_waiting
         self._limiter.step(None if holds else np.mean(self._targets, axis=0))
         self._is_silent = not enabled and self._limiter.at_rest
         if stopped:
             state = STOPPED
         elif not enabled:
             state = DISABLED
-        elif self._is_waiting:
+        elif self.is_waiting:
             state = WAITING
         else:
             state = FRESH if face.fresh else EASED
-        is_published = not (self._is_waiting or self._is_silent)
+        is_published = not (self.is_waiting or self._is_silent)
         self._command = Command(
             self._limiter.position, self._limiter.velocity, state, is_published, face
         )
@@ -183,4 +169,4 @@ class FaceActuation:
     def _restart(self) -> None:
         """Go on from rest, at the measured positions or at those commanded last."""
         self._limiter.reset(self._limiter.position)
-        self._measured, self._is_waiting = None, self._wait_for_joints
+        self._measured, self.is_waiting = None, self._wait_for_joints

@@ -30,11 +30,7 @@ _AU = re.compile(r'AU_?0*(\d+)(_[rc])?', re.ASCII | re.IGNORECASE)
 
 
 class ActuatorFileError(ValueError):
-    """The file cannot be used.
-
-    Attributes:
-        problems: in order of lines, at least one.
-    """
+    """The file cannot be used; `problems` has at least one, in order of lines."""
 
     def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
         self.problems = sorted(set(problems))

@@ -48,15 +48,10 @@ class Output:
 
 
 class ActuatorSet:
-    """All actuators of a robot and the outputs that command them.
+    """All actuators of a robot, in the order of all arrays, and the outputs that command them.
 
-    Attributes:
-        actuators: in the order of all arrays.
-        names: of the actuators.
-        outputs: enabled or not.
-        neutral: (n,) positions for a face at rest.
-        limits: of the motion.
-        gains: (n, 24), columns as in INPUTS.
+    `neutral` are the positions (n,) for a face at rest, `limits` those of the motion, `gains` (n,
+    24) with columns as in INPUTS.
     """
 
     def __init__(self, actuators: tuple[Actuator, ...], outputs: tuple[Output, ...]) -> None:

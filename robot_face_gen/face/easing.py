@@ -97,10 +97,8 @@ class FaceEaser:
     as missing and eases to neutral while the others stay fresh. The clock is any one in seconds;
     it may jump, stand still or give NaN. Call `at` at least ten times a second (MAX_STEP_S).
 
-    Args:
-        timeout_s: a reaction is fresh for this long.
-        ease_s: duration of the transition to neutral after that.
-        seed: of the blinks.
+    A reaction is fresh for `timeout_s`; then the transition to neutral takes `ease_s`. The seed is
+    that of the blinks.
 
     Raises:
         ValueError: a duration is not a positive number.
@@ -126,14 +124,10 @@ class FaceEaser:
         self._blink_at = self._blink_interval()
 
     def update(self, face: Mapping[str, np.ndarray], now_s: float) -> None:
-        """Take a reaction that arrived at `now_s`.
+        """Take a reaction: landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,).
 
         Values that are not finite, or beyond `VALUE_LIMITS`, count as missing; others are clipped
         to `FACE_RANGE`.
-
-        Args:
-            face: landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,).
-            now_s: time of arrival, s.
 
         Raises:
             ValueError: a branch is missing or has the wrong shape.

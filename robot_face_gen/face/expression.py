@@ -45,11 +45,7 @@ class Expression:
 
 
 def classify(action_units: np.ndarray) -> Expression:
-    """The expression of a face.
-
-    Args:
-        action_units: (18,) OpenFace intensities.
-    """
+    """The expression of a face, from its action units (18,), OpenFace intensities."""
     scores = np.clip(_WEIGHTS @ action_units / _CLEAR, 0.0, 1.0)
     best = int(scores.argmax())
     confidence = float(scores[best])

@@ -63,16 +63,9 @@ class MotionLimits:
 class MotionLimiter:
     """Follows targets as closely as the limits allow.
 
-    Args:
-        limits: of the actuators.
-        period_s: between two calls of `step`.
-        start: position at rest, (n,). A start outside of the position limits is left with limited
-            speed and never entered again.
-
-    Attributes:
-        position: the last command, (n,).
-        velocity: at the last command, (n,).
-        counters: how many values were limited, by kind of limit.
+    It starts at rest at `start`, (n,). A start outside of the position limits is left with limited
+    speed and never entered again. `position` and `velocity` (n,) are the last command; `counters`
+    how many values were limited, by kind of limit.
     """
 
     def __init__(self, limits: MotionLimits, period_s: float, start: np.ndarray) -> None:
@@ -110,9 +103,8 @@ class MotionLimiter:
     def step(self, target: np.ndarray | None) -> None:
         """Compute the command of the next period.
 
-        Args:
-            target: positions to go to, (n,); one that is not finite is ignored, one outside of
-                the limits is clipped. None: brake.
+        The target (n,) is where to go; a value that is not finite is ignored, one outside of the
+        limits is clipped. None: brake.
         """
         limits, now, speed = self._limits, self._positions[-1], self._velocities[-1]
         half = speed * (self._period_s / 2.0)

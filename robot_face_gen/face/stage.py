@@ -41,13 +41,7 @@ def sound_columns(samples: np.ndarray, sample_rate: int, duration_s: float) -> n
 
 
 class Stage:
-    """Draws pictures with the same background and waveform.
-
-    Args:
-        columns: amplitudes, from `sound_columns`.
-        duration_s: duration of the recording.
-        title: title of the picture.
-    """
+    """Draws pictures with the same title, background and waveform (`sound_columns`)."""
 
     def __init__(self, columns: np.ndarray, duration_s: float, title: str) -> None:
         self._duration_s = duration_s
@@ -99,11 +93,7 @@ class Stage:
         if speaker is not None:
             panel = image[_TOP : _TOP + _SIDE, _LEFT : _LEFT + _SIDE]
             draw_contours(
-                panel,
-                speaker['landmarks'],
-                _SIDE,
-                (0.0, 0.0),
-                SPEAKER if speaker_valid else FAINT,
+                panel, speaker['landmarks'], _SIDE, (0.0, 0.0), SPEAKER if speaker_valid else FAINT
             )
             if not speaker_valid:
                 text(image, 'face not seen', (_LEFT + _SIDE // 2, _TOP + 30), FAINT, 0.6, 'middle')

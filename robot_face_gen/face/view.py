@@ -39,10 +39,8 @@ def robot_picture(face: Mapping[str, np.ndarray], side_px: int) -> np.ndarray:
 def speaker_picture(landmarks: np.ndarray | None, *, believed: bool, side_px: int) -> np.ndarray:
     """The contours of the speaker's face (side_px, side_px, 3) BGR.
 
-    Args:
-        landmarks: (136,) in crop units; None: there is no face yet.
-        believed: whether the tracker sees the face now.
-        side_px: width and height.
+    Landmarks are (136,) in crop units; None: there is no face yet. `believed`: the tracker sees
+    it.
     """
     image = np.full((side_px, side_px, 3), GROUND, np.uint8)
     if landmarks is not None:
@@ -56,11 +54,7 @@ def speaker_picture(landmarks: np.ndarray | None, *, believed: bool, side_px: in
 
 
 def robot_points(landmarks: np.ndarray, crop_m: float) -> np.ndarray:
-    """Landmarks of the robot's face in metres, in a body frame (REP 103).
-
-    Args:
-        landmarks: (136,) in crop units, x to the right of the picture, y down.
-        crop_m: side of the crop in metres.
+    """Landmarks (136,) of the robot's face, in crop units, in metres in a body frame (REP 103).
 
     Returns:
         np.ndarray: (68, 3); x out of the face, y to the face's own left, z up; the middle of the
@@ -73,16 +67,11 @@ def robot_points(landmarks: np.ndarray, crop_m: float) -> np.ndarray:
 def speaker_points(
     landmarks_px: np.ndarray, width_px: int, height_px: int, distance_m: float
 ) -> np.ndarray:
-    """Landmarks of the speaker in metres, in the camera's optical frame (REP 103).
+    """The speaker's landmarks (136,), pixels, in metres in the camera's optical frame (REP 103).
 
-    They are in one plane, at the distance of the head. The focal length is the one that OpenFace
-    assumes where none is given: its distances are right with it.
-
-    Args:
-        landmarks_px: (136,) in pixels.
-        width_px: of the camera's picture; 0: 640.
-        height_px: the same; 0: 480.
-        distance_m: of the head; NaN or 0: 0.6 m.
+    They are in one plane, at the distance of the head (NaN or 0: 0.6 m). The focal length is the
+    one that OpenFace assumes where none is given: its distances are right with it. A picture of
+    unknown size (0) has 640 x 480 pixels.
 
     Returns:
         np.ndarray: (68, 3); x to the right, y down, z away from the camera.

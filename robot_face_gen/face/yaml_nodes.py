@@ -24,11 +24,7 @@ class Problem:
 
 
 class NodeReader:
-    """Gets values from YAML nodes.
-
-    Attributes:
-        problems: mistakes that were found.
-    """
+    """Gets values from YAML nodes; `problems` are the mistakes that were found."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -58,12 +54,8 @@ class NodeReader:
     ) -> dict[str, yaml.Node]:
         """The values by key; keys that are unknown, missing or there twice are problems.
 
-        Args:
-            node: expected to be a mapping.
-            what: its name in messages.
-            required: keys.
-            optional: keys.
-            suggest: says what was expected instead of an unknown key; None: `choices`.
+        `what` is the name of the mapping in messages. `suggest` says what was expected instead of
+        an unknown key; None: `choices`.
         """
         if not isinstance(node, yaml.MappingNode):
             keys = f' with {", ".join(required)}' if required else ''

@@ -10,7 +10,6 @@ speakers and sessions are fixed in the file, the number of frames is not.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..extras import require
-from ..models.cache import cache_path, cached, read_entry, weights_digest
+from ..models.cache import cached, read_entry, weights_digest
 from ..models.denormals import flushed_denormals
-from ..models.export_process import export_in_child, run_export
+from ..models.export_process import export_in_child
 from ..models.onnx_session import open_session
 from .checkpoint import load_checkpoint, read_checkpoint
 from .config import CheckpointInfo, ModelConfig
@@ -67,13 +66,8 @@ class ExportedModel:
         require('onnxruntime', 'onnx')
         config, info, weights = read_checkpoint(checkpoint)
         name = step_entry(config, weights, 1, 1, int8=int8)
-        entry = read_entry(name)
-        if entry is None:
-            module = f'{__package__}.onnx_runner'
-            export_in_child(module, str(checkpoint), *(['--int8'] if int8 else []))
-            entry = read_entry(name)
-        if entry is None:
-            raise OSError(f'{cache_path(name)}: the exported file is missing or damaged')
+        make = f'{__name__}:{_export.__name__}'
+        entry = read_entry(name) or export_in_child(name, make, str(checkpoint), int8)
         motion = {n.removeprefix(PREFIX): x for n, x in weights.items() if n.startswith(PREFIX)}
         return cls(config, info, entry.path, motion)
 
@@ -205,6 +199,11 @@ def exported_step(
     return cached(name, make).path
 
 
+def _export(checkpoint: str, int8: bool) -> None:
+    """In the child process."""
+    exported_step(load_checkpoint(checkpoint).eval(), int8=int8)
+
+
 def export_step(
     model: FacialReactionModel,
     path: Path,
@@ -273,18 +272,3 @@ def run(args: argparse.Namespace) -> int:
     export_step(model, out, speakers=args.faces, sessions=args.faces, int8=args.int8)
     print(f'{out}: {out.stat().st_size / 1e6:.1f} MB, {checkpoint}')
     return 0
-
-
-def main() -> int:
-    """Export the step of a checkpoint's model to the cache; see `models.export_process`."""
-    parser = argparse.ArgumentParser(description='Export a reaction model for the live node')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--int8', action='store_true')
-    args = parser.parse_args()
-    return run_export(
-        lambda: exported_step(load_checkpoint(args.checkpoint).eval(), int8=args.int8)
-    )
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -45,7 +45,6 @@ class AudioFileSource:
             shorter. A period that is shorter than the recording is not used.
 
     Attributes:
-        file: the sound file.
         counters: `bad_samples` that were not finite or far too loud.
 
     Raises:

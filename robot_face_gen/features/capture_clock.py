@@ -19,10 +19,8 @@ class CaptureClock:
     A block can arrive late (a busy machine, a full buffer) but not before it was captured. The
     earliest arrivals of the last half second therefore give the time, and the drift of a sound
     card is followed without jitter. PortAudio's own capture times are not used: with PulseAudio
-    they are wrong by up to half a second at the start of a stream.
-
-    Attributes:
-        gap_samples: number of samples that never arrived.
+    they are wrong by up to half a second at the start of a stream. `gap_samples` is the number of
+    samples that never arrived.
     """
 
     def __init__(self, sample_rate: int) -> None:

@@ -46,10 +46,9 @@ class _Captured(NamedTuple):
 class MicrophoneSource:
     """Blocks of a microphone, stamped with the time of their first sample.
 
-    A thread opens the device, monitors it and opens it again after it was lost; `trouble` says why
-    it is missing. `read` and `close` therefore return in time even if a sound server hangs. The
-    sample count continues over a pause by the elapsed time, so that subscribers see how much was
-    lost.
+    A thread opens the device, monitors it and opens it again after it was lost. `read` and `close`
+    therefore return in time even if a sound server hangs. The sample count continues over a pause
+    by the elapsed time, so that subscribers see how much was lost.
 
     Args:
         device: number, name or part of the name; None is the default one.

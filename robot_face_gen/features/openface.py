@@ -15,7 +15,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from robot_face_gen.timing import SECOND_NS
 
 from .face_frame import MIN_CONFIDENCE, FaceFrame
 from .file_kind import HEAD_BYTES, foreign_kind
-from .openface_columns import Columns, FaceTable
+from .openface_columns import Columns
 from .openface_person import FaceChooser, Sighting
 from .openface_report import OpenFaceError, ReadReport
 from .openface_time import TimeBase, TimeOrder
@@ -93,6 +93,7 @@ class OpenFaceReader:
         self._columns: Columns | None = None
         self._clock: TimeBase | None = None
         self._order = TimeOrder(self.report, stop_at_restart)
+        self._is_recorded = stop_at_restart
         self._chooser = FaceChooser()
         self._others = 0
         self._ended = False
@@ -105,19 +106,13 @@ class OpenFaceReader:
     def push(self, data: bytes) -> list[FaceFrame]:
         """The next bytes of the file; returns the frames that are complete.
 
-        `stamp_ns` counts from the beginning of the recording.
-
-        Raises:
-            OpenFaceError: it is no OpenFace CSV. Nothing more is read.
+        `stamp_ns` counts from the beginning of the recording. After an OpenFaceError (it is no
+        OpenFace CSV) nothing more is read.
         """
         return self._read(data, final=False)
 
     def finish(self) -> list[FaceFrame]:
-        """The end of the file; returns the frames that were still waiting.
-
-        Raises:
-            OpenFaceError: the file has no header.
-        """
+        """The end of the file; returns the frames that were still waiting. Errors as in `push`."""
         return self._read(b'', final=True)
 
     def _read(self, data: bytes, *, final: bool) -> list[FaceFrame]:
@@ -145,7 +140,7 @@ class OpenFaceReader:
             else:
                 self._refuse_binary(text)
                 self._columns = Columns(text, self.path, self.report, self._delimiter)
-                self._clock = TimeBase(self._columns, self.report)
+                self._clock = TimeBase(self._columns, self.report, self._is_recorded)
         if len(self._text.waiting) > _LONGEST_LINE:
             self._refuse_binary(self._text.waiting)
             raise OpenFaceError(
@@ -157,13 +152,17 @@ class OpenFaceReader:
                     f'{self.path}: is empty: expected the header of an OpenFace CSV'
                 )
             return []
-        table = self._columns.table(lines, open_end=open_end)
+        rows = self._columns.rows(lines, open_end=open_end)
         faces: list[Sighting] = []
-        timed = [entry for row in range(len(table.line)) for entry in self._clock.add(table, row)]
+        timed = [entry for row in rows for entry in self._clock.add(row)]
         if final:
             timed += self._clock.flush()
-        for entry in timed:
-            faces += self._ordered(*entry)
+        for row, time_s in timed:
+            frame = replace(row.face.frame, stamp_ns=round(time_s * SECOND_NS))
+            face = replace(row.face, time_s=time_s, frame=frame)
+            # NaN is not equal to itself.
+            key = (row.number if row.number == row.number else None, time_s)
+            faces += self._choose(self._order.add(key, row.line, face))
             if self._order.ended:
                 break
         if final:
@@ -181,26 +180,6 @@ class OpenFaceReader:
                 f'{self.path}: no OpenFace CSV: it holds binary data (robot-face-gen track '
                 'FILM CSV makes the CSV of a film)'
             )
-
-    def _ordered(self, table: FaceTable, row: int, time_s: float) -> list[Sighting]:
-        frame = FaceFrame(
-            stamp_ns=round(time_s * SECOND_NS),
-            confidence=float(table.confidence[row]),
-            success=bool(table.success[row]),
-            image_width=0,
-            image_height=0,
-            landmarks=table.landmarks[row],
-            au=table.au[row],
-            pose=table.pose[row],
-            gaze=table.gaze[row],
-        )
-        x, y, size = table.place[row].tolist()
-        face = Sighting(
-            time_s, float(np.nan_to_num(table.face_id[row])), frame.success, (x, y, size), frame
-        )
-        number = float(table.frame[row])
-        key = (number if number == number else None, time_s)
-        return self._choose(self._order.add(key, int(table.line[row]), face))
 
     def _choose(self, faces: list[tuple[object, Sighting]]) -> list[Sighting]:
         return [chosen for key, face in faces for chosen in self._chooser.add(key, face)]
@@ -257,12 +236,7 @@ class OpenFaceFile:
         return first_ns, last_ns
 
     def frames(self) -> Iterator[FaceFrame]:
-        """All frames in order of time, from the beginning of the file.
-
-        Raises:
-            OpenFaceError: no OpenFace CSV, or no usable row.
-            OSError: the file cannot be read.
-        """
+        """All frames from the beginning of the file, in order of time; errors as of the class."""
         self.report = ReadReport()
         return _stream(self.path, self.report)
 

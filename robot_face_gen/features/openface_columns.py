@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of an OpenFace CSV as arrays: dialect, columns by name, cells, NaN where missing.
+"""The text of an OpenFace CSV as faces: dialect, columns by name, cells, NaN where missing.
 
 OpenFace's versions and options write different sets of columns: 714 with everything (2.x), 713
 without `face_id`, 48 with `-aus -pose` alone, 431 in 1.x without gaze angles. Spreadsheets and
@@ -26,6 +26,8 @@ from robot_face_gen.layout import (
     VALUE_LIMITS,
 )
 
+from .face_frame import FaceFrame
+from .openface_person import Sighting
 from .openface_report import OpenFaceError, ReadReport
 
 _SPACE_COLUMNS = tuple(f'{axis}_{i}' for axis in 'XYZ' for i in range(LANDMARK_POINTS))
@@ -56,20 +58,13 @@ _OTHER_FORMATS = {
 
 
 @dataclass(frozen=True)
-class FaceTable:
-    """Rows of a file as arrays: n rows, NaN where a value is missing."""
+class Row:
+    """A row of a file: a face in a picture of the video."""
 
-    line: np.ndarray  # (n,) number of the line in the file
-    time: np.ndarray  # (n,) float64, timestamp as written
-    frame: np.ndarray  # (n,) float64, number of the camera frame
-    face_id: np.ndarray  # (n,) float64
-    confidence: np.ndarray  # (n,) 0..1
-    success: np.ndarray  # (n,) bool
-    landmarks: np.ndarray  # (n, 136) float32 pixels; all or none of a row are NaN
-    au: np.ndarray  # (n, 18) float32
-    pose: np.ndarray  # (n, 4) float32 radians and metres
-    gaze: np.ndarray  # (n, 2) float32 radians
-    place: np.ndarray  # (n, 3) float64: centre x, y and size of the face in pixels
+    line: int  # number in the file
+    time: float  # as written; NaN where it is missing
+    number: float  # of the picture; NaN where it is missing
+    face: Sighting  # its time, which follows from these, is not known yet
 
 
 class Columns:
@@ -147,8 +142,8 @@ class Columns:
             parts.append(f'{shown} (FeatureExtraction {option})')
         return f'not in the file: {"; ".join(parts)}' if parts else ''
 
-    def table(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> FaceTable:
-        """Lines (number in the file, text) as arrays; those without all cells are left out.
+    def rows(self, lines: Sequence[tuple[int, str]], *, open_end: bool = False) -> list[Row]:
+        """The rows of lines (number in the file, text); those without all cells are left out.
 
         `open_end`: the last line has no line end.
 
@@ -156,7 +151,7 @@ class Columns:
             OpenFaceError: decimal commas in a file that is delimited by commas.
         """
         numbers: list[int] = []
-        rows: list[np.ndarray] = []
+        found: list[np.ndarray] = []
         for number, text in lines:
             row = split_cells(text, self.delimiter)
             while len(row) > self.width and not row[-1].strip():
@@ -165,10 +160,9 @@ class Columns:
                 self._wrong_width(number, len(row), open_end and number == lines[-1][0])
                 continue
             numbers.append(number)
-            rows.append(self._numbers(number, [row[column] for column in self._columns]))
+            found.append(self._numbers(number, [row[column] for column in self._columns]))
         self._report.rows += len(numbers)
-        cells = np.array(rows).reshape(-1, len(self._columns))
-        return self._as_table(np.array(numbers, int), cells)
+        return self._faces(numbers, np.array(found).reshape(-1, len(self._columns)))
 
     def _wrong_width(self, number: int, count: int, cut_off: bool) -> None:
         if cut_off and count < self.width:
@@ -214,8 +208,8 @@ class Columns:
                 part[:, column] = cells[:, self._index[name]]
         return part
 
-    def _as_table(self, line: np.ndarray, cells: np.ndarray) -> FaceTable:
-        frame, face_id, time, confidence, success = self._part(cells, _HEAD_COLUMNS).T
+    def _faces(self, line: list[int], cells: np.ndarray) -> list[Row]:
+        number, face_id, time, confidence, success = self._part(cells, _HEAD_COLUMNS).T
         # Where one of the two is missing, the other one decides.
         found = np.where(
             np.isnan(success), np.nan_to_num(confidence, nan=1.0) > 0.5, success > 0.5
@@ -245,10 +239,15 @@ class Columns:
         landmarks = branches['landmarks']
         landmarks[np.isnan(landmarks).any(axis=1)] = np.nan
         arrays = {name: values.astype(np.float32) for name, values in branches.items()}
-        return FaceTable(
-            line=line, time=time, frame=frame, face_id=face_id, confidence=confidence,
-            success=found, place=self._places(landmarks, cells), **arrays,
-        )  # fmt: skip
+        rows = []
+        places = self._places(landmarks, cells).tolist()
+        for k, (x, y, size) in enumerate(places):
+            branch_values = {name: part[k] for name, part in arrays.items()}
+            frame = FaceFrame(0, float(confidence[k]), bool(found[k]), 0, 0, **branch_values)
+            known_id = float(np.nan_to_num(face_id[k]))
+            face = Sighting(math.nan, known_id, frame.success, (x, y, size), frame)
+            rows.append(Row(line[k], float(time[k]), float(number[k]), face))
+        return rows
 
     def _landmarks(self, cells: np.ndarray) -> np.ndarray:
         if self._flat:

@@ -19,14 +19,10 @@ _MOST_BYTES = 1 << 22  # read at most in one look
 class OpenFaceFollower:
     """Gives each frame once, in order, whatever the pieces in which the file is written.
 
-    The file may not be there yet; one that is truncated or replaced is read from its beginning.
-    When FeatureExtraction ends it writes its whole file a second time, with better action units:
-    frames that were given are not given again.
-
-    Attributes:
-        report: counts and problems of all that was read.
-        restarts: number of restarts of the file.
-        rewrites: number of restarts with the same recording, written a second time.
+    The file may not be there yet; one that is truncated or replaced is read from its beginning,
+    and counted (`restarts`). When FeatureExtraction ends it writes its whole file a second time,
+    with better action units (`rewrites`): frames that were given are not given again. The report
+    is about all that was read.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -39,16 +39,14 @@ def _distance(a: Sighting, b: Sighting) -> float:
 class FaceChooser:
     """Chooses at most one face of each picture: that of the person who is followed.
 
-    A person is known again by position and size; `face_id` is a hint only, because trackers
-    change it. A picture with one face needs no choice, unless several people were seen in the
-    last second. Another person is followed once the first has not been seen for a second.
+    A person is known again by position and size; `face_id` is a hint only, because trackers change
+    it. A picture with one face needs no choice, unless several people were seen in the last
+    second. Another person is followed once the first has not been seen for a second.
 
-    A picture is decided as soon as possible: when it holds as many faces as the one before and
-    one of them is where the followed face was. Otherwise the next picture must begin first.
-    The result depends on the order of rows alone, not on when they arrive.
-
-    Attributes:
-        others: faces that were not chosen.
+    A picture is decided as soon as possible: when it holds as many faces as the one before and one
+    of them is where the followed face was. Otherwise the next picture must begin first. The result
+    depends on the order of rows alone, not on when they arrive. `others` counts the faces that
+    were not chosen.
     """
 
     def __init__(self) -> None:
@@ -62,10 +60,9 @@ class FaceChooser:
         self._expected = 0  # faces of the picture before; 0: there was none
 
     def add(self, key: Hashable, sighting: Sighting) -> list[Sighting]:
-        """A face of the picture `key`; faces of one picture come one after the other.
+        """Add a face of the picture `key`; faces of one picture come one after the other.
 
-        Returns:
-            list: the chosen faces of the pictures that are decided now, in order.
+        Returns the chosen faces of the pictures that are decided now, in order.
         """
         chosen = self.flush() if key != self._key else []
         self._key = key

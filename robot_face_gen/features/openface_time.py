@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from .openface_columns import Columns, FaceTable
+from .openface_columns import Columns, Row
 from .openface_person import Sighting
 from .openface_report import ReadReport
 
@@ -31,12 +31,12 @@ class TimeBase:
 
     The first rows wait until there are two different times. OpenFace's frame number then tells
     how many frames lie in between. Only times since 1970 are rebased: all others count from the
-    beginning of the recording, as the sound does.
+    beginning of the recording, as the sound does (`is_recorded`: not written at present).
     """
 
-    def __init__(self, columns: Columns, report: ReadReport) -> None:
-        self._columns, self._report = columns, report
-        self._held: list[tuple[FaceTable, int]] = []
+    def __init__(self, columns: Columns, report: ReadReport, is_recorded: bool) -> None:
+        self._columns, self._report, self._is_recorded = columns, report, is_recorded
+        self._held: list[Row] = []
         self._unit: float | None = None
         self._counted = not columns.has_time  # the frame number gives the time
         self._origin_s: float | None = None
@@ -44,36 +44,34 @@ class TimeBase:
             self._unit = 1.0
             report.add(f'no column timestamp: {ASSUMED_HZ:g} frames a second are assumed')
 
-    def add(self, table: FaceTable, row: int) -> list[tuple[FaceTable, int, float]]:
+    def add(self, row: Row) -> list[tuple[Row, float]]:
         """A row; returns the rows whose time (s) is known now, in order."""
-        value = table.frame[row] if self._counted else table.time[row]
+        value = row.number if self._counted else row.time
         if math.isnan(value):  # the cell was reported
             self._report.bad_rows += 1
             return []
         if value < 0:
-            self._report.add(_NO_TIME, f'line {table.line[row]}: {value:g}', lost_rows=True)
+            self._report.add(_NO_TIME, f'line {row.line}: {value:g}', lost_rows=True)
             return []
         if self._unit is None:
-            self._held.append((table, row))
+            self._held.append(row)
             self._find_unit()
-            if self._unit is None:
-                return []
-            return self.flush()
-        return self._timed([(table, row)])
+            return self.flush() if self._unit is not None else []
+        return self._timed([row])
 
-    def flush(self) -> list[tuple[FaceTable, int, float]]:
+    def flush(self) -> list[tuple[Row, float]]:
         """The rows that still wait."""
         held, self._held = self._held, []
         self._unit = self._unit or 1.0
         return self._timed(held)
 
     def _find_unit(self) -> None:
-        (first, i), (last, k) = self._held[0], self._held[-1]
-        step = last.time[k] - first.time[i]
-        frames = last.frame[k] - first.frame[i] if self._columns.has_frame else math.nan
+        first, last = self._held[0], self._held[-1]
+        step = last.time - first.time
+        frames = last.number - first.number if self._columns.has_frame else math.nan
         if step < 0:  # the first row was wrong
             self._report.add(
-                _NOT_GROWING, f'line {first.line[i]}', len(self._held) - 1, lost_rows=True
+                _NOT_GROWING, f'line {first.line}', len(self._held) - 1, lost_rows=True
             )
             self._held = self._held[-1:]
         elif step > 0:
@@ -84,9 +82,9 @@ class TimeBase:
                 )
                 if name:
                     self._report.add(f'the timestamps are in {name}: they are read as such')
-        elif len({table.frame[row] for table, row in self._held}) >= _PICTURES:
+        elif len({row.number for row in self._held}) >= _PICTURES:
             self._unit = 1.0
-            if first.time[i] == 0:
+            if first.time == 0:
                 self._counted = True
                 self._report.add(
                     f'all timestamps are 0 (a folder of pictures): {ASSUMED_HZ:g} frames a second '
@@ -95,15 +93,15 @@ class TimeBase:
         elif len(self._held) >= _MOST_HELD:
             self._unit = 1.0
 
-    def _timed(self, rows: list[tuple[FaceTable, int]]) -> list[tuple[FaceTable, int, float]]:
+    def _timed(self, rows: list[Row]) -> list[tuple[Row, float]]:
         timed = []
-        for table, row in rows:
+        for row in rows:
             if self._counted:
-                time_s = (table.frame[row] - 1.0) / ASSUMED_HZ
+                time_s = (row.number - 1.0) / ASSUMED_HZ
             else:
-                time_s = table.time[row] / (self._unit or 1.0)
+                time_s = row.time / (self._unit or 1.0)
             if not 0.0 <= time_s < _LATEST_S:
-                self._report.add(_NO_TIME, f'line {table.line[row]}', lost_rows=True)
+                self._report.add(_NO_TIME, f'line {row.line}', lost_rows=True)
                 continue
             if self._origin_s is None:
                 self._origin_s = time_s if time_s > _EPOCH_S else 0.0
@@ -111,11 +109,11 @@ class TimeBase:
                     self._report.add(
                         'the timestamps count from 1970: the first frame is taken as time 0'
                     )
-                elif time_s > _LATE_S:
+                elif self._is_recorded and time_s > _LATE_S:
                     self._report.add(
                         f'the first row is at {time_s:.2f} s: time 0 is the beginning of the sound'
                     )
-            timed.append((table, row, time_s - self._origin_s))
+            timed.append((row, time_s - self._origin_s))
         return timed
 
 

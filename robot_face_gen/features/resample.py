@@ -7,7 +7,9 @@ import math
 
 import numpy as np
 
-RATE = 16000
+from robot_face_gen.timing import AUDIO_RATE_HZ
+
+RATE = AUDIO_RATE_HZ
 LEAST_RATE, MOST_RATE = 1000, 1_000_000
 LOUDEST = np.float32(4.0)  # full scale is 1
 _ZEROS = 12  # zero crossings of the sinc on either side

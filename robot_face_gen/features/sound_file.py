@@ -79,13 +79,9 @@ class SoundFile:
         self._probe()
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All samples from the beginning, (n,) float32 each, not empty.
+        """All samples from the beginning, (n,) float32 each, not empty; errors as of the class.
 
         Samples beyond 4 times full scale and those that are not finite are not changed.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it cannot be decoded from its beginning.
         """
         for block in self._decoded(self.problems):
             if block.shape[1] == 1:
@@ -280,8 +276,7 @@ def sound_length_s(path: str | Path) -> float:
     """Length of the sound in seconds, from the header or else by decoding all of it.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: no sound file.
+        OSError, ValueError: see `SoundFile`.
     """
     file = SoundFile(path)
     return file.duration_s or sum(map(len, file.blocks())) / file.sample_rate
@@ -290,12 +285,9 @@ def sound_length_s(path: str | Path) -> float:
 def read_audio(
     path: str | Path, problems: list[str] | None = None, until_s: float = math.inf
 ) -> tuple[np.ndarray, int]:
-    """All sound of a file or film, or at least its first seconds.
+    """All sound of a file or film, or at least its first `until_s` seconds.
 
-    Args:
-        path: of the file.
-        problems: what was found is appended, one line each.
-        until_s: what is later than this need not be read.
+    What was found is appended to `problems`, one line each.
 
     Returns:
         tuple: mono samples (n,) float32 of full scale 1, and their rate in Hz.

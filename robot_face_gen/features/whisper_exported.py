@@ -7,9 +7,7 @@ process exports the encoder, once; the file stays in the cache folder.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import numpy as np
 
 from robot_face_gen.extras import require
 from robot_face_gen.models.cache import EXPORT_VERSION, CacheEntry, cached, read_entry
-from robot_face_gen.models.export_process import export_in_child, run_export
+from robot_face_gen.models.export_process import export_in_child
 from robot_face_gen.models.onnx_session import open_session
 
 from .log_mel import check_span
@@ -117,11 +115,9 @@ class ExportedWhisper:
             if self._weights != UNTRAINED:
                 # Here: errors of the child have no type of their own.
                 locate(self._weights, checks_hash=True)
-            options = ['--int8'] if self._int8 else []
-            export_in_child(__name__, self._weights, str(frames), *options)
-            entry = exported(self._weights, frames, int8=self._int8)
-        if entry is None:
-            raise OSError(f'{self._weights}: the exported file is missing or damaged')
+            name = _entry_name(self._weights, frames, self._int8)
+            make = f'{__name__}:{_export.__name__}'
+            entry = export_in_child(name, make, self._weights, frames, self._int8)
         self._contexts[frames] = ContextEncoder(open_session(entry.path, self._threads))
         return entry
 
@@ -157,36 +153,20 @@ def _entry_name(weights: str, frames: int, int8: bool) -> str:
     return f'whisper-{digest}-{frames}{"-int8" if int8 else ""}'
 
 
-def _export(weights: str, frames: int, *, int8: bool) -> None:
+def _export(weights: str, frames: int, int8: bool) -> None:
     """Load and export, in the child process."""
     from .whisper_encoder import WhisperEncoder
     from .whisper_onnx import export_encoder
-    from .whisper_weights import load_encoder
 
-    encoder, dims, name = load_encoder(weights)
-    made = WhisperEncoder(encoder, dims, name)
+    made = WhisperEncoder.from_name_or_path(weights)
     if not 2 <= frames <= made.most_frames:
         raise ValueError(f'contexts of {frames} frames: expected 2 to {made.most_frames}')
 
     def make(path: Path) -> dict[str, Any]:
-        export_encoder(encoder, frames, path, int8=int8)
+        export_encoder(made.network, frames, path, int8=int8)
         return {
             'id': made.id, 'dim': made.dim, 'n_mels': made.n_mels,
             'most_frames': made.most_frames, 'filters': made.filters.tolist(),
         }  # fmt: skip
 
     cached(_entry_name(weights, frames, int8), make)
-
-
-def main() -> int:
-    """Export an encoder to the cache; see `models.export_process`."""
-    parser = argparse.ArgumentParser(description='Export a Whisper encoder for the live nodes')
-    parser.add_argument('weights')
-    parser.add_argument('frames', type=int)
-    parser.add_argument('--int8', action='store_true')
-    args = parser.parse_args()
-    return run_export(lambda: _export(args.weights, args.frames, int8=args.int8))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -32,11 +32,7 @@ def export_encoder(encoder: AudioEncoder, frames: int, path: Path, *, int8: bool
     }
     with torch.no_grad():
         graph = EncoderGraph(encoder, frames)
-    axes = {
-        'mel': {0: 'pieces', 2: 'frames'},
-        'kept': {0: 'kept'},
-        'embeddings': {0: 'wanted'},
-    }
+    axes = {'mel': {0: 'pieces', 2: 'frames'}, 'kept': {0: 'kept'}, 'embeddings': {0: 'wanted'}}
     export(graph, inputs, ['embeddings', 'stem'], axes, path, int8=int8)
 
 
@@ -93,11 +89,7 @@ class FewQueries(nn.Module):
     A query times a key, q . (K x), is (K^T q) . x, and a weighted sum of values is the values'
     projection of the weighted sum: products with a row for each query and head in place of those
     with a row for each position. A head's row is as long as that of all heads, with zeros where
-    the others are.
-
-    Args:
-        joined: queries, keys and values in one projection.
-        heads: that share them out.
+    the others are. `joined` are queries, keys and values in one projection.
     """
 
     def __init__(self, joined: nn.Linear, heads: int) -> None:

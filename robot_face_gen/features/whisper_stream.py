@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robot_face_gen.timing import EMBEDDING_RATE_HZ
+
 from .log_mel import FLOOR, FRAME, LogMel
 from .resample import RATE, Resampler, to_mono
 
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
     from .whisper_encoder import WhisperEncoder
     from .whisper_exported import ExportedWhisper
 
-RATE_HZ = 50.0  # embeddings a second
+RATE_HZ = float(EMBEDDING_RATE_HZ)
 EMBEDDING = 2 * FRAME  # samples of an embedding: 20 ms
 _FORGET = 0.001  # decay of the loudest bin (log10) per frame: a factor of 10 in 10 s
 _QUIETEST_MAXIMUM = -4.0  # lower limit of the loudest bin (log10)
 _STEPS = 8  # rounding steps of the loudest bin per unit of log10
 _RANGE = 8.0  # below the loudest bin (log10)
+_MOST_LOST_S = 1.0  # a shorter loss of sound is filled with silence; a longer one resets
 _SAME_S = 0.1  # largest difference of the times of a sample that is sent twice
 _AGAIN_S = 0.1  # this much old sound in order: the sender plays it again
 _BATCH, _BATCH_ON_GPU = 32, 256  # contexts encoded at once
@@ -65,8 +68,6 @@ class WhisperStream:
         hop_s: sound between two runs of the encoder.
         context_s: sound that the encoder sees; silence before the stream's beginning.
         settle_s: sound that must follow an embedding before it is returned.
-        most_lost_s: a shorter loss of sound is filled with silence; a longer one resets the
-            stream.
 
     Attributes:
         counters: `lost_samples` (filled with silence), `bad_samples` (not finite: silence; far
@@ -76,7 +77,7 @@ class WhisperStream:
 
     def __init__(self, encoder: WhisperEncoder | ExportedWhisper,
                  hop_s: float = 0.04, context_s: float = 2.0,
-                 settle_s: float = 0.0, most_lost_s: float = 1.0) -> None:  # fmt: skip
+                 settle_s: float = 0.0) -> None:  # fmt: skip
         self.encoder = encoder
         self._hop = _embeddings('hop_s', hop_s, 1)
         self._settle = _embeddings('settle_s', settle_s, 0)
@@ -85,9 +86,6 @@ class WhisperStream:
             raise ValueError(
                 f'context_s = {context_s}: expected at most {encoder.most_frames / 100:g}'
             )
-        if not 0 <= most_lost_s <= 60:
-            raise ValueError(f'most_lost_s = {most_lost_s}: expected 0 to 60')
-        self._most_lost_s = most_lost_s
         self._log_mel = LogMel(encoder.filters)
         self._mel = np.full((2 * self._frames, encoder.n_mels), FLOOR, np.float32)
         self.counters: Counter[str] = Counter()
@@ -195,11 +193,11 @@ class WhisperStream:
             lost = first - self._next
             here = self._clock[1] + (first - self._origin - self._clock[0]) * 1e9 / self._rate
             # A known sample number with another time: the sender has restarted.
-            most_s = self._most_lost_s if lost >= 0 else min(_SAME_S, self._most_lost_s)
+            most_s = _MOST_LOST_S if lost >= 0 else _SAME_S
             jumped = abs(stamp_ns - here) > most_s * 1e9
             if (
                 jumped
-                or lost > self._most_lost_s * self._rate
+                or lost > _MOST_LOST_S * self._rate
                 or self._is_played_again(first, lost, len(mono))
             ):
                 self.counters['resets'] += 1
@@ -234,7 +232,7 @@ class WhisperStream:
         until, in_order = self._again
         in_order = in_order + count if first == until else count
         self._again = (first + count, in_order)
-        return in_order > _AGAIN_S * self._rate and -lost > self._most_lost_s * self._rate
+        return in_order > _AGAIN_S * self._rate and -lost > _MOST_LOST_S * self._rate
 
     def _time_ns(self, sample: int) -> int:
         """Time of a sample at 16 kHz, from the stamp of the newest chunk."""

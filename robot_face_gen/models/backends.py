@@ -18,13 +18,10 @@ _NEEDS = {ONNX: 'cpu', ONNX_INT8: 'cpu', CUDA_GRAPH: 'cuda'}
 
 
 def resolve_backend(name: str, device: object, among: Sequence[str] = BACKENDS) -> str:
-    """The backend to use on a device.
+    """The backend to use on a device, among those that a network has.
 
-    Args:
-        name: of a backend, or 'auto': on a CPU, onnx if its packages are installed; on CUDA,
-            cuda-graph; otherwise eager.
-        device: a `torch.device` or its name.
-        among: the backends that a network has.
+    'auto' is onnx on a CPU if its packages are installed, cuda-graph on CUDA, otherwise eager. The
+    device is a `torch.device` or its name.
 
     Raises:
         ValueError: the backend is unknown or does not run on this device.

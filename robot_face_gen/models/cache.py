@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from robot_face_gen.files import (
-    atomic_file,
     error_text,
     feed,
     parse_json,
     replace,
     temporary_folder,
+    write_text,
 )
 
 # Part of the name of every entry. Raise it when the code that exports changes what it writes.
@@ -135,16 +135,14 @@ def _read(folder: Path, name: str) -> CacheEntry | None:
 def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEntry:
     """The entry of this name; made if it is missing or damaged.
 
-    Args:
-        name: unique for the content: it contains a hash of the weights and all options.
-        make: writes the payload to the path it is given and returns the description.
+    The name contains a hash of the weights and all options. `make` writes the payload to the path
+    it is given and returns the description.
 
     Raises:
         OSError: neither the cache folder nor that of temporary files can be written.
     """
-    entry = read_entry(name)
-    if entry is not None:
-        return entry
+    if (found := read_entry(name)) is not None:
+        return found
     index = _entry_folder() / f'{name}.json'
     with tempfile.TemporaryDirectory(dir=index.parent, prefix='.export-') as folder:
         payload = Path(folder) / 'payload.onnx'
@@ -152,11 +150,8 @@ def cached(name: str, make: Callable[[Path], dict[str, Any] | None]) -> CacheEnt
         checksum = _checksum(payload, description)
         path = index.with_name(f'{name}-{checksum[:8]}.onnx')
         replace(payload, path)
-    with atomic_file(index) as partial:
-        entry_text = json.dumps(
-            {'file': path.name, 'sha256': checksum, 'description': description}
-        )
-        partial.write_text(entry_text, encoding='utf-8')
+    entry = {'file': path.name, 'sha256': checksum, 'description': description}
+    write_text(index, json.dumps(entry))
     _remove_old(index.parent)
     return CacheEntry(path, description)
 
@@ -185,9 +180,7 @@ def _checksum(path: Path, description: dict[str, Any]) -> str:
 def weights_digest(weights: Mapping[str, np.ndarray], *options: str) -> str:
     """The part of an entry's name that stands for its content: 16 hexadecimal digits.
 
-    Args:
-        weights: arrays by name.
-        options: everything else that the exported file depends on.
+    The options are all else that the exported file depends on.
     """
     found = hashlib.sha256('\n'.join((f'export {EXPORT_VERSION}', *options)).encode())
     for name, array in sorted(weights.items()):

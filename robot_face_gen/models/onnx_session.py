@@ -15,12 +15,9 @@ SPIN_US = 200  # how long an idle worker polls before it sleeps: longer than bet
 
 
 def open_session(path: Path, threads: int) -> Any:
-    """Open an `onnxruntime.InferenceSession`.
+    """Open an `onnxruntime.InferenceSession`; 0 threads: one per core.
 
-    Args:
-        path: of the ONNX file.
-        threads: for one step; 0 is one per core. Idle threads sleep: other processes need the
-            cores.
+    Idle threads sleep: other processes need the cores.
     """
     runtime = require('onnxruntime', 'onnx')
     options = runtime.SessionOptions()

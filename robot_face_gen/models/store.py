@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..files import atomic_file, feed
+from ..files import atomic_file, feed, write_text
 from .cache import cache_folder, cache_path
 
 _TIMEOUT_S = 5  # of a connection, and of a pause within a download
@@ -154,12 +154,9 @@ def how_to_get(name: str) -> str:
 
 
 def get(name: str, *, force: bool = False, report: Callable[[str], object] = str) -> Path:
-    """The file of a model, downloaded if it is missing or damaged.
+    """The file of a model, downloaded if it is missing or damaged, or by `force`.
 
-    Args:
-        name: a key of `MODELS`.
-        force: download a file that is there again.
-        report: called with one line about each step that takes long.
+    `report` is called with one line about each step that takes long.
 
     Raises:
         ValueError: an unknown name, or no source gives the file; the message says what to do.
@@ -192,8 +189,7 @@ def get(name: str, *, force: bool = False, report: Callable[[str], object] = str
                     downloaded.replace(partial)
                 stored = _sha256(partial)
             # After the file: an interruption leaves no note that is wrong for long.
-            with atomic_file(model.note) as partial:
-                partial.write_text(f'{stored}  {model.file}\n', encoding='utf-8')
+            write_text(model.note, f'{stored}  {model.file}\n')
             return model.path
     raise ValueError(
         f'{name} cannot be downloaded ({"; ".join(reasons)}). Run `robot-face-gen models get '

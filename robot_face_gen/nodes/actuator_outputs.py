@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -19,10 +18,8 @@ from robot_face_gen.face.expression import classify
 from robot_face_gen.layout import AU_NAMES, INTENSITIES
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
-from .messages import to_time
-
-if TYPE_CHECKING:
-    from .base_node import BaseNode
+from .base_node import BaseNode
+from .messages import packed, to_time
 
 # A controller refuses a trajectory whose end is in the past when it arrives.
 LEAST_TRAJECTORY_S = 0.2
@@ -43,8 +40,8 @@ class Joints(NamedTuple):
 def joint_state(message: Any, command: Command, joints: Joints) -> None:
     """sensor_msgs/JointState: commanded positions and velocities."""
     message.name = joints.names
-    message.position = _doubles(command.position[joints.columns])
-    message.velocity = _doubles(command.velocity[joints.columns])
+    message.position = packed(command.position[joints.columns], 'd')
+    message.velocity = packed(command.velocity[joints.columns], 'd')
 
 
 def joint_trajectory(message: Any, command: Command, joints: Joints) -> None:
@@ -70,7 +67,7 @@ def positions(message: Any, command: Command, joints: Joints) -> None:
     """std_msgs/Float64MultiArray, as ros2_control's forward controllers expect it."""
     count = len(joints.names)
     message.layout.dim = [MultiArrayDimension(label='joints', size=count, stride=count)]
-    message.data = _doubles(command.position[joints.columns])
+    message.data = packed(command.position[joints.columns], 'd')
 
 
 def hri_action_units(message: Any, command: Command, joints: Joints) -> None:
@@ -149,12 +146,7 @@ def _make_output(
 def _point(position: np.ndarray, velocity: np.ndarray, time_s: float) -> JointTrajectoryPoint:
     seconds, nanoseconds = divmod(round(time_s * SECOND_NS), SECOND_NS)
     return JointTrajectoryPoint(
-        positions=_doubles(position),
-        velocities=_doubles(velocity),
+        positions=packed(position, 'd'),
+        velocities=packed(velocity, 'd'),
         time_from_start=Duration(sec=seconds, nanosec=nanoseconds),
     )
-
-
-def _doubles(values: np.ndarray) -> array.array:
-    """What rclpy wants of an unbounded float64 sequence; lists are checked one by one there."""
-    return array.array('d', np.ascontiguousarray(values, np.float64).tobytes())

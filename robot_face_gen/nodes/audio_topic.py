@@ -20,6 +20,7 @@ from robot_face_gen.timing import SECOND_NS
 from robot_face_gen.tools.topic import message_class
 
 from .base_node import BaseNode, fell_back
+from .messages import check_rate
 
 PACKAGE = 'audio_common_msgs'
 LOOK_S = 0.5
@@ -71,7 +72,12 @@ class AudioTopic:
                 raise ValueError(f'has type {kinds[0]}: expected one of {", ".join(callbacks)}')
             kind = message_class(kinds[0])
             if not kinds[0].endswith('AudioStamped'):
-                self._listen_to_info()
+                self._subscribe(
+                    message_class(f'{PACKAGE}/msg/AudioInfo'),
+                    f'{self._topic.rpartition("/")[0]}/audio_info',
+                    self._on_info,
+                    'infos_in',
+                )
             self._subscribe(kind, self._topic, callbacks[kinds[0]], 'chunks_in')
         except ValueError as error:
             self._node.health.fail('audio_topic', f'{self._topic}: {error}')
@@ -86,10 +92,6 @@ class AudioTopic:
         # AudioInfo comes every 5 s.
         stall_s = STALL_S if flow == 'chunks_in' else 60.0
         self._node.subscribe(kind, topic, callback, flow=flow, stall_s=stall_s, depth=DEPTH)
-
-    def _listen_to_info(self) -> None:
-        info = f'{self._topic.rpartition("/")[0]}/audio_info'
-        self._subscribe(message_class(f'{PACKAGE}/msg/AudioInfo'), info, self._on_info, 'infos_in')
 
     def _on_info(self, message: Any) -> None:
         described = (
@@ -123,8 +125,7 @@ class AudioTopic:
     def _put(self, samples: np.ndarray, rate: int, frame_id: str) -> None:
         if not len(samples):
             return
-        if not 1_000 <= rate <= 1_000_000:
-            raise ValueError(f'sample_rate = {rate}: expected 1000 to 1000000 Hz')
+        check_rate(rate)
         now_ns = self._node.now_ns()
         jumped = fell_back(self._arrived_ns, now_ns) or now_ns - self._arrived_ns > _JUMP_NS
         if self._clock is None or rate != self._rate or jumped:

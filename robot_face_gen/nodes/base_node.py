@@ -13,19 +13,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:  # Iron and later
-    from rclpy.event_handler import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-    )
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:
-    from rclpy.qos_event import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-    )
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 from robot_face_gen.pipeline.health import Health
 
-from .diagnostics import Diagnostics
+from .diagnostics import PERIOD_S, Diagnostics
 from .graph_watch import GraphWatch
 from .parameter_table import Parameters, ParameterTable, Values
 
@@ -77,6 +71,7 @@ class BaseNode(Node, Generic[Values]):
             self.health.count('unknown', len(unknown))
         self._watch = GraphWatch(self)
         self.diagnostics = Diagnostics(self, self.health, self._watch.look)
+        self.every(PERIOD_S, self.diagnostics.publish)
 
     @property
     def parameters(self) -> Values:
@@ -118,17 +113,10 @@ class BaseNode(Node, Generic[Values]):
     ) -> Any:
         """Subscribe to a sensor topic; a message that `callback` refuses is counted and dropped.
 
-        Args:
-            kind: of the messages.
-            topic: relative name.
-            callback: may raise ValueError for a bad message.
-            flow: name of its count and rate in the diagnostics.
-            stall_s: silence after which the level rises.
-            depth: messages that the middleware keeps while the executor is busy.
-            health: where it is counted; None is the node's.
-
-        Returns:
-            Subscription: for `unsubscribe`.
+        The callback refuses a bad message with a ValueError. `flow` is the name of its count and
+        rate in the diagnostics; silence of more than `stall_s` raises the level. The middleware
+        keeps `depth` messages while the executor is busy. Without a health, the node's counts
+        them.
         """
         resolved, health = self.resolve_topic_name(topic), health or self.health
         health.add_flow(flow, resolved, stall_s)

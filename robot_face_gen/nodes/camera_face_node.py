@@ -13,15 +13,16 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from robot_face_gen.camera.networks import FaceNetworks
 from robot_face_gen.camera.sources import CameraDevice, Picture, VideoFile
-from robot_face_gen.camera.tracker import FaceTracker, TrackerOptions
+from robot_face_gen.camera.tracker import FaceTracker
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.sources import CAMERA, VIDEO
 from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.topics import FACE
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .base_node import sensor_qos
 from .images import to_camera_model, to_image
-from .messages import BadMessage, from_face_frame, to_ns
+from .messages import BadMessage, capture_time, from_face_frame
 from .played_node import READ_S, PlayedNode
 from .source_tables import CAMERA_FACE, CameraParameters
 
@@ -35,12 +36,11 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
     def __init__(self) -> None:
         super().__init__(CAMERA_FACE)
         p = self.parameters
-        self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
+        self._publisher = self.advertise(FaceFeatures, FACE[0], flow='frames_out')
         for name in ('no_face', 'persons'):
             self.health.count(name, 0)
-        self._tracker = FaceTracker(
-            FaceNetworks(threads=p.threads), TrackerOptions(field_of_view_deg=p.field_of_view)
-        )
+        networks = FaceNetworks(threads=p.threads)
+        self._tracker = FaceTracker(networks, field_of_view_deg=p.field_of_view)
         self._camera_info: CameraInfo | None = None
         self._face_ns = -LOST_NS  # stamp of the newest face
         self._sees_face: bool | None = None
@@ -81,12 +81,8 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
             stall_s=STALL_S,
             depth=1,
         )
-        self._info_subscription = self.create_subscription(
-            CameraInfo,
-            '/'.join((*image.split('/')[:-1], 'camera_info')),
-            self._take_info,
-            sensor_qos(1),
-        )
+        info = '/'.join((*image.split('/')[:-1], 'camera_info'))
+        self.create_subscription(CameraInfo, info, self._take_info, sensor_qos(1))
         self.start_worker(lambda: self._take_messages(newest), 'tracker')
 
     def _take_info(self, message: CameraInfo) -> None:
@@ -96,10 +92,7 @@ class CameraFaceNode(PlayedNode[CameraParameters]):
         while not self.stopping.is_set():
             for message in newest.take_all(READ_S):
                 try:
-                    stamp_ns = to_ns(message.header.stamp)
-                    if stamp_ns <= 0:
-                        raise BadMessage('header.stamp = 0: expected the time of capture')
-                    picture = Picture(stamp_ns, to_image(message))
+                    picture = Picture(capture_time(message.header), to_image(message))
                 except BadMessage as error:
                     self.health.count('invalid', trouble=f'picture dropped: {error}')
                     continue

@@ -7,14 +7,12 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
-from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health, Report
-
-if TYPE_CHECKING:
-    from .base_node import BaseNode
+from robot_face_gen.pipeline.health import ERROR, OK, WARN, Fault, Health
 
 PERIOD_S = 1.0
 REMIND_S = 10.0
@@ -23,31 +21,18 @@ _MOST_TEXTS = 1000
 _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
 
 
-def status_message(name: str, report: Report) -> DiagnosticStatus:
-    """A report as a diagnostic_msgs status."""
-    return DiagnosticStatus(
-        level=_LEVELS[report.level],
-        name=name,
-        message=report.message,
-        values=[KeyValue(key=key, value=value) for key, value in report.values.items()],
-    )
-
-
 class Diagnostics:
     """Publishes a status for each health; logs every fault that begins or ends.
 
-    `look` is called before each report.
+    `look` is called before each report. Call `publish` every PERIOD_S.
     """
 
-    def __init__(
-        self, node: BaseNode, health: Health, look: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, node: Node, health: Health, look: Callable[[], None]) -> None:
         self._node = node
         self._look = look
         self._statuses = [_Status(node, '', health)]
         # Reliable and depth 10, as diagnostic_updater has it.
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        node.every(PERIOD_S, self.publish)
 
     def add(self, part: str, health: Health) -> None:
         """Also publish the health of a part of the node; `part` is its namespace."""
@@ -83,7 +68,7 @@ class _Standing(NamedTuple):
 class _Status:
     """One health, and what was logged about it."""
 
-    def __init__(self, node: BaseNode, part: str, health: Health) -> None:
+    def __init__(self, node: Node, part: str, health: Health) -> None:
         self._logger, self._health = node.get_logger(), health
         self._name = '/'.join(filter(None, (part.strip('/'), node.get_name())))
         if not part:
@@ -104,7 +89,11 @@ class _Status:
                 self._logger.info(f'{self._prefix}waiting for {", ".join(waiting)}')
             self._reminded += 1
         self._log_changes(report.faults, time.monotonic())
-        return status_message(self._name, report)
+        values = [KeyValue(key=key, value=value) for key, value in report.values.items()]
+        level = _LEVELS[report.level]
+        return DiagnosticStatus(
+            level=level, name=self._name, message=report.message, values=values
+        )
 
     def _log_changes(self, faults: Mapping[str, Fault], now_s: float) -> None:
         """Log each fault once when it begins and once when it ends, whatever else stands.

@@ -16,13 +16,13 @@ from robot_face_gen.face.actuation import Command, FaceActuation
 from robot_face_gen.face.actuator_file import read_actuators
 from robot_face_gen.resources import share_folder
 from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.topics import REACTION_TOPIC, STOP_TOPIC
 from robot_face_gen_msgs.msg import FaceReaction
 
 from .actuator_outputs import make_outputs
 from .base_node import SIM_POLL_S, BaseNode, SubscriptionEventCallbacks
 from .messages import to_reaction
 from .tables import ACTUATOR, ActuatorParameters
-from .topics import REACTION_TOPIC, STOP_TOPIC
 
 JOINTS_STALL_S = 2.0
 

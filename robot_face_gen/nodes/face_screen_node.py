@@ -16,6 +16,7 @@ from robot_face_gen.face.easing import FaceEaser
 from robot_face_gen.screen.settings import ServerSettings
 from robot_face_gen.screen.wire import LISTENER, pack_face
 from robot_face_gen.timing import PERIOD_S
+from robot_face_gen.topics import REACTION_TOPIC
 from robot_face_gen_msgs.msg import FaceReaction
 
 from .base_node import BaseNode
@@ -23,7 +24,6 @@ from .inspection_tables import SCREEN, ScreenParameters
 from .inspector_topics import InspectorTopics
 from .messages import to_ns, to_reaction
 from .parameter_panel import ParameterPanel
-from .topics import REACTION_TOPIC
 
 STALL_S = 2.0
 LOOK_S = 0.5

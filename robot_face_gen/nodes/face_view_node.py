@@ -16,6 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from robot_face_gen.features.face_frame import MIN_CONFIDENCE
 from robot_face_gen.pipeline.crop import FaceCrop
 from robot_face_gen.timing import PERIOD_NS
+from robot_face_gen.topics import FACE, REACTION_TOPIC
 from robot_face_gen_msgs.msg import FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
@@ -49,7 +50,8 @@ class FaceViewNode(BaseNode[ViewParameters]):
         self._markers = self.advertise(
             MarkerArray, 'robot_face/markers', flow='markers', depth=2, reliable=True
         )
-        self._transforms = self._make_transforms()
+        self._transforms: dict[str, TransformStamped] = {}  # by frame
+        self._tf = self._advertise_tf() if self.parameters.publish_tf else None
         self._crop = FaceCrop()
         self._last: np.ndarray | None = None  # landmarks that were seen last, crop units
         self._drawn_ns = 0
@@ -59,9 +61,9 @@ class FaceViewNode(BaseNode[ViewParameters]):
     def _look(self) -> None:
         """Subscribe to what is needed for the outputs that somebody subscribes to."""
         for flow, kind, topic, callback, image in (
-            ('frames_in', FaceFeatures, 'openface/features', self._on_face, self._speaker_image),
+            ('frames_in', FaceFeatures, FACE[0], self._on_face, self._speaker_image),
             (
-                'reactions_in', FaceReaction, 'robot_face/reaction', self._on_reaction,
+                'reactions_in', FaceReaction, REACTION_TOPIC[0], self._on_reaction,
                 self._robot_image,
             ),
         ):  # fmt: skip
@@ -73,21 +75,35 @@ class FaceViewNode(BaseNode[ViewParameters]):
             elif not is_needed and flow in self._inputs:
                 self.unsubscribe(self._inputs.pop(flow), flow)
 
-    def _make_transforms(self) -> _Transforms | None:
-        if not self.parameters.publish_tf:
-            return None
+    def _advertise_tf(self) -> Any:
+        """A publisher of static transforms; None without tf2_msgs."""
         try:
-            return _Transforms(self)
+            from tf2_msgs.msg import TFMessage
         except ImportError:
             self.get_logger().warning(
                 'tf2_msgs is not installed: there are no transforms; choose the frame of a '
                 'marker as the fixed frame'
             )
             return None
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        return self.create_publisher(TFMessage, '/tf_static', latched)
+
+    def _add_transform(self, frame_id: str, rotation: Quaternion, height_m: float) -> None:
+        """Publish the transform from the base frame to that of a face, if it is new."""
+        base = self.parameters.base_frame
+        if self._tf is None or frame_id in self._transforms or frame_id in ('', base):
+            return
+        transform = TransformStamped(child_frame_id=frame_id)
+        transform.header.frame_id = base
+        transform.header.stamp = self.get_clock().now().to_msg()
+        transform.transform.translation = Vector3(z=height_m)
+        transform.transform.rotation = rotation
+        self._transforms[frame_id] = transform
+        # Late subscribers get the last message only: each contains all transforms.
+        self._tf.publish(self._tf.msg_type(transforms=list(self._transforms.values())))
 
     def _on_face(self, message: FaceFeatures) -> None:
-        if self._transforms is not None:
-            self._transforms.add(message.header.frame_id, OPTICAL, self.parameters.camera_height_m)
+        self._add_transform(message.header.frame_id, OPTICAL, self.parameters.camera_height_m)
         frame, _ = to_face_frame(message)
         believed = frame.success and frame.confidence >= MIN_CONFIDENCE
         believed = believed and bool(np.isfinite(frame.landmarks).all())
@@ -113,8 +129,7 @@ class FaceViewNode(BaseNode[ViewParameters]):
             self._publish_lines('speaker', points, SPEAKER_COLOUR, message.header)
 
     def _on_reaction(self, message: FaceReaction) -> None:
-        if self._transforms is not None:
-            self._transforms.add(message.header.frame_id, Quaternion(), 0.0)
+        self._add_transform(message.header.frame_id, Quaternion(), 0.0)
         from robot_face_gen.face.view import robot_picture, robot_points
 
         face = to_reaction(message)
@@ -158,36 +173,6 @@ class FaceViewNode(BaseNode[ViewParameters]):
         marker.points = [Point(x=x, y=y, z=z) for x, y, z in ends]
         self._markers.publish(MarkerArray(markers=[marker]))
         self.health.tick('markers')
-
-
-class _Transforms:
-    """Static transforms from the base frame to the frames of the faces.
-
-    Raises:
-        ImportError: tf2_msgs is not installed.
-    """
-
-    def __init__(self, node: FaceViewNode) -> None:
-        from tf2_msgs.msg import TFMessage
-
-        self._message, self._node = TFMessage, node
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._publisher = node.create_publisher(TFMessage, '/tf_static', latched)
-        self._transforms: dict[str, TransformStamped] = {}
-
-    def add(self, frame_id: str, rotation: Quaternion, height_m: float) -> None:
-        """Publish the transform to a frame, if it is new."""
-        base = self._node.parameters.base_frame
-        if frame_id in self._transforms or frame_id in ('', base):
-            return
-        transform = TransformStamped(child_frame_id=frame_id)
-        transform.header.frame_id = base
-        transform.header.stamp = self._node.get_clock().now().to_msg()
-        transform.transform.translation = Vector3(z=height_m)
-        transform.transform.rotation = rotation
-        self._transforms[frame_id] = transform
-        # Late subscribers get the last message only: each contains all transforms.
-        self._publisher.publish(self._message(transforms=list(self._transforms.values())))
 
 
 PROGRAM = FaceViewNode, VIEW

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
-if TYPE_CHECKING:
-    from rclpy.node import Node
-
-    from robot_face_gen.pipeline.health import Health
+from robot_face_gen.pipeline.health import Health
 
 # A node that was killed and respawned is listed twice until its lease ends (20 s in Fast DDS).
 LEASE_LOOKS = 20
@@ -41,11 +39,7 @@ class _Endpoint:
 
 
 class GraphWatch:
-    """Checks the peers of a node's endpoints; call `look` once a second.
-
-    Args:
-        node: whose endpoints they are.
-    """
+    """Checks the peers of a node's endpoints; call `look` once a second."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

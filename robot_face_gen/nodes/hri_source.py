@@ -15,7 +15,7 @@ from robot_face_gen.features.foreign_face import hri_action_units, hri_landmarks
 from robot_face_gen.layout import BRANCHES
 
 from .base_node import BaseNode
-from .messages import to_ns
+from .messages import capture_time
 
 TRACKED = '/humans/faces/tracked'
 STALL_S = 1.0
@@ -84,10 +84,16 @@ class HriSource:
             )
 
     def _on_part(self, part: str, message: Any) -> None:
-        stamp_ns = to_ns(message.header.stamp)
-        if stamp_ns <= 0:
-            raise ValueError('header.stamp = 0: expected the time of capture')
-        value = self._landmarks(message) if part == 'landmarks' else self._units(message)
+        stamp_ns = capture_time(message.header)
+        value: Any
+        if part == 'landmarks':
+            points = np.array([(p.x, p.y, p.c) for p in message.landmarks], np.float32)
+            width, height = int(message.width), int(message.height)
+            value = *hri_landmarks(points.reshape(-1, 3), width, height), width, height
+        else:
+            value = hri_action_units(
+                np.array(message.intensity), np.array(message.confidence), self._full_intensity
+            )
         now_s = time.monotonic()
         self._heard_s[part] = now_s
         if stamp_ns != self._stamp_ns:
@@ -101,16 +107,6 @@ class HriSource:
         expected = {name for name, at_s in self._heard_s.items() if now_s - at_s < STALL_S}
         if expected <= set(self._parts):
             self._flush()
-
-    def _landmarks(self, message: Any) -> tuple[np.ndarray, float, int, int]:
-        points = np.array([(p.x, p.y, p.c) for p in message.landmarks], np.float32)
-        width, height = int(message.width), int(message.height)
-        return *hri_landmarks(points.reshape(-1, 3), width, height), width, height
-
-    def _units(self, message: Any) -> np.ndarray:
-        return hri_action_units(
-            np.array(message.intensity), np.array(message.confidence), self._full_intensity
-        )
 
     def _flush(self) -> None:
         """Publish what has come of the image."""

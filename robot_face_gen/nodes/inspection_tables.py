@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_face_gen.screen.settings import COLOURS, CONTROL, SKINS
+from robot_face_gen.topics import AUDIO, FACE, REACTION_TOPIC
 
 from .parameter_table import ParameterTable, filled, not_negative, parameter
-from .topics import AUDIO, FACE, REACTION_TOPIC
 
 
 def _not_empty_list(value: str) -> str:
@@ -22,7 +22,7 @@ def _mcap(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewParameters:
-    """Parameters of `face_view_node`."""
+    """Publishes both faces as images and markers, while somebody subscribes to them."""
 
     image_size_px: int = parameter(
         480, 'Width and height of the images', unit='px', between=(64, 1080), settable=True
@@ -52,7 +52,7 @@ class ViewParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordParameters:
-    """Parameters of `record_node`."""
+    """Writes topics of the robot into a bag (MCAP); the file has its name when it is complete."""
 
     output: str = parameter(
         '',
@@ -79,7 +79,7 @@ class RecordParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayParameters:
-    """Parameters of `replay_node`."""
+    """Publishes the messages of a bag, with /clock if asked for."""
 
     source: str = parameter(
         'recording.mcap', 'A bag: a folder, an .mcap or a .db3 file', check=filled('a name')
@@ -116,7 +116,7 @@ class ReplayParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenParameters:
-    """Parameters of `face_screen_node`."""
+    """Shows the face in web browsers, and a page for inspection."""
 
     host: str = parameter(
         '127.0.0.1',
@@ -146,7 +146,6 @@ class ScreenParameters:
 
 VIEW = ParameterTable(
     'face_view_node',
-    'publishes both faces as images and markers, while somebody subscribes to them',
     ViewParameters,
     listens=(FACE, REACTION_TOPIC),
     publishes=(
@@ -155,19 +154,8 @@ VIEW = ParameterTable(
         ('robot_face/markers', 'visualization_msgs/msg/MarkerArray'),
     ),
 )
-RECORD = ParameterTable(
-    'record_node',
-    'writes the topics of the robot into a bag (MCAP); the file has its name when it is complete',
-    RecordParameters,
-)
-REPLAY = ParameterTable(
-    'replay_node',
-    'publishes the messages of a bag, with /clock if asked for',
-    ReplayParameters,
-)
+RECORD = ParameterTable('record_node', RecordParameters)
+REPLAY = ParameterTable('replay_node', ReplayParameters)
 SCREEN = ParameterTable(
-    'face_screen_node',
-    'shows the face in web browsers, and a page for inspection',
-    ScreenParameters,
-    listens=(REACTION_TOPIC, FACE, AUDIO),
+    'face_screen_node', ScreenParameters, listens=(REACTION_TOPIC, FACE, AUDIO)
 )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robot_face_gen.screen.wire import SPEAKER, pack_face
+from robot_face_gen.topics import AUDIO, FACE
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures
 
 from .base_node import sensor_qos
 from .messages import to_face_frame, to_samples
-from .topics import AUDIO, FACE
 
 if TYPE_CHECKING:
     from rclpy.node import Node

@@ -11,17 +11,12 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from robot_face_gen.features.face_frame import MESSAGE_FIELDS, FaceFrame
+from robot_face_gen.features.resample import LEAST_RATE, LOUDEST, MOST_RATE
 from robot_face_gen.layout import VALUE_LIMITS
 from robot_face_gen.timing import SECOND_NS
-from robot_face_gen_msgs.msg import (
-    AudioChunk,
-    AudioEmbedding,
-    FaceFeatures,
-    FaceReaction,
-)
+from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding, FaceFeatures, FaceReaction
 
 EMBEDDING_LIMIT = 1e4
-LOUDEST = 4.0  # samples beyond it are integers that were not scaled to -1..1
 
 
 class BadMessage(ValueError):
@@ -39,11 +34,18 @@ def to_time(stamp_ns: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
+def check_rate(rate: int) -> None:
+    """BadMessage for a sample rate (Hz) that no sound has."""
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise BadMessage(f'sample_rate = {rate}: expected {LEAST_RATE} to {MOST_RATE} Hz')
+
+
 def _header(stamp_ns: int, frame_id: str) -> Header:
     return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
 
 
-def _capture_time(header: Header) -> int:
+def capture_time(header: Header) -> int:
+    """Nanoseconds of a header's stamp; BadMessage if it has none."""
     stamp_ns = to_ns(header.stamp)
     if stamp_ns <= 0:
         raise BadMessage('header.stamp = 0: expected the time of capture')
@@ -83,7 +85,7 @@ def to_face_frame(message: FaceFeatures) -> tuple[FaceFrame, int]:
     Raises:
         BadMessage: no stamp, or an impossible confidence.
     """
-    stamp_ns = _capture_time(message.header)
+    stamp_ns = capture_time(message.header)
     if not 0.0 <= message.confidence <= 1.0:
         raise BadMessage(f'confidence = {message.confidence}: expected 0 to 1')
     return FaceFrame.from_message(message, stamp_ns).without_impossible_values()
@@ -97,7 +99,7 @@ def from_samples(
         header=_header(stamp_ns, frame_id),
         sample_rate=int(sample_rate),
         first_sample=int(first_sample),
-        samples=_floats(samples),
+        samples=packed(samples, 'f'),
     )
 
 
@@ -107,13 +109,12 @@ def to_samples(message: AudioChunk) -> tuple[int, int, np.ndarray, int]:
     Raises:
         BadMessage: no stamp, no samples, an impossible rate or impossible samples.
     """
-    stamp_ns = _capture_time(message.header)
-    if not 1_000 <= message.sample_rate <= 1_000_000:
-        raise BadMessage(f'sample_rate = {message.sample_rate}: expected 1000 to 1000000 Hz')
+    stamp_ns = capture_time(message.header)
+    check_rate(int(message.sample_rate))
     samples = np.array(message.samples, np.float32)
     if not samples.size:
         raise BadMessage('samples is empty: expected sound')
-    _within('samples', samples, LOUDEST)
+    _within('samples', samples, float(LOUDEST))
     return stamp_ns, int(message.first_sample), samples, int(message.sample_rate)
 
 
@@ -126,7 +127,7 @@ def from_embeddings(
         encoder=encoder,
         rate=float(rate_hz),
         dim=int(data.shape[1]),
-        data=_floats(data),
+        data=packed(data, 'f'),
     )
 
 
@@ -136,7 +137,7 @@ def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[in
     Raises:
         BadMessage: no stamp, another dim or rate, ragged or not finite data.
     """
-    stamp_ns = _capture_time(message.header)
+    stamp_ns = capture_time(message.header)
     if message.dim != dim:
         raise BadMessage(f'dim = {message.dim}: the model expects {dim}')
     if abs(message.rate - rate_hz) > 1e-3:
@@ -150,19 +151,12 @@ def to_embeddings(message: AudioEmbedding, dim: int, rate_hz: float) -> tuple[in
 def from_reaction(
     face: Mapping[str, np.ndarray], frame: int, stamp_ns: int, source_stamp_ns: int, frame_id: str
 ) -> FaceReaction:
-    """A listener's face as a message.
+    """A listener's face (landmarks (136,) in crop units, au, pose, gaze) as a message.
 
-    Args:
-        face: landmarks (136,) in crop units, au (18,), pose (4,), gaze (2,).
-        frame: number of the reaction.
-        stamp_ns: when it is to be shown.
-        source_stamp_ns: of the speaker's frame that it answers.
-        frame_id: of the header.
+    `stamp_ns` is when it is to be shown; it answers the speaker's frame of `source_stamp_ns`.
     """
     message = FaceReaction(
-        header=_header(stamp_ns, frame_id),
-        frame=int(frame),
-        source_stamp=to_time(source_stamp_ns),
+        header=_header(stamp_ns, frame_id), frame=int(frame), source_stamp=to_time(source_stamp_ns)
     )
     for field, name in MESSAGE_FIELDS.items():
         setattr(message, field, np.asarray(face[name], np.float32))
@@ -181,6 +175,6 @@ def to_reaction(message: FaceReaction) -> dict[str, np.ndarray]:
     }
 
 
-def _floats(values: np.ndarray) -> array.array:
-    """What rclpy wants of an unbounded float32 sequence; lists are checked one by one there."""
-    return array.array('f', np.ascontiguousarray(values, np.float32).tobytes())
+def packed(values: np.ndarray, kind: str) -> array.array:
+    """An unbounded sequence ('f': float32, 'd': float64); rclpy would check a list one by one."""
+    return array.array(kind, np.ascontiguousarray(values, kind).tobytes())

@@ -7,6 +7,7 @@ from robot_face_gen.features.audio_source import AudioBlock, AudioFileSource
 from robot_face_gen.features.microphone import MicrophoneSource
 from robot_face_gen.pipeline.playback import TOO_LATE_NS
 from robot_face_gen.sources import MICROPHONE, TOPIC
+from robot_face_gen.topics import AUDIO
 from robot_face_gen_msgs.msg import AudioChunk
 
 from .audio_topic import AudioTopic
@@ -26,7 +27,7 @@ class MicrophoneNode(PlayedNode[MicrophoneParameters]):
     def __init__(self) -> None:
         super().__init__(MICROPHONE_TABLE)
         # 20 ms a chunk: the queue of a busy subscriber must not lose one so soon.
-        self._publisher = self.advertise(AudioChunk, 'audio', flow='chunks_out', depth=50)
+        self._publisher = self.advertise(AudioChunk, AUDIO[0], flow='chunks_out', depth=50)
         self._reported: set[str] = set()  # problems of a recording
         source: str = self.parameters.source
         kind, _, device = source.partition(':')

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from robot_face_gen.features.openface_follow import OpenFaceFollower
 from robot_face_gen.pipeline.playback import FaceFollower
 from robot_face_gen.sources import FOLLOW, HRI
 from robot_face_gen.timing import SECOND_NS
+from robot_face_gen.topics import FACE
 from robot_face_gen_msgs.msg import FaceFeatures
 
 from .hri_source import HriSource
@@ -28,8 +30,8 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
 
     def __init__(self) -> None:
         super().__init__(OPENFACE)
-        self._rows: dict[str, int] = {}  # counts of a followed file, as reported last
-        self._publisher = self.advertise(FaceFeatures, 'openface/features', flow='frames_out')
+        self._rows: Counter[str] = Counter()  # of a followed file, as reported last
+        self._publisher = self.advertise(FaceFeatures, FACE[0], flow='frames_out')
         source: str = self.parameters.source
         if source.partition(':')[0] == HRI:
             HriSource(
@@ -89,27 +91,23 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
         return frames
 
     def _count_rows(self, rows: OpenFaceFollower) -> None:
-        before, report = dict(self._rows), rows.report
-        self._rows = {
-            'bad_rows': report.bad_rows,
-            'other_rows': report.other_rows,
-            'restarts': rows.restarts,
-            'rewrites': rows.rewrites,
-            'problems_found': sum(report.problems.values()),
-            'valid': report.valid,
-            'partly_valid': report.partly_valid,
-        }
-        if self._rows == before:
-            return
-        new = {name: value - before.get(name, 0) for name, value in self._rows.items()}
+        before, report = self._rows, rows.report
+        self._rows = Counter(
+            bad_rows=report.bad_rows,
+            other_rows=report.other_rows,
+            restarts=rows.restarts,
+            rewrites=rows.rewrites,
+            problems_found=sum(report.problems.values()),
+            valid=report.valid,
+            partly_valid=report.partly_valid,
+        )
+        new = self._rows - before
         trouble = {'bad_rows': f'{rows.path}: {{total}} rows could not be used'}
-        if new['problems_found']:
-            first = max(-new['problems_found'], -len(report.latest))
-            text = f'{rows.path}: {report.latest[first]}'
-            if new['problems_found'] > 1:
-                text += f' (and {new["problems_found"] - 1} more problems)'
-            trouble['problems_found'] = text
-        if report.missing and not before.get('valid') and new['valid']:
+        if found := new['problems_found']:
+            more = f' (and {found - 1} more problems)' if found > 1 else ''
+            first = report.latest[max(-found, -len(report.latest))]
+            trouble['problems_found'] = f'{rows.path}: {first}{more}'
+        if report.missing and not before['valid'] and new['valid']:
             self.get_logger().warning(f'{rows.path}: {report.missing}')
         if new['rewrites']:
             self.get_logger().info(
@@ -117,8 +115,7 @@ class OpenFaceNode(PlayedNode[OpenFaceParameters]):
             )
         elif new['restarts']:
             self.get_logger().info(f'{rows.path}: the file was restarted')
-        for name, amount in new.items():
-            self.health.count(name, amount, trouble.get(name, ''))
+        self.health.set_counters(self._rows, trouble)
 
     def _follow(self, follower: FaceFollower, poll_s: float) -> None:
         # Poll by the clock's present time: the clock can fall back.

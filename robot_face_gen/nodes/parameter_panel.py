@@ -6,39 +6,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from std_srvs.srv import SetBool
 
 from robot_face_gen.screen.wire import Command
 
-from .parameter_table import ParameterTable, Row
+from .parameter_table import Row
 from .tables import SERVER, TABLES
-
-if TYPE_CHECKING:
-    from rclpy.node import Node
 
 ENABLE_SERVICE = 'face_actuator_node/enable'
 REFRESH_S = 2.0
 PATIENCE_S = 3.0  # for the answer of a node
 Answer = Callable[[bool, str], None]
-_TABLES = {table.node: table for table in TABLES if any(row.settable for row in table)}
+# Settable parameters by node and name.
+_SETTABLE = {
+    table.node: rows
+    for table in TABLES
+    if (rows := {row.name: row for row in table if row.settable})
+}
 
 
 @dataclass
 class _Target:
     """A node that runs, and clients of its services."""
 
-    table: ParameterTable
+    rows: dict[str, Row]  # of its settable parameters
     get: Any
     set: Any
     values: dict[str, Any]
-
-    @property
-    def rows(self) -> list[Row]:
-        return [row for row in self.table if row.settable]
 
 
 class ParameterPanel:
@@ -70,9 +69,9 @@ class ParameterPanel:
         if self._enable is None:
             self._enable = self._node.create_client(SetBool, ENABLE_SERVICE)
         self._find_nodes()
-        for name, target in self._targets.items():
+        for target in self._targets.values():
             if target.get.service_is_ready():
-                self._ask(name, target)
+                self._ask(target)
         self._tell()
 
     def run(self, command: Command, answer: Answer) -> None:
@@ -84,29 +83,33 @@ class ParameterPanel:
         if command.kind == 'enable':
             if self._enable is None or not self._enable.service_is_ready():
                 raise ValueError(f'service {ENABLE_SERVICE} was not found')
-            self._call(
-                self._enable, SetBool.Request(data=bool(command.value)), answer, _enable_result
-            )
+            request = SetBool.Request(data=bool(command.value))
+            self._call(self._enable, request, answer, lambda it: (it.success, it.message))
             return
         target = self._targets.get(command.node)
         if target is None or not target.set.service_is_ready():
             raise ValueError(f'node {command.node} was not found')
-        row = next((row for row in target.rows if row.name == command.name), None)
+        row = target.rows.get(command.name)
         if row is None:
             raise ValueError(f'{command.node} has no settable parameter {command.name}')
         value = command.value
         if isinstance(row.default, float) and type(value) is int:
             value = float(value)
         parameter = Parameter(row.name, value=value).to_parameter_msg()
-        self._call(target.set, SetParameters.Request(parameters=[parameter]), answer, _set_result)
+        self._call(
+            target.set,
+            SetParameters.Request(parameters=[parameter]),
+            answer,
+            lambda it: (it.results[0].successful, it.results[0].reason),
+        )
         self._refreshed_s = -REFRESH_S  # show the new value at once
 
     def _find_nodes(self) -> None:
         own = self._node.get_namespace()
         found = {}
         for name, namespace in self._node.get_node_names_and_namespaces():
-            if name in _TABLES and (namespace == own or name == SERVER.node):
-                found[f'{namespace.rstrip("/")}/{name}'] = _TABLES[name]
+            if name in _SETTABLE and (namespace == own or name == SERVER.node):
+                found[f'{namespace.rstrip("/")}/{name}'] = _SETTABLE[name]
         for name in self._targets.keys() - found.keys():
             target = self._targets.pop(name)
             self._node.destroy_client(target.get)
@@ -119,18 +122,18 @@ class ParameterPanel:
                 {},
             )
 
-    def _ask(self, name: str, target: _Target) -> None:
-        names = [row.name for row in target.rows]
-
+    def _ask(self, target: _Target) -> None:
         def read(response: Any) -> tuple[bool, str]:
             values = map(parameter_value_to_python, response.values)
-            found = dict(zip(names, values, strict=False))
+            found = dict(zip(target.rows, values, strict=False))
             if found != target.values:
                 target.values = found
                 self._tell()
             return True, ''
 
-        self._call(target.get, GetParameters.Request(names=names), lambda *_: None, read)
+        self._call(
+            target.get, GetParameters.Request(names=list(target.rows)), lambda *_: None, read
+        )
 
     def _call(
         self, client: Any, request: Any, answer: Answer, read: Callable[[Any], tuple[bool, str]]
@@ -158,7 +161,7 @@ class ParameterPanel:
                         'unit': row.unit,
                         'text': row.text,
                     }
-                    for row in target.rows
+                    for row in target.rows.values()
                     if row.name in target.values and row.between
                 ],
             }
@@ -167,12 +170,3 @@ class ParameterPanel:
         ]
         can_enable = self._enable is not None and self._enable.service_is_ready()
         self._send('parameters', nodes=nodes, enable=can_enable, remember=True)
-
-
-def _set_result(response: Any) -> tuple[bool, str]:
-    result = response.results[0]
-    return result.successful, result.reason
-
-
-def _enable_result(response: Any) -> tuple[bool, str]:
-    return response.success, response.message

@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import math
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -107,37 +107,35 @@ class ParameterTable(Generic[Values]):
     """All parameters of one node."""
 
     node: str  # name of the node and of its executable
-    text: str  # what the node does
-    values: type[Values]  # frozen dataclass whose fields are made by `parameter`
+    # frozen dataclass whose fields are made by `parameter`; its docstring says what the node does
+    values: type[Values]
     listens: tuple[tuple[str, str], ...] = ()  # topics that it subscribes to, name and type
     publishes: tuple[tuple[str, str], ...] = ()  # topics that it publishes
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        """One row for each parameter, in order of declaration."""
-        found: Any = fields(self.values)  # type: ignore[arg-type]
-        return tuple(Row(each.name, each.default, **each.metadata) for each in found)
+    def text(self) -> str:
+        """What the node does, one sentence."""
+        return ' '.join(str(self.values.__doc__).split())
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
+        """One row for each parameter, in order of declaration."""
+        found: Any = fields(self.values)  # type: ignore[arg-type]
+        return (Row(each.name, each.default, **each.metadata) for each in found)
 
     def __getitem__(self, name: str) -> Row:
-        return next(row for row in self.rows if row.name == name)
-
-    def __contains__(self, name: str) -> bool:
-        return any(row.name == name for row in self.rows)
+        return next(row for row in self if row.name == name)
 
     def markdown(self) -> str:
         """The table for docs/parameters.md."""
         lines = [
             f'### {self.node}',
             '',
-            f'{self.text[0].upper()}{self.text[1:]}.',
+            self.text,
             '',
             '| parameter | default | unit | allowed | settable | what it does |',
             '|---|---|---|---|---|---|',
         ]
-        for row in self.rows:
+        for row in self:
             default = f'`{yaml_value(row.default)}`'
             settable = 'yes' if row.settable else ''
             lines.append(
@@ -148,12 +146,8 @@ class ParameterTable(Generic[Values]):
 
     def yaml(self) -> str:
         """This node's part of config/bringup.yaml; `/**/` finds the node in any namespace."""
-        lines = [
-            f'# {self.text[0].upper()}{self.text[1:]}.',
-            f'/**/{self.node}:',
-            '  ros__parameters:',
-        ]
-        for row in self.rows:
+        lines = [f'# {self.text}', f'/**/{self.node}:', '  ros__parameters:']
+        for row in self:
             lines += wrapped(row.note, '    # ')
             lines.append(f'    {row.name}: {yaml_value(row.default)}')
         return '\n'.join(lines) + '\n'
@@ -171,14 +165,12 @@ def yaml_value(value: Value) -> str:
     return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
 
 
-def _unknown(node: Node, table: ParameterTable) -> list[str]:
+def _unknown(node: Node, own: Collection[str]) -> list[str]:
     """Parameters given at start-up that the node does not have, each with a similar name."""
     given = getattr(node, '_parameter_overrides', {})  # rclpy has no public way to them
-    names = [name for name in given if name not in table and not node.has_parameter(name)]
-    own = [row.name for row in table]
     found = []
-    for name in sorted(names):
-        if not name.startswith(_OF_RCLPY):
+    for name in sorted(given):
+        if not node.has_parameter(name) and not name.startswith(_OF_RCLPY):
             like = difflib.get_close_matches(name.split('.')[0], own, 1)
             found.append(name + (f' (did you mean {like[0]}?)' if like else ''))
     return found
@@ -187,11 +179,8 @@ def _unknown(node: Node, table: ParameterTable) -> list[str]:
 class Parameters(Generic[Values]):
     """A table declared on a node.
 
-    Args:
-        node: the parameters are declared on it.
-        table: the parameters.
-        on_change: called with names and new values after a change has been accepted; may raise
-            ValueError, which refuses the change with its text.
+    `on_change` is called with names and new values after a change has been accepted; a ValueError
+    refuses the change with its text.
 
     Attributes:
         values: the values in force, a dataclass of the table.
@@ -209,7 +198,7 @@ class Parameters(Generic[Values]):
     ) -> None:
         from rclpy.exceptions import ParameterException
 
-        self._rows = {row.name: row for row in table.rows}
+        self._rows = {row.name: row for row in table}
         self._on_change = on_change
         values: dict[str, Any] = {}
         for name, row in self._rows.items():
@@ -227,7 +216,7 @@ class Parameters(Generic[Values]):
                 raise ValueError(f'parameter {reason}')
             values[name] = value
         self.values = table.values(**values)
-        self.unknown = _unknown(node, table)
+        self.unknown = _unknown(node, self._rows)
         node.add_on_set_parameters_callback(self._set)
 
     def _set(self, parameters: list[Any]) -> Any:

@@ -65,8 +65,7 @@ class PlayedNode(BaseNode[Played]):
     def play(self, play_from: Callable[[int], None]) -> None:
         """Play a recording from its start, and again whenever the clock jumps back.
 
-        Args:
-            play_from: plays from a time (ns) on; returns at the end, or if the node is stopping.
+        `play_from` plays from a time (ns) on; it returns at the end, or if the node is stopping.
         """
         begin_ns = self.begin_ns()
         while begin_ns is not None:
@@ -81,9 +80,7 @@ class PlayedNode(BaseNode[Played]):
     ) -> Iterator[tuple[list[Frame], int]]:
         """Recorded frames when they are due, and how many were skipped; ends with the recording.
 
-        Args:
-            frames: opens the recording.
-            begin_ns: when it begins.
+        `frames` opens the recording, which begins at `begin_ns`.
         """
         player = FramePlayer(
             frames,

@@ -18,11 +18,9 @@ def end_quietly(*_: object) -> None:
 
 
 def start(name: str, args: Sequence[str] | None = None) -> int:
-    """Import a node's module and run it; returns the exit code.
+    """Import and run a node, one of `graph.NODES`; returns the exit code.
 
-    Args:
-        name: one of `graph.NODES`.
-        args: command line with `--ros-args`; None is this process's.
+    The command line has `--ros-args`; None is this process's.
     """
     # `run` sets its own handler once the imports are done.
     before = signal.getsignal(signal.SIGINT)
@@ -55,12 +53,9 @@ def _start(name: str, args: Sequence[str] | None) -> int:
 
 
 def run_node(name: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> int:
-    """Run one of our nodes in this process, as its program does; returns the exit code.
+    """Run one of `graph.NODES` in this process, as its program does; returns the exit code.
 
-    Args:
-        name: one of `graph.NODES`.
-        parameters: of the node, by name.
-        remappings: names of topics, `__ns` or `__node`, and what replaces them.
+    The remappings are names of topics, `__ns` or `__node`, and what replaces them.
     """
     from robot_face_gen.tools.ros import child_environment
 

@@ -77,7 +77,8 @@ class AnsweringNode(BaseNode[Answering]):
             # Also before the oldest is due: the playout finds out here that the clock has jumped.
             for output in outputs:
                 output.publish(now_ns)
-            due_ns = min((due for out in outputs if (due := out.due_ns) is not None), default=None)
+            due = (output.speaker.next_due_ns for output in outputs)
+            due_ns = min((each for each in due if each is not None), default=None)
             if due_ns is not None and due_ns <= now_ns:
                 continue
             wait_s = SLEEP_S if due_ns is None else min((due_ns - now_ns) / 1e9, SLEEP_S)

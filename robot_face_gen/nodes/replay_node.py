@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from rosgraph_msgs.msg import Clock
@@ -12,11 +12,11 @@ from rosgraph_msgs.msg import Clock
 from robot_face_gen.data.bag_file import open_bag
 from robot_face_gen.data.bags import speaker_namespace
 from robot_face_gen.tools.topic import message_class, weakest_qos
+from robot_face_gen.topics import AUDIO, FACE
 
 from .base_node import BaseNode
 from .inspection_tables import REPLAY, ReplayParameters
 from .messages import to_time
-from .topics import AUDIO, FACE
 
 ALL, SOURCES = 'all', 'sources'
 DEPTH = 50  # the graph does not tell the depth that was recorded
@@ -107,34 +107,26 @@ class ReplayNode(BaseNode[ReplayParameters]):
                 self.finish()
 
     def _play_once(self) -> None:
-        begin_s = time.monotonic()
-        ticks = self._ticks(begin_s)
+        begin_s, self._clock_ns = time.monotonic(), self._start_ns
         with open_bag(self.parameters.source) as bag:
             for connection, time_ns, data in bag.messages(connections=self._chosen(bag)):
-                ticks(time_ns)
+                self._tick(begin_s, time_ns)
                 if not self._wait(begin_s, time_ns):
                     return
                 self._outputs[connection.id].publish(bytes(data))
                 self.health.tick('messages_out')
                 self.health.note(f'replays: {(time_ns - self._start_ns) / 1e9:.1f} s')
-        ticks(time_ns + AFTER_NS)
+        self._tick(begin_s, time_ns + AFTER_NS)
 
     def _chosen(self, bag: Any) -> list[Any]:
         return [one for one in bag.connections if one.id in self._outputs]
 
-    def _ticks(self, begin_s: float) -> Callable[[int], None]:
-        """A function that publishes /clock until a time of the bag."""
-        if self._clock_output is None:
-            return lambda until_ns: None
-        period_ns, next_ns = round(1e9 / self.parameters.clock_hz), self._start_ns
-
-        def publish(until_ns: int) -> None:
-            nonlocal next_ns
-            while next_ns <= until_ns and self._wait(begin_s, next_ns):
-                self._publish_clock(next_ns)
-                next_ns += period_ns
-
-        return publish
+    def _tick(self, begin_s: float, until_ns: int) -> None:
+        """Publish /clock until a time of the bag."""
+        if self._clock_output is not None:
+            while self._clock_ns <= until_ns and self._wait(begin_s, self._clock_ns):
+                self._publish_clock(self._clock_ns)
+                self._clock_ns += round(1e9 / self.parameters.clock_hz)
 
     def _wait(self, begin_s: float, time_ns: int) -> bool:
         """Wait until a time of the bag; False if the node is stopping."""

@@ -21,17 +21,12 @@ LOOK_S = 0.2  # longest delay until a signal, or an exit requested by a worker, 
 
 
 def run(
-    make_node: Callable[[], BaseNode],
-    args: Sequence[str] | None = None,
-    *,
-    table: ParameterTable,
+    make_node: Callable[[], BaseNode], args: Sequence[str] | None = None, *, table: ParameterTable
 ) -> int:
     """Make a node and spin it until Ctrl-C, a shutdown or its own end.
 
-    Args:
-        make_node: makes the node; its exceptions are printed in one line.
-        args: command line with `--ros-args`; None is this process's.
-        table: of the node, for `--help`.
+    An exception of `make_node` is printed in one line. The command line has `--ros-args`; None is
+    this process's. The table is for `--help`.
 
     Returns:
         int: exit code: 0, or 1 where the node could not start or a worker of its failed.
@@ -80,7 +75,6 @@ def _run(
     make_node: Callable[[], BaseNode], args: Sequence[str] | None, signals: EndSignals
 ) -> int:
     node: BaseNode | None = None
-    code = 0
     try:
         try:
             rclpy.init(
@@ -94,7 +88,11 @@ def _run(
         except (ValueError, OSError, ImportError, RuntimeError) as error:
             # After Ctrl-C: rclpy turns an exception in a conversion into an error of its own.
             return 0 if signals.came else _refuse(error)
-        code = _spin(node, signals)
+        executor = make_executor()
+        executor.add_node(node)
+        signals.spinning = True
+        while rclpy.ok() and node.exit_code is None and not signals.came:
+            executor.spin_once(timeout_sec=LOOK_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
@@ -104,7 +102,7 @@ def _run(
             node.destroy_node()
         rclpy.try_shutdown()
     # The end of a node can fail, too.
-    return code or (node.exit_code if node is not None else None) or 0
+    return (node.exit_code if node is not None else None) or 0
 
 
 def _refuse(error: Exception) -> int:
@@ -125,12 +123,3 @@ def make_executor() -> Executor:
     except ImportError:
         return SingleThreadedExecutor()
     return EventsExecutor()
-
-
-def _spin(node: BaseNode, signals: EndSignals) -> int:
-    executor = make_executor()
-    executor.add_node(node)
-    signals.spinning = True
-    while rclpy.ok() and node.exit_code is None and not signals.came:
-        executor.spin_once(timeout_sec=LOOK_S)
-    return node.exit_code or 0

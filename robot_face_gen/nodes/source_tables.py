@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_face_gen.sources import CAMERA, IMAGE, MICROPHONE, VIDEO
+from robot_face_gen.topics import AUDIO, CAMERA_INFO, FACE, PICTURES
 
 from .parameter_table import ParameterTable, filled, not_negative, parameter
-from .topics import AUDIO, CAMERA_INFO, FACE, PICTURES
 
 
 def _picture_source(value: str) -> str:
@@ -42,7 +42,7 @@ class PlayedParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFaceParameters(PlayedParameters):
-    """Parameters of `openface_node`."""
+    """Publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written."""
 
     source: str = parameter(
         'openface.csv',
@@ -55,15 +55,13 @@ class OpenFaceParameters(PlayedParameters):
         0.01, 'Interval at which a followed CSV is read', unit='s', between=(0.001, 1.0)
     )
     hri_full_intensity: float = parameter(
-        1.0,
-        "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5",
-        between=(0.01, 100.0),
+        1.0, "Intensity in hri_msgs/FacialActionUnits that is OpenFace's 5", between=(0.01, 100.0)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraParameters(PlayedParameters):
-    """Parameters of `camera_face_node`."""
+    """Tracks a person's face in the pictures of a camera, a film or a topic."""
 
     source: str = parameter(
         'camera:0',
@@ -102,7 +100,7 @@ class CameraParameters(PlayedParameters):
 
 @dataclass(frozen=True, kw_only=True)
 class MicrophoneParameters(PlayedParameters):
-    """Parameters of `microphone_node`."""
+    """Publishes the sound of a microphone, or of a recording in real time."""
 
     source: str = parameter(
         MICROPHONE,
@@ -123,22 +121,8 @@ class MicrophoneParameters(PlayedParameters):
     )
 
 
-OPENFACE = ParameterTable(
-    'openface_node',
-    'publishes OpenFace frames: a recorded CSV in real time, or a CSV that is being written',
-    OpenFaceParameters,
-    publishes=(FACE,),
-)
+OPENFACE = ParameterTable('openface_node', OpenFaceParameters, publishes=(FACE,))
 CAMERA_FACE = ParameterTable(
-    'camera_face_node',
-    "tracks a person's face in the pictures of a camera, a film or a topic",
-    CameraParameters,
-    listens=(PICTURES, CAMERA_INFO),
-    publishes=(FACE,),
+    'camera_face_node', CameraParameters, listens=(PICTURES, CAMERA_INFO), publishes=(FACE,)
 )
-MICROPHONE_TABLE = ParameterTable(
-    'microphone_node',
-    'publishes the sound of a microphone, or of a recording in real time',
-    MicrophoneParameters,
-    publishes=(AUDIO,),
-)
+MICROPHONE_TABLE = ParameterTable('microphone_node', MicrophoneParameters, publishes=(AUDIO,))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from robot_face_gen.pipeline.embedding_contract import HopWatch
 from robot_face_gen.pipeline.health import Health
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.timing import EMBEDDING_RATE_HZ
+from robot_face_gen.topics import EMBEDDING, FACE, REACTION_TOPIC
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 from .base_node import BaseNode
@@ -47,11 +49,11 @@ class SpeakerInputs:
         self._hop = HopWatch(model.info.audio.get('hop_s'))
         prefix = f'{namespace}/' if namespace else ''
         node.subscribe(
-            FaceFeatures, f'{prefix}openface/features', self._on_face, flow='frames_in',
+            FaceFeatures, f'{prefix}{FACE[0]}', self._on_face, flow='frames_in',
             stall_s=STALL_S, health=self._health,
         )  # fmt: skip
         node.subscribe(
-            AudioEmbedding, f'{prefix}whisper/embedding', self._on_embedding, flow='embeddings_in',
+            AudioEmbedding, f'{prefix}{EMBEDDING[0]}', self._on_embedding, flow='embeddings_in',
             stall_s=STALL_S, health=self._health,
         )  # fmt: skip
 
@@ -64,6 +66,7 @@ class SpeakerInputs:
             )
             self._health.count('impossible_values', impossible, trouble=text)
         self._face_ns = now_ns
+        frame = replace(frame, stamp_ns=self._speaker.corrected('face', frame.stamp_ns, now_ns))
         self._compare_clocks(frame.stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_face, frame, now_ns))
 
@@ -81,6 +84,7 @@ class SpeakerInputs:
         if text := self._hop.see(len(data)):
             self._health.count('other_hop', trouble=text)
         now_ns = self._node.now_ns()
+        stamp_ns = self._speaker.corrected('audio', stamp_ns, now_ns)
         if not 0 <= now_ns - self._face_ns < STALL_S * 1e9:  # else the stamps of the face decide
             self._compare_clocks(stamp_ns, now_ns)
         self._queue(partial(self._speaker.push_audio, stamp_ns, data, now_ns))
@@ -110,24 +114,19 @@ class ReactionOutput:
     """Publishes the reactions of one speaker when they are due."""
 
     def __init__(self, node: BaseNode, namespace: str, speaker: SpeakerSession) -> None:
-        self._node, self._speaker, self._frame = node, speaker, 0
+        self.speaker, self._frame = speaker, 0
         self._frame_id: str = node.parameters.frame_id
         prefix = f'{namespace}/' if namespace else ''
         self._publisher = node.advertise(
             FaceReaction,
-            f'{prefix}robot_face/reaction',
+            f'{prefix}{REACTION_TOPIC[0]}',
             flow='reactions_out',
             health=speaker.health,
         )
 
-    @property
-    def due_ns(self) -> int | None:
-        """When the next reaction is due; None: there is none."""
-        return self._speaker.next_due_ns
-
     def publish(self, now_ns: int) -> None:
         """Publish the reaction that is due, if there is one."""
-        reaction = self._speaker.pop(now_ns)
+        reaction = self.speaker.pop(now_ns)
         if reaction is None:
             return
         self._publisher.publish(
@@ -135,5 +134,5 @@ class ReactionOutput:
                 reaction.face, self._frame, now_ns, reaction.source_stamp_ns, self._frame_id
             )
         )
-        self._speaker.health.tick('reactions_out')
+        self.speaker.health.tick('reactions_out')
         self._frame += 1

@@ -14,11 +14,11 @@ from robot_face_gen.facial_reaction_model.config import MAX_TEMPERATURE
 from robot_face_gen.launch_arguments import NAMESPACE
 from robot_face_gen.models.backends import AUTO, BACKENDS, CPU_BACKENDS
 from robot_face_gen.timing import MAX_WAIT_S
+from robot_face_gen.topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 from .inspection_tables import RECORD, REPLAY, SCREEN, VIEW
 from .parameter_table import ParameterTable, filled, parameter
 from .source_tables import CAMERA_FACE, MICROPHONE_TABLE, OPENFACE
-from .topics import AUDIO, EMBEDDING, FACE, REACTION_TOPIC, STOP_TOPIC
 
 INT_MAX = 2**31 - 1
 TRAINED = -1.0  # a time of `whisper_node`: as in the training of the checkpoint
@@ -60,7 +60,7 @@ def _namespaces(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WhisperParameters:
-    """Parameters of `whisper_node`."""
+    """Turns sound into Whisper embeddings, 50 a second."""
 
     checkpoint: str = parameter(
         '',
@@ -117,7 +117,7 @@ class WhisperParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelParameters:
-    """Parameters of `reaction_node`, and of all nodes that run the reaction model."""
+    """Answers the speaker's face and voice with a listener's face, 25 times a second."""
 
     checkpoint: str = parameter(
         '', "Model file (safetensors); '': the shipped one, or an untrained model if none ships"
@@ -180,7 +180,7 @@ class ModelParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerParameters(ModelParameters):
-    """Parameters of `reaction_server`."""
+    """Serves the faces of many robots from one process, like a reaction_node in each namespace."""
 
     namespaces: str = parameter(
         'robot1, robot2',
@@ -199,7 +199,7 @@ class ServerParameters(ModelParameters):
 
 @dataclass(frozen=True, kw_only=True)
 class ActuatorParameters:
-    """Parameters of `face_actuator_node`."""
+    """Moves the motors of a face and neck; the file of actuators names the topics it publishes."""
 
     actuators: str = parameter(
         '', "File that declares the actuators; '': the shipped config/actuators.yaml"
@@ -225,31 +225,19 @@ class ActuatorParameters:
 
 
 WHISPER = ParameterTable(
-    'whisper_node',
-    'turns sound into Whisper embeddings, 50 a second',
-    WhisperParameters,
-    listens=(AUDIO,),
-    publishes=(EMBEDDING,),
+    'whisper_node', WhisperParameters, listens=(AUDIO,), publishes=(EMBEDDING,)
 )
 REACTION = ParameterTable(
-    'reaction_node',
-    "answers the speaker's face and voice with a listener's face, 25 times a second",
-    ModelParameters,
-    listens=(FACE, EMBEDDING),
-    publishes=(REACTION_TOPIC,),
+    'reaction_node', ModelParameters, listens=(FACE, EMBEDDING), publishes=(REACTION_TOPIC,)
 )
 SERVER = ParameterTable(
     'reaction_server',
-    'serves the faces of many robots from one process, as a reaction_node in each namespace would',
     ServerParameters,
     listens=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.listens),
     publishes=tuple((f'NAMESPACE/{topic}', kind) for topic, kind in REACTION.publishes),
 )
 ACTUATOR = ParameterTable(
-    'face_actuator_node',
-    'moves the motors of a face and neck; the file of actuators names the topics it publishes',
-    ActuatorParameters,
-    listens=(REACTION_TOPIC, STOP_TOPIC),
+    'face_actuator_node', ActuatorParameters, listens=(REACTION_TOPIC, STOP_TOPIC)
 )
 TABLES = (
     OPENFACE,

@@ -21,7 +21,7 @@ def read_command_line(table: ParameterTable, arguments: Sequence[str]) -> None:
         prog=table.node,
         usage=f'{table.node} [-h] [--ros-args [-p NAME:=VALUE] [--params-file FILE] '
         '[-r FROM:=TO] ...]',
-        description=f'{table.text[0].upper()}{table.text[1:]}.',
+        description=table.text,
         epilog=_epilog(table),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from robot_face_gen.features.whisper_cache import WeightsMissing
 from robot_face_gen.pipeline.inbox import Inbox
 from robot_face_gen.pipeline.loading import is_device_error
+from robot_face_gen.topics import AUDIO, EMBEDDING
 from robot_face_gen_msgs.msg import AudioChunk, AudioEmbedding
 
 from .base_node import BaseNode
@@ -38,12 +39,10 @@ class WhisperNode(BaseNode[WhisperParameters]):
             return
         self._inbox: Inbox[Chunk] = Inbox(self.parameters.max_queue_s)
         self._frame_id = ''
-        self._publisher = self.advertise(
-            AudioEmbedding, 'whisper/embedding', flow='embeddings_out'
-        )
+        self._publisher = self.advertise(AudioEmbedding, EMBEDDING[0], flow='embeddings_out')
         # 50 chunks a second arrive while Python may be busy: a deep queue loses none.
         self.subscribe(
-            AudioChunk, 'audio', self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
+            AudioChunk, AUDIO[0], self._on_audio, flow='chunks_in', stall_s=STALL_S, depth=50
         )
         self.start_worker(self._encode, 'encoder')
 

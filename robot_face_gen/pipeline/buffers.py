@@ -79,9 +79,8 @@ class Rewinds:
     def add(self, frame: FaceFrame) -> tuple[list[FaceFrame], int]:
         """Add a frame with an old stamp.
 
-        Returns:
-            tuple: the frames of the new time, once there are enough in a row and in order, else
-            none; and the number of single frames, to be dropped.
+        Returns the frames of the new time, once there are enough in a row and in order, else none;
+        and the number of single frames, to be dropped.
         """
         single = 0
         if self._frames and frame.stamp_ns <= self._frames[-1].stamp_ns:

@@ -70,9 +70,7 @@ class HopWatch:
 
     An encoder that is behind sends more embeddings per message for a while. So a difference is
     reported only if all of the newest messages have more embeddings, or most of them have fewer.
-
-    Args:
-        hop_s: of the training; not a number: unknown, nothing is compared.
+    If `hop_s` is not a number, nothing is compared.
     """
 
     def __init__(self, hop_s: Any) -> None:

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .processor_wait import OVERLOAD, of_this_process
+
 OK, WARN, ERROR = 0, 1, 2
 RATE_WINDOW_S = 5.0
 LATENCY_WINDOW = 3000  # newest values kept for each latency: two minutes at 25 Hz
 TROUBLE_S = 3.0  # how long a warning of a counter lasts
 PAUSE_S = 0.4  # without any input: more is no delay of a busy machine
+_OVERLOADED = 'overload: the processor is busy (this process waits {:.1f} s per second for it)'
 BURST_S = 0.5  # after a pause: in this time, the input that has waited is received
 
 
@@ -55,12 +58,15 @@ class Report:
 class Health:
     """Collects measurements from any thread; `report` returns the status.
 
-    Args:
-        clock: monotonic time in seconds.
+    `waited` returns for how long this process waits for a processor, in seconds per second.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[], float] = of_this_process.share,
+    ) -> None:
+        self._clock, self._waited = clock, waited
         self._lock = threading.Lock()
         self._flows: dict[str, Flow] = {}
         self._counters: Counter[str] = Counter()
@@ -117,13 +123,19 @@ class Health:
     def drop(self, amount: int, what: str, reason: str) -> None:
         """Count input that was dropped because a queue was full; `what` it is, in plural.
 
-        The reason of an overload is not reported for input that comes all at once after a pause:
-        this process was stopped, or the one that sends.
+        `reason` is reported if the machine is not overloaded, and if the input has not come all at
+        once after a pause: then this process was stopped, or the one that sends.
         """
+        waited = self._waited()
         with self._lock:
-            after_pause = self._clock() - self._pause_end_s < BURST_S
+            now = self._clock()
+            after_pause = now - self._pause_end_s < BURST_S
             pause_s = self._pause_s
-        if after_pause:
+            if now - self._last_input_s > PAUSE_S:  # nothing has been received since
+                after_pause, pause_s = True, now - self._last_input_s
+        if waited >= OVERLOAD:
+            reason = _OVERLOADED.format(waited)
+        elif after_pause:
             reason = f'input of {pause_s:.1f} s came at once (a process was stopped)'
         else:
             reason = f'overload: {reason}'
@@ -156,10 +168,16 @@ class Health:
         with self._lock:
             self._failures[name] = text
 
+    def warn(self, name: str, text: str) -> None:
+        """Report a warning until `mend` is called."""
+        with self._lock:
+            self._troubles[name] = (math.inf, text)
+
     def mend(self, name: str) -> None:
-        """End an error."""
+        """End an error or a warning."""
         with self._lock:
             self._failures.pop(name, None)
+            self._troubles.pop(name, None)
 
     def fact(self, name: str, value: object) -> None:
         """Set a constant value (a device, the id of an encoder)."""
@@ -178,6 +196,7 @@ class Health:
 
     def report(self) -> Report:
         """Current status; errors are first in the message and set the level."""
+        waited = self._waited()
         with self._lock:
             now = self._clock()
             faults = {name: Fault(text, ERROR) for name, text in self._failures.items()}
@@ -194,8 +213,12 @@ class Health:
                     silence = now - flow.times[-1]
                     if silence > flow.stall_s:
                         text = f'no input for {silence:.1f} s: {flow.label or name}'
+                        if waited >= OVERLOAD:
+                            text += f'; {_OVERLOADED.format(waited)}'
                         faults[f'{name} silent'] = Fault(text)
             values.update((name, str(value)) for name, value in self._counters.items())
+            if waited >= OVERLOAD:
+                values['processor_wait_s_per_s'] = f'{waited:.1f}'
             for name, seconds in self._latencies.items():
                 p50, p99 = np.percentile(np.array(seconds), (50, 99)) * 1e3
                 values[f'{name}_p50_ms'], values[f'{name}_p99_ms'] = f'{p50:.2f}', f'{p99:.2f}'

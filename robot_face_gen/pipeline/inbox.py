@@ -13,8 +13,7 @@ Item = TypeVar('Item')
 class Inbox(Generic[Item]):
     """A queue that drops its oldest items if the sum of the weights is above `limit`.
 
-    Args:
-        limit: largest sum of the weights; the newest item is always kept.
+    The newest item is always kept.
     """
 
     def __init__(self, limit: float) -> None:

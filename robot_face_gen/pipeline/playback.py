@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from robot_face_gen.features.face_frame import FaceFrame
 from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 
+from .stream_clock import ArrivalClock
+
 if TYPE_CHECKING:
     from robot_face_gen.camera.sources import Picture
 
 TOO_LATE_NS = SECOND_NS  # a frame that is later than this is skipped
-_DRIFT = 0.005  # seconds per second by which the offset of a tracker's clock relaxes
-_MAX_LAG_NS = SECOND_NS // 4  # the offset is set again if a new row would be older than this
 
 Frame = TypeVar('Frame', bound='FaceFrame | Picture')
 
@@ -104,42 +104,10 @@ class FramePlayer(Generic[Frame]):
         return due
 
 
-class ArrivalClock:
-    """Converts a tracker's timestamps to this clock, using the arrival times of its rows.
-
-    The row with the smallest delay defines the offset of the two clocks. The offset relaxes
-    slowly, so that it follows a drift. It is set again if the tracker is far behind.
-    """
-
-    def __init__(self) -> None:
-        self._offset_ns: int | None = None
-        self._seen_ns = 0
-        self._last_ns = 0
-
-    def stamps(self, tracker_ns: Sequence[int], now_ns: int) -> list[int]:
-        """Capture times of rows that arrived together now; increasing, not in the future."""
-        # Only the newest row has arrived without waiting for others.
-        here = now_ns - tracker_ns[-1]
-        if now_ns < self._seen_ns - SECOND_NS:  # this clock jumped back
-            self._offset_ns, self._last_ns = None, 0
-        if self._offset_ns is None or here - self._offset_ns > _MAX_LAG_NS:
-            self._offset_ns = here
-        else:
-            relaxed = self._offset_ns + round((now_ns - self._seen_ns) * _DRIFT)
-            self._offset_ns = min(here, relaxed)
-        self._seen_ns = now_ns
-        stamps = []
-        for stamp_ns in tracker_ns:
-            self._last_ns = max(self._last_ns + 1, stamp_ns + self._offset_ns)
-            stamps.append(self._last_ns)
-        return stamps
-
-
 class FaceFollower:
     """Frames of a file that is still being written, stamped when they arrive.
 
-    Args:
-        poll: returns the frames written since the last call.
+    `poll` returns the frames written since the last call.
     """
 
     def __init__(self, poll: Callable[[], list[FaceFrame]]) -> None:

@@ -21,11 +21,8 @@ _MAX_LENGTH = 1000  # reached only if `pop` is not called
 class Playout(Generic[T]):
     """A queue of reactions and the times at which they are due. The current time is an argument.
 
-    Args:
-        max_delay_s: a reaction that is ready is released at the latest this long after the
-            speaker's frame.
-        memory: number of reactions that define the delay.
-        fall_s: how much the delay falls per second at most.
+    A reaction that is ready is released `max_delay_s` after the speaker's frame at the latest. The
+    newest `memory` reactions define the delay, which falls by `fall_s` per second at most.
     """
 
     def __init__(

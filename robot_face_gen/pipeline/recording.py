@@ -70,14 +70,10 @@ def read_recording(
     speed: float = 1.0,
     duration_s: float = math.inf,
 ) -> Recording:
-    """Read both files; one of them may be None.
+    """Read an OpenFace CSV and a sound file or film; one of them may be None.
 
-    Args:
-        openface: OpenFace CSV.
-        audio: sound file or film.
-        speed: playback speed; it changes stamps and sample rate as in `openface_node` and
-            `microphone_node`.
-        duration_s: stop after so many seconds of playing; the rest of the files is not read.
+    The playback speed changes stamps and sample rate as in `openface_node` and `microphone_node`.
+    What would be played after `duration_s` is not read.
 
     Raises:
         OSError: a file cannot be read.
@@ -154,9 +150,7 @@ def replay(
 
 
 def align_recording(
-    faces: Sequence[FaceFrame],
-    embeddings: Iterable[EmbeddingBlock],
-    **options: Any,
+    faces: Sequence[FaceFrame], embeddings: Iterable[EmbeddingBlock], **options: Any
 ) -> dict[str, np.ndarray]:
     """Join the face and the voice of a recording, from the first to the last frame.
 

@@ -17,11 +17,14 @@ from robot_face_gen.timing import PERIOD_NS, SECOND_NS
 from .continuity import Continuity
 from .health import Health
 from .playout import Playout
+from .stream_clock import DriftingClock
 from .timeline import Timeline, TimelineFrame
 
 LEFTOVER_FRAMES = 5  # additional wait before fewer frames than a hop are answered
 MAX_SKEW_NS = SECOND_NS  # stamps that differ less from the node's clock are used as they are
 _SAME_OFFSET_NS = SECOND_NS // 2
+# Streams with different offsets; a clock that jumped changes both sooner.
+_APART_NS = 2 * SECOND_NS
 _OFFSET_STAMPS = 3  # consecutive stamps with the same offset that change the offset
 # Counters of the timeline that raise a warning.
 TROUBLES = {
@@ -69,10 +72,13 @@ class StampClock:
             self._candidates = [offset_ns]
         if len(self._candidates) < _OFFSET_STAMPS:
             return False
-        smallest = min(self._candidates)
-        self.offset_ns = smallest if abs(smallest) > MAX_SKEW_NS else 0
-        self._candidates.clear()
+        self.set(min(self._candidates))
         return True
+
+    def set(self, offset_ns: int) -> None:
+        """Use an offset; a small one is none."""
+        self.offset_ns = offset_ns if abs(offset_ns) > MAX_SKEW_NS else 0
+        self._candidates.clear()
 
 
 class SpeakerSession:
@@ -95,6 +101,8 @@ class SpeakerSession:
     ) -> None:
         self.timeline, self.health = timeline, health
         self.stamps = StampClock()
+        self._clocks = {'face': DriftingClock(), 'audio': DriftingClock()}
+        self._apart_ns: int | None = None  # since when the streams have different offsets
         self._continuity = Continuity()
         self._playout = playout
         self._spread_ns = playout.max_delay_ns  # allowed in addition to the delay of a hop
@@ -107,6 +115,51 @@ class SpeakerSession:
         """Allow for the delay of a hop: its first frame waits for its last one."""
         with self._lock:
             self._playout.max_delay_ns = self._spread_ns + (hop - 1) * PERIOD_NS
+
+    def corrected(self, stream: str, stamp_ns: int, now_ns: int) -> int:
+        """A stamp of 'face' or 'audio' that has arrived now, without the drift of its clock.
+
+        Pass the stamps of a stream in the order of their arrival, from one thread for both.
+        """
+        clock = self._clocks[stream]
+        did = clock.drifts
+        stamp_ns = clock.correct(stamp_ns, now_ns, self.stamps.offset_ns)
+        if stream == 'audio':
+            self._compare_streams(now_ns - stamp_ns, now_ns)
+        if clock.drifts and not did:
+            way = 'slow' if clock.rate > 0 else 'fast'
+            text = (
+                f'the stamps of the {stream} run {abs(100 * clock.rate):.1f} % {way} against this '
+                'clock (a frame number divided by a nominal rate?), or are ever later'
+            )
+            self._warn_of(stream, f'{text}: using the times of arrival')
+        if did and not clock.drifts:
+            self.health.mend(f'{stream} clock')
+        if clock.drifts or did:
+            self.health.fact(f'{stream}_clock_drift_percent', f'{-100 * clock.rate:.2f}')
+            self.health.fact(f'{stream}_clock_correction_s', f'{clock.correction_ns / 1e9:.2f}')
+        return stamp_ns
+
+    def _compare_streams(self, offset_ns: int, now_ns: int) -> None:
+        """Correct the face, if its stamps decided for another clock, but the voice is on ours."""
+        if self.stamps.offset_ns == 0 or abs(offset_ns) > MAX_SKEW_NS:
+            self._apart_ns = None
+        elif self._apart_ns is None or now_ns < self._apart_ns:
+            self._apart_ns = now_ns
+        elif now_ns - self._apart_ns > _APART_NS:
+            apart_s = (self.stamps.offset_ns - offset_ns) / 1e9
+            self.stamps.set(0)
+            self._clocks['face'].follow_arrivals(0)
+            text = (
+                f'the stamps of the face are {abs(apart_s):.1f} s '
+                f'{"behind" if apart_s > 0 else "ahead of"} those of the audio: using the times '
+                'of arrival'
+            )
+            self._warn_of('face', text)
+
+    def _warn_of(self, stream: str, text: str) -> None:
+        self.health.count('clock_drifts')
+        self.health.warn(f'{stream} clock', text)
 
     def push_face(self, frame: FaceFrame, now_ns: int) -> None:
         """Add a frame of the speaker's face."""
@@ -170,8 +223,7 @@ class SpeakerSession:
     ) -> bool:
         """Add the answers (n, width) to frames taken at `now_ns`; the model needed `took_s`.
 
-        Returns:
-            bool: False if values are not finite; the caller must reset the session.
+        False if values are not finite; the caller must reset the session.
         """
         if not all(np.isfinite(values).all() for values in faces.values()):
             self.health.count(
@@ -207,7 +259,7 @@ class SpeakerSession:
             reaction = self._playout.pop(now_ns)
             dropped = self._playout.dropped - before
         if dropped:
-            self.health.count('dropped', dropped, trouble='{total} frames dropped in total')
+            self.health.drop(dropped, 'reactions', 'they were ready more than 1 s late')
         if reaction is not None:
             reaction = self._continuous(reaction)
             self.health.latency('playout', (now_ns - reaction.ready_ns) / 1e9)

@@ -148,12 +148,7 @@ class Timeline:
         self._voice_arrivals.arrived(stamp_ns + EMBEDDING_NS, now_ns)
 
     def pop(self, now_ns: int, until_ns: int | None = None) -> list[TimelineFrame]:
-        """Slots that are complete or have waited long enough.
-
-        Args:
-            now_ns: current time.
-            until_ns: only slots whose middle is before this time; None: all.
-        """
+        """Slots that are complete or have waited long enough, with a middle before `until_ns`."""
         out, self._ended = self._ended, []
         while self._has_grid():
             if self._endless:

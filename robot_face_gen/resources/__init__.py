@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 PACKAGE = 'robot_face_gen'
 _FOLDER = Path(__file__).resolve().parent
@@ -34,3 +35,15 @@ def share_folder() -> Path:
         f'config/bringup.yaml of {PACKAGE} not found: expected it in the source tree or in '
         f'share/{PACKAGE} of the installation of {_FOLDER.parent}'
     )
+
+
+def fill_in(room: str, template: str, **values: Any) -> str:
+    """A page of HTML, from a template in the folder `templates` of a room of the package."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(f'{PACKAGE}.{room}'),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(**values)

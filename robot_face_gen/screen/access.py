@@ -27,11 +27,7 @@ def is_loopback(address: str | None) -> bool:
 
 
 def own_names(more: Iterable[str] = ()) -> frozenset[str]:
-    """Host names under which this machine may be addressed, lower case.
-
-    Args:
-        more: further names, for example of a reverse proxy.
-    """
+    """Host names under which this machine may be addressed, and further ones, in lower case."""
     name = socket.gethostname().lower()
     return frozenset(
         {'localhost', name, f'{name.partition(".")[0]}.local', *(m.lower() for m in more)}
@@ -75,11 +71,9 @@ def _with_port(authority: str, scheme: str) -> str:
 
 
 def may_control(control: str, peer: str | None) -> bool:
-    """Whether a viewer may change parameters and switch the actuators.
+    """Whether a viewer (its IP address) may change parameters and switch the actuators.
 
-    Args:
-        control: one of `settings.CONTROL`.
-        peer: IP address of the viewer.
+    `control` is one of `settings.CONTROL`.
     """
     return control == ALL or (control == LOCAL and is_loopback(peer))
 

@@ -95,11 +95,9 @@ class ScreenServer:
         return Counter(self._counters)
 
     def send_face(self, short: bytes, long: Callable[[], bytes]) -> None:
-        """Send a face to all pages.
+        """Send a face to all pages: `short` (without landmarks) to the face page.
 
-        Args:
-            short: message without landmarks, for the face page.
-            long: makes the message with landmarks; called if `/inspect` is open.
+        `long` makes the message with landmarks; it is called if `/inspect` is open.
         """
         if self._viewers:
             full = long() if self.inspectors else short
@@ -218,9 +216,7 @@ class ScreenServer:
 
     @web.middleware
     async def _guard(
-        self,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         host = request.headers.get('Host')
         if not is_allowed_host(host, self._names):
@@ -264,10 +260,7 @@ class ScreenServer:
         controls = may_control(self._settings.control, viewer.peer)
         viewer.queue(
             pack(
-                'hello',
-                skin=self._settings.skin,
-                colour=self._settings.colour,
-                controls=controls,
+                'hello', skin=self._settings.skin, colour=self._settings.colour, controls=controls
             )
         )
         for message, to_all in self._remembered.values():

@@ -24,9 +24,7 @@ CLOSE_S = 0.2  # for the closing handshake
 class Viewer:
     """A page's connection. All methods run in the server's event loop.
 
-    Args:
-        request: that opens the WebSocket.
-        counters: counts 'dropped' messages, 'refused' ones, and 'stuck_viewers'.
+    It counts 'dropped' messages, 'refused' ones, and 'stuck_viewers'.
     """
 
     def __init__(self, request: web.Request, counters: Counter[str]) -> None:
@@ -49,13 +47,9 @@ class Viewer:
         self._news.set()
 
     async def serve(self, take: Callable[[str], None]) -> web.StreamResponse:
-        """Send and receive until the viewer leaves, or is disconnected.
+        """Send and receive until the viewer leaves or is disconnected; returns aiohttp's response.
 
-        Args:
-            take: called with each text that the page sends.
-
-        Returns:
-            The response to the request, for aiohttp.
+        `take` is called with each text that the page sends.
         """
         sender: asyncio.Task[None] | None = None
         response = web.StreamResponse()  # if the viewer leaves at once

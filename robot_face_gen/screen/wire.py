@@ -41,15 +41,10 @@ def pack_face(
     confidence: float = 1.0,
     landmarks: bool = False,
 ) -> bytes:
-    """A face as a binary message.
+    """A face (au (18,), pose (4,), gaze (2,), landmarks (136,)) as a binary message.
 
-    Args:
-        kind: LISTENER or SPEAKER.
-        face: au (18,), pose (4,), gaze (2,), landmarks (136,).
-        time_s: of the face, on a monotonic clock.
-        flag: fresh, or found by the tracker.
-        confidence: of the tracker.
-        landmarks: whether to append the landmarks.
+    The kind is LISTENER or SPEAKER, the time on a monotonic clock; `flag`: fresh, or found by the
+    tracker. `landmarks`: whether to append them.
     """
     names = ('au', 'pose', 'gaze', 'landmarks') if landmarks else ('au', 'pose', 'gaze')
     values = np.concatenate([face[name] for name in names]).astype('<f4')

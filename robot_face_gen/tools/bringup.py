@@ -12,12 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from robot_face_gen.graph import (
-    GRAPHS,
-    RESPAWN_DELAY_S,
-    NodeSpec,
-    format_arguments,
-)
+from robot_face_gen.graph import GRAPHS, RESPAWN_DELAY_S, NodeSpec, format_arguments
 
 from .bringup_process import BringupError, BringupProcess, start_bringup
 from .process_group import ProcessGroup, get_logger

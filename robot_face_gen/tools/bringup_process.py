@@ -39,22 +39,13 @@ class BringupProcess:
     ) -> None:
         self._process = process
         self._control = control
-        self._log_file = log_file
+        self.pid = process.pid  # of the bringup itself
+        self.log_file = log_file  # of all output; None: this program's own output
         self._lock = threading.Lock()
         self._running: dict[str, int] = {}
         self._exits: dict[str, int] = {}
         self._reader = threading.Thread(target=self._read, name='bringup', daemon=True)
         self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        """Process id of the bringup itself."""
-        return self._process.pid
-
-    @property
-    def log_file(self) -> Path | None:
-        """File of all output; None: this program's own output."""
-        return self._log_file
 
     @property
     def processes(self) -> dict[str, int]:
@@ -90,7 +81,7 @@ class BringupProcess:
         while not ready():
             self.check()
             if time.monotonic() > end_s:
-                where = f' (see {self._log_file})' if self._log_file else ''
+                where = f' (see {self.log_file})' if self.log_file else ''
                 raise BringupError(f'waited {timeout_s:g} s for {what} in vain{where}')
             time.sleep(POLL_S)
 
@@ -127,11 +118,11 @@ class BringupProcess:
     def _why(self, name: str, code: int) -> str:
         """Why a node has exited, in one line."""
         text = f'{name} has exited with {describe_exit(code)}'
-        if self._log_file is None:
+        if self.log_file is None:
             return text
         errors = [
             line
-            for line in self._log_file.read_text(encoding='utf-8', errors='replace').splitlines()
+            for line in self.log_file.read_text(encoding='utf-8', errors='replace').splitlines()
             if 'error' in line.lower() and 'process has died' not in line
         ]
         # The node's own message says more than the supervisor's.
@@ -139,7 +130,7 @@ class BringupProcess:
         for lines in (own, errors):
             if lines:
                 return f'{text}: {lines[-1]}'
-        return f'{text} (see {self._log_file})'
+        return f'{text} (see {self.log_file})'
 
     def _read(self) -> None:
         with contextlib.suppress(OSError), self._control.makefile('rb') as lines:
@@ -163,14 +154,10 @@ def start_bringup(
     graph: str = 'bringup',
     log_file: str | os.PathLike | None = None,
 ) -> BringupProcess:
-    """Start a graph in a process of its own, as `robot-face-gen bringup` does.
+    """Start a graph of `graph.GRAPHS` in a process of its own, as `robot-face-gen bringup` does.
 
-    Returns at once, before the nodes run.
-
-    Args:
-        arguments: Launch arguments by name.
-        graph: Name in `robot_face_gen.graph.GRAPHS`.
-        log_file: File for all output; None: this program's own output.
+    Returns at once, before the nodes run. All output goes to the log file; None: to this
+    program's.
 
     Raises:
         BringupError: An argument is unknown or invalid; one line says why.

@@ -29,9 +29,7 @@ def launch_description(graph: Graph) -> LaunchDescription:
         [
             *(
                 DeclareLaunchArgument(
-                    argument.name,
-                    default_value=argument.default,
-                    description=argument.description,
+                    argument.name, default_value=argument.default, description=argument.description
                 )
                 for argument in graph.arguments
             ),

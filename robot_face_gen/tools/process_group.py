@@ -44,11 +44,9 @@ def get_logger(name: str) -> logging.Logger:
 class ProcessGroup:
     """Processes that are started and ended together.
 
-    Args:
-        processes: What to run.
-        control_fd: A socket to the program that started us; None: no such program. One JSON
-            object per line is written to it: `event` (started, exited), `name`, `pid` or `code`.
-            Any input, and its end, ends all processes.
+    `control_fd` is a socket to the program that started us. One JSON object per line is written to
+    it: `event` (started, exited), `name`, `pid` or `code`. Any input, and its end, ends all
+    processes.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from robot_face_gen.data.bag_file import recover
 from robot_face_gen.nodes.program import run_node
 
 
@@ -40,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Record until Ctrl-C, or recover a file."""
     if args.recover:
-        from robot_face_gen.data.bag_file import recover
-
         writer, lost = recover(args.recover)
         print(
             f'{writer.path}: {writer.count} messages, {writer.duration_s:.1f} s'

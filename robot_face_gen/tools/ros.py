@@ -19,12 +19,7 @@ PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES
 _RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 #: Variables by which a user controls discovery, or the transports in a Fast DDS profile.
-DISCOVERY_VARIABLES = (
-    _RANGE,
-    'ROS_LOCALHOST_ONLY',
-    'ROS_STATIC_PEERS',
-    *PROFILE_VARIABLES,
-)
+DISCOVERY_VARIABLES = (_RANGE, 'ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS', *PROFILE_VARIABLES)
 
 _NO_WHEELS = (
     'rclpy was not found. Install ROS 2 (Ubuntu: apt, https://docs.ros.org; macOS and Windows: '
@@ -111,14 +106,9 @@ def child_environment(
     """Environment for node processes.
 
     Discovery stays on this machine if no ROS 2 is sourced and the user has set none of
-    DISCOVERY_VARIABLES. Fast DDS gets a profile of ours, unless the user names one. Idle OpenMP
-    threads sleep instead of spinning unless OMP_WAIT_POLICY is set: several processes share few
-    cores.
-
-    Args:
-        environ: what is completed.
-        images: of a process that exchanges images. They need the shared memory that our profiles
-            leave out, so that it gets none of them.
+    DISCOVERY_VARIABLES. Fast DDS gets a profile of ours, unless the user names one, or the process
+    exchanges images, which need the shared memory that our profiles leave out. Idle OpenMP threads
+    sleep instead of spinning unless OMP_WAIT_POLICY is set: several processes share few cores.
     """
     found = {'OMP_WAIT_POLICY': 'PASSIVE', **environ}
     if not is_ros_sourced(environ) and not any(map(environ.get, DISCOVERY_VARIABLES)):

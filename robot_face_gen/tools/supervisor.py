@@ -55,6 +55,10 @@ class ProcessSettings:
     sigkill_timeout_s: float = 5.0  # Time from SIGTERM to SIGKILL
 
 
+_FAILED_AT_START_S = 10.0  # an error in this time will probably come again
+_SHORTEST_DELAY_S, _LONG_DELAY_S, _LONGEST_DELAY_S = 0.1, 1.0, 10.0
+
+
 def describe_exit(code: int) -> str:
     """An exit code as text: 'exit code 1', 'exit code -11 (SIGSEGV)'."""
     if code < 0:
@@ -63,6 +67,17 @@ def describe_exit(code: int) -> str:
         except ValueError:
             pass
     return f'exit code {code}'
+
+
+def respawn_delay_s(usual_s: float, before_s: float, code: int, lived_s: float) -> float:
+    """Seconds until a process is started again, after `before_s` the last time.
+
+    One that refuses its input fails again and again: it waits twice as long each time, at most
+    10 s. One that was killed by a signal, or lived longer, is started after the usual delay.
+    """
+    if code <= 0 or lived_s > _FAILED_AT_START_S:
+        return max(usual_s, _SHORTEST_DELAY_S)
+    return min(max(2.0 * before_s, usual_s, _SHORTEST_DELAY_S), _LONGEST_DELAY_S)
 
 
 @dataclass
@@ -82,19 +97,21 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run the process until it has exited and will not be respawned."""
+        delay_s = 0.0
         while not self._stopping.is_set():
             started = time.monotonic()
-            await self._run_once()
+            code = await self._run_once()
             if not self.settings.respawn:
                 break
-            # A program that exits at once must not be restarted in a busy loop.
-            delay_s = max(self.settings.respawn_delay_s, 0.1 - (time.monotonic() - started))
-            if delay_s > 0.0:
-                await _within(self._stopping, delay_s)
+            lived_s = time.monotonic() - started
+            delay_s = respawn_delay_s(self.settings.respawn_delay_s, delay_s, code, lived_s)
+            if delay_s > _LONG_DELAY_S:
+                self.log.info(f'process failed at its start: starting again in {delay_s:g} s')
+            await _within(self._stopping, delay_s)
         if self._escalation is not None:
             await self._escalation
 
-    async def _run_once(self) -> None:
+    async def _run_once(self) -> int:
         settings = self.settings
         try:
             with _signals_blocked():
@@ -111,7 +128,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             self.log.error(f'process could not be started: {error}')
             self.on_exited(127)
-            return
+            return 127
         guard().watch(process.pid)
         assert process.stdin and process.stdout and process.stderr
         with contextlib.suppress(OSError), process.stdin:  # it may have ended already
@@ -143,6 +160,7 @@ class Supervisor:
                 f"cmd '{shlex.join(settings.cmd)}']."
             )
         self.on_exited(code)
+        return code
 
     def stop(self) -> None:
         """End the process: SIGINT, then SIGTERM, then SIGKILL, with delays. No respawn."""

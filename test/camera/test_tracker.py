@@ -6,7 +6,7 @@ import pytest
 from rendered_head import rotation
 
 from robot_face_gen.camera.geometry import CameraModel
-from robot_face_gen.camera.tracker import FaceTracker, TrackerOptions
+from robot_face_gen.camera.tracker import FaceTracker
 from robot_face_gen.layout import AU, RX, RY, RZ, TZ
 
 RATE_HZ = 25
@@ -20,7 +20,7 @@ class Scene:
     rate_hz = RATE_HZ
 
     def __init__(self, networks, head, **options):
-        self.tracker = FaceTracker(networks, TrackerOptions(**options))
+        self.tracker = FaceTracker(networks, **options)
         self._head, self.stamp_ns = head, 10**18
 
     def show(self, place=(0.0, 0.0, 0.6), image=None, frames=1, gaze=(0.0, 0.0), **more):

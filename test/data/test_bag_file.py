@@ -215,6 +215,29 @@ def test_compressed_bags_are_read(tmp_path, mode):
         assert [bytes(data) for _, _, data in bag.messages()] == [string('here')]
 
 
+def test_a_definition_that_cannot_be_parsed_does_not_cost_the_bag(tmp_path):
+    """Service events of ROS 2 Jazzy, as a bag of rosbag2's own tests has them."""
+    writer = BagWriter(tmp_path / 'bag.mcap')
+    service = 'example_interfaces/srv/AddTwoInts_Event'
+    definition = f'# a call\n{"=" * 80}\nMSG: {service}\nint64 a\n---\nint64 sum\n'
+    event = writer.add_topic('/add/_service_event', service, definition, {})
+    writer.write(event, START_NS, b'\x00\x01\x00\x00')
+    topic = writer.add_topic('/a', *STRING, {'offered_qos_profiles': QOS})
+    writer.write(topic, START_NS + 1, string('here'))
+    writer.close()
+    with open_bag(writer.path) as bag:
+        first, second = bag.messages()
+        assert (first[0].msgtype, bytes(first[2])) == (service, b'\x00\x01\x00\x00')
+        assert bag.deserialize(second[2], STRING[0]).data == 'here'
+
+
+def test_a_folder_without_metadata_names_the_command(tmp_path):
+    for name in ('a.mcap', 'b.mcap'):
+        (tmp_path / name).write_bytes(b'')
+    with pytest.raises(ValueError, match=f'ros2 bag reindex {tmp_path}'), open_bag(tmp_path):
+        pass
+
+
 def test_errors_of_the_reader_are_of_the_bag_and_others_are_not(tmp_path):
     path = tmp_path / 'bag.mcap'
     writer = BagWriter(path)

@@ -10,7 +10,7 @@ from sound_files import write_wav
 
 from robot_face_gen.cli import main
 from robot_face_gen.data.prepare import prepare
-from robot_face_gen.data.sessions import read_sessions
+from robot_face_gen.data.seamless import read_sessions
 from robot_face_gen.data.store import read_catalogue, read_track
 from robot_face_gen.data.tracks import EmbeddingConfig
 from robot_face_gen.features.sound_file import read_audio

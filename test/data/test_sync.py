@@ -6,14 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from phones import (
-    MICROPHONE,
-    PHONE_A,
-    PHONE_B,
-    RATE,
-    generate_conversation,
-    write_talk,
-)
+from phones import MICROPHONE, PHONE_A, PHONE_B, RATE, generate_conversation, write_talk
 from sound_files import write_wav
 
 from robot_face_gen.cli import main

@@ -40,7 +40,7 @@ def make_record(frames=100, lost=(), latency_ms=80):
         }
         published = frame.stamp_ns + (latency_ms + i % 3) * MS
         record.reactions.append(
-            RecordedReaction(i, published, frame.stamp_ns, published + 2 * MS, face)
+            RecordedReaction(published, frame.stamp_ns, published + 2 * MS, face)
         )
     record.diagnostics = {
         'robot1/reaction_node': {'model_p50_ms': '7.5', 'model_p99_ms': '9', 'dropped': '2'},
@@ -82,7 +82,6 @@ def test_what_was_answered_and_how_late():
     extra = record.reactions[-1]
     record.reactions.append(
         RecordedReaction(
-            100,
             extra.published_ns + 40 * MS,
             extra.source_ns + 40 * MS,
             extra.arrived_ns + 40 * MS,
@@ -173,9 +172,7 @@ def test_reactions_are_written_on_an_even_grid(rate):
     timeline = Timeline()
     for frame in make_frames(round(4 * rate), rate_hz=rate, start_ns=10**15):
         timeline.push_face(frame, frame.stamp_ns)
-    reactions = [
-        RecordedReaction(slot.index, 0, slot.source_stamp_ns, 0, {}) for slot in timeline.flush()
-    ]
+    reactions = [RecordedReaction(0, slot.source_stamp_ns, 0, {}) for slot in timeline.flush()]
     assert set(np.diff(slot_times_ns(reactions))) == {40 * MS}
     # A grid that the sound began: frames up to 20 ms beside it on either side.
     beside = [

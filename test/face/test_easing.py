@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robot_face_gen.face.easing import (
-    BLINK_S,
-    FACE_RANGE,
-    NEUTRAL,
-    FaceEaser,
-)
+from robot_face_gen.face.easing import BLINK_S, FACE_RANGE, NEUTRAL, FaceEaser
 from robot_face_gen.layout import AU, BRANCH_SLICES, BRANCHES, FACE_DIM
 
 BLINKING = np.zeros(FACE_DIM, bool)  # values that a blink moves
@@ -230,7 +225,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(EVENTS)
 def test_whatever_comes(events):
     """Always finite and in range; jumps are bounded; afterwards neutral in time, and blinking."""

@@ -90,7 +90,7 @@ def test_no_input_breaks_a_limit(motion):
     assert limiter.at_rest
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(motions(), st.floats(0.0, 1.0))
 def test_a_constant_target_is_reached_without_overshoot(motion, share):
     limits, period_s, start, _ = motion

@@ -5,11 +5,7 @@ import pytest
 import torch
 from speakers import SMALL, largest_difference, make_mask, make_speaker
 
-from robot_face_gen.facial_reaction_model import (
-    BRANCHES,
-    OnlineInferenceManager,
-    create_model,
-)
+from robot_face_gen.facial_reaction_model import BRANCHES, OnlineInferenceManager, create_model
 from robot_face_gen.layout import AU, VALUE_MASK_SLICES
 from robot_face_gen.models.backends import resolve_backend
 

@@ -6,15 +6,9 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from speakers import SMALL, cut, join, largest_difference, make_mask, make_speaker
 
-from robot_face_gen.facial_reaction_model import (
-    BRANCHES,
-    OnlineInferenceManager,
-    create_model,
-)
+from robot_face_gen.facial_reaction_model import BRANCHES, OnlineInferenceManager, create_model
 from robot_face_gen.facial_reaction_model.events import EVENTS, UNKNOWN_AGE
 
 
@@ -67,28 +61,6 @@ def test_the_future_does_not_change_the_past(model, frame, changed):
     assert not torch.equal(before['pose'][:, frame], after['pose'][:, frame])  # answered at once
 
 
-@given(cuts=st.lists(st.integers(1, 33), min_size=1, max_size=12), seed=st.integers(0, 2**62))
-@settings(deadline=None, max_examples=30)
-@torch.no_grad()
-def test_joined_windows_equal_the_whole(model, cuts, seed):
-    speaker = make_speaker(sum(cuts), seed=seed % 1000)
-    speaker['face_mask'] = make_mask(sum(cuts), seed=seed % 1000)
-    whole, _, _ = model(speaker, seed=seed)
-    assert largest_difference(whole, stream(model, speaker, cuts, seed=seed)) < 1e-4
-
-
-@torch.no_grad()
-def test_full_size_model_is_cut_invariant_beyond_its_window():
-    torch.manual_seed(0)
-    model = create_model()
-    torch.nn.init.normal_(model.encoder.face.missing, std=0.1)
-    speaker = {**make_speaker(800, audio_dim=384), 'face_mask': make_mask(800)}
-    whole, _, _ = model(speaker, seed=1)
-    cuts = [1, 16, 7, 100, 1, 1, 350, 64, 16, 16, 128, 99, 1]
-    assert sum(cuts) == 800
-    assert largest_difference(whole, stream(model, speaker, cuts, seed=1)) < 1e-4
-
-
 def test_attention_reaches_max_seq_len_and_no_farther(model):
     """Each layer adds a window of attention; the latents of two windows look back once more."""
     layers = SMALL.encoder_layers + SMALL.decoder_layers
@@ -104,22 +76,22 @@ def test_attention_reaches_max_seq_len_and_no_farther(model):
 
 
 @torch.no_grad()
-def test_cost_and_memory_stay_the_same_over_600_frames(model):
+def test_cost_and_memory_stay_the_same_over_300_frames(model):
     from torch.utils.flop_counter import FlopCounterMode  # imports triton
 
     manager = OnlineInferenceManager(model, seed=0)
-    speaker = make_speaker(600)
+    speaker = make_speaker(300)
     outputs, flops, sizes = [], {}, {}
-    for frame in range(600):
+    for frame in range(300):
         window = cut(speaker, frame, frame + 1)
-        if frame in (100, 104, 300, 580, 584):
+        if frame in (100, 104, 200, 280, 284):
             with FlopCounterMode(display=False) as counter:
                 outputs.append(manager.process_window(window))
             flops[frame] = counter.get_total_flops()
             sizes[frame] = manager.state.nbytes()
         else:
             outputs.append(manager.process_window(window))
-    assert len({flops[100], flops[104], flops[300], flops[580], flops[584]}) == 1
+    assert len({flops[100], flops[104], flops[200], flops[280], flops[284]}) == 1
     assert len(set(sizes.values())) == 1
     whole, _, _ = model(speaker, seed=0)
     assert largest_difference(whole, join(outputs)) < 1e-4

@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot_face_gen.nodes.diagnostics import REMIND_S
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 REACTION = '/robot_face/reaction'
 REPORTED_S = 5.0
 

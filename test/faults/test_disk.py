@@ -81,33 +81,34 @@ def speaker(tmp_path_factory):
     return ('--openface', folder / 'face.csv', '--audio', folder / 'voice.wav')
 
 
-def react(speaker, out):
-    return run('react', *speaker, '--whisper', 'untrained', '--device', 'cpu',
-               '--backend', 'eager', '--out', out)  # fmt: skip
+@pytest.fixture
+def react(speaker, command):
+    options = ['--whisper', 'untrained', '--device', 'cpu', '--backend', 'eager', '--out']
+    return lambda out: command('react', *speaker, *options, out)
 
 
-def test_react_on_a_full_disk(tmp_path, speaker, tries, note):
+def test_react_on_a_full_disk(tmp_path, react, tries, note):
     for number in tries:
         leave = (40_000, 0, 100_000, 10_000, 160_000)[number % 5]
         with disk(tmp_path / 'disk') as folder:
             out = folder / 'out'
             out.mkdir()
             filler = fill(folder, leave)
-            refused(react(speaker, out), out)
+            refused(react(out), out)
             for path in out.iterdir():  # what is there is complete
                 assert path.name in ('reaction.csv', 'summary.json', 'sheet.png'), path
             if (out / 'reaction.csv').exists():
                 assert len(read_openface_csv(out / 'reaction.csv').frames) == 50
             if number == 0:
                 filler.unlink()
-                assert react(speaker, out).returncode == 0
+                assert react(out).returncode == 0
         note('disk full while `react` writes', 'one line with the path; no partial file')
 
 
-def test_react_on_a_read_only_disk(tmp_path, speaker, tries, note):
+def test_react_on_a_read_only_disk(tmp_path, react, tries, note):
     for _ in tries:
         with disk(tmp_path / 'disk', read_only=True) as folder:
-            refused(react(speaker, folder / 'out'), folder / 'out')
+            refused(react(folder / 'out'), folder / 'out')
         note('disk read-only for `react`', 'one line with the path')
 
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.real_time]
 JUMP = 1.5  # in units of the largest normal change: more is a twitch
 
 

@@ -24,8 +24,7 @@ def place(clock, times, position=0):
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.lists(st.floats(0, 60), min_size=300, max_size=300),
-    st.sampled_from([-200.0, 0.0, 200.0]),
+    st.lists(st.floats(0, 60), min_size=300, max_size=300), st.sampled_from([-200.0, 0.0, 200.0])
 )
 def test_lateness_is_not_taken_for_time(late_ms, ppm):
     late_ms = np.array(late_ms)

@@ -190,6 +190,15 @@ def test_a_tracker_that_starts_its_clock_again_is_followed(tmp_path):
     assert 'the timestamps start again' in follower.report.latest[-1]
 
 
+def test_a_late_first_row_is_no_problem_of_a_live_tracker(tmp_path):
+    """Its rows are stamped when they arrive."""
+    path = tmp_path / 'live.csv'
+    path.write_text(HEADER + ''.join(map(row, range(100, 110))))
+    follower = OpenFaceFollower(path)
+    assert len(follower.poll()) == 10
+    assert not follower.report.problems
+
+
 def test_a_first_row_without_time_does_not_stop_it(tmp_path):
     path = tmp_path / 'live.csv'
     follower = OpenFaceFollower(path)

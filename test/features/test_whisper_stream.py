@@ -355,7 +355,7 @@ def test_catching_up_costs_one_context_and_says_what_it_skips(encoder):
     'wrong',
     [{'hop_s': 0.0}, {'hop_s': 0.03}, {'hop_s': -0.04}, {'hop_s': float('nan')},
      {'hop_s': float('inf')}, {'context_s': 0.02}, {'context_s': 30.02}, {'settle_s': -0.02},
-     {'settle_s': 0.001}, {'most_lost_s': -1.0}, {'most_lost_s': float('nan')}],
+     {'settle_s': 0.001}],
 )  # fmt: skip
 def test_impossible_numbers_are_refused_by_name(encoder, wrong):
     (name,) = wrong

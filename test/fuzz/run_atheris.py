@@ -67,8 +67,7 @@ def fuzz(target):
             f'-report_slow_units={LONGEST_S}',
         ]  # fmt: skip
         atheris.Setup(
-            [sys.argv[0], seeds, *options, *sys.argv[2:]],
-            lambda data: fuzz_targets.run(run, data),
+            [sys.argv[0], seeds, *options, *sys.argv[2:]], lambda data: fuzz_targets.run(run, data)
         )
         atheris.Fuzz()
 

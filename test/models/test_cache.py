@@ -9,15 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from robot_face_gen.files import temporary_folder
+from robot_face_gen.files import atomic_file, temporary_folder
 from robot_face_gen.models import cache
-from robot_face_gen.models.cache import (
-    atomic_file,
-    cache_path,
-    cached,
-    read_entry,
-    weights_digest,
-)
+from robot_face_gen.models.cache import cache_path, cached, read_entry, weights_digest
 
 CONTENT = bytes(range(256)) * 40
 

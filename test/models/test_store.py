@@ -135,14 +135,16 @@ def test_offline_with_the_file_nothing_is_asked(folder, wheel, offer):
 
 
 @pytest.mark.parametrize('note', [True, False])
-def test_a_damaged_file_is_named_and_fetched_anew(folder, wheel, offer, capsys, note):
-    offer(WHEEL)
-    path = get('fake')
-    path.write_bytes(CONTENT[:1000])
-    if not note:  # as in a file copied from another machine
-        path.with_name('fake.task.sha256').unlink()
-    assert not store.is_intact('fake') and f'{path} is damaged: run' in store.how_to_get('fake')
-    assert main(['models', 'get', 'fake']) == 0
+def test_a_damaged_file_is_named_and_fetched_anew(folder, offer, capsys, note):
+    with serving(CONTENT) as address:
+        offer(at(address))
+        path = get('fake')
+        path.write_bytes(CONTENT[:1000])
+        if not note:  # as in a file copied from another machine
+            path.with_name('fake.task.sha256').unlink()
+        assert not store.is_intact('fake')
+        assert f'{path} is damaged: run' in store.how_to_get('fake')
+        assert main(['models', 'get', 'fake']) == 0
     assert f'fake: {path} is damaged, it is replaced' in capsys.readouterr().err
     assert path.read_bytes() == CONTENT and store.is_intact('fake')
 

@@ -31,9 +31,7 @@ STATES = '/robot_face/joint_states'
 PERIOD_S = 0.02
 ATTEMPTS = 5
 LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 COLUMN = {name: index for index, name in enumerate(HEAD.names)}

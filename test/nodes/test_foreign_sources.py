@@ -152,10 +152,7 @@ def stamped(form, field, values):
 
 @pytest.mark.parametrize(
     ('form', 'field', 'values'),
-    [
-        (1, 'float32_data', pieces()),
-        (32, 'uint8_data', pieces(np.uint8, 2**7, 2**7)),
-    ],
+    [(1, 'float32_data', pieces()), (32, 'uint8_data', pieces(np.uint8, 2**7, 2**7))],
 )
 def test_samples_of_audio_stamped(peer, start, publish, form, field, values):
     heard = listen(peer, AudioChunk, '/audio')

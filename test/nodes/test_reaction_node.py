@@ -8,12 +8,7 @@ import pytest
 from faces import make_frame
 from live_graph import ENCODER, PATIENCE_S, show, small_checkpoint
 
-from robot_face_gen.nodes.messages import (
-    from_embeddings,
-    from_face_frame,
-    to_ns,
-    to_reaction,
-)
+from robot_face_gen.nodes.messages import from_embeddings, from_face_frame, to_ns, to_reaction
 from robot_face_gen_msgs.msg import AudioEmbedding, FaceFeatures, FaceReaction
 
 pytestmark = [pytest.mark.graph, pytest.mark.real_time]

@@ -9,12 +9,7 @@ import pytest
 from faces import make_frame
 from live_graph import show, small_checkpoint
 
-from robot_face_gen.nodes.messages import (
-    from_face_frame,
-    to_ns,
-    to_reaction,
-    to_time,
-)
+from robot_face_gen.nodes.messages import from_face_frame, to_ns, to_reaction, to_time
 from robot_face_gen.nodes.reaction_server import ReactionServer
 from robot_face_gen.nodes.run import run
 from robot_face_gen.nodes.tables import SERVER, namespaces
@@ -133,11 +128,7 @@ def test_ctrl_c_leaves_no_traceback(peer, server, speakers):
 
 @pytest.mark.parametrize(
     ('said', 'complaint'),
-    [
-        ('a,,b', "'' is not a namespace"),
-        ('a b', "'a b' is not"),
-        ('a,b, a', "'a' appears"),
-    ],
+    [('a,,b', "'' is not a namespace"), ('a b', "'a b' is not"), ('a,b, a', "'a' appears")],
 )
 def test_what_is_no_list_of_namespaces_is_refused(graph_domain, capsys, said, complaint):
     with pytest.raises(ValueError, match=complaint):

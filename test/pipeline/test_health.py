@@ -19,7 +19,7 @@ def clock():
 
 @pytest.fixture
 def health(clock):
-    return Health(clock)
+    return Health(clock, waited=lambda: 0.0)
 
 
 def test_reports_the_missing_input_until_the_first_message(health):
@@ -189,3 +189,25 @@ def test_two_things_that_share_a_counter_are_two_faults():
         '/a: 2 publishers',
         '/b: 2 publishers',
     }
+
+
+def test_what_is_dropped_before_the_first_input_after_a_stop_is_no_overload(health, clock):
+    health.add_flow('frames_in', '/faces', 1.0)
+    health.tick('frames_in')
+    clock.now += 26.3
+    health.drop(44, 'reactions', 'they were ready more than 1 s late')
+    assert 'input of 26.3 s came at once (a process was stopped)' in health.report().message
+
+
+def test_an_overloaded_machine_is_named_as_the_cause(clock):
+    health = Health(clock, waited=lambda: 1.74)
+    health.add_flow('frames_in', '/faces', stall_s=1.0)
+    health.tick('frames_in')
+    clock.now += 3.0
+    health.tick('frames_in')  # after a pause, as if a process had been stopped
+    health.drop(2, 'chunks', 'the encoder is too slow')
+    clock.now += 2.0
+    report = health.report()
+    assert 'stopped' not in report.message
+    assert report.message.count('processor is busy (this process waits 1.7 s per second') == 2
+    assert report.values['processor_wait_s_per_s'] == '1.7'

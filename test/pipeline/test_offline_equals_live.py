@@ -138,7 +138,7 @@ def compare(folder, openface, audio, duration_s, checkpoint=None):
 
 
 def test_the_demo_recording(tmp_path, ros_domain):
-    compare(tmp_path, *demo_recording(), 4.0)
+    compare(tmp_path, *demo_recording(), 3.0)
 
 
 def test_with_sound_that_has_settled(tmp_path, ros_domain):
@@ -147,8 +147,8 @@ def test_with_sound_that_has_settled(tmp_path, ros_domain):
     model.info.audio = {'hop_s': 0.08, 'context_s': 2.0, 'settle_s': 0.12, 'delay_s': 0.2}
     path = tmp_path / 'settled.safetensors'
     save_checkpoint(model, path)
-    compare(tmp_path, *demo_recording(), 4.0, path)
+    compare(tmp_path, *demo_recording(), 3.0, path)
 
 
 def test_a_real_recording(tmp_path, ros_domain, real_recordings):
-    compare(tmp_path, real_recordings.openface, real_recordings.audio, 4.0)
+    compare(tmp_path, real_recordings.openface, real_recordings.audio, 3.0)

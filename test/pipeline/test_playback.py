@@ -11,8 +11,9 @@ from sound_files import encode
 from robot_face_gen.features.audio_source import AudioFileSource
 from robot_face_gen.features.openface import OpenFaceFile
 from robot_face_gen.features.openface_write import write_openface_csv
-from robot_face_gen.graph import bringup_graph
-from robot_face_gen.pipeline.playback import ArrivalClock, FaceFollower, FramePlayer
+from robot_face_gen.graph import GRAPHS
+from robot_face_gen.pipeline.playback import FaceFollower, FramePlayer
+from robot_face_gen.pipeline.stream_clock import ArrivalClock
 from robot_face_gen.timing import PERIOD_NS
 
 BEGIN = 1_700_000_000 * SECOND_NS
@@ -101,7 +102,7 @@ def test_repeated_face_and_voice_stay_together(tmp_path, sound_s, ending, codec,
     encode(tmp_path / f'voice.{ending}', codec, sound, rate)
     nodes = {
         node.name: node.parameters
-        for node in bringup_graph().nodes(
+        for node in GRAPHS['bringup']().nodes(
             {'openface': str(tmp_path / 'face.csv'), 'loop': 'true',
              'audio': str(tmp_path / f'voice.{ending}')}
         )

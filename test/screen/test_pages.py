@@ -71,9 +71,9 @@ def test_the_face_moves_with_the_reaction(face_page, shown):
 def drawn(request, browser):
     """Pictures of a face at rest and with each action unit at full strength, without motion."""
     with screen() as shown, open_page(browser, shown.address) as page:
-        # The page's own drawing goes on in a canvas that is no longer shown.
         page.evaluate(
             """async (skin) => {
+              window.requestAnimationFrame = () => 0;  // the page's own drawing ends
               const { FacePainter } = await import('/static/skins.js');
               const canvas = document.createElement('canvas');
               document.querySelector('main').replaceChildren(canvas);

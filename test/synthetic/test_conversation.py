@@ -6,13 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_face_gen.data.checks import (
-    ERROR,
-    Findings,
-    check_face,
-    check_lengths,
-    check_sound,
-)
+from robot_face_gen.data.checks import ERROR, Findings, check_face, check_lengths, check_sound
 from robot_face_gen.data.lip_sync import IN_SYNC, OFFSET, judge_lip_sync
 from robot_face_gen.layout import AU
 from robot_face_gen.synthetic.config import (
@@ -156,16 +150,10 @@ def test_the_rate_of_dropouts():
         (lambda: GeneratorConfig(duration_s=0.5), 'duration_s = 0.5: expected at least 1 s'),
         (lambda: GeneratorConfig(listeners=0), 'listeners = 0: expected at least 1'),
         (lambda: GeneratorConfig(sample_rate=4000), 'sample_rate = 4000: expected at least 8000'),
-        (
-            lambda: SpeakerConfig(pitch_hz=(200, 100)),
-            r'pitch_hz = \(200, 100\): expected low',
-        ),
+        (lambda: SpeakerConfig(pitch_hz=(200, 100)), r'pitch_hz = \(200, 100\): expected low'),
         (lambda: SpeakerConfig(question=0.9), 'shares of all phrases'),
         (lambda: ListenerConfig(answer=1.5), r'ListenerConfig.answer = 1.5: expected 0 to 1'),
-        (
-            lambda: ListenerConfig(lag_s=(0.5, 3.0)),
-            r'lag_s = \(0.5, 3.0\).* 0 to 1.5 s',
-        ),
+        (lambda: ListenerConfig(lag_s=(0.5, 3.0)), r'lag_s = \(0.5, 3.0\).* 0 to 1.5 s'),
         (lambda: CameraConfig(fps=()), 'CameraConfig.fps'),
     ],
 )

@@ -107,19 +107,22 @@ def test_the_course_of_a_blink():
         assert 1.5 < part.max() < 3.6
 
 
-def faces(config=LIVELY, seconds=60.0):
+@pytest.fixture(scope='module')
+def faces():
     """Listeners as motion at 25 Hz, with the speakers' pauses."""
+    found, seconds = [], 60.0
     for seed in range(SPEAKERS):
         script, loudness, speaker = conversation(seed, seconds)
-        face = listen(speaker, script, loudness, config, draw_traits(config, seed), seed=seed)
-        yield face.au[::8], face.pose[::8], pauses(script, seconds)
+        face = listen(speaker, script, loudness, LIVELY, draw_traits(LIVELY, seed), seed=seed)
+        found.append((face.au[::8], face.pose[::8], pauses(script, seconds)))
+    return found
 
 
-def test_rates_of_events_are_those_of_attentive_people():
+def test_rates_of_events_are_those_of_attentive_people(faces):
     blinks, nods, smiles, brows, intervals, widths = 0, 0, 0, 0, [], []
     frowns, minutes = [], 0.0
     after_pause = chance = 0.0
-    for au, pose, found in faces():
+    for au, pose, found in faces:
         minutes += len(au) / 25 / 60
         blink, nod = find_blinks(au[:, AU['AU45']]), find_nods(pose[:, RX])
         blinks += len(blink)
@@ -151,9 +154,9 @@ def test_listeners_blink_without_a_speaker():
     assert 10 < len(find_blinks(au[:, AU['AU45']])) < 45
 
 
-def test_most_blinks_are_at_the_ends_of_phrases():
+def test_most_blinks_are_at_the_ends_of_phrases(faces):
     near = chance = 0.0
-    for au, _, found in faces():
+    for au, _, found in faces:
         blink = find_blinks(au[:, AU['AU45']])
         t = np.arange(len(au)) / 25
         window = np.zeros(len(au), bool)

@@ -5,13 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_face_gen.synthetic.config import CONTROL_HZ
-from robot_face_gen.synthetic.signals import (
-    add_bump,
-    add_hold,
-    delayed,
-    smooth,
-    wander,
-)
+from robot_face_gen.synthetic.signals import add_bump, add_hold, delayed, smooth, wander
 
 
 @settings(deadline=None, max_examples=30)

@@ -19,12 +19,7 @@ from robot_face_gen.synthetic.script import Script, make_phrase
 from robot_face_gen.synthetic.spoken import mouth_of, speak
 from robot_face_gen.synthetic.texts import LANGUAGES, is_question, phrases
 from robot_face_gen.synthetic.voice import Voice, articulate, synthesise
-from robot_face_gen.synthetic.voice_bank import (
-    VoiceBank,
-    decode_mu_law,
-    encode_mu_law,
-    load_bank,
-)
+from robot_face_gen.synthetic.voice_bank import VoiceBank, decode_mu_law, encode_mu_law, load_bank
 
 RATE = 16_000
 CONFIG = GeneratorConfig(

@@ -13,11 +13,7 @@ import pytest
 from launching import is_alive, started, until
 
 from robot_face_gen.resources import demo_recording
-from robot_face_gen.tools.bringup import (
-    BringupError,
-    parse_arguments,
-    start_bringup,
-)
+from robot_face_gen.tools.bringup import BringupError, parse_arguments, start_bringup
 
 FACE = str(demo_recording()[0])
 # Nodes that load quickly: no model.

@@ -70,7 +70,7 @@ def test_a_launch_file_returns_the_graph_of_its_name(path):
     (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     assert function.name == 'generate_launch_description'
     name = path.name.removesuffix('.launch.py')
-    assert ast.unparse(function.body[-1]) == f'return launch_description({name}_graph())'
+    assert ast.unparse(function.body[-1]) == f'return launch_description(GRAPHS[{name!r}]())'
 
 
 def test_every_node_is_a_program_of_the_package():

@@ -10,7 +10,7 @@ import sys
 import pytest
 from launching import is_alive, until
 
-from robot_face_gen.tools.supervisor import ProcessSettings, Supervisor
+from robot_face_gen.tools.supervisor import ProcessSettings, Supervisor, respawn_delay_s
 
 
 def run(code, *, meanwhile=None, cmd=None, **settings):
@@ -81,3 +81,24 @@ def test_environment():
 def test_a_program_that_does_not_exist_is_reported(caplog):
     assert run('', cmd=['/no/such']) == (127, [])
     assert '/no/such' in caplog.text
+
+
+def test_a_process_that_fails_at_its_start_is_started_less_and_less_often():
+    delays, delay_s = [], 0.0
+    for _ in range(9):
+        delay_s = respawn_delay_s(0.1, delay_s, 1, 1.0)
+        delays.append(delay_s)
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0])
+    assert respawn_delay_s(0.1, 10.0, -signal.SIGKILL, 1.0) == 0.1
+    assert respawn_delay_s(0.1, 10.0, 1, 60.0) == 0.1
+    assert respawn_delay_s(0.0, 0.0, 0, 0.01) == 0.1  # never in a busy loop
+
+
+def test_a_failing_process_is_respawned_until_it_is_stopped():
+    async def end_after_three(supervisor, lines):
+        while len(lines) < 3:
+            await asyncio.sleep(0.01)
+        supervisor.stop()
+
+    code, lines = run('print("up"); exit(3)', meanwhile=end_after_three, respawn=True)
+    assert len(lines) >= 3 and code in (3, -signal.SIGINT)

@@ -42,11 +42,7 @@ def test_a_pause_costs_nothing():
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    t=st.integers(2, 14),
-    seed=st.integers(0, 2**32 - 1),
-    share=st.floats(0.0, 2.0),
-)
+@given(t=st.integers(2, 14), seed=st.integers(0, 2**32 - 1), share=st.floats(0.0, 2.0))
 def test_a_limit_does_not_change_smaller_costs(t, seed, share):
     rng = np.random.default_rng(seed)
     a, b = walks(rng, t, 3), walks(rng, t, 3)

@@ -18,6 +18,9 @@ SMALL = {**SMALL_MODEL, 'audio_dim': 384}
 
 def test_from_two_phones_to_reactions(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Tests of the commands draw them.
+    for page in ('training_page', 'evaluation_pages', 'liveliness_page'):
+        monkeypatch.setattr(f'robot_face_gen.training.pictures.{page}', lambda *_: None)
     splits = ('train', 'val', 'test')
     write_talk(generate_conversation(tmp_path / 'together'), tmp_path / 'recordings' / 'train')
     for split in splits[1:]:

@@ -21,7 +21,7 @@ def bump(t, begin, length, height):
 
 def write_face(path, seconds, *, blinks=(), nods=(), speech=(), fps=25.0, confidence=0.98):
     """A face that blinks for 0.4 s, nods for 0.5 s and talks at known times."""
-    frames = []
+    frames, points = [], np.random.default_rng(1).uniform(100, 300, 136).astype(np.float32)
     for k in range(round(seconds * fps)):
         t = k / fps
         au = np.full(18, 0.2, np.float32)
@@ -30,8 +30,6 @@ def write_face(path, seconds, *, blinks=(), nods=(), speech=(), fps=25.0, confid
         au[AU['AU25']] += 1.5 * talks
         rx = np.radians(sum(bump(t, begin, 0.5, 6.0) for begin in nods))
         pose = np.array([rx, 0.0, 0.0, 0.6], np.float32)
-        rng = np.random.default_rng(1)
-        points = rng.uniform(100, 300, 136).astype(np.float32)
         frames.append(
             FaceFrame(round(t * 1e9), confidence, confidence > 0.5, 640, 480, points, au, pose,
                       np.zeros(2, np.float32))

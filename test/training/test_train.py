@@ -21,11 +21,7 @@ from robot_face_gen.data.store import read_track, write_track
 from robot_face_gen.facial_reaction_model import create_model, load_checkpoint
 from robot_face_gen.facial_reaction_model.config import TYPICAL
 from robot_face_gen.layout import AU, BRANCHES
-from robot_face_gen.training.calibration import (
-    calibrate,
-    listeners_by_group,
-    real_distance,
-)
+from robot_face_gen.training.calibration import calibrate, listeners_by_group, real_distance
 from robot_face_gen.training.config import read_training_config
 from robot_face_gen.training.run_folder import read_curves
 from robot_face_gen.training.train import main, train
@@ -38,9 +34,10 @@ BASE = [
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """One run that draws them is enough: `trained`, which begins before this."""
+def quick_end(monkeypatch):
+    """One run with pictures and calibration is enough: `trained`, which begins before this."""
     monkeypatch.setattr('robot_face_gen.training.pictures.training_page', lambda *_: None)
+    monkeypatch.setattr('robot_face_gen.training.calibration.calibrate', lambda *_: {})
 
 
 @pytest.fixture(scope='module')
@@ -102,7 +99,8 @@ def test_calibrated_samples_have_the_distance_of_real_listeners(trained, data):
     assert not model.vae.prior_spread.triu(1).any()
 
 
-def test_training_on_partial_faces(tmp_path):
+def test_training_on_partial_faces(tmp_path, monkeypatch):
+    monkeypatch.setattr('robot_face_gen.training.calibration.calibrate', calibrate)
     data = make_partial(tmp_path / 'data', speakers=(4, 2, 1))
     best = train(read_training_config(None, options(data, tmp_path / 'run', 'num_epochs=3')))
     for name in ('train/loss', 'validation/loss', 'validation/expectation'):

@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 
 from robot_face_gen.layout import FACE_DIM
-from robot_face_gen.training.two_sample import (
-    one_sample_each,
-    tell_apart,
-    tell_halves_apart,
-)
+from robot_face_gen.training.two_sample import one_sample_each, tell_apart, tell_halves_apart
 
 SPEAKERS = np.repeat(np.arange(12), 4)
 
