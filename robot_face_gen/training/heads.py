@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robot_face_gen.facial_reaction_model import FacialReactionModel
 from robot_face_gen.layout import BRANCH_SLICES, BRANCHES
@@ -66,7 +67,8 @@ class _BranchFit:
     def __init__(self, model: FacialReactionModel, branch: str) -> None:
         heads = model.decoder.heads
         self.branch, self.statistics = branch, heads.statistics
-        self.hidden, self.last = heads.branches[branch][:2], heads.branches[branch][2]
+        net = cast(nn.Sequential, heads.branches[branch])
+        self.hidden, self.last = net[:2], cast(nn.Linear, net[2])
         zero = torch.zeros(BRANCHES[branch], device=self.last.weight.device)
         self.zero = self.statistics.standardise(branch, zero).cpu().numpy()
 
@@ -82,13 +84,10 @@ class _BranchFit:
         Of action units, the target is the rise above the level at rest.
         """
         x = self.inputs(clip)
-        base = torch.from_numpy(clip.base[:, BRANCH_SLICES[self.branch]]).float()
-        y = self.statistics.standardise(self.branch, base.to(self.last.weight.device))
-        y = np.where(
-            np.isfinite(clip.base[:, BRANCH_SLICES[self.branch]]),
-            y.cpu().numpy(),
-            x[0] @ weights.T,
-        )
+        base = clip.base[:, BRANCH_SLICES[self.branch]]
+        given = torch.from_numpy(base).float().to(self.last.weight.device)
+        y = self.statistics.standardise(self.branch, given).cpu().numpy()
+        y = np.where(np.isfinite(base), y, x[0] @ weights.T)
         return x, np.maximum(y - np.median(y, axis=0), 0.0) if self.branch == 'au' else y
 
     def fit(self, clips: Sequence[Decoded], others: Sequence[Decoded]) -> None:

@@ -224,7 +224,10 @@ def test_training_starts_from_a_checkpoint(trained, data, tmp_path):
     assert min(curve(tmp_path, 'validation/loss')) < 1.1 * min(before) < min(before[:4])
 
 
-def test_without_an_epoch_only_the_fits_after_training_are_made_again(trained, data, tmp_path):
+def test_without_an_epoch_only_the_fits_after_training_are_made_again(
+    trained, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr('robot_face_gen.training.calibration.calibrate', calibrate)
     start = f'start_from={trained[1]}'
     best = train(read_training_config(None, options(data, tmp_path, start, 'num_epochs=0')))
     before, after = load_file(trained[1]), load_file(best)
