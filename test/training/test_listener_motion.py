@@ -20,7 +20,7 @@ from robot_face_gen.facial_reaction_model.events import (
 from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
 from robot_face_gen.training.calibration import correct_rates
 from robot_face_gen.training.events import find_blinks, find_nods
-from robot_face_gen.training.listener_motion import event_weights, separate
+from robot_face_gen.training.listener_motion import choose_exemplars, event_weights, separate
 from robot_face_gen.training.residual import residual_of, residual_weights
 
 BLINK, NOD, SMILE, BROWS = range(4)
@@ -158,3 +158,17 @@ def test_rates_of_events_become_those_of_real_listeners():
     change = (model.motion.bias.detach() - before).exp().tolist()
     # Blinks doubled, nods were right, and what never happens stays as it is.
     assert change == pytest.approx([2, 1, 1, 1], rel=1e-5)
+
+
+@pytest.mark.parametrize('kind', [SMILE, NOD])
+def test_the_most_abrupt_smiles_are_no_exemplars(kind):
+    event = EVENTS[kind]
+    signal = event.columns == event.signal
+    found = []
+    for rise in (*[10] * 8, 1, 1):
+        change = np.zeros((40, len(event.columns)))
+        change[:, signal] = np.minimum(1.0, np.arange(40)[:, None] / rise)
+        found.append(change)
+    weights = choose_exemplars(event, found, np.random.default_rng(0))
+    steps = np.abs(np.diff(weights[f'{event.name}_shapes'][:, :40, signal], axis=1)).max(axis=1)
+    assert steps.max() == pytest.approx(1.0 if kind == NOD else 0.1)
