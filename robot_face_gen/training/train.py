@@ -212,7 +212,7 @@ def train(config: TrainingConfig) -> Path:
     if trainer.is_global_zero and state is None:
         folder.begin(config)
     if not config.num_epochs:
-        for path in (folder.best, folder.last):
+        for path in (folder.best, folder.last) if trainer.is_global_zero else ():
             save_checkpoint(module.model, path)
     elif state is None or not stopped_early(state):
         try:
