@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrates the spread of the prior and the residual motion after training, on real listeners."""
+"""Fits what is not learned by gradient descent to real listeners, after training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from robot_face_gen.facial_reaction_model.losses import pairwise_distances
 from robot_face_gen.layout import BRANCH_SLICES
 
 from .events import smoothed
+from .heads import SHARES, Decoded, fit_heads
 from .liveliness import Liveliness
 from .mirrored import Mirrored, separate_clip
 from .reactions import joined, seen
-from .residual import residual_of, residual_weights, to_real_spectrum
+from .residual import residual_of, residual_weights
 
 # Of the deviations of latents from the prior's mean. What they leave is part of the residual.
 LATENTS = 0.2
 _RATES = (0.5, 2.0)  # limits of the change of a rate
 _SMOOTHED = 8  # times, see `smoothed`
+_SAMPLED = 24  # clips of training and of validation for which samples are drawn
 
 
 def listeners_by_group(dataset: ClipDataset, most: int) -> dict[int, list[int]]:
@@ -96,60 +98,64 @@ def sample_distance(
 
 def calibrate(
     model: FacialReactionModel,
-    dataset: ClipDataset,
+    training: ClipDataset,
+    validation: ClipDataset,
     mirrored: Mirrored | None = None,
     *,
-    clips: int = 24,
+    clips: int = 144,
     samples: int = 3,
 ) -> dict[str, float]:
-    """Set residual, spread of the prior and rates of events to those of real listeners.
+    """Fit the last layers, the residual, the spread of the prior and the rates of events.
 
     The latents of real listeners, of which samples keep the share `LATENTS`, have the covariance
-    of their posterior. What the network does not decode from that share is the residual. So both
-    together have the distribution of real listeners.
+    of their posterior. What the network's mean face does not explain of listeners is the residual.
+    So both together have the distribution of real listeners.
 
     Args:
         model: trained, in evaluation mode; changed in place.
-        dataset: validation clips.
+        training: clips of which the heads and, with those of validation, the residual are made.
+        validation: clips that show what holds for other speakers.
         mirrored: fitted to the training clips, as in training.
-        clips: number of clips to use.
+        clips: the most that are used of either.
         samples: number of samples for each, to measure their distance.
 
     Returns:
         dict: `spread`; `residual`, its mean variance in standardised channels; with several
             listeners of a speaker `real_distance` and `sample_distance`.
     """
-    used = np.unique(np.linspace(0, len(dataset) - 1, min(clips, len(dataset))).astype(int))
-    items = [dataset[int(i)] for i in used]
-    found = [explained(model, item, mirrored) for item in items]
-    spread = LATENTS * latent_covariance([deviation for _, _, deviation in found])
+    known, others = (
+        [decode(model, dataset[i], mirrored) for i in spaced(len(dataset), clips)]
+        for dataset in (training, validation)
+    )
+    spread = LATENTS * latent_covariance([x.deviation for x in others])
     model.vae.prior_spread.copy_(spread)
+    fit_heads(model, known, others)
     # The network's own jitter is not missing in its samples.
-    residual, offset = residual_of([base - smoothed(face, _SMOOTHED) for base, face, _ in found])
-    set_residual(model, residual, offset)
-    real = [seen(item['listener']) for item in items]
-    speakers = [item['speaker'] for item in items]
-    residual = to_real_spectrum(residual, sample_faces(model, speakers, samples), real)
-    set_residual(model, residual, offset)
+    left = [x.base - smoothed(mean_face(model, x), _SMOOTHED) for x in (*others, *known)]
+    residual, offset = residual_of(left)
+    for name, value in residual_weights(residual, offset).items():
+        getattr(model.motion, name).copy_(torch.from_numpy(value))
     statistics = model.decoder.heads.statistics
     scale = np.concatenate([getattr(statistics, f'{n}_std').cpu().numpy() for n in BRANCHES])
     out = {
         'spread': float(spread.diagonal().square().mean().sqrt()),
         'residual': float((residual.var(axis=(0, 1)) / scale**2).mean()),
     }
-    faces = sample_faces(model, speakers, samples)
-    correct_rates(model, faces, real)
-    distance, compared = real_distance(model, dataset, listeners_by_group(dataset, clips))
+    places = [(d, i) for d in (validation, training) for i in spaced(len(d), _SAMPLED)]
+    items = [d[i] for d, i in places]
+    faces = sample_faces(model, [item['speaker'] for item in items], samples)
+    correct_rates(model, faces, [seen(item['listener']) for item in items])
+    distance, compared = real_distance(model, validation, listeners_by_group(validation, _SAMPLED))
     if not math.isnan(distance):
         out['real_distance'] = distance
-        out['sample_distance'] = sample_distance(model, faces, samples, compared)
+        own = faces[: samples * len(spaced(len(validation), _SAMPLED))]
+        out['sample_distance'] = sample_distance(model, own, samples, compared)
     return out
 
 
-def set_residual(model: FacialReactionModel, residual: np.ndarray, offset: np.ndarray) -> None:
-    """Set segments and offsets of `residual_of` as weights."""
-    for name, value in residual_weights(residual, offset).items():
-        getattr(model.motion, name).copy_(torch.from_numpy(value))
+def spaced(count: int, most: int) -> list[int]:
+    """Up to `most` of `count` numbers, evenly spaced."""
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))]
 
 
 def correct_rates(
@@ -167,16 +173,10 @@ def correct_rates(
 
 
 @torch.no_grad()
-def explained(
+def decode(
     model: FacialReactionModel, item: dict[str, Any], mirrored: Mirrored | None = None
-) -> tuple[np.ndarray, np.ndarray, Tensor]:
-    """What the network knows of a real listener, if samples keep the share `LATENTS` of latents.
-
-    Returns:
-        tuple: the listener's face without events (T, 160), the network's face (T, 160), and how
-            far the posterior's means are from the prior's (W, latent_dim), in standard deviations
-            of the prior.
-    """
+) -> Decoded:
+    """What the network knows of a real listener."""
     speaker = model._tensors({n: x[None] for n, x in item['speaker'].items() if n in SPEAKER})
     base = separate_clip(item, mirrored).base
     known = torch.from_numpy(np.nan_to_num(base).astype(np.float32))
@@ -184,12 +184,21 @@ def explained(
     listener |= {n: known[None, :, columns] for n, columns in BRANCH_SLICES.items()}
     encoded = model.encoder(speaker, model.geometry)
     prior = model.vae.prior(encoded)
-    posterior = model._posterior(encoded, listener)[2]
-    apart = posterior.mean - prior.mean
-    latents = model.vae.spread(prior.mean + LATENTS * apart, encoded.shape[1])
+    apart = model._posterior(encoded, listener)[2].mean - prior.mean
+    features = []
+    for share in SHARES:
+        latents = model.vae.spread(prior.mean + share * apart, encoded.shape[1])
+        joint = model.decoder.join(encoded, latents)
+        features.append(model.decoder.stack(joint, model.geometry)[0].cpu().numpy())
+    return Decoded(base, np.stack(features).astype(np.float16), (apart / prior.stddev)[0])
+
+
+@torch.no_grad()
+def mean_face(model: FacialReactionModel, clip: Decoded) -> np.ndarray:
+    """The network's face (T, 160) at the mean of the prior."""
     heads = model.decoder.heads
-    face = heads.restore(model.decoder(encoded, latents, model.geometry))
-    return base, joined({n: x.cpu() for n, x in face.items()})[0], (apart / prior.stddev)[0]
+    face = heads.restore(heads(torch.from_numpy(clip.features[0]).float().to(model.device)))
+    return joined({n: x.cpu() for n, x in face.items()})
 
 
 def latent_covariance(deviations: list[Tensor]) -> Tensor:

@@ -103,10 +103,10 @@ class TrainingConfig:
         check_types(self, _WHERE)
         _at_least(
             0, self, _WHERE, 'weight_decay', 'kl_weight', 'free_bits', 'event_weight', 'patience',
-            'warmup_steps', 'devices', 'workers', 'gradient_clip',
+            'warmup_steps', 'devices', 'workers', 'gradient_clip', 'num_epochs',
         )  # fmt: skip
         _at_least(
-            1, self, _WHERE, 'num_epochs', 'batch_size', 'samples', 'accumulate',
+            1, self, _WHERE, 'batch_size', 'samples', 'accumulate',
             'validate_every', 'num_nodes', 'clip_frames',
         )  # fmt: skip
         if self.samples < 2 and (self.loss_weights.diversity or self.loss_weights.contrastive):
@@ -115,7 +115,11 @@ class TrainingConfig:
             )
         if not self.learning_rate > 0:
             raise ValueError(f'{_WHERE}: learning_rate = {self.learning_rate}: expected above 0')
-        if self.validate_every > self.num_epochs:
+        if not (self.num_epochs or self.start_from):
+            raise ValueError(
+                f'{_WHERE}: num_epochs = 0: without training, start_from must name trained weights'
+            )
+        if self.validate_every > max(self.num_epochs, 1):
             raise ValueError(
                 f'{_WHERE}: validate_every = {self.validate_every}: expected at most '
                 f'num_epochs = {self.num_epochs}'

@@ -32,6 +32,7 @@ _JOINED_S = 0.2  # nods closer than this are one event
 _FOOT, _PEAK = 0.3, 0.7  # intensity above the usual level: ends, and peak, of smile and brow raise
 # How often an exemplar is smoothed. What that takes from a quick nod would be left in the base.
 _SMOOTHED = {'nod': 1, 'smile': 4, 'brow_raise': 4}
+_CALM = 0.8  # share of the smiles and brow raises that is used: those that change most slowly
 _EDGE = 3  # frames on each side whose mean is the face without the event
 
 
@@ -167,11 +168,15 @@ def choose_exemplars(
     """Weights of `EXEMPLARS` exemplars, the most typical ones first; None if there are none."""
     if not found:
         return None
+    signal = event.columns == event.signal
+    if event.name in ('smile', 'brow_raise'):  # added to others, an abrupt one looks like a twitch
+        jolts = [np.abs(np.diff(x[:, signal], axis=0)).max(initial=0.0) for x in found]
+        calm = np.argsort(jolts, kind='stable')[: max(1, round(_CALM * len(found)))]
+        found = [found[i] for i in np.sort(calm)]
     picked = [found[i] for i in rng.permutation(len(found))[: 4 * EXEMPLARS]]
     shapes = np.zeros((len(picked), event.frames, len(event.columns)), np.float32)
     for shape, change in zip(shapes, picked, strict=True):
         shape[: len(change)] = change
-    signal = event.columns == event.signal
     flat = shapes[..., signal].reshape(len(shapes), -1)
     distance = np.square(flat[:, None] - flat[None]).sum(axis=-1)
     typical = int(np.argmin(distance.sum(axis=0)))

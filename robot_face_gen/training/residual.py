@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,22 +14,17 @@ from robot_face_gen.facial_reaction_model.events import (
     SEGMENTS,
 )
 from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, INTENSITIES, RX
-from robot_face_gen.timing import FRAME_RATE_HZ
 
 from .events import smoothed
-from .motion import FAST_HZ, power_sums
 
 _STEP = SEGMENT_FRAMES // 3  # between the beginnings of possible segments
-_CALM = 0.8  # share of the segments that is used: those with the smallest jolts of the head
+_CALM = 0.7  # share of the segments that is used: those with the smallest jolts of the head
 _RX = BRANCH_SLICES['pose'].start + RX
 # Share of a listener's offsets: FRDist pays for wrong ones; the two-sample test hardly sees them.
 _OFFSET = 0.15
 _INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
 _HIGHEST_REST, _SLOW = 0.25, 12  # of action units; times that `smoothed` gives the slow part
 _NOISE, _LEAST_NOISE = 4.0, 0.05  # of the fast part: in robust standard deviations, intensity
-_SPECTRUM_FRAMES = 128
-_FAST_DB = -0.5  # above FAST_HZ, relative to real listeners: more looks nervous
-_LEAST, _MOST, _LEAST_AU = 0.7, 1.1, 0.88  # gains
 _LARGEST = 10.0
 _LANDMARKS = BRANCH_SLICES['landmarks']
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']
@@ -102,42 +97,3 @@ def _at_rest(left: np.ndarray) -> np.ndarray:
     out = left.copy()
     out[:, _INTENSITIES] += np.clip(slow, lowest, highest) + np.clip(fast, -noise, noise) - x
     return out
-
-
-def to_real_spectrum(
-    residual: np.ndarray, faces: Sequence[np.ndarray], real: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Segments (SEGMENTS, SEGMENT_FRAMES, 160) with which samples have the spectrum of real faces.
-
-    The sum of the network's face and a residual that does not belong to it has too much power
-    where the network was wrong. Of action units, which the limits cut at 0, only the fast part is
-    changed.
-
-    Args:
-        residual: segments.
-        faces: samples with this residual, (T, 160) each.
-        real: listeners, (T, 160) each, NaN where a value was not seen.
-    """
-    ours, theirs, own = (_power(x) for x in (faces, real, residual))
-    hz = np.fft.rfftfreq(_SPECTRUM_FRAMES, 1 / FRAME_RATE_HZ)
-    wanted = theirs * np.where(hz > FAST_HZ, 10 ** (_FAST_DB / 10), 1.0)[:, None]
-    square = (wanted - (ours - own)) / np.maximum(own, 1e-14)
-    gain = np.sqrt(np.clip(square, _LEAST**2, _MOST**2))
-    gain = np.where((own > 1e-14) & np.isfinite(gain), gain, 1.0)
-    gain[0] = gain[1]
-    gain = smoothed(gain, 3)
-    au, fast = BRANCH_SLICES['au'], np.clip((hz - 2) / 2, 0, 1)[:, None]
-    gain[:, au] = np.maximum(1 + fast * (gain[:, au] - 1), _LEAST_AU)
-    mean = residual.mean(axis=1, keepdims=True)
-    both = np.concatenate((residual - mean, (residual - mean)[:, ::-1]), axis=1)
-    at = np.fft.rfftfreq(both.shape[1], 1 / FRAME_RATE_HZ)
-    spread = np.stack([np.interp(at, hz, g) for g in gain.T], axis=1)
-    out = np.fft.irfft(np.fft.rfft(both, axis=1) * spread, both.shape[1], axis=1)
-    return np.clip(out[:, : residual.shape[1]] + mean, -10, 10).astype(np.float32)
-
-
-def _power(faces: Iterable[np.ndarray]) -> np.ndarray:
-    """Mean power spectra (frequencies, 160) of windows in which a value was always seen."""
-    sums = [power_sums(face, _SPECTRUM_FRAMES) for face in faces]
-    power, windows = (sum(each) for each in zip(*sums, strict=True))
-    return power / np.maximum(windows, 1e-9)

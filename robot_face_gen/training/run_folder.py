@@ -97,8 +97,10 @@ def stopped_early(state: dict[str, Any]) -> bool:
 
 
 def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read the curves of a run: name -> list of (epoch, value)."""
+    """Read the curves of a run: name -> list of (epoch, value); a run of 0 epochs has none."""
     out: dict[str, list[tuple[int, float]]] = {}
+    if not path.is_file():
+        return out
     with path.open(newline='', encoding='utf-8') as file:
         for row in csv.DictReader(file):
             for name, text in row.items():

@@ -112,6 +112,8 @@ def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDa
         if not any(word in name for word in kept)
     }
     module.model.load_state_dict(weights, strict=False)
+    info = earlier.info
+    module.model.info.training['before'] = {'trained_on': info.trained_on, **info.training}
 
 
 def _callbacks(config: TrainingConfig, folder: RunFolder) -> list[Any]:
@@ -154,6 +156,7 @@ def train(config: TrainingConfig) -> Path:
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from robot_face_gen.data.dataset import ClipDataset
+    from robot_face_gen.facial_reaction_model import save_checkpoint
 
     from .callbacks import AtomicCheckpointIO, CtrlC, checkpoint_info
     from .clips import ClipsModule, feature_statistics, listener_faces
@@ -208,7 +211,10 @@ def train(config: TrainingConfig) -> Path:
     )
     if trainer.is_global_zero and state is None:
         folder.begin(config)
-    if state is None or not stopped_early(state):
+    if not config.num_epochs:
+        for path in (folder.best, folder.last) if trainer.is_global_zero else ():
+            save_checkpoint(module.model, path)
+    elif state is None or not stopped_early(state):
         try:
             with ctrl_c:
                 trainer.fit(
@@ -220,11 +226,13 @@ def train(config: TrainingConfig) -> Path:
         except SystemExit:  # raised by Lightning after Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.is_global_zero:
-        _finish(folder, validation, mirrored)
+        _finish(folder, data, validation, mirrored)
     return folder.best
 
 
-def _finish(folder: RunFolder, validation: ClipDataset, mirrored: Mirrored) -> None:
+def _finish(
+    folder: RunFolder, data: ClipDataset, validation: ClipDataset, mirrored: Mirrored
+) -> None:
     """Calibrate the trained weights, and plot the run."""
     from robot_face_gen.facial_reaction_model import load_checkpoint, save_checkpoint
 
@@ -233,7 +241,7 @@ def _finish(folder: RunFolder, validation: ClipDataset, mirrored: Mirrored) -> N
 
     for path in (folder.best, folder.last):
         model = load_checkpoint(path).eval()
-        model.info.training.update(calibration=calibrate(model, validation, mirrored))
+        model.info.training.update(calibration=calibrate(model, data, validation, mirrored))
         save_checkpoint(model, path)
     training_page(folder, validation)
     print(f'best checkpoint: {folder.best}', flush=True)

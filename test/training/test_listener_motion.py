@@ -20,8 +20,8 @@ from robot_face_gen.facial_reaction_model.events import (
 from robot_face_gen.layout import AU, BRANCH_SLICES, FACE_DIM, RX
 from robot_face_gen.training.calibration import correct_rates
 from robot_face_gen.training.events import find_blinks, find_nods
-from robot_face_gen.training.listener_motion import event_weights, separate
-from robot_face_gen.training.residual import residual_of, residual_weights, to_real_spectrum
+from robot_face_gen.training.listener_motion import choose_exemplars, event_weights, separate
+from robot_face_gen.training.residual import residual_of, residual_weights
 
 BLINK, NOD, SMILE, BROWS = range(4)
 AU01, AU12, AU45 = (BRANCH_SLICES['au'].start + AU[name] for name in ('AU01', 'AU12', 'AU45'))
@@ -150,24 +150,6 @@ def test_landmarks_become_the_components_that_carry_most():
     )
 
 
-def test_the_residual_gets_the_spectrum_that_samples_miss():
-    rng = np.random.default_rng(0)
-    residual = rng.normal(0, 1.0, (SEGMENTS, SEGMENT_FRAMES, FACE_DIM))
-    network = rng.normal(0, 0.5, (20, 750, FACE_DIM))
-    real = rng.normal(0, 1.0, (20, 750, FACE_DIM))
-    real[3, 100:400] = np.nan
-    samples = network + rng.normal(0, 1.0, network.shape)
-    changed = to_real_spectrum(residual, list(samples), list(real))
-    pose = changed[..., PITCH]
-    # 0.25 + 0.75 is the power of real listeners; above 6 Hz there is a little less.
-    assert pose.var() == pytest.approx(0.75, rel=0.1)
-    power = np.square(np.abs(np.fft.rfft(pose, axis=1))).mean(axis=0) / SEGMENT_FRAMES
-    hz = np.fft.rfftfreq(SEGMENT_FRAMES, 1 / 25)
-    assert power[hz > 7].mean() < 0.95 * power[(hz > 1) & (hz < 5)].mean()
-    slow = np.square(np.abs(np.fft.rfft(changed[..., AU12], axis=1)))[:, (hz > 0.2) & (hz < 2)]
-    assert slow.mean() / SEGMENT_FRAMES == pytest.approx(1.0, rel=0.1)
-
-
 def test_rates_of_events_become_those_of_real_listeners():
     model = FacialReactionModel()
     before = model.motion.bias.detach().clone()
@@ -176,3 +158,17 @@ def test_rates_of_events_become_those_of_real_listeners():
     change = (model.motion.bias.detach() - before).exp().tolist()
     # Blinks doubled, nods were right, and what never happens stays as it is.
     assert change == pytest.approx([2, 1, 1, 1], rel=1e-5)
+
+
+@pytest.mark.parametrize('kind', [SMILE, NOD])
+def test_the_most_abrupt_smiles_are_no_exemplars(kind):
+    event = EVENTS[kind]
+    signal = event.columns == event.signal
+    found = []
+    for rise in (*[10] * 8, 1, 1):
+        change = np.zeros((40, len(event.columns)))
+        change[:, signal] = np.minimum(1.0, np.arange(40)[:, None] / rise)
+        found.append(change)
+    weights = choose_exemplars(event, found, np.random.default_rng(0))
+    steps = np.abs(np.diff(weights[f'{event.name}_shapes'][:, :40, signal], axis=1)).max(axis=1)
+    assert steps.max() == pytest.approx(1.0 if kind == NOD else 0.1)
