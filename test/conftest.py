@@ -11,10 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from launching import own_ros_domain
 
 from robot_face_gen.models import export_process
 from robot_face_gen.models.cache import read_entry
-from robot_face_gen.tools.ros import child_environment
 
 # Few cores, several processes: one thread each is faster than a fight for them.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -83,25 +83,17 @@ def command(capsys):
     return command
 
 
-def use_domain(monkeypatch, offset):
-    """A ROS domain that no other test run here is likely to use; set in the environment."""
-    domain = 1 + (os.getpid() * 7 + offset) % 100
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    for name, value in child_environment({}).items():  # on this machine, found soon
-        monkeypatch.setenv(name, value)
-    return domain
-
-
 @pytest.fixture
-def ros_domain(monkeypatch):
-    return use_domain(monkeypatch, 0)
+def ros_domain():
+    with own_ros_domain() as domain:
+        yield domain
 
 
 @pytest.fixture(scope='module')
 def graph_domain():
     """As `ros_domain`, for processes that several tests of a module share."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield use_domain(patch, 50)
+    with own_ros_domain() as domain:
+        yield domain
 
 
 @pytest.fixture

@@ -3,30 +3,24 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 from faces import make_frame
 from live_graph import Peer
 
 from robot_face_gen.nodes.messages import from_face_frame, from_samples, to_ns
 from robot_face_gen.tools.bringup import start_bringup
-from robot_face_gen.tools.ros import child_environment
 from robot_face_gen_msgs.msg import AudioChunk, FaceFeatures, FaceReaction
 
 REACTION = '/robot_face/reaction'
 NODES = ('whisper_node', 'reaction_node')
 SOUND_HZ = 16000
-DOMAINS = range(215, 233)  # other tests have lower ones; ports above those that Linux gives out
 CHUNK = 320  # samples, 20 ms
 EVEN_MS = 100.0  # longest gap of an even output on a machine that is not busy
 # The largest change in a frame of 40 ms that an ordinary face makes: a blink closes the lids in
@@ -129,24 +123,6 @@ class Driver:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-
-
-@contextlib.contextmanager
-def fault_domain():
-    """A ROS domain that no other test run on this machine uses: these disturb each other."""
-    with contextlib.ExitStack() as stack:
-        for domain in DOMAINS:
-            lock = stack.enter_context(
-                (Path(tempfile.gettempdir()) / f'robot_face_gen_domain_{domain}').open('w')
-            )
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv('ROS_DOMAIN_ID', str(domain))
-        for name, value in child_environment({}).items():
-            patch.setenv(name, value)
-        yield
 
 
 class Viewer:

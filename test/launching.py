@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helpers for tests that start or watch real processes."""
 
+import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
+import pytest
+
+from robot_face_gen.tools.ros import child_environment
+
+DOMAINS = range(1, 101)  # of ROS: ports below those that Linux gives out
 
 
 def run_python(code, *arguments, **options):
@@ -68,3 +77,21 @@ def started(bringup, *names):
     """Process ids of a bringup's nodes, as soon as these ones run; they may still load."""
     bringup.wait_until(lambda: set(names) <= set(bringup.processes), ', '.join(names), 30.0)
     return bringup.processes
+
+
+@contextlib.contextmanager
+def own_ros_domain():
+    """A ROS domain that no other test run on this machine uses: these disturb each other."""
+    with contextlib.ExitStack() as stack:
+        first = os.getpid() * 7 % len(DOMAINS)
+        for domain in (*DOMAINS[first:], *DOMAINS[:first]):
+            path = Path(tempfile.gettempdir(), f'robot_face_gen_domain_{domain}')
+            with contextlib.suppress(OSError):  # in use, or another user's
+                lock = stack.enter_context(path.open('w'))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv('ROS_DOMAIN_ID', str(domain))
+        for name, value in child_environment({}).items():  # on this machine, found soon
+            patch.setenv(name, value)
+        yield domain

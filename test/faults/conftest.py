@@ -88,9 +88,10 @@ def attempt(tries, note):
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
-    from fault_lab import Lab, fault_domain
+    from fault_lab import Lab
+    from launching import own_ros_domain
 
-    with fault_domain():
+    with own_ros_domain():
         lab = Lab(tmp_path_factory.mktemp('lab'))
         yield lab
         lab.close()

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 from fault_graph import STATES
-from fault_lab import REACTION, fault_domain
+from fault_lab import REACTION
+from launching import own_ros_domain
 from live_graph import Peer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -49,7 +50,7 @@ def simulation(tmp_path_factory):
     """The graph on simulated time, with the recordings of the demo in a loop."""
     face, voice = demo_recording()
     log = tmp_path_factory.mktemp('simulation') / 'graph.log'
-    with fault_domain():
+    with own_ros_domain():
         peer = Peer('simulator')
         peer.listen(FaceReaction, REACTION)
         peer.listen(JointState, STATES)

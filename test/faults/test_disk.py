@@ -144,12 +144,12 @@ def test_a_full_cache_is_an_error_and_the_next_start_exports_again(tmp_path, not
 @pytest.mark.graph
 @pytest.mark.faults
 def test_a_node_with_a_read_only_home_goes_on(tmp_path, monkeypatch, tries, note):
-    from fault_lab import fault_domain
+    from launching import own_ros_domain
     from live_graph import NodeProcess, Peer
 
     temporary = tmp_path / 'temporary'
     temporary.mkdir()
-    with disk(tmp_path / 'home', read_only=True) as home, fault_domain():
+    with disk(tmp_path / 'home', read_only=True) as home, own_ros_domain():
         peer = Peer()
         for name in ('XDG_CACHE_HOME', 'ROS_LOG_DIR', 'ROS_HOME'):
             monkeypatch.delenv(name, raising=False)

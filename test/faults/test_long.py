@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 from fault_graph import ALL, Graph
-from fault_lab import REACTION, fault_domain
+from fault_lab import REACTION
+from launching import own_ros_domain
 
 from robot_face_gen.facial_reaction_model import Sessions, make_runner
 from robot_face_gen.features.face_frame import FaceFrame
@@ -93,7 +94,7 @@ def test_a_session_at_real_pace(tmp_path, note):
     face, voice = demo_recording()
     specs = GRAPHS['bringup']().nodes({'openface': str(face), 'audio': str(voice), 'loop': 'true'})
     period_s = next(s for s in specs if s.name == 'openface_node').parameters['loop_period_s']
-    with fault_domain():
+    with own_ros_domain():
         graph = Graph(tmp_path)
         try:
             graph.peer.listen(FaceFeatures, '/openface/features')

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fault_graph import ALL, HEAD, OUTPUTS, SENSORS, STATES, Graph
-from fault_lab import fault_domain
+from launching import own_ros_domain
 
 from robot_face_gen.graph import RESPAWN_DELAY_S
 from robot_face_gen.nodes.messages import to_ns
@@ -25,7 +25,7 @@ WHOLE_S = 5.0
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
-    with fault_domain():
+    with own_ros_domain():
         graph = Graph(tmp_path_factory.mktemp('graph'))
         yield graph
         graph.close()
@@ -137,7 +137,7 @@ def test_two_busy_loops_beside_it(graph, attempt):
 
 
 def test_without_respawn_the_rest_goes_on_until_the_face_is_neutral(tmp_path_factory, note):
-    with fault_domain():
+    with own_ros_domain():
         graph = Graph(tmp_path_factory.mktemp('alone'), use_respawn='false')
         try:
             for name in SENSORS:

@@ -11,7 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from fault_lab import Lab, fault_domain
+from fault_lab import Lab
+from launching import own_ros_domain
 
 from robot_face_gen.nodes.messages import to_ns
 from robot_face_gen.resources import demo_recording
@@ -121,7 +122,7 @@ class _CameraStream(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope='module')
 def camera(pictures, tmp_path_factory):
     server = NetworkCamera(pictures[1])
-    with fault_domain():
+    with own_ros_domain():
         lab = Source(tmp_path_factory.mktemp('camera'), f'camera:{server.address}')
         yield lab, server
         server.state = 'gone'
@@ -171,7 +172,7 @@ def film(pictures, tmp_path_factory):
     from films import write_film
 
     folder = tmp_path_factory.mktemp('film')
-    with fault_domain():
+    with own_ros_domain():
         lab = Source(folder, f'video:{write_film(folder / "head.mp4", pictures[0])}')
         yield lab
         lab.close()
@@ -254,7 +255,7 @@ class Tracker:
 def followed(tmp_path_factory):
     folder = tmp_path_factory.mktemp('follow')
     tracker = Tracker(folder / 'face.csv')
-    with fault_domain():
+    with own_ros_domain():
         lab = Source(folder, f'follow:{tracker.path}')
         yield lab, tracker
         lab.close()
