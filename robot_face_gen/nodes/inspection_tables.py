@@ -22,7 +22,7 @@ def _mcap(value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewParameters:
-    """Publishes both faces as images and markers, while somebody subscribes to them."""
+    """Publishes both faces as images and markers, while there are subscribers."""
 
     image_size_px: int = parameter(
         480, 'Width and height of the images', unit='px', between=(64, 1080), settable=True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def waited_s() -> dict[str, float]:
 
 
 class ProcessorWait:
-    """Share of the last seconds; cheap enough for a call per second and per fault."""
+    """Share of the last seconds; measured every half second at most, so each fault may ask."""
 
     def __init__(
         self,
@@ -36,21 +37,29 @@ class ProcessorWait:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read, self._clock = read, clock
+        self._lock = threading.Lock()
         self._marks: deque[tuple[float, dict[str, float]]] = deque()
+        self._share = 0.0
 
     def share(self) -> float:
         """Seconds of waiting per second, summed over the threads; 0.0 if unknown."""
-        now_s, waited = self._clock(), self._read()
+        with self._lock:
+            now_s = self._clock()
+            if not self._marks or now_s - self._marks[-1][0] >= _STEP_S:
+                self._measure(now_s, self._read())
+            return self._share
+
+    def _measure(self, now_s: float, waited: dict[str, float]) -> None:
         while len(self._marks) > 1 and now_s - self._marks[1][0] >= _WINDOW_S:
             self._marks.popleft()
-        if not self._marks or now_s - self._marks[-1][0] >= _STEP_S:
-            self._marks.append((now_s, waited))
-        since_s, before = self._marks[0]
-        if now_s - since_s < _STEP_S:
-            return 0.0
-        # A thread that has ended must not make the others' waiting smaller.
-        grown = sum(max(wait - before.get(thread, 0.0), 0.0) for thread, wait in waited.items())
-        return grown / (now_s - since_s)
+        if self._marks:
+            since_s, before = self._marks[0]
+            # A thread that has ended must not make the others' waiting smaller.
+            grown = sum(
+                max(wait - before.get(thread, 0.0), 0.0) for thread, wait in waited.items()
+            )
+            self._share = grown / (now_s - since_s)
+        self._marks.append((now_s, waited))
 
 
 of_this_process = ProcessorWait()

@@ -28,6 +28,16 @@ def test_the_share_is_of_the_last_seconds_and_of_all_threads():
     assert meter.share() == 0.0
 
 
+def test_many_faults_in_a_moment_measure_once():
+    now, reads = [0.0], []
+    meter = ProcessorWait(lambda: reads.append(now[0]) or {'1': now[0]}, lambda: now[0])
+    for step in range(100):
+        now[0] = step / 50
+        meter.share()
+    assert reads == [0.0, 0.5, 1.0, 1.5]
+    assert meter.share() == pytest.approx(1.0)
+
+
 @pytest.mark.skipif(not os.path.exists('/proc/self/schedstat'), reason='Linux counts it')
 def test_a_thread_that_shares_its_processor_waits():
     """Two threads of equal weight on one processor: each waits while the other one runs."""

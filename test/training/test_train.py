@@ -217,7 +217,7 @@ def test_two_processes_give_the_weights_of_one(data, tmp_path, monkeypatch):
 
 
 def test_training_starts_from_a_checkpoint(trained, data, tmp_path):
-    """The last layers, which were fitted anew, are soon where training had left them."""
+    """The last layers were fitted again; training soon returns them to their weights of before."""
     more = f'start_from={trained[1]}', 'num_epochs=4', 'learning_rate=1e-2'
     train(read_training_config(None, options(data, tmp_path, *more)))
     before = curve(trained[0], 'validation/loss')
