@@ -468,7 +468,7 @@ def test_an_output_that_is_a_file_is_an_error_before_any_work(recordings, tmp_pa
     words = ['prepare', str(recordings), str(tmp_path / 'out'), '--encoder', 'untrained']
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert error == f'robot-face-gen: error: {tmp_path / "out"}: file exists\n'
+    assert error == f'robot-face-gen: error: {tmp_path / "out"}: is a file: expected a folder\n'
 
 
 def test_the_commands(tmp_path, capsys):

@@ -149,7 +149,10 @@ def test_a_simulation_that_begins_anew_begins_the_recording_anew(peer, heard, st
     ('parameters', 'words'),
     [
         ({'source': 'not_there.csv'}, 'not_there.csv'),
-        ({'source': 'x.csv', 'speed': '99.0'}, 'parameter speed: expected a number, 0.1 to 20'),
+        (
+            {'source': 'x.csv', 'speed': '99.0'},
+            'parameter speed: expected a number such as 1.0, 0.1 to 20',
+        ),
     ],
 )
 def test_what_cannot_start_says_so_in_one_line(fails, parameters, words):
