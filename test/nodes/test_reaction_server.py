@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`reaction_server` as a process: three robots, each with its own voice and face."""
 
+import contextlib
+import signal
+import socket
 import threading
 import time
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from faces import make_frame
 from live_graph import show, small_checkpoint
+from rclpy.serialization import serialize_message
 
 from robot_face_gen.nodes.messages import from_face_frame, to_ns, to_reaction, to_time
 from robot_face_gen.nodes.reaction_server import ReactionServer
@@ -74,27 +78,104 @@ def test_every_robot_gets_its_own_answers(peer, server, speakers):
     assert float(values['gather_p99_ms']) >= 0.0 and values['device'] == 'cpu'
 
 
-def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, speakers):
-    stop = threading.Event()
-    frame = from_face_frame(make_frame(), 'camera')
+@contextlib.contextmanager
+def flood(publisher):
+    """Publish up to 2,000 frames a second meanwhile."""
+    stop, frame = threading.Event(), from_face_frame(make_frame(), 'camera')
 
-    def flood():
+    def publish():
         count = 0
         while not stop.wait(0.0005):
             frame.header.stamp = to_time(time.time_ns() + count % 7)
-            speakers['cleo'][0].publish(frame)
+            publisher.publish(frame)
             count += 1
 
-    thread = threading.Thread(target=flood)
+    thread = threading.Thread(target=publish)
     thread.start()
     try:
-        stamps = show([speakers[r] for r in ['anna', 'bert']], 25)
+        yield
     finally:
         stop.set()
         thread.join()
-    for robot in ('anna', 'bert'):
-        peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
+
+
+def number(peer, robot, name):
+    """A counter in the next status of a robot's face."""
+    status = f'{robot}/reaction_server'
+    peer.statuses.pop(status, None)
+    peer.wait_for(lambda: status in peer.statuses, f'the status of {robot}')
+    return int(peer.values(status)[name])
+
+
+def shares_answered(peer, quiet, speakers):
+    """Show 25 frames of some robots; which part of them each answers, after checks of the rest."""
+    before = {robot: (len(heard(peer, robot)), number(peer, robot, 'dropped')) for robot in quiet}
+    stamps = show([speakers[robot] for robot in quiet], 25)
+    shares = []
+    for robot, (count, dropped) in before.items():
+        # The answers go on without input: one to a later time ends those to these frames.
+        answers = peer.wait_for(
+            lambda r=robot, n=count: [
+                to_ns(message.source_stamp) for message in heard(peer, r)[n:]
+            ] if to_ns(heard(peer, r)[-1].source_stamp) > stamps[-1] else None,
+            f'reactions of {robot}',
+        )  # fmt: skip
+        assert answers == sorted(set(answers))
+        whole = number(peer, robot, 'dropped') == dropped
+        shares.append(whole * len(set(stamps) & set(answers)) / len(stamps))
+    return shares
+
+
+def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, speakers):
+    # A frame that comes later than the others is not answered: without processor time, the frames
+    # of all are late. With a fault, those of these two are lost each time.
+    tries = []
+    with flood(speakers['cleo'][0]):
+        while not tries or min(tries[-1]) < 0.9:
+            assert len(tries) < 5, f'shares of answered frames: {tries}'
+            tries.append(shares_answered(peer, ['anna', 'bert'], speakers))
     assert heard(peer, 'cleo')
+
+
+def socket_capacity(size):
+    """How many messages of `size` bytes a socket keeps by default until they are read."""
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as reader,
+        socket.socket(type=socket.SOCK_DGRAM) as writer,
+    ):
+        reader.bind(('127.0.0.1', 0))
+        for _ in range(5000):
+            writer.sendto(bytes(size), reader.getsockname())
+        reader.setblocking(False)
+        count = 0
+        with contextlib.suppress(BlockingIOError):
+            while reader.recv(size):
+                count += 1
+    return count
+
+
+def test_messages_of_one_do_not_displace_those_of_others_that_wait_to_be_read(
+    peer, server, speakers
+):
+    # All topics of a process share one socket. The profile of Fast DDS makes room in it: without
+    # it, the last frames of the following are lost.
+    frame = from_face_frame(make_frame(), 'camera')
+    capacity = socket_capacity(len(serialize_message(frame)))
+    before = number(peer, 'anna', 'frames_in')
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(capacity * 5 // 4):
+            frame.header.stamp = to_time(time.time_ns())
+            speakers['cleo'][0].publish(frame)
+        for _ in range(5):
+            frame.header.stamp = to_time(time.time_ns())
+            speakers['anna'][0].publish(frame)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    peer.wait_for(
+        lambda: int(peer.values('anna/reaction_server')['frames_in']) == before + 5,
+        'the frames of anna',
+    )
 
 
 def test_the_others_do_not_notice_one_s_trouble(peer, server, speakers):
