@@ -26,10 +26,12 @@ def test_real_time_tests_of_several_files_run_in_one_worker_each_other_file_in_o
         file = tmp_path / ('nodes' if name < 'd' else '.') / f'test_{name}.py'
         file.write_text(TESTS.format(mark='pytest.mark.real_time' if name < 'd' else '[]'))
     (tmp_path / 'pytest.ini').write_text('[pytest]\nmarkers =\n  real_time\n  graph\n')
+    makefile = (HERE.parent / 'Makefile').read_text()
+    options = re.search(r'-m pytest -n \$\(JOBS\) (.+) -m ', makefile)[1].split()
     run = subprocess.run(
         [
-            *(sys.executable, '-m', 'pytest', '-n', '3', '--dist', 'loadscope', '-v'),
-            *('--no-loadscope-reorder', '-p', 'no:launch_testing', '-p', 'no:launch_ros', '.'),
+            *(sys.executable, '-m', 'pytest', '-n', '3', *options, '-v'),
+            *('-p', 'no:launch_testing', '-p', 'no:launch_ros', '.'),
         ],
         cwd=tmp_path,
         env={
