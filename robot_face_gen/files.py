@@ -36,6 +36,8 @@ def parse_json(text: str) -> Any:
 def error_text(error: BaseException) -> str:
     """What an error says, in one line; errors of the system begin with the name of the file."""
     text = str(error)
+    if isinstance(error, FileExistsError) and error.strerror == os.strerror(errno.EEXIST):
+        return f'{error.filename}: is a file: expected a folder'  # of mkdir
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f'{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}'
     return ' '.join(text.split()) or type(error).__name__
@@ -59,6 +61,21 @@ def results_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def expect_writable(path: Path) -> None:
+    """Find out that a file cannot be written before the work, not after it.
+
+    Raises:
+        OSError: there is no such folder, or nothing can be written to it; it names `path`.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f'there is no folder {folder}', str(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, 'is a folder: expected a file', str(path))
+    if not os.access(folder if not path.exists() or path.is_file() else path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Write a file completely or not at all, also when the machine loses power.
@@ -78,7 +95,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with naming(path, path):
             yield path
         return
-    if not path.parent.exists():
+    if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:

@@ -7,9 +7,12 @@ import av
 import numpy as np
 
 
-def write_film(path, images, rate=25, sound=None, sample_rate=16000, first=0, codec='mpeg4'):
+def write_film(
+    path, images, rate=25, sound=None, sample_rate=16000, first=0, codec='mpeg4', title=''
+):
     """A film of BGR images; `sound` is mono float32 (n,); `first`: number of the first picture."""
     with av.open(str(path), 'w') as film:
+        film.metadata.update({'title': title} if title else {})
         height, width = images[0].shape[:2]
         pictures = film.add_stream(codec, rate=rate, width=width, height=height)
         pictures.pix_fmt, pictures.bit_rate = 'yuv420p', 8_000_000

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from robot_face_gen.files import atomic_file, error_text, results_folder, write_text
+from robot_face_gen.files import (
+    atomic_file,
+    error_text,
+    expect_writable,
+    results_folder,
+    write_text,
+)
 
 
 def test_a_file_is_complete_or_not_there(tmp_path):
@@ -48,6 +55,30 @@ def test_an_error_names_the_file(tmp_path):
         write_text(path, 'x')
     assert error.value.filename == str(path)
     assert error_text(error.value) == f'{path}: there is no folder {path.parent}'
+    path.parent.write_text('a file, not a folder')
+    for attempt in (lambda: write_text(path, 'x'), lambda: expect_writable(path)):
+        with pytest.raises(FileNotFoundError) as error:
+            attempt()
+        assert error_text(error.value) == f'{path}: there is no folder {path.parent}'
+    with pytest.raises(FileExistsError) as found, results_folder(path.parent):
+        pass
+    assert error_text(found.value) == f'{path.parent}: is a file: expected a folder'
+
+
+def test_what_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch):
+    path = tmp_path / 'a.txt'
+    expect_writable(path)
+    assert not path.exists()
+    write_text(path, 'kept')
+    expect_writable(path)
+    assert path.read_text() == 'kept'
+    expect_writable(Path('/dev/null'))
+    with pytest.raises(IsADirectoryError, match='is a folder: expected a file'):
+        expect_writable(tmp_path)
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)  # root may write everything
+    with pytest.raises(PermissionError) as error:
+        expect_writable(path)
+    assert error_text(error.value) == f'{path}: permission denied'
 
 
 def test_an_error_is_one_line(tmp_path):

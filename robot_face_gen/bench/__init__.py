@@ -8,7 +8,7 @@ import json
 import time
 from pathlib import Path
 
-from robot_face_gen.files import write_text
+from robot_face_gen.files import expect_writable, write_text
 
 from .report import MEASURE, machine, print_part
 
@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         RuntimeError: a measurement failed; with the last line of its output.
         OSError: the file cannot be written.
     """
+    if args.json:
+        expect_writable(Path(args.json))
     out = {'machine': machine(), 'quick': args.quick}
     print_part('machine', out['machine'])
     for name in MEASURE:

@@ -82,7 +82,7 @@ class VideoFile:
 
     def _open(self) -> Any:
         try:
-            film = av.open(self.path)
+            film = av.open(self.path, metadata_errors='replace')  # titles are not always UTF-8
         except (FileNotFoundError, PermissionError, IsADirectoryError):
             raise
         except (av.FFmpegError, ValueError) as error:

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from robot_face_gen.data.bags import read_run
+from robot_face_gen.files import expect_writable
 
 from .film import Film
 from .report import Record, RecordedReaction
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'{output}: expected a name that ends in .mp4')
     if args.start < 0.0 or (args.duration is not None and not args.duration > 0.0):
         raise ValueError('--start and --duration: expected positive numbers of seconds')
+    expect_writable(output)
     bag = read_run(args.source, args.namespace)
     begin_ns = round(args.start * 1e9)
     duration_s = bag.duration_s - args.start

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 # Declared by rclpy itself, some of them late.
 _OF_RCLPY = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 Value = bool | int | float | str
-_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+_KINDS = {
+    bool: 'true or false',
+    int: 'a whole number',
+    float: 'a number such as 1.0',
+    str: 'a text',
+}
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,10 @@ class CameraConfig:
     listener_distance_m: Range = (0.62, 0.68)  # from the camera to a listener
     identity: float = 1.0  # how much the face shapes and positions of speakers differ, 0 to 1
     listener_identity: float = 0.3  # the same for listeners; small, because a robot has one face
-    # Noise of the tracker, as in real OpenFace files. The noise of a listener's face is this
-    # share of it: a robot must learn the motion, not the noise.
-    listener_noise: float = 0.35
+    # Noise of the tracker, as in real OpenFace files. Of this, a listener's face has the smooth
+    # part only, times this factor: with less of it, the robot moves less than real listeners.
+    listener_noise: float = 0.9
+    listener_noise_spread: float = 0.15  # how much it differs between listeners, of its logarithm
     landmark_noise: float = 0.003  # of a landmark, relative to the width of the face
     au_noise: float = 0.055  # of the intensity of an action unit
     pose_noise_rad: float = 0.0025  # of a head angle

@@ -134,6 +134,7 @@ def _listener(
     setup = draw_camera_setup(
         camera_rng, camera, camera.listener_distance_m, camera.listener_identity
     )
-    faults = Faults.none(camera.listener_noise)
+    differs = float(np.exp(camera_rng.normal(0, camera.listener_noise_spread)))
+    faults = Faults.none(camera.listener_noise * differs)
     frames = track_face(camera_rng, camera, setup, motion, faults)
     return Person(frames, sound, config.sample_rate, script, motion)

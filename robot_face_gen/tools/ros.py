@@ -8,9 +8,8 @@ import platform
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 
-from robot_face_gen.files import temporary_folder
+from robot_face_gen.files import temporary_folder, user_path
 from robot_face_gen.resources import share_folder
 
 #: Variables that name the profiles of Fast DDS: until Jazzy, and later.
@@ -67,13 +66,21 @@ def has_wheels() -> bool:
 
 
 def use_writable_log_folder() -> None:
-    """Let ROS log into a temporary folder if the home folder is read-only: it would not start."""
+    """Give ROS a folder for its logs, without which it would not start.
+
+    A temporary one if the home folder is read-only. A service has no HOME: the user's folder is
+    then named to ROS, which does not ask the system for it.
+    """
     if os.environ.get('ROS_LOG_DIR'):
         return
-    folder = Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'log'
+    folder = user_path(os.environ.get('ROS_HOME') or '~/.ros') / 'log'
     try:
+        if folder.parts[0] == '~':
+            raise OSError('this user has no home folder')
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
+            if not os.environ.get('HOME'):
+                os.environ['ROS_LOG_DIR'] = str(folder)
             return
         why = 'cannot be written'
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot_face_gen.extras import require
-from robot_face_gen.files import write_text
+from robot_face_gen.files import results_folder, write_text
 from robot_face_gen.timing import CLIP_FRAMES
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ def open_clips(data: str, split: str, frames: int) -> tuple[ClipDataset, int, fl
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    with results_folder(Path(args.out)) as out:  # an error now, not after minutes of work
+        return _evaluate(args, out)
+
+
+def _evaluate(args: argparse.Namespace, out: Path) -> int:
     for name, least in (('samples', 2), ('hop', 1), ('clips', 0), ('frames', 1)):
         if getattr(args, name) < least:
             raise ValueError(f'--{name} {getattr(args, name)}: expected at least {least}')
@@ -154,8 +159,6 @@ def run(args: argparse.Namespace) -> int:
         )
         alive[name] = lively.measure(answers, speaker_weights(test), decisions)
         print(f'measured: {name}', flush=True)
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     about = {
         'checkpoint': str(args.checkpoint or 'shipped'),
         'data': str(args.data),

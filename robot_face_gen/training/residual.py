@@ -25,6 +25,7 @@ _OFFSET = 0.15
 _INTENSITIES = slice(BRANCH_SLICES['au'].start, BRANCH_SLICES['au'].start + INTENSITIES)
 _HIGHEST_REST, _SLOW = 0.25, 12  # of action units; times that `smoothed` gives the slow part
 _NOISE, _LEAST_NOISE = 4.0, 0.05  # of the fast part: in robust standard deviations, intensity
+_DAMPED = 0.02  # share of `smoothed`: about as much power above 6 Hz as network and events add
 _LARGEST = 10.0
 _LANDMARKS = BRANCH_SLICES['landmarks']
 _AU28 = BRANCH_SLICES['au'].start + AU['AU28']
@@ -56,8 +57,11 @@ def residual_of(left: Sequence[np.ndarray], seed: int = 0) -> tuple[np.ndarray, 
         for begin in range(0, len(x) - SEGMENT_FRAMES + 1, _STEP):
             part = x[begin : begin + SEGMENT_FRAMES]
             missing.append(np.isnan(part).sum())
-            segments.append(np.nan_to_num(part))
-            jolt = np.abs(np.diff(part[:, _RX], n=2)).max()
+            # The largest of so many values of noise is about five times their median.
+            steps = np.abs(np.diff(part[:, _RX], n=2))
+            jolt = steps.max() - 5 * np.median(steps)
+            part = np.nan_to_num(part)
+            segments.append(part + _DAMPED * (smoothed(part) - part))
             jolts.append(jolt if np.isfinite(jolt) else np.inf)
     residual = np.zeros((SEGMENTS, SEGMENT_FRAMES, FACE_DIM), np.float32)
     offset = np.zeros((PEOPLE, FACE_DIM), np.float32)

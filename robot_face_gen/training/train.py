@@ -104,8 +104,11 @@ def _load_weights(module: ReactionTraining, config: TrainingConfig, data: ClipDa
         path = str(default_checkpoint())
     earlier = create_model(config.model, checkpoint=path)
     check_encoder(earlier, data)
-    # The statistics stay those of the new data, so that the input is standardised.
-    kept = ('.statistics.', 'prior_spread', '_shapes', '_frames')
+    kept = ['prior_spread', '_shapes', '_frames']
+    if config.num_epochs:
+        # The statistics are those of the new data, so that the input is standardised. A network
+        # that is not trained any more needs those that it was trained with.
+        kept.append('.statistics.')
     weights = {
         name: value
         for name, value in earlier.state_dict().items()

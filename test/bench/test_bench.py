@@ -85,6 +85,12 @@ def test_a_failed_measurement_is_reported_in_one_line(monkeypatch, capsys):
     assert "backend = 'tvm'" in error and error.count('\n') == 1
 
 
+def test_a_file_that_cannot_be_written_is_found_before_the_work(tmp_path, capsys):
+    assert main(['bench', '--json', str(tmp_path / 'no' / 'bench.json')]) == 2
+    told = capsys.readouterr()
+    assert 'bench.json: there is no folder' in told.err and not told.out
+
+
 def test_an_unknown_part_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(['bench', '--only', 'coffee'])

@@ -53,6 +53,14 @@ def test_a_film_with_sound(tmp_path):
     assert VideoFile(write_film(tmp_path / 'a.mp4', pictures(25), sound=sound)).has_sound
 
 
+def test_a_title_that_is_not_utf8(tmp_path):
+    path = write_film(tmp_path / 'a.mp4', pictures(5), title='T\u00edtulo')
+    data = path.read_bytes()
+    assert b'T\xc3\xadtulo' in data
+    path.write_bytes(data.replace(b'T\xc3\xadtulo', b'T\xed\xeatulo'))
+    assert len(list(VideoFile(path).pictures())) == 5
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'complaint'),
     [

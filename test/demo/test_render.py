@@ -102,6 +102,7 @@ def test_a_part_of_a_run_without_reactions(tmp_path, capsys):
     [
         (['run.mcap', 'a.mkv'], 'a.mkv: expected a name that ends in .mp4'),
         (['none.mcap', 'a.mp4'], 'none.mcap: no such bag'),
+        (['none.mcap', 'no/a.mp4'], 'no/a.mp4: there is no folder'),
         (['two.mcap', 'a.mp4'], '(/one, /two)'),
         (['run.mcap', 'a.mp4', '--start', '9'], '--start 9: the bag has 2.1 s'),
         (['run.mcap', 'a.mp4', '--namespace', 'x'], "'x': expected the namespace"),

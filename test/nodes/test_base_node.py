@@ -107,7 +107,7 @@ def test_several_changes_at_once_are_taken_over_all_or_none(make_node):
     ('given', 'words'),
     [
         ('hop:=99', 'parameter hop: expected a whole number, 1 to 16'),
-        ('temperature:=1', 'parameter temperature: expected a number, 0 to 10'),
+        ('temperature:=1', 'parameter temperature: expected a number such as 1.0, 0 to 10'),
         ('frame_id:=7', 'parameter frame_id: expected a text'),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from robot_face_gen.data.checks import ERROR, Findings, check_face, check_lengths, check_sound
 from robot_face_gen.data.lip_sync import IN_SYNC, OFFSET, judge_lip_sync
-from robot_face_gen.layout import AU
+from robot_face_gen.layout import AU, RX
 from robot_face_gen.synthetic.config import (
     CameraConfig,
     GeneratorConfig,
@@ -52,6 +52,19 @@ def test_the_first_listener_is_independent_of_others(dyad):
     alone = generate_conversation(5, replace(SHORT, listeners=1))
     assert same(alone.speaker, dyad.speaker)
     assert same(alone.listeners[0], dyad.listeners[0])
+
+
+def test_the_noise_of_listeners_differs_between_them():
+    def pitch(**camera):
+        config = replace(SHORT, camera=replace(COMPLETE, fps=(25.0,), **camera))
+        listeners = generate_conversation(5, config).listeners
+        return np.array([[f.pose[RX] for f in person.frames] for person in listeners])
+
+    still = pitch(listener_noise=0.0)
+    same, apart = (pitch(listener_noise_spread=spread) - still for spread in (0.0, 0.5))
+    factors = apart.std(axis=1) / same.std(axis=1)
+    np.testing.assert_allclose(apart, factors[:, None] * same, atol=1e-6)
+    assert abs(np.log(factors[0] / factors[1])) > 0.1
 
 
 def test_frames_have_the_format_of_a_tracker(dyad):

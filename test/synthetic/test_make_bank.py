@@ -76,6 +76,17 @@ def test_sources_that_are_not_there_are_named(tmp_path, capsys):
 
 
 @needs_espeak
+def test_a_file_that_cannot_be_written_is_found_before_anybody_speaks(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        'robot_face_gen.synthetic.make_bank.make_bank', lambda *_: pytest.fail('spoke')
+    )
+    assert main(['voices', str(tmp_path)]) == 2
+    assert f'{tmp_path}: is a folder: expected a file' in capsys.readouterr().err
+
+
+@needs_espeak
 def test_the_demo_recording_can_be_made_again(tmp_path):
     tool = ROOT / 'tools' / 'make_demo_recording.py'
     subprocess.run([sys.executable, tool, tmp_path], check=True, capture_output=True)

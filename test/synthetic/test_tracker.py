@@ -83,7 +83,7 @@ def test_a_face_can_be_away_for_seconds():
         assert f.success != (begin <= f.stamp_ns / 1e9 < end)
 
 
-def test_listeners_are_still_and_speakers_have_the_noise_of_openface():
+def test_speakers_have_the_noise_of_openface_and_listeners_its_smooth_part():
     """Mean second differences of a recording by OpenFace: .03 to .05, .003, .01."""
 
     def second_differences(fault):
@@ -100,4 +100,4 @@ def test_listeners_are_still_and_speakers_have_the_noise_of_openface():
     assert 0.0015 < pose < 0.0045
     assert 0.005 < gaze < 0.014
     still = second_differences(Faults.none(CONFIG.listener_noise))
-    assert all(0.1 < x / y < 0.25 for x, y in zip(still, (au, pose, gaze), strict=True))
+    assert all(0.25 < x / y < 0.65 for x, y in zip(still, (au, pose, gaze), strict=True))

@@ -314,3 +314,14 @@ def test_a_home_folder_that_cannot_be_written(code, tmp_path, ros_domain):
     )
     assert done.returncode == 0, done.stderr
     assert "ROS' log files are in" in done.stderr
+
+
+def test_a_service_without_a_home(ros_domain):
+    """systemd sets no HOME for a service of the system; ROS alone would not start."""
+    env = {k: v for k, v in os.environ.items() if k not in ('ROS_LOG_DIR', 'ROS_HOME', 'HOME')}
+    code = "from robot_face_gen.cli import main; main(['node', 'list'])"
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and 'no nodes' in done.stderr, done.stderr
+    assert 'error' not in done.stderr

@@ -128,3 +128,14 @@ def test_a_sourced_ros_is_recognised():
     assert is_ros_sourced(SOURCED)
     assert not is_ros_sourced({'ROS_DISTRO': 'jazzy'})
     assert not is_ros_sourced({})
+
+
+def test_logs_of_a_user_without_a_home_go_to_a_temporary_folder(monkeypatch, capsys):
+    """A container runs as any number: no HOME, and no entry in the list of users."""
+    for name in ('HOME', 'ROS_HOME', 'ROS_LOG_DIR'):
+        monkeypatch.setenv(name, '')  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr('robot_face_gen.tools.ros.user_path', Path)  # nothing to expand ~ to
+    ros.use_writable_log_folder()
+    assert Path(ros.os.environ['ROS_LOG_DIR']).is_absolute()
+    assert 'this user has no home folder' in capsys.readouterr().err

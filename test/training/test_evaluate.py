@@ -116,6 +116,15 @@ def test_another_encoder_is_refused(data, checkpoint, tmp_path, capsys):
     assert ENCODER in error and 'whisper-other:111111111111' in error
 
 
+def test_a_folder_that_cannot_be_made_is_found_before_the_work(data, checkpoint, tmp_path, capsys):
+    (tmp_path / 'out').write_text('a file')
+    words = ['--checkpoint', checkpoint, '--data', data, '--out', tmp_path / 'out']
+    assert main(['evaluate', *map(str, words)]) == 2
+    told = capsys.readouterr()
+    assert f'{tmp_path / "out"}: is a file: expected a folder' in told.err
+    assert 'measured' not in told.out
+
+
 def test_baselines(data):
     known = reactions.gather(ClipDataset(data, 'train', frames=64))
     test = reactions.gather(ClipDataset(data, 'test', frames=64))
