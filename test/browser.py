@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+PATIENCE_MS = 120_000  # as `live_graph.PATIENCE_S`, for a machine without processor time
 
 
 @contextlib.contextmanager
@@ -36,6 +37,7 @@ def open_page(browser, address, **options):
     `page.problems` holds them, and may be emptied by the test.
     """
     page = browser.new_page(**{'viewport': {'width': 480, 'height': 480}, **options})
+    page.set_default_timeout(PATIENCE_MS)
     page.problems = []
     page.on('console', lambda message: page.problems.append(message.text))
     page.on('pageerror', lambda error: page.problems.append(str(error)))

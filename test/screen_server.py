@@ -13,7 +13,7 @@ from robot_face_gen.screen.server import ScreenServer
 from robot_face_gen.screen.settings import ServerSettings
 from robot_face_gen.screen.wire import LISTENER, SPEAKER, pack_face
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 def make_face(**units):

@@ -34,7 +34,10 @@ def run(args: argparse.Namespace) -> None:
 
 @contextmanager
 def connected() -> Iterator[Any]:
-    """A node that lists of nodes do not show; Ctrl-C ends the block without a traceback."""
+    """A node that lists of nodes do not show; Ctrl-C ends the block without a traceback.
+
+    KeyboardInterrupt where Ctrl-C or SIGTERM comes before the node is there.
+    """
     require_ros()
     use_writable_log_folder()
     os.environ.update(child_environment())
@@ -44,9 +47,16 @@ def connected() -> Iterator[Any]:
     rclpy.init(args=[])
     try:
         name = f'_robot_face_gen_{os.getpid()}'
-        yield rclpy.create_node(name, start_parameter_services=False, enable_rosout=False)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        print(file=sys.stderr)
+        try:
+            node = rclpy.create_node(name, start_parameter_services=False, enable_rosout=False)
+        except Exception as error:
+            if rclpy.ok():
+                raise
+            raise KeyboardInterrupt from error  # SIGTERM has ended the context
+        try:
+            yield node
+        except (KeyboardInterrupt, ExternalShutdownException):
+            print(file=sys.stderr)
     finally:
         rclpy.try_shutdown()
 

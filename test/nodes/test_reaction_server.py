@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`reaction_server` as a process: three robots, each with its own voice and face."""
 
+import contextlib
+import signal
+import socket
 import threading
 import time
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from faces import make_frame
 from live_graph import show, small_checkpoint
+from rclpy.serialization import serialize_message
 
 from robot_face_gen.nodes.messages import from_face_frame, to_ns, to_reaction, to_time
 from robot_face_gen.nodes.reaction_server import ReactionServer
@@ -48,13 +52,48 @@ def heard(peer, robot):
     return [message for _, message in peer.heard[f'/{robot}/robot_face/reaction']]
 
 
-def answered(peer, robot, stamps):
-    return set(stamps) <= {to_ns(message.source_stamp) for message in heard(peer, robot)}
+def number(peer, robot, name):
+    """A counter in the next status of a robot's face."""
+    status = f'{robot}/reaction_server'
+    peer.statuses.pop(status, None)
+    peer.wait_for(lambda: status in peer.statuses, f'the status of {robot}')
+    return int(peer.values(status).get(name, 0))
+
+
+def shares_answered(peer, robots, speakers):
+    """Show 25 frames; their stamps, and which part of them each robot answers."""
+    before = {robot: (len(heard(peer, robot)), number(peer, robot, 'dropped')) for robot in robots}
+    stamps = show([speakers[robot] for robot in robots], 25)
+    shares = []
+    for robot, (count, dropped) in before.items():
+
+        def answers(robot=robot, count=count):
+            return [to_ns(message.source_stamp) for message in heard(peer, robot)[count:]]
+
+        # The answers go on without input: one to a later time ends those to these frames.
+        peer.wait_for(lambda a=answers: max(a(), default=0) > stamps[-1], f'reactions of {robot}')
+        assert answers() == sorted(set(answers()))
+        whole = number(peer, robot, 'dropped') == dropped
+        shares.append(whole * len(set(stamps) & set(answers())) / len(stamps))
+    return stamps, shares
+
+
+def stamps_answered(peer, robots, speakers, share=1.0):
+    """Show frames until each robot answers this share of them; their stamps.
+
+    A frame that comes later than the others is not answered: without processor time, some are
+    late. With a fault, frames are lost each time.
+    """
+    tries = []
+    while not tries or min(tries[-1]) < share:
+        assert len(tries) < 5, f'shares of answered frames: {tries}'
+        stamps, shares = shares_answered(peer, robots, speakers)
+        tries.append(shares)
+    return stamps
 
 
 def test_every_robot_gets_its_own_answers(peer, server, speakers):
-    stamps = show(speakers.values(), 30)
-    peer.wait_for(lambda: all(answered(peer, r, stamps) for r in ROBOTS), 'all reactions')
+    stamps = stamps_answered(peer, ROBOTS, speakers)
     faces = {}
     for robot in ROBOTS:
         mine = [m for m in heard(peer, robot) if to_ns(m.source_stamp) in stamps]
@@ -65,7 +104,7 @@ def test_every_robot_gets_its_own_answers(peer, server, speakers):
     assert np.abs(faces['anna'] - faces['bert']).max() > 1e-4
     peer.wait_for(
         lambda: all(
-            int(peer.values(f'{r}/reaction_server').get('reactions_out', 0)) >= 30 for r in ROBOTS
+            int(peer.values(f'{r}/reaction_server').get('reactions_out', 0)) >= 25 for r in ROBOTS
         ),
         'diagnostics of each face',
     )
@@ -74,36 +113,79 @@ def test_every_robot_gets_its_own_answers(peer, server, speakers):
     assert float(values['gather_p99_ms']) >= 0.0 and values['device'] == 'cpu'
 
 
-def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, speakers):
-    stop = threading.Event()
-    frame = from_face_frame(make_frame(), 'camera')
+@contextlib.contextmanager
+def flood(publisher):
+    """Publish up to 2,000 frames a second meanwhile."""
+    stop, frame = threading.Event(), from_face_frame(make_frame(), 'camera')
 
-    def flood():
+    def publish():
         count = 0
         while not stop.wait(0.0005):
             frame.header.stamp = to_time(time.time_ns() + count % 7)
-            speakers['cleo'][0].publish(frame)
+            publisher.publish(frame)
             count += 1
 
-    thread = threading.Thread(target=flood)
+    thread = threading.Thread(target=publish)
     thread.start()
     try:
-        stamps = show([speakers[r] for r in ['anna', 'bert']], 25)
+        yield
     finally:
         stop.set()
         thread.join()
-    for robot in ('anna', 'bert'):
-        peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
+
+
+def test_the_others_do_not_notice_that_one_sends_far_too_much(peer, server, speakers):
+    with flood(speakers['cleo'][0]):
+        stamps_answered(peer, ['anna', 'bert'], speakers, 0.9)
     assert heard(peer, 'cleo')
+
+
+def socket_capacity(size):
+    """How many messages of `size` bytes a socket keeps by default until they are read."""
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as reader,
+        socket.socket(type=socket.SOCK_DGRAM) as writer,
+    ):
+        reader.bind(('127.0.0.1', 0))
+        for _ in range(5000):
+            writer.sendto(bytes(size), reader.getsockname())
+        reader.setblocking(False)
+        count = 0
+        with contextlib.suppress(BlockingIOError):
+            while reader.recv(size):
+                count += 1
+    return count
+
+
+def test_messages_of_one_do_not_displace_those_of_others_that_wait_to_be_read(
+    peer, server, speakers
+):
+    # All topics of a process share one socket. The profile of Fast DDS makes room in it: without
+    # it, the last frames of the following are lost.
+    frame = from_face_frame(make_frame(), 'camera')
+    capacity = socket_capacity(len(serialize_message(frame)))
+    before = number(peer, 'anna', 'frames_in')
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(capacity * 5 // 4):
+            frame.header.stamp = to_time(time.time_ns())
+            speakers['cleo'][0].publish(frame)
+        for _ in range(5):
+            frame.header.stamp = to_time(time.time_ns())
+            speakers['anna'][0].publish(frame)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    peer.wait_for(
+        lambda: int(peer.values('anna/reaction_server')['frames_in']) == before + 5,
+        'the frames of anna',
+    )
 
 
 def test_the_others_do_not_notice_one_s_trouble(peer, server, speakers):
     invalid = int(peer.values('bert/reaction_server')['invalid'])
     show([speakers[r] for r in ['bert']], 3, encoder='whisper-other:9')
     speakers['bert'][0].publish(FaceFeatures())  # empty
-    stamps = show([speakers[r] for r in ['anna', 'cleo']], 10)
-    for robot in ('anna', 'cleo'):
-        peer.wait_for(lambda r=robot: answered(peer, r, stamps), f'reactions of {robot}')
+    stamps_answered(peer, ['anna', 'cleo'], speakers)
     peer.wait_for(
         lambda: int(peer.values('bert/reaction_server')['invalid']) > invalid, 'the bad message'
     )

@@ -235,9 +235,7 @@ def test_the_face_is_live_again_after_a_restart_of_the_server(browser):
             page.problems.clear()  # Chromium reports the refused connections
             with screen(port=port) as second:
                 second.show(make_face(AU12=2))
-                page.wait_for_function(
-                    "() => document.body.dataset.link === 'open'", timeout=30_000
-                )
+                page.wait_for_function("() => document.body.dataset.link === 'open'")
                 wait_for_face(page, 'face.live && Math.abs(face.au[8] - 2) < 0.01')
                 assert all('ERR_CONNECTION' in text for text in page.problems)
                 page.problems.clear()

@@ -157,7 +157,7 @@ def test_the_reaction_server_on_the_command_line_until_ctrl_c(ros_domain, tmp_pa
         told = command('param', 'get', 'reaction_server', 'namespaces', '--timeout', '40')
         assert told.stdout == 'String value is: y\n'
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
     assert '[INFO] [1' not in log.read_text(), 'the log level'
 

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Point32, Polygon
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from launching import until
+from launching import run_python, until
 from live_graph import Peer
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -81,7 +81,7 @@ def graph(graph_domain):
     with start(TALKER) as talker:
         yield
         talker.send_signal(signal.SIGINT)
-        assert talker.wait(10) == 0
+        assert talker.wait(60) == 0
 
 
 @pytest.mark.graph
@@ -93,6 +93,27 @@ def test_nodes_and_topics_are_listed(graph, command):
     assert lines == sorted(lines)
     names = command('topic', 'list').stdout.split()
     assert names == [line.split()[0] for line in lines]
+
+
+INTERRUPTED = """
+import os, signal, sys, time, rclpy
+from robot_face_gen import cli
+make = rclpy.create_node
+def create_node(*args, **options):
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    while rclpy.ok():  # the signal is handled by a thread
+        time.sleep(0.01)
+    return make(*args, **options)
+rclpy.create_node = create_node
+sys.exit(cli.main(['node', 'list']))
+"""
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
+def test_a_signal_before_the_node_is_there_ends_the_command(ros_domain, name):
+    ended = run_python(INTERRUPTED, name)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, '', '')
 
 
 @pytest.mark.graph
@@ -133,7 +154,7 @@ def test_hz_until_ctrl_c(graph, tmp_path, topic, expected):
     with started(log, 'topic', 'hz', topic) as process:
         until(lambda: re.search(expected, log.read_text()), timeout=40.0, what=expected)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert 'Traceback' not in log.read_text()
 
 

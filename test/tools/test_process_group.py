@@ -82,7 +82,7 @@ class Group:
     def end(self, number=None):
         if number is not None:
             self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture

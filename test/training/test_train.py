@@ -211,7 +211,7 @@ def test_two_processes_give_the_weights_of_one(data, tmp_path, monkeypatch):
         command,
     )  # fmt: skip
     two = options(data, tmp_path / 'two', *alike, 'batch_size=2', 'devices=2')
-    code, _, error = Forked(tmp_path, lambda: sum(launch(*two).values())).wait(240)
+    code, _, error = Forked(tmp_path, lambda: sum(launch(*two).values())).wait()
     assert code == 0, error[-2000:]
     assert largest_difference(weights(tmp_path / 'one'), weights(tmp_path / 'two')) < 1e-4
 
