@@ -382,11 +382,15 @@ def test_all_outputs_carry_the_same_motion(peer, source, start, tmp_path):
     peer.listen(Float64MultiArray, '/silent/commands')
     peer.statuses.pop(NODE, None)
     source.face = smile()
-    source.running.set()
+    source.running.clear()
     seen = peer.count(STATES)
     node = start(NODE, actuators=file)
+    outputs = '/neck/joint_trajectory', '/face/commands'
+    peer.wait_for(lambda: all(map(peer.count, outputs)), 'both outputs')  # before it moves
+    source.running.set()
     wait_for_state(peer, 'fresh')
     wait_at(peer, 'neck_tilt', 0.3)
+    peer.wait_for(lambda: peer.count(outputs[0]) >= 60, '60 trajectories')
     more(peer, 20)
     if find_spec('hri_msgs') is None:  # the others are published nevertheless
         assert 'robot_face/expression (hri_expression) is not published' in node.text
