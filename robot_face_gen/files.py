@@ -67,13 +67,17 @@ def expect_writable(path: Path) -> None:
     Raises:
         OSError: there is no such folder, or nothing can be written to it; it names `path`.
     """
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f'there is no folder {folder}', str(path))
+    _expect_folder(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, 'is a folder: expected a file', str(path))
-    if not os.access(folder if not path.exists() or path.is_file() else path, os.W_OK):
+    is_replaced = path.is_file() or not path.exists()  # see `atomic_file`
+    if not os.access(path.parent if is_replaced else path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _expect_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
 
 
 @contextlib.contextmanager
@@ -95,8 +99,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with naming(path, path):
             yield path
         return
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f'there is no folder {path.parent}', str(path))
+    _expect_folder(path)
     partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     try:
         with naming(path, partial):
